@@ -1,0 +1,404 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# This file is private to the gonka.devshard collection; its content may change at any time.
+"""The hot swap as a state machine (guide §8, contract ``gateway.md`` §7): pure functions.
+
+A swap is a fixed sequence of steps, each a desired state that may be run again. What was done is
+in a journal that outlives the controller; what is, is observed. :func:`remaining` computes from
+both which steps are still to be run, in order. Nothing here does I/O.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import typing as t
+from dataclasses import dataclass, field
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SCHEMA = 1
+
+
+class Step(str, enum.Enum):
+    """The steps, named as operators know them."""
+
+    PREFLIGHT = "preflight"
+    FREEZE_ROTATION = "freeze_rotation"
+    START_TEMP = "start_temp"
+    SEED_TEMP = "seed_temp"
+    CHECK_TEMP = "check_temp"
+    SWITCH_TO_TEMP = "switch_to_temp"
+    DRAIN_MAIN = "drain_main"
+    REPLACE_MAIN = "replace_main"
+    CHECK_MAIN = "check_main"
+    SWITCH_BACK = "switch_back"
+    DRAIN_TEMP = "drain_temp"
+    SETTLE_TEMP = "settle_temp"
+    STOP_TEMP = "stop_temp"
+    IMPORT_ESCROWS = "import_escrows"
+    ACTIVATE = "activate"
+    RESTORE_ROTATION = "restore_rotation"
+    DONE = "done"
+
+
+_TEMP_IMPORT = tuple(step for step in Step if step is not Step.SETTLE_TEMP)
+_TEMP_SETTLE = tuple(step for step in Step if step not in (Step.IMPORT_ESCROWS, Step.ACTIVATE))
+_POOL = (
+    Step.PREFLIGHT,
+    Step.FREEZE_ROTATION,
+    Step.CHECK_TEMP,
+    Step.SWITCH_TO_TEMP,
+    Step.DRAIN_MAIN,
+    Step.REPLACE_MAIN,
+    Step.CHECK_MAIN,
+    Step.SWITCH_BACK,
+    Step.RESTORE_ROTATION,
+    Step.DONE,
+)
+
+Mode = t.Literal["temp", "pool"]
+TempEscrows = t.Literal["import", "settle"]
+Slot = t.Literal["main", "temp"]
+
+
+def sequence(mode: Mode, temp_escrows: TempEscrows) -> tuple[Step, ...]:
+    """All steps of a swap of this kind, in order."""
+    if mode == "pool":
+        return _POOL
+    return _TEMP_IMPORT if temp_escrows == "import" else _TEMP_SETTLE
+
+
+class SwapRefused(ValueError):
+    """The wish cannot be planned from what is seen; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Journal:
+    """What one swap has done so far.
+
+    ``target`` and ``origin`` are image references by digest. ``data`` holds what later steps and
+    a rollback need: rotation settings, sessions before, temp's escrows. No secrets.
+    """
+
+    id: str
+    mode: Mode
+    temp_escrows: TempEscrows
+    target: str
+    origin: str
+    asked: str
+    origin_asked: str
+    started: tuple[Step, ...] = ()
+    done: tuple[Step, ...] = ()
+    rolling_back: bool = False
+    data: Mapping[str, t.Any] = field(default_factory=dict)
+
+    @property
+    def open(self) -> bool:
+        return Step.DONE not in self.done
+
+    def start(self, step: Step) -> Journal:
+        if step in self.started:
+            return self
+        return dataclasses.replace(self, started=(*self.started, step))
+
+    def finish(self, step: Step) -> Journal:
+        journal = self.start(step)
+        if step in journal.done:
+            return journal
+        return dataclasses.replace(journal, done=(*journal.done, step))
+
+    def remember(self, data: Mapping[str, t.Any]) -> Journal:
+        return dataclasses.replace(self, data={**self.data, **data})
+
+    def to_dict(self) -> dict[str, t.Any]:
+        return {
+            "schema": SCHEMA,
+            "id": self.id,
+            "mode": self.mode,
+            "temp_escrows": self.temp_escrows,
+            "target": self.target,
+            "origin": self.origin,
+            "asked": self.asked,
+            "origin_asked": self.origin_asked,
+            "started": [step.value for step in self.started],
+            "done": [step.value for step in self.done],
+            "rolling_back": self.rolling_back,
+            "data": dict(self.data),
+        }
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, t.Any]) -> Journal:
+        if raw.get("schema") != SCHEMA:
+            raise SwapRefused(
+                f"the swap journal has schema {raw.get('schema')!r}, this version reads {SCHEMA};"
+                " finish the swap with the version of the collection that began it"
+            )
+        try:
+            return cls(
+                id=str(raw["id"]),
+                mode=raw["mode"],
+                temp_escrows=raw["temp_escrows"],
+                target=str(raw["target"]),
+                origin=str(raw["origin"]),
+                asked=str(raw["asked"]),
+                origin_asked=str(raw["origin_asked"]),
+                started=tuple(Step(name) for name in raw["started"]),
+                done=tuple(Step(name) for name in raw["done"]),
+                rolling_back=bool(raw["rolling_back"]),
+                data=dict(raw["data"]),
+            )
+        except KeyError as exc:
+            raise SwapRefused(f"the swap journal lacks the field {exc.args[0]!r}") from exc
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is observed on the host before the steps are computed.
+
+    ``main_image`` is the image reference by digest of the container in slot main, None when there
+    is no such container. ``flag`` is the slot that the edge has in service.
+    """
+
+    main_image: str | None
+    main_running: bool
+    temp_exists: bool
+    temp_running: bool
+    flag: Slot
+
+
+@dataclass(frozen=True)
+class SwapPlan:
+    """The steps to run now; ``then_again`` asks for another plan after them (see rollback)."""
+
+    steps: tuple[Step, ...]
+    target: str
+    reason: str
+    then_again: bool = False
+
+
+def roll_back(journal: Journal) -> Journal:
+    """Turns an open swap around, so that :func:`remaining` leads back to the origin image.
+
+    * main not yet touched: skip its replacement, return to it, and take temp down in order;
+    * main replaced or being replaced while temp still exists: temp takes over (again), main is
+      replaced by the origin image, and the swap ends as usual;
+    * temp already stopped: unchanged; the swap is finished first, a new one leads back.
+    """
+    if journal.rolling_back or Step.STOP_TEMP in journal.started or not journal.open:
+        return journal
+    if journal.mode == "pool" and Step.SWITCH_BACK in journal.done:
+        return journal
+    turned = dataclasses.replace(
+        journal,
+        target=journal.origin,
+        asked=journal.origin_asked,
+        rolling_back=True,
+        data={**journal.data, "failed_target": journal.target},
+    )
+    if Step.REPLACE_MAIN not in journal.started:
+        skipped = [Step.PREFLIGHT, Step.FREEZE_ROTATION, Step.START_TEMP, Step.SEED_TEMP]
+        skipped += [Step.CHECK_TEMP, Step.SWITCH_TO_TEMP, Step.DRAIN_MAIN, Step.REPLACE_MAIN]
+        if Step.START_TEMP not in journal.started:
+            skipped += [Step.DRAIN_TEMP, Step.SETTLE_TEMP, Step.STOP_TEMP]
+            skipped += [Step.IMPORT_ESCROWS, Step.ACTIVATE]
+        kept = [step for step in journal.done if step not in skipped]
+        return dataclasses.replace(turned, done=(*kept, *skipped))
+    again = {Step.SWITCH_TO_TEMP, Step.DRAIN_MAIN, Step.REPLACE_MAIN, Step.CHECK_MAIN}
+    again |= {Step.SWITCH_BACK, Step.DRAIN_TEMP, Step.SETTLE_TEMP}
+    return dataclasses.replace(
+        turned,
+        started=tuple(step for step in journal.started if step not in again),
+        done=tuple(step for step in journal.done if step not in again),
+    )
+
+
+def _temp_is_needed(journal: Journal) -> bool:
+    """Temp must run from its start until its stop has begun; never after (contract F)."""
+    return (
+        journal.mode == "temp"
+        and Step.START_TEMP in journal.started
+        and Step.STOP_TEMP not in journal.started
+        and Step.STOP_TEMP not in journal.done
+    )
+
+
+def remaining(journal: Journal, seen: Seen) -> tuple[Step, ...]:
+    """The steps still to run, in order, for an open swap.
+
+    Being drained or checked is not a lasting state: the drain is run again directly before the
+    step that relies on it. A temp that a reboot or a crash has stopped is started again as long
+    as it has escrows of its own to serve, and never once its stop has begun.
+    """
+    steps = [
+        step
+        for step in sequence(journal.mode, journal.temp_escrows)
+        if step not in journal.done
+    ]
+    front: list[Step] = []
+    if _temp_is_needed(journal) and not seen.temp_running and Step.START_TEMP not in steps:
+        front += [Step.START_TEMP, Step.CHECK_TEMP]
+    if Step.REPLACE_MAIN in steps and Step.DRAIN_MAIN in journal.done:
+        if seen.flag == "main" and seen.main_running:
+            front.append(Step.SWITCH_TO_TEMP)
+        front.append(Step.DRAIN_MAIN)
+    if Step.REPLACE_MAIN in journal.done and seen.main_image is None:
+        front += [Step.REPLACE_MAIN, Step.CHECK_MAIN]
+    relies_on_temp_drain = Step.SETTLE_TEMP if Step.SETTLE_TEMP in steps else Step.STOP_TEMP
+    if relies_on_temp_drain in steps and Step.DRAIN_TEMP in journal.done and seen.temp_running:
+        if seen.flag == "temp":
+            front.append(Step.SWITCH_BACK)
+        front.append(Step.DRAIN_TEMP)
+    ordered = [step for step in Step if step in front or step in steps]
+    if not seen.main_running and Step.DRAIN_MAIN in ordered:
+        # nothing runs there that could be cut
+        ordered.remove(Step.DRAIN_MAIN)
+    if journal.mode == "temp" and not seen.temp_running and Step.START_TEMP not in ordered:
+        ordered = [step for step in ordered if step is not Step.DRAIN_TEMP]
+    return tuple(ordered)
+
+
+def plan(
+    journal: Journal | None,
+    seen: Seen,
+    *,
+    target: str,
+    previous: str | None,
+    rollback: bool,
+    mode: Mode,
+    temp_escrows: TempEscrows,
+) -> SwapPlan:
+    """What to do now; ``journal`` is the open one or None.
+
+    With ``rollback`` the journal must already have been turned by :func:`roll_back`; ``previous``
+    is the digest recorded by the last finished swap.
+    """
+    if journal is not None and journal.open:
+        if rollback:
+            again = not journal.rolling_back
+            reason = (
+                "finish the open swap first, then swap back"
+                if again
+                else f"roll back to {journal.target}"
+            )
+            return SwapPlan(remaining(journal, seen), journal.target, reason, again)
+        if target not in (journal.target, journal.data.get("failed_target")):
+            raise SwapRefused(
+                f"a swap to {journal.target} is not finished (id {journal.id}), and now"
+                f" {target} is asked for; run the play again with the first image to finish it,"
+                " or with hot_swap_rollback=true to go back"
+            )
+        reason = "continue the rollback" if journal.rolling_back else "continue the open swap"
+        return SwapPlan(remaining(journal, seen), journal.target, reason)
+    if rollback:
+        if previous is None:
+            raise SwapRefused(
+                "there is nothing to roll back to: no earlier image is recorded in the deploy"
+                " directory"
+            )
+        target = previous
+    if seen.main_image == target:
+        return SwapPlan((), target, "the gateway already runs this image")
+    if seen.main_image is None:
+        raise SwapRefused(
+            "there is no gateway container in slot main to swap; deploy it with playbook"
+            " gonka.devshard.site"
+        )
+    if mode == "temp" and seen.temp_exists:
+        raise SwapRefused(
+            "a container stands in slot temp, but no swap is open: it may serve escrows of its"
+            " own. Settle or import what it holds and remove it before a swap"
+        )
+    if seen.flag == "temp":
+        raise SwapRefused(
+            "the edge has slot temp in service, but no swap is open; put main in service with"
+            " module gonka.devshard.edge_slot before a swap"
+        )
+    reason = "swap back to the recorded image" if rollback else "swap to the image asked for"
+    return SwapPlan(sequence(mode, temp_escrows), target, reason)
+
+
+@dataclass(frozen=True)
+class Window:
+    """What decides whether a swap may begin now. None means unknown, which refuses."""
+
+    phase: str | None
+    confirmation_poc_phase: str | None
+    blocks_to_epoch_switch: int | None
+    blocks_until_next_rotation: int | None
+    rotation_enabled: bool | None
+    phases: Mapping[str, str] = field(default_factory=dict)
+    active_without_runtime: tuple[str, ...] = ()
+
+
+def window_refusals(window: Window, *, min_blocks: int) -> list[str]:
+    """Reasons why a swap must not begin now, empty when it may; they pass with time."""
+    reasons: list[str] = []
+    if not window.phase:
+        reasons.append("the chain's phase is unknown to the gateway")
+    elif window.phase != "Inference":
+        reasons.append(f"the chain is in phase {window.phase}, a swap needs Inference")
+    if window.confirmation_poc_phase is None:
+        reasons.append("it is unknown whether a confirmation PoC runs")
+    elif window.confirmation_poc_phase not in ("", "CONFIRMATION_POC_INACTIVE"):
+        reasons.append(f"a confirmation PoC is under way ({window.confirmation_poc_phase})")
+    if window.blocks_to_epoch_switch is None:
+        reasons.append("the distance to the epoch switch is unknown")
+    elif window.blocks_to_epoch_switch < min_blocks:
+        reasons.append(
+            f"{window.blocks_to_epoch_switch} blocks are left to the epoch switch, a swap needs"
+            f" {min_blocks} (hot_swap_min_blocks)"
+        )
+    if window.rotation_enabled is None:
+        reasons.append("it is unknown whether rotation is enabled")
+    elif window.rotation_enabled:
+        if window.blocks_until_next_rotation is None:
+            reasons.append("the distance to the next rotation is unknown")
+        elif window.blocks_until_next_rotation < min_blocks:
+            reasons.append(
+                f"{window.blocks_until_next_rotation} blocks are left to the next rotation, a"
+                f" swap needs {min_blocks} (hot_swap_min_blocks)"
+            )
+    reasons += [
+        f"escrow {escrow} is in phase {phase}: a finalize is under way or was cut off"
+        for escrow, phase in sorted(window.phases.items())
+        if phase == "finalizing"
+    ]
+    reasons += [
+        f"escrow {escrow} is recorded as active but not loaded"
+        for escrow in window.active_without_runtime
+    ]
+    return reasons
+
+
+@dataclass(frozen=True)
+class SessionMark:
+    """Where a session stood: compared before and after it was moved or restarted."""
+
+    nonce: int
+    balance: int
+
+
+def session_losses(
+    before: Mapping[str, SessionMark], after: Mapping[str, SessionMark | None]
+) -> list[str]:
+    """What a restart or an import lost, in words; empty when nothing.
+
+    After a restart the nonce may only have grown: background work of the old process may have
+    appended diffs until its end. A smaller nonce, or a session that is not there, means the wrong
+    storage.
+    """
+    losses: list[str] = []
+    for escrow, mark in sorted(before.items()):
+        now = after.get(escrow)
+        if now is None:
+            losses.append(f"escrow {escrow} is not loaded any more")
+        elif now.nonce < mark.nonce:
+            losses.append(f"escrow {escrow} is at nonce {now.nonce}, it was at {mark.nonce}")
+        elif now.nonce == mark.nonce and now.balance != mark.balance:
+            losses.append(
+                f"escrow {escrow} has balance {now.balance} ngonka at nonce {now.nonce}, it had"
+                f" {mark.balance}"
+            )
+    return losses

@@ -1,0 +1,367 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The swap's state machine, driven through a model of a host that is killed, crashes, reboots."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.gonka.devshard.plugins.module_utils._swap import (
+    Journal,
+    Seen,
+    SessionMark,
+    Step,
+    SwapRefused,
+    Window,
+    plan,
+    remaining,
+    roll_back,
+    sequence,
+    session_losses,
+    window_refusals,
+)
+
+OLD = "registry/gateway@sha256:old"
+NEW = "registry/gateway@sha256:new"
+
+
+@dataclass
+class World:
+    """One host: two slots, the flag, and who serves which escrow."""
+
+    main_image: str | None = OLD
+    main_running: bool = True
+    temp_exists: bool = False
+    temp_running: bool = False
+    flag: str = "main"
+    main_drained: bool = False
+    temp_drained: bool = False
+    main_escrows: set[str] = field(default_factory=lambda: {"m1"})
+    temp_escrows: set[str] = field(default_factory=set)
+    minted: int = 0
+    rotation: bool = True
+    violations: list[str] = field(default_factory=list)
+
+    def seen(self) -> Seen:
+        return Seen(
+            main_image=self.main_image,
+            main_running=self.main_running,
+            temp_exists=self.temp_exists,
+            temp_running=self.temp_running,
+            flag="temp" if self.flag == "temp" else "main",
+        )
+
+    def traffic(self) -> None:
+        """A slot that serves is not drained any more."""
+        if self.flag == "main" and self.main_running:
+            self.main_drained = False
+        else:
+            self.temp_drained = False
+
+    def run(self, step: Step, journal: Journal) -> None:
+        if step is Step.FREEZE_ROTATION:
+            self.rotation = False
+        elif step is Step.START_TEMP:
+            self.temp_exists = self.temp_running = True
+        elif step is Step.SEED_TEMP:
+            if not self.temp_running:
+                self.violations.append("seeded a temp that does not run")
+            if not self.temp_escrows:
+                self.minted += 1
+                self.temp_escrows = {"t1"}
+        elif step is Step.CHECK_TEMP:
+            if not self.temp_running:
+                self.violations.append("checked a temp that does not run")
+        elif step is Step.SWITCH_TO_TEMP:
+            if not self.temp_running:
+                self.violations.append("switched to a dead temp")
+            self.flag = "temp"
+        elif step is Step.DRAIN_MAIN:
+            if self.flag != "temp":
+                self.violations.append("drained main while it is in service")
+            self.main_drained = True
+        elif step is Step.REPLACE_MAIN:
+            if self.main_running and not self.main_drained and self.main_image != journal.target:
+                self.violations.append("replaced a main that was not drained")
+            self.main_image = journal.target
+            self.main_running = True
+        elif step is Step.CHECK_MAIN:
+            if not self.main_running:
+                self.violations.append("checked a main that does not run")
+        elif step is Step.SWITCH_BACK:
+            if not self.main_running:
+                self.violations.append("switched to a dead main")
+            self.flag = "main"
+        elif step is Step.DRAIN_TEMP:
+            if self.flag != "main":
+                self.violations.append("drained temp while it is in service")
+            self.temp_drained = True
+        elif step is Step.SETTLE_TEMP:
+            if self.temp_running and not self.temp_drained:
+                self.violations.append("settled on a temp that was not drained")
+            self.temp_escrows = set()
+        elif step is Step.STOP_TEMP:
+            if self.temp_running and not self.temp_drained:
+                self.violations.append("stopped a temp that was not drained")
+            self.temp_exists = self.temp_running = False
+        elif step is Step.IMPORT_ESCROWS:
+            if self.temp_running and self.temp_escrows:
+                self.violations.append("imported while temp may serve the escrow")
+            self.main_escrows |= self.temp_escrows
+        elif step is Step.RESTORE_ROTATION:
+            self.rotation = True
+
+    def disturb(self, what: str, journal: Journal) -> None:
+        if what == "reboot":
+            # main has a restart policy, temp has none
+            self.main_running = self.main_image is not None
+            self.temp_running = False
+        elif what == "temp crash":
+            self.temp_running = False
+        elif what == "half replaced" and Step.REPLACE_MAIN in journal.started:
+            if Step.REPLACE_MAIN not in journal.done:
+                self.main_running = False
+
+
+def fresh(mode: str = "temp", temp_escrows: str = "import") -> Journal:
+    return Journal(
+        id="s1",
+        mode="pool" if mode == "pool" else "temp",
+        temp_escrows="settle" if temp_escrows == "settle" else "import",
+        target=NEW,
+        origin=OLD,
+        asked="gateway:new",
+        origin_asked="gateway:old",
+    )
+
+
+def drive(world: World, journal: Journal, stop_after: int, *, half: bool) -> Journal:
+    """Runs the steps until done or until the controller is killed after ``stop_after`` steps."""
+    for count, step in enumerate(remaining(journal, world.seen())):
+        if count == stop_after:
+            journal = journal.start(step)
+            if half:
+                world.run(step, journal)
+            return journal
+        journal = journal.start(step)
+        world.run(step, journal)
+        journal = journal.finish(step)
+        world.traffic()
+    return journal
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    kills=st.lists(
+        st.tuples(
+            st.integers(0, 16),
+            st.booleans(),
+            st.sampled_from(["nothing", "reboot", "temp crash", "half replaced"]),
+        ),
+        max_size=5,
+    ),
+    temp_escrows=st.sampled_from(["import", "settle"]),
+    rollback_at=st.one_of(st.none(), st.integers(0, 5)),
+)
+def test_killed_anywhere_ends_right(
+    kills: list[tuple[int, bool, str]], temp_escrows: str, rollback_at: int | None
+) -> None:
+    world = World()
+    journal = fresh(temp_escrows=temp_escrows)
+    for number, (stop_after, half, what) in enumerate(kills):
+        if not journal.open:
+            break
+        if rollback_at == number:
+            journal = roll_back(journal)
+        journal = drive(world, journal, stop_after, half=half)
+        world.disturb(what, journal)
+        world.traffic()
+    journal = drive(world, journal, 99, half=False)
+    assert world.violations == []
+    assert not journal.open
+    assert world.main_image == journal.target
+    assert world.main_running
+    assert world.flag == "main"
+    assert not world.temp_exists
+    assert world.rotation
+    assert world.minted <= 1
+    if world.minted and temp_escrows == "import":
+        assert "t1" in world.main_escrows
+
+
+def test_straight_swap_runs_every_step_once() -> None:
+    world = World()
+    journal = drive(world, fresh(), 99, half=False)
+    assert journal.done == sequence("temp", "import")
+    assert world.main_image == NEW
+    assert world.main_escrows == {"m1", "t1"}
+
+
+def test_pool_swap_mints_nothing() -> None:
+    world = World(temp_exists=True, temp_running=True)
+    journal = drive(world, fresh(mode="pool"), 99, half=False)
+    assert world.violations == []
+    assert (world.minted, world.main_image, world.flag) == (0, NEW, "main")
+    assert world.temp_running
+    assert not journal.open
+
+
+@pytest.mark.parametrize("reached", range(len(sequence("temp", "import"))))
+def test_rollback_from_every_step_returns_to_the_origin(reached: int) -> None:
+    world = World()
+    journal = drive(world, fresh(), reached, half=True)
+    turned = roll_back(journal)
+    journal = drive(world, turned, 99, half=False)
+    assert world.violations == []
+    assert not journal.open
+    if turned.rolling_back:
+        assert world.main_image == OLD
+    else:
+        # past the point where temp could serve again: a second swap leads back
+        assert reached >= sequence("temp", "import").index(Step.STOP_TEMP)
+        assert world.main_image == NEW
+
+
+def test_roll_back_twice_is_the_same() -> None:
+    journal = drive(World(), fresh(), 6, half=False)
+    assert roll_back(roll_back(journal)) == roll_back(journal)
+
+
+def test_temp_is_never_started_after_its_stop_began() -> None:
+    world = World()
+    stop = sequence("temp", "import").index(Step.STOP_TEMP)
+    journal = drive(world, fresh(), stop, half=True)
+    world.disturb("reboot", journal)
+    assert Step.START_TEMP not in remaining(journal, world.seen())
+
+
+def test_journal_round_trip() -> None:
+    journal = fresh().start(Step.PREFLIGHT).finish(Step.FREEZE_ROTATION).remember({"a": [1]})
+    assert Journal.from_dict(journal.to_dict()) == journal
+
+
+def test_journal_of_another_schema_is_refused() -> None:
+    raw = {**fresh().to_dict(), "schema": 99}
+    with pytest.raises(SwapRefused, match="schema 99"):
+        Journal.from_dict(raw)
+
+
+def ask(world: World, journal: Journal | None = None, **wish: object) -> tuple[Step, ...]:
+    arguments: dict[str, object] = {
+        "target": NEW,
+        "previous": None,
+        "rollback": False,
+        "mode": "temp",
+        "temp_escrows": "import",
+    }
+    arguments.update(wish)
+    return plan(journal, world.seen(), **arguments).steps  # type: ignore[arg-type]
+
+
+def test_nothing_to_do_when_the_image_is_current() -> None:
+    assert ask(World(main_image=NEW)) == ()
+
+
+def test_rollback_without_a_recorded_image_is_refused() -> None:
+    with pytest.raises(SwapRefused, match="nothing to roll back to"):
+        ask(World(), rollback=True)
+
+
+def test_rollback_after_a_finished_swap_is_a_swap_to_the_previous_image() -> None:
+    assert ask(World(main_image=NEW), rollback=True, previous=OLD) == sequence("temp", "import")
+
+
+def test_another_image_while_a_swap_is_open_is_refused() -> None:
+    journal = drive(World(), fresh(), 4, half=False)
+    with pytest.raises(SwapRefused, match="is not finished"):
+        ask(World(), journal, target="registry/gateway@sha256:third")
+
+
+def test_a_rolled_back_swap_is_not_turned_again_by_the_image_that_failed() -> None:
+    world = World()
+    journal = roll_back(drive(world, fresh(), 8, half=False))
+    found = plan(
+        journal,
+        world.seen(),
+        target=NEW,
+        previous=None,
+        rollback=False,
+        mode="temp",
+        temp_escrows="import",
+    )
+    assert found.target == OLD
+
+
+@pytest.mark.parametrize(
+    ("world", "message"),
+    [
+        (World(main_image=None), "no gateway container"),
+        (World(temp_exists=True), "slot temp, but no swap is open"),
+        (World(flag="temp"), "slot temp in service"),
+    ],
+)
+def test_an_unexplained_host_is_refused(world: World, message: str) -> None:
+    with pytest.raises(SwapRefused, match=message):
+        ask(world)
+
+
+OPEN_WINDOW = Window(
+    phase="Inference",
+    confirmation_poc_phase="",
+    blocks_to_epoch_switch=1000,
+    blocks_until_next_rotation=700,
+    rotation_enabled=True,
+)
+
+
+def test_an_open_window_has_no_refusal() -> None:
+    assert window_refusals(OPEN_WINDOW, min_blocks=700) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"phase": None}, "phase is unknown"),
+        ({"phase": ""}, "phase is unknown"),
+        ({"phase": "PoCGenerate"}, "phase PoCGenerate"),
+        ({"confirmation_poc_phase": None}, "unknown whether a confirmation"),
+        ({"confirmation_poc_phase": "CONFIRMATION_POC_GENERATION"}, "confirmation PoC is under"),
+        ({"blocks_to_epoch_switch": None}, "distance to the epoch switch is unknown"),
+        ({"blocks_to_epoch_switch": 699}, "699 blocks are left to the epoch switch"),
+        ({"rotation_enabled": None}, "whether rotation is enabled"),
+        ({"blocks_until_next_rotation": None}, "distance to the next rotation is unknown"),
+        ({"blocks_until_next_rotation": 699}, "699 blocks are left to the next rotation"),
+        ({"phases": {"7": "finalizing"}}, "escrow 7 is in phase finalizing"),
+        ({"active_without_runtime": ("8",)}, "escrow 8 is recorded as active but not loaded"),
+    ],
+)
+def test_every_reason_closes_the_window(change: dict[str, object], words: str) -> None:
+    window = dataclasses.replace(OPEN_WINDOW, **change)  # type: ignore[arg-type]
+    reasons = window_refusals(window, min_blocks=700)
+    assert len(reasons) == 1
+    assert words in reasons[0]
+
+
+def test_rotation_distance_does_not_matter_with_rotation_off() -> None:
+    window = dataclasses.replace(
+        OPEN_WINDOW, rotation_enabled=False, blocks_until_next_rotation=0
+    )
+    assert window_refusals(window, min_blocks=700) == []
+
+
+def test_session_losses() -> None:
+    before = {str(number): SessionMark(nonce=10, balance=100) for number in range(1, 6)}
+    after = {
+        "1": SessionMark(nonce=10, balance=100),
+        "2": SessionMark(nonce=12, balance=90),
+        "3": SessionMark(nonce=0, balance=5000),
+        "4": SessionMark(nonce=10, balance=99),
+        "5": None,
+    }
+    losses = session_losses(before, after)
+    assert [loss.split()[1] for loss in losses] == ["3", "4", "5"]
