@@ -1,0 +1,323 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection.
+
+"""What can be decided about escrows from what was observed. Pure: no clock, no network, no file."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+if t.TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from ._ledger import Intent
+
+SETTLE_EPOCHS = 1
+"""An escrow of epoch E can be settled in E and in the next one; then its row is pruned."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EpochClock:
+    """Where the chain stands. ``effective`` is the epoch that escrows made now would get."""
+
+    effective: int
+    height: int
+    next_switch: int
+    epoch_length: int
+    block_seconds: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Deadline:
+    """The last block in which an escrow can be settled, seen from now."""
+
+    epoch: int
+    height: int
+    blocks_left: int
+    seconds_left: int | None
+
+    def to_result(self) -> dict[str, t.Any]:
+        return {
+            "epoch": self.epoch,
+            "height": self.height,
+            "blocks_left": self.blocks_left,
+            "seconds_left": self.seconds_left,
+        }
+
+
+def deadline(epoch_index: int, clock: EpochClock) -> Deadline:
+    """The end of the epoch after the escrow's own; negative ``blocks_left`` means passed."""
+    last = epoch_index + SETTLE_EPOCHS
+    height = clock.next_switch + (last - clock.effective) * clock.epoch_length - 1
+    left = height - clock.height
+    seconds = None if clock.block_seconds is None else int(left * clock.block_seconds)
+    return Deadline(epoch=last, height=height, blocks_left=left, seconds_left=seconds)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """When a session is too near its end to be counted on (data of the gateway's generation)."""
+
+    min_balance: int
+    max_nonce: int
+    min_blocks_left: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EscrowView:
+    """One escrow as gateway, chain and ledger together show it."""
+
+    id: int
+    model: str | None
+    # the gateway
+    recorded: bool
+    active: bool
+    loaded: bool
+    phase: str | None = None
+    nonce: int | None = None
+    balance: int | None = None
+    active_requests: int | None = None
+    storage_path: str | None = None
+    rotation_role: str | None = None
+    # the chain
+    on_chain: bool = False
+    creator: str | None = None
+    amount: int | None = None
+    epoch: int | None = None
+    settled: bool | None = None
+    deadline: Deadline | None = None
+    # the verdict
+    why_not: tuple[str, ...] = ()
+
+    @property
+    def usable(self) -> bool:
+        return not self.why_not
+
+    @property
+    def unsettled(self) -> bool:
+        return self.on_chain and not self.settled
+
+    def to_result(self) -> dict[str, t.Any]:
+        return {
+            "id": self.id,
+            "model": self.model,
+            "recorded": self.recorded,
+            "active": self.active,
+            "loaded": self.loaded,
+            "phase": self.phase,
+            "nonce": self.nonce,
+            "balance": self.balance,
+            "active_requests": self.active_requests,
+            "storage_path": self.storage_path,
+            "rotation_role": self.rotation_role,
+            "on_chain": self.on_chain,
+            "creator": self.creator,
+            "amount": self.amount,
+            "epoch": self.epoch,
+            "settled": self.settled,
+            "deadline": None if self.deadline is None else self.deadline.to_result(),
+            "usable": self.usable,
+            "why_not": list(self.why_not),
+        }
+
+
+def why_not_usable(view: EscrowView, limits: Limits) -> tuple[str, ...]:
+    """Every reason why no request should be counted on this escrow; empty means usable."""
+    reasons: list[str] = []
+    if not view.recorded:
+        reasons.append("the gateway has no record of it")
+    elif not view.active:
+        reasons.append("inactive in the gateway")
+    elif not view.loaded:
+        reasons.append("recorded but not loaded in the gateway")
+    if view.loaded and view.phase != "active":
+        reasons.append(f"its session is in phase {view.phase}")
+    if view.loaded and view.phase == "active":
+        if (view.nonce or 0) >= limits.max_nonce:
+            reasons.append(f"nonce {view.nonce} reached the limit {limits.max_nonce}")
+        if (view.balance or 0) < limits.min_balance:
+            reasons.append(f"balance {view.balance or 0} ngonka is below {limits.min_balance}")
+    if not view.on_chain:
+        reasons.append("the chain does not have it: pruned two epochs after its own, or never made")
+    elif view.settled:
+        reasons.append("settled on the chain")
+    elif view.deadline is not None and view.deadline.blocks_left < limits.min_blocks_left:
+        reasons.append(
+            f"its deadline is {view.deadline.blocks_left} blocks away, less than"
+            f" {limits.min_blocks_left}"
+            if view.deadline.blocks_left >= 0
+            else "its deadline has passed"
+        )
+    return tuple(reasons)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Birth:
+    """An escrow's create event, as the chain's index has it."""
+
+    escrow_id: int
+    tx_hash: str
+    height: int
+    model: str
+    amount: int
+    epoch: int
+    timeout_ns: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wish:
+    """What a run of the escrow module is to reach, with its caps."""
+
+    model: str
+    amount: int
+    count: int
+    max_creates: int
+    max_total_locked: int | None
+    fee: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PoolPlan:
+    """What has to be done for one model."""
+
+    usable: tuple[int, ...]
+    adopt: tuple[int, ...]
+    create: int
+    unclaimed: tuple[int, ...] = field(default=())
+
+
+def plan_pool(
+    wish: Wish,
+    views: Sequence[EscrowView],
+    *,
+    ours: Collection[int],
+    adoptable: Collection[int],
+) -> PoolPlan:
+    """Adopt everything that is proved ours and nobody's, then create what is still missing.
+
+    ``views`` holds the gateway's records of the model and the creator's other live escrows.
+    ``ours`` are escrows that other gateways of this host or of the fleet account for.
+    """
+    usable = tuple(
+        view.id
+        for view in views
+        if view.usable and view.model == wish.model and (view.amount or 0) >= wish.amount
+    )
+    adopt = tuple(
+        view.id for view in views if view.id in adoptable and not view.recorded and view.unsettled
+    )
+    fresh = sum(
+        1
+        for view in views
+        if view.id in adopt and view.model == wish.model and (view.amount or 0) >= wish.amount
+    )
+    unclaimed = tuple(
+        view.id
+        for view in views
+        if view.unsettled and not view.recorded and view.id not in ours and view.id not in adopt
+    )
+    return PoolPlan(
+        usable=usable,
+        adopt=adopt,
+        create=max(0, wish.count - len(usable) - fresh),
+        unclaimed=unclaimed,
+    )
+
+
+def refuse_create(
+    wish: Wish,
+    create: int,
+    *,
+    balance: int,
+    locked: int,
+    allowed: Collection[str],
+    creator: str,
+    min_amount: int,
+    max_amount: int,
+    active_models: Collection[str],
+) -> str | None:
+    """Why nothing may be created, or None. Everything is checked before the first deposit."""
+    if allowed and creator not in allowed:
+        return (
+            f"{creator} is not on the chain's list of allowed creators; ask for it by a governance"
+            " proposal and wait with the module gonka.devshard.allowlist"
+        )
+    if not min_amount <= wish.amount <= max_amount:
+        return (
+            f"amount {wish.amount} ngonka is outside the chain's limits"
+            f" {min_amount} to {max_amount} ngonka"
+        )
+    if wish.model not in active_models:
+        known = ", ".join(sorted(active_models)) or "none"
+        return f"model {wish.model} is not active on the chain in this epoch; active: {known}"
+    if create > wish.max_creates:
+        return (
+            f"{create} escrows are missing but at most {wish.max_creates} may be created in one run"
+            " (max_creates_per_run); raise it if this is really wanted"
+        )
+    deposit = create * wish.amount
+    if wish.max_total_locked is not None and locked + deposit > wish.max_total_locked:
+        return (
+            f"{locked} ngonka of this creator are locked, {deposit} more would exceed"
+            f" max_total_locked {wish.max_total_locked}"
+        )
+    need = create * (wish.amount + wish.fee)
+    if balance < need:
+        return (
+            f"the wallet {creator} has {balance} ngonka, {create} escrow(s) of {wish.amount} with a"
+            f" fee of {wish.fee} each need {need}: {need - balance} ngonka are missing"
+        )
+    return None
+
+
+def match_birth(
+    intent: Intent,
+    births: Iterable[Birth],
+    *,
+    taken: Collection[int],
+    window_ns: tuple[int, int] | None,
+) -> tuple[Birth, ...]:
+    """Create events that may be what the gateway did for this intent.
+
+    The gateway signs its own transaction, so without a hash only circumstances speak: model,
+    amount, not before the intent, signed within the call (its lifetime is fixed, so the end of
+    the lifetime tells when it was signed), and not known to be anything else's.
+    """
+    if intent.tx_hash is not None:
+        return tuple(birth for birth in births if birth.tx_hash == intent.tx_hash)
+    return tuple(
+        birth
+        for birth in births
+        if birth.model == intent.model
+        and birth.amount == intent.amount
+        and birth.height > (intent.seen_height or 0)
+        and birth.escrow_id not in taken
+        and (
+            window_ns is None
+            or birth.timeout_ns is None
+            or window_ns[0] <= birth.timeout_ns <= window_ns[1]
+        )
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RotationNeed:
+    """What rotation of one model on one gateway can lock before anything comes back."""
+
+    temp_count: int
+    target_count: int
+    amount: int
+
+    def total(self, fee: int) -> int:
+        """Deposits of a whole epoch without any refund, one replacement of a depleted escrow, and
+        a create and a settle transaction for each of them."""
+        escrows = self.temp_count + self.target_count + 1
+        return escrows * (self.amount + 2 * fee)
+
+
+def funding_needed(models: Iterable[RotationNeed], fee: int) -> int:
+    """What the creator must have free so that rotation of one gateway never runs dry."""
+    return sum(model.total(fee) for model in models)
