@@ -11,10 +11,17 @@ import hashlib
 from dataclasses import dataclass
 
 import bech32
-from ecdsa import SECP256k1, rfc6979
-from ecdsa.ellipticcurve import Point, PointJacobi
-from ecdsa.keys import BadSignatureError, MalformedPointError, VerifyingKey
-from ecdsa.util import sigdecode_string
+from ecdsa import SECP256k1, rfc6979  # type: ignore[import-untyped, unused-ignore]
+from ecdsa.ellipticcurve import (  # type: ignore[import-untyped, unused-ignore]
+    Point,
+    PointJacobi,
+)
+from ecdsa.keys import (  # type: ignore[import-untyped, unused-ignore]
+    BadSignatureError,
+    MalformedPointError,
+    VerifyingKey,
+)
+from ecdsa.util import sigdecode_string  # type: ignore[import-untyped, unused-ignore]
 
 from simnet._ripemd160 import ripemd160
 

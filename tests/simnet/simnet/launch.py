@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
+"""Starts the simulated gateway as a child process and says when all is ready."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import logging
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from simnet import crypto
+from simnet.net import Network
+from simnet.network import DEFAULT_AMOUNT
+from simnet.release import write_inferenced
+
+_LOG = logging.getLogger("simnet")
+_READY_SECONDS = 30.0
+_STOP_SECONDS = 10.0
+
+
+class GatewayStartError(Exception):
+    """The gateway did not come up."""
+
+
+def _secret(name: str, directory: Path) -> str:
+    """A key that stays the same for one state directory, also after a restart."""
+    path = directory / f"{name}.txt"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(hashlib.sha256(os.urandom(32)).hexdigest() + "\n")
+    return path.read_text().strip()
+
+
+def ready_line(network: Network, creator: crypto.PrivateKey, directory: Path) -> dict[str, Any]:
+    """What a user of the network needs to know, secrets of the simulation included."""
+    models = [model.id for model in network.chain.models if model.active]
+    return {
+        "chain_rest": network.urls["chain_rest"],
+        "chain_rpc": network.urls["chain_rpc"],
+        "public_api": network.urls["public_api"],
+        "faults": network.urls["faults"],
+        "release": network.urls["release"],
+        "chain_id": network.chain.config.chain_id,
+        "creator_key": creator.hex,
+        "creator": creator.address,
+        "models": models[:2],
+        "amount": DEFAULT_AMOUNT,
+        "inferenced": str(write_inferenced(directory / "bin" / "inferenced").resolve()),
+    }
+
+
+def _free_port(host: str) -> int:
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+class GatewayProcess:
+    def __init__(
+        self,
+        network: Network,
+        creator: crypto.PrivateKey,
+        directory: Path,
+        options: argparse.Namespace,
+    ) -> None:
+        self._network = network
+        self._creator = creator
+        self._directory = directory
+        self._host = options.host
+        self._port = options.gateway_port or _free_port(options.host)
+        self._faults_port = _free_port(options.host)
+        self._process: asyncio.subprocess.Process | None = None
+
+    def _environment(self, admin_key: str, api_key: str) -> dict[str, str]:
+        urls, chain = self._network.urls, self._network.chain
+        models = [model.id for model in chain.models if model.active]
+        return {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+            "DEVSHARD_PORT": str(self._port),
+            "DEVSHARD_STORAGE_DIR": str(self._directory),
+            "DEVSHARD_CHAIN_REST": urls["chain_rest"],
+            "DEVSHARD_TX_QUERY_REST": urls["chain_rest"],
+            "DEVSHARD_PUBLIC_API": urls["public_api"],
+            "DEVSHARD_CHAIN_ID": chain.config.chain_id,
+            "DEVSHARD_MODEL": models[0],
+            "DEVSHARD_PRIVATE_KEY": self._creator.hex,
+            "DEVSHARD_API_KEYS": api_key,
+            "DEVSHARD_ADMIN_API_KEY": admin_key,
+            "DEVSHARDS_JSON": "[]",
+            "SIMNET_FAULTS_PORT": str(self._faults_port),
+        }
+
+    async def start(self) -> dict[str, Any]:
+        self._directory.mkdir(parents=True, exist_ok=True)
+        state = self._directory.parent
+        admin_key, api_key = _secret("admin-key", state), _secret("api-key", state)
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "simnet",
+            "gateway",
+            env=self._environment(admin_key, api_key),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=sys.stderr.fileno(),
+        )
+        url = f"http://{self._host}:{self._port}".replace("0.0.0.0", "127.0.0.1")
+        await self._until_ready(f"{url}/v1/status")
+        return {
+            "gateway": url,
+            "gateway_faults": url.rsplit(":", 1)[0] + f":{self._faults_port}",
+            "admin_key": admin_key,
+            "api_key": api_key,
+        }
+
+    async def _until_ready(self, url: str) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _READY_SECONDS
+        async with aiohttp.ClientSession() as session:
+            while loop.time() < deadline:
+                if self._process is not None and self._process.returncode is not None:
+                    break
+                try:
+                    async with session.get(url) as response:
+                        if response.status < 500:
+                            return
+                except aiohttp.ClientError:
+                    pass
+                await asyncio.sleep(0.05)
+        raise GatewayStartError("the gateway does not answer")
+
+    async def supervise(self) -> None:
+        """Start the gateway again whenever it ends, as a container engine would."""
+        while self._process is not None:
+            status = await self._process.wait()
+            _LOG.warning("gateway ended with status %s, starting it again", status)
+            await self.start()
+
+    async def stop(self) -> None:
+        process, self._process = self._process, None
+        if process is None or process.returncode is not None:
+            return
+        process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), _STOP_SECONDS)
+        except asyncio.TimeoutError:
+            process.kill()
+            await process.wait()

@@ -1,0 +1,436 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
+"""The chain's REST API, in the shapes that the real one answered."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import unquote
+
+from aiohttp import web
+
+from simnet import crypto, txs
+from simnet.bank import DENOM
+from simnet.chain import Chain, QueryError, TxRecord
+from simnet.hosts import inference_url
+from simnet.jsonbody import json_reply, read_json
+
+_GRPC_HEADERS = {"Grpc-Metadata-Content-Type": "application/grpc+cosmos-sdk-grpc-codec"}
+_MAX_UINT64 = (1 << 64) - 1
+NODE_VERSION = "0.38.19"
+
+Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+
+class RestError(Exception):
+    """A gRPC status: its code, message and HTTP status."""
+
+    def __init__(self, status: int, code: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+
+    def to_json(self) -> dict[str, Any]:
+        return {"code": self.code, "message": self.message, "details": []}
+
+
+class GatewayError(RestError):
+    """An error of the HTTP layer before the chain is asked: without its headers."""
+
+
+def not_found(message: str) -> RestError:
+    return RestError(404, 5, message)
+
+
+def invalid(message: str) -> RestError:
+    return RestError(400, 3, message)
+
+
+def tx_json(record: TxRecord) -> dict[str, Any]:
+    return txs.Tx.decode(record.raw).to_json()
+
+
+def tx_response(record: TxRecord) -> dict[str, Any]:
+    return {
+        "height": str(record.height),
+        "txhash": record.hash,
+        "codespace": record.codespace,
+        "code": record.code,
+        "data": record.data,
+        "raw_log": record.raw_log,
+        "logs": [],
+        "info": "",
+        "gas_wanted": str(record.gas_wanted),
+        "gas_used": str(record.gas_used),
+        "tx": {"@type": "/cosmos.tx.v1beta1.Tx", **tx_json(record)},
+        "timestamp": record.time.rfc3339_seconds(),
+        "events": record.events,
+    }
+
+
+def node_info(chain: Chain) -> dict[str, Any]:
+    """What REST and RPC tell about the node, apart from spellings."""
+    return {
+        "id": chain.block_hash(0, "node").hex()[:40],
+        "network": chain.config.chain_id,
+        "version": NODE_VERSION,
+        "moniker": "simnet",
+        "other": {
+            "tx_index": "on" if chain.controls.tx_index else "off",
+            "rpc_address": "tcp://0.0.0.0:26657",
+        },
+    }
+
+
+class RestApi:
+    def __init__(self, chain: Chain, public_url: Callable[[web.Request], str]) -> None:
+        self.chain = chain
+        self._public_url = public_url
+
+    def routes(self) -> list[web.RouteDef]:
+        inference = "/productscience/inference/inference"
+        bank, tendermint = "/cosmos/bank/v1beta1", "/cosmos/base/tendermint/v1beta1"
+        table: list[tuple[str, Handler]] = [
+            (f"{inference}/params", self.params),
+            (f"{inference}/epoch_info", self.epoch_info),
+            (f"{inference}/devshard_escrow/{{id}}", self.escrow),
+            (f"{inference}/participant/{{address}}", self.participant),
+            (f"{inference}/grantees_by_message_type/{{granter}}/{{type:.+}}", self.grantees),
+            (f"{inference}/preserved_nodes_snapshot", self.preserved_nodes),
+            (f"{bank}/balances/{{address}}", self.balances),
+            (f"{bank}/balances/{{address}}/by_denom", self.balance_by_denom),
+            (f"{bank}/spendable_balances/{{address}}", self.balances),
+            ("/cosmos/auth/v1beta1/accounts/{address}", self.account),
+            (f"{tendermint}/node_info", self.node_info),
+            (f"{tendermint}/blocks/latest", self.latest_block),
+            (f"{tendermint}/syncing", self.syncing),
+            ("/cosmos/tx/v1beta1/txs/{hash}", self.tx),
+            ("/cosmos/tx/v1beta1/txs", self.search),
+        ]
+        routes = [web.get(path, self._answering(handler)) for path, handler in table]
+        routes.append(web.post("/cosmos/tx/v1beta1/txs", self._answering(self.broadcast)))
+        routes.append(web.route("*", "/{rest:.*}", self._answering(self.missing)))
+        return routes
+
+    def _answering(self, handler: Handler) -> Handler:
+        async def answer(request: web.Request) -> web.Response:
+            height = str(self.chain.height)
+            headers = {**_GRPC_HEADERS, "Grpc-Metadata-X-Cosmos-Block-Height": height}
+            try:
+                response = await handler(request)
+            except GatewayError as error:
+                return json_reply(error.to_json(), status=error.status)
+            except RestError as error:
+                return json_reply(error.to_json(), status=error.status, headers=headers)
+            response.headers.update(headers)
+            response.headers["X-Cosmos-Block-Height"] = height
+            return response
+
+        return answer
+
+    async def missing(self, request: web.Request) -> web.Response:
+        raise GatewayError(501, 12, "Not Implemented")
+
+    # --- inference module ------------------------------------------------------
+
+    async def params(self, request: web.Request) -> web.Response:
+        return json_reply({"params": self.chain.params()})
+
+    async def epoch_info(self, request: web.Request) -> web.Response:
+        chain, epoch = self.chain, self.chain.epoch
+        return json_reply(
+            {
+                "block_height": str(chain.height),
+                "params": chain.params(),
+                "latest_epoch": {
+                    "index": str(epoch.index),
+                    "poc_start_block_height": str(epoch.poc_start),
+                },
+                "is_confirmation_poc_active": chain.controls.confirmation_poc,
+                "active_confirmation_poc_event": None,
+            }
+        )
+
+    async def escrow(self, request: web.Request) -> web.Response:
+        text = request.match_info["id"]
+        if re.fullmatch(r"\d+", text) is None:
+            raise _bad_id(text, "invalid syntax")
+        if int(text) > _MAX_UINT64:
+            raise _bad_id(text, "value out of range")
+        # SQLite's integers are signed; no such escrow exists anyway.
+        escrow = self.chain.escrows.get(int(text)) if int(text) < 1 << 63 else None
+        return json_reply({"escrow": escrow, "found": escrow is not None})
+
+    async def participant(self, request: web.Request) -> web.Response:
+        address = request.match_info["address"]
+        host = self.chain.host_by_address.get(address)
+        if host is None:
+            raise not_found("not found")
+        coins = str(self.chain.coin_balance(address))
+        zero = {"value": "0", "exponent": 0}
+        return json_reply(
+            {
+                "participant": {
+                    "index": address,
+                    "address": address,
+                    "weight": 1000,
+                    "join_time": "0",
+                    "join_height": "0",
+                    "last_inference_time": "0",
+                    "inference_url": inference_url(self._public_url(request), host),
+                    "status": "ACTIVE",
+                    "coin_balance": coins,
+                    "validator_key": "",
+                    "consecutive_invalid_inferences": "0",
+                    "worker_public_key": "",
+                    "epochs_completed": 5,
+                    "current_epoch_stats": {
+                        "inference_count": "0",
+                        "missed_requests": "0",
+                        "earned_coins": coins,
+                        "rewarded_coins": "0",
+                        "burned_coins": "0",
+                        "validated_inferences": "0",
+                        "invalidated_inferences": "0",
+                        "invalidLLR": zero,
+                        "inactiveLLR": zero,
+                        "confirmationPoCRatio": None,
+                    },
+                }
+            }
+        )
+
+    async def grantees(self, request: web.Request) -> web.Response:
+        unquote(request.match_info["type"])
+        return json_reply({"grantees": []})
+
+    async def preserved_nodes(self, request: web.Request) -> web.Response:
+        return json_reply({"found": False, "snapshot": None})
+
+    # --- bank and accounts -----------------------------------------------------
+
+    def _address(self, request: web.Request) -> str:
+        address = request.match_info["address"]
+        try:
+            crypto.decode_address(address)
+        except crypto.AddressError as error:
+            raise invalid(f"invalid address: {error}") from error
+        return address
+
+    async def balances(self, request: web.Request) -> web.Response:
+        amount = self.chain.bank.balance(self._address(request))
+        coins = [{"denom": DENOM, "amount": str(amount)}] if amount else []
+        return json_reply(
+            {"balances": coins, "pagination": {"next_key": None, "total": str(len(coins))}}
+        )
+
+    async def balance_by_denom(self, request: web.Request) -> web.Response:
+        address = self._address(request)
+        denom = request.query.get("denom", "")
+        if not denom:
+            raise invalid("invalid denom: ")
+        amount = self.chain.bank.balance(address) if denom == DENOM else 0
+        return json_reply({"balance": {"denom": denom, "amount": str(amount)}})
+
+    async def account(self, request: web.Request) -> web.Response:
+        address = request.match_info["address"]
+        try:
+            crypto.decode_address(address)
+        except crypto.AddressError as error:
+            raise invalid(str(error)) from error
+        account = self.chain.bank.account(address)
+        if account is None:
+            raise not_found(f"account {address} not found")
+        key = None
+        if account.public_key is not None:
+            key = {"@type": txs.PUBKEY_TYPE, "key": txs.b64(account.public_key)}
+        return json_reply(
+            {
+                "account": {
+                    "@type": "/cosmos.auth.v1beta1.BaseAccount",
+                    "address": address,
+                    "pub_key": key,
+                    "account_number": str(account.number),
+                    "sequence": str(account.sequence),
+                }
+            }
+        )
+
+    # --- node ------------------------------------------------------------------
+
+    async def node_info(self, request: web.Request) -> web.Response:
+        info = node_info(self.chain)
+        return json_reply(
+            {
+                "default_node_info": {
+                    "protocol_version": {"p2p": "8", "block": "11", "app": "0"},
+                    "default_node_id": info["id"],
+                    "listen_addr": "tcp://0.0.0.0:26656",
+                    "network": info["network"],
+                    "version": info["version"],
+                    "channels": "QCAhIiMwOGBhAA==",
+                    "moniker": info["moniker"],
+                    "other": info["other"],
+                },
+                "application_version": {
+                    "name": "inference-chain",
+                    "app_name": "inferenced",
+                    "version": self.chain.config.version,
+                    "git_commit": "8a35022b",
+                    "build_tags": "",
+                    "go_version": "go version go1.26.8 linux/amd64",
+                    "build_deps": [],
+                    "cosmos_sdk_version": "v0.50.14",
+                },
+            }
+        )
+
+    async def latest_block(self, request: web.Request) -> web.Response:
+        chain = self.chain
+        height = chain.height
+        time = chain.reported_time.rfc3339()
+
+        def digest(salt: str, at: int = height) -> str:
+            return txs.b64(chain.block_hash(at, salt))
+
+        def block_id(at: int) -> dict[str, Any]:
+            parts = {"total": 1, "hash": digest("parts", at)}
+            return {"hash": digest("block", at), "part_set_header": parts}
+
+        header = {
+            "version": {"block": "11", "app": "0"},
+            "chain_id": chain.config.chain_id,
+            "height": str(height),
+            "time": time,
+            "last_block_id": block_id(height - 1),
+            "last_commit_hash": digest("commit"),
+            "data_hash": digest("data"),
+            "validators_hash": digest("validators", 0),
+            "next_validators_hash": digest("validators", 0),
+            "consensus_hash": digest("consensus", 0),
+            "app_hash": digest("app"),
+            "last_results_hash": digest("results"),
+            "evidence_hash": digest("evidence", 0),
+            "proposer_address": txs.b64(chain.block_hash(0, "proposer")[:20]),
+        }
+        validator = txs.b64(chain.block_hash(0, "proposer")[:20])
+        commit = {
+            "height": str(height - 1),
+            "round": 0,
+            "block_id": block_id(height - 1),
+            "signatures": [
+                {
+                    "block_id_flag": "BLOCK_ID_FLAG_COMMIT",
+                    "validator_address": validator,
+                    "timestamp": time,
+                    "signature": txs.b64(chain.block_hash(height, "signature") * 2),
+                }
+            ],
+        }
+        block = {
+            "header": header,
+            "data": {"txs": []},
+            "evidence": {"evidence": []},
+            "last_commit": commit,
+        }
+        proposer = crypto.encode_address(chain.block_hash(0, "proposer")[:20], "gonkavalcons")
+        sdk_block = {**block, "header": {**header, "proposer_address": proposer}}
+        return json_reply({"block_id": block_id(height), "block": block, "sdk_block": sdk_block})
+
+    async def syncing(self, request: web.Request) -> web.Response:
+        return json_reply({"syncing": self.chain.controls.catching_up})
+
+    # --- transactions ----------------------------------------------------------
+
+    async def broadcast(self, request: web.Request) -> web.Response:
+        body = await read_json(request)
+        if body is None:
+            raise GatewayError(400, 3, "invalid character in the body")
+        try:
+            raw = txs.unb64(body.get("tx_bytes", ""))
+        except txs.TxDecodeError as error:
+            raise GatewayError(400, 3, str(error)) from error
+        if not raw:
+            raise invalid("invalid empty tx")
+        if body.get("mode") not in ("BROADCAST_MODE_SYNC", "BROADCAST_MODE_ASYNC"):
+            raise invalid(
+                "unsupported return type BROADCAST_MODE_UNSPECIFIED; supported types: sync, async"
+            )
+        answer = self.chain.broadcast(raw)
+        return json_reply(
+            {
+                "tx_response": {
+                    "height": "0",
+                    "txhash": answer.hash,
+                    "codespace": answer.codespace,
+                    "code": answer.code,
+                    "data": "",
+                    "raw_log": answer.raw_log,
+                    "logs": [],
+                    "info": "",
+                    "gas_wanted": "0",
+                    "gas_used": "0",
+                    "tx": None,
+                    "timestamp": "",
+                    "events": [],
+                }
+            }
+        )
+
+    def _need_index(self) -> None:
+        if not self.chain.controls.tx_index:
+            raise RestError(500, 2, "transaction indexing is disabled")
+
+    async def tx(self, request: web.Request) -> web.Response:
+        digest = request.match_info["hash"]
+        if re.fullmatch(r"[0-9A-Fa-f]{64}", digest) is None:
+            raise not_found(f"tx not found: {digest}")
+        self._need_index()
+        record = self.chain.tx(digest)
+        if record is None:
+            raise not_found(f"tx not found: {digest}")
+        return json_reply({"tx": tx_json(record), "tx_response": tx_response(record)})
+
+    async def search(self, request: web.Request) -> web.Response:
+        query = request.query.get("query") or " AND ".join(request.query.getall("events", []))
+        if not query:
+            raise invalid("query cannot be empty")
+        self._need_index()
+        newest_first = request.query.get("order_by") in ("ORDER_BY_DESC", "2")
+        try:
+            found = self.chain.search(query, newest_first=newest_first)
+        except QueryError as error:
+            raise invalid(f"failed to search for txs: {error}") from error
+        limit = _positive(request, "limit", 100)
+        page = _positive(request, "page", 1)
+        shown = found[(page - 1) * limit : page * limit]
+        return json_reply(
+            {
+                "txs": [tx_json(record) for record in shown],
+                "tx_responses": [tx_response(record) for record in shown],
+                "pagination": None,
+                "total": str(len(found)),
+            }
+        )
+
+
+def _positive(request: web.Request, name: str, default: int) -> int:
+    text = request.query.get(name, "")
+    if text and re.fullmatch(r"\d{1,9}", text) is None:
+        raise GatewayError(
+            400,
+            3,
+            f'parsing field "{name}": strconv.ParseUint: parsing "{text}": invalid syntax',
+        )
+    return int(text or 0) or default
+
+
+def _bad_id(text: str, why: str) -> GatewayError:
+    return GatewayError(
+        400,
+        3,
+        f'type mismatch, parameter: id, error: strconv.ParseUint: parsing "{text}": {why}',
+    )
