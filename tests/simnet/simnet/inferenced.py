@@ -489,7 +489,7 @@ class Cli:
 
 def _lenient_key(text: str) -> crypto.PrivateKey:
     """Read a key as leniently as the real CLI: a short one gives another key."""
-    digits = text[2:] if text.startswith("0x") else text
+    digits = text.removeprefix("0x")
     try:
         raw = bytes.fromhex(digits)
     except ValueError as error:
