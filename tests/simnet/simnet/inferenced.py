@@ -179,8 +179,8 @@ class Cli:
         client = self.home / "config" / "client.toml"
         if not client.exists():
             client.write_text(
-                f'chain-id = ""\nkeyring-backend = "os"\noutput = "text"\nnode = "{_DEFAULT_NODE}"\n'
-                'broadcast-mode = "sync"\n'
+                'chain-id = ""\nkeyring-backend = "os"\noutput = "text"\n'
+                f'node = "{_DEFAULT_NODE}"\nbroadcast-mode = "sync"\n'
             )
 
     # --- helpers ---------------------------------------------------------------
@@ -269,7 +269,7 @@ class Cli:
         try:
             known = keyring.add(name, key)
         except KeyExistsError as error:
-            raise UsageError(f"{name}: cannot overwrite key") from error
+            raise UsageError(f"{name}: cannot overwrite key [simnet/keys/import.go:1]") from error
         if known:
             raw = crypto.decode_address(key.address).hex()
             self.io.err(
@@ -496,7 +496,9 @@ def _lenient_key(text: str) -> crypto.PrivateKey:
         reason = "odd length hex string" if len(digits) % 2 else "invalid byte"
         raise UsageError(f"encoding/hex: {reason}") from error
     try:
-        return crypto.PrivateKey(int.from_bytes(raw[:32], "big") % crypto.CURVE_ORDER)
+        # The real one copies what it got into 32 zero bytes, from the left.
+        number = int.from_bytes(raw[:32].ljust(32, b"\0"), "big")
+        return crypto.PrivateKey(number % crypto.CURVE_ORDER)
     except crypto.InvalidKeyError as error:
         raise UsageError("invalid private key") from error
 
