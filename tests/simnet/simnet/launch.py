@@ -82,8 +82,13 @@ class GatewayProcess:
     def _environment(self, admin_key: str, api_key: str) -> dict[str, str]:
         urls, chain = self._network.urls, self._network.chain
         models = [model.id for model in chain.models if model.active]
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("DEVSHARD", "GATEWAY_", "SIMNET_"))
+        }
         return {
-            **os.environ,
+            **inherited,
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
             "DEVSHARD_PORT": str(self._port),
             "DEVSHARD_STORAGE_DIR": str(self._directory),
@@ -96,6 +101,8 @@ class GatewayProcess:
             "DEVSHARD_API_KEYS": api_key,
             "DEVSHARD_ADMIN_API_KEY": admin_key,
             "DEVSHARDS_JSON": "[]",
+            # The real default is two seconds; blocks are faster here.
+            "DEVSHARD_TX_POLL_INTERVAL_MS": "200",
             "SIMNET_FAULTS_PORT": str(self._faults_port),
         }
 
