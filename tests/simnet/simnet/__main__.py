@@ -94,13 +94,16 @@ async def _serve(options: argparse.Namespace, directory: Path) -> int:
             line.update(await gateway.start())
         print(json.dumps(line), flush=True)
         waits = {stopping}
+        if network.blocks is not None:
+            waits.add(network.blocks)
         if gateway is not None:
             waits.add(asyncio.create_task(gateway.supervise()))
         done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        for task in waits - {stopping}:
+        for task in waits - done:
             task.cancel()
         for task in done:
-            await task
+            # Says why, if it is not the signal that ended us.
+            task.result()
         return 0
     finally:
         stopping.cancel()

@@ -149,7 +149,13 @@ class Chain:
 
     def merge_params(self, patch: dict[str, Any]) -> None:
         """Merge nested objects; lists and values replace."""
-        self.store.set("params", _merged(self.params(), patch))
+        with self.store.transaction():
+            self.store.set("params", _merged(self.params(), patch))
+            epoch = self.epoch
+            if self.height >= epoch.next_poc_start:
+                # A shorter epoch must not make several pass at once.
+                start = self.height - epoch.params.switch_offset
+                self.store.set("epoch", [epoch.index, start])
 
     @property
     def models(self) -> list[Model]:

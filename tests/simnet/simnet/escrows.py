@@ -21,6 +21,8 @@ GAS_SETTLED_ALREADY = 72_200
 GAS_CREATE = 120_534
 GAS_CREATE_FIRST = 134_714
 PRUNE_PER_BLOCK = 100
+# SQLite counts to here; the chain itself goes to 2**64.
+_MAX_ID = (1 << 63) - 1
 
 
 @dataclass(eq=False)
@@ -66,6 +68,8 @@ class Escrows:
         self._models = models
 
     def get(self, escrow_id: int) -> dict[str, Any] | None:
+        if not 0 < escrow_id <= _MAX_ID:
+            return None
         row = self._store.row("SELECT body, settled FROM escrows WHERE id = ?", escrow_id)
         if row is None:
             return None

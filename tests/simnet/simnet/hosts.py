@@ -98,7 +98,7 @@ class Hosts:
         return b"" if row is None else bytes(row["root"])
 
     def _escrow(self, host: Host, text: str) -> dict[str, Any]:
-        escrow = self.chain.escrows.get(int(text)) if text.isdigit() and len(text) < 19 else None
+        escrow = self.chain.escrows.get(int(text)) if text.isdigit() else None
         if escrow is None:
             raise HostError(404, f"escrow {text} not found")
         if host.address not in escrow["slots"]:

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,7 +63,7 @@ class Network:
         self.urls: dict[str, str] = {}
         self._runners: list[web.AppRunner] = []
         self._public_port = 0
-        self._blocks: asyncio.Task[None] | None = None
+        self.blocks: asyncio.Task[None] | None = None
 
     def _public_url(self, request: web.Request) -> str:
         if self.options.advertise is not None:
@@ -92,7 +91,7 @@ class Network:
         for name, (service, table, port) in routes.items():
             self.urls[name] = await self._serve(service, table, port)
         self._public_port = int(self.urls["public_api"].rsplit(":", 1)[1])
-        self._blocks = asyncio.create_task(self._produce_blocks())
+        self.blocks = asyncio.create_task(self._produce_blocks())
 
     async def _serve(self, service: str | None, routes: list[web.RouteDef], port: int) -> str:
         layers = [] if service is None else [middleware(service, self.rules, self.log)]
@@ -114,10 +113,9 @@ class Network:
                 self.chain.produce_block()
 
     async def stop(self) -> None:
-        if self._blocks is not None:
-            self._blocks.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._blocks
+        if self.blocks is not None:
+            self.blocks.cancel()
+            await asyncio.wait({self.blocks})
         for runner in self._runners:
             await runner.cleanup()
         self.store.close()

@@ -160,8 +160,7 @@ class RestApi:
             raise _bad_id(text, "invalid syntax")
         if int(text) > _MAX_UINT64:
             raise _bad_id(text, "value out of range")
-        # SQLite's integers are signed; no such escrow exists anyway.
-        escrow = self.chain.escrows.get(int(text)) if int(text) < 1 << 63 else None
+        escrow = self.chain.escrows.get(int(text))
         return json_reply({"escrow": escrow, "found": escrow is not None})
 
     async def participant(self, request: web.Request) -> web.Response:

@@ -26,6 +26,10 @@ _MODE_NAMES = {0: "SIGN_MODE_UNSPECIFIED", MODE_DIRECT: "SIGN_MODE_DIRECT"}
 _MODES = {name: number for number, name in _MODE_NAMES.items()}
 
 
+# The end of the year 9999, as protobuf's timestamps have it.
+_LAST_SECOND = 253_402_300_799
+
+
 class TxDecodeError(ValueError):
     """The bytes or the JSON are not a transaction of a known shape."""
 
@@ -496,6 +500,8 @@ def _decode_timestamp(data: bytes) -> Timestamp:
             nanos = _as_int(value)
         else:
             raise _unknown("Timestamp", number)
+    if seconds > _LAST_SECOND or nanos > 999_999_999:
+        raise TxDecodeError("timestamp out of range")
     return Timestamp(seconds, nanos)
 
 
@@ -708,7 +714,7 @@ class Tx:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Tx:
-        if not isinstance(data.get("body"), Mapping):
+        if not isinstance(data, Mapping) or not isinstance(data.get("body"), Mapping):
             raise TxDecodeError("not a transaction: no body")
         return cls.build(
             TxBody.from_json(data["body"]),

@@ -250,3 +250,20 @@ def test_phases_in_order(world: World) -> None:
     assert world.chain.phase == "Inference"
     with pytest.raises(ValueError, match="unknown phase"):
         world.chain.set_phase("Lunch")
+
+
+def test_a_shorter_epoch_does_not_skip_epochs(world: World) -> None:
+    world.create()
+    world.chain.merge_params({"epoch_params": {"epoch_length": "60"}})
+    world.block()
+    assert world.chain.effective_epoch == 214
+    world.chain.advance_epochs(1)
+    assert world.chain.effective_epoch == 215
+    assert len(world.chain.escrows.all()) == 1
+
+
+@pytest.mark.parametrize("escrow_id", [0, 1 << 63, (1 << 64) - 1])
+def test_ids_out_of_range_do_not_exist(world: World, escrow_id: int) -> None:
+    message = Session(world, world.create()).settlement()
+    bad = dataclasses.replace(message, escrow_id=escrow_id)
+    assert world.deliver(bad)[2] == f"{PREFIX}escrow {escrow_id} not found"
