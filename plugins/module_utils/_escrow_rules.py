@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
+    from datetime import datetime
 
     from ._ledger import Intent
 
@@ -28,6 +29,8 @@ class EpochClock:
     next_switch: int
     epoch_length: int
     block_seconds: float | None
+    poc_blocks: int
+    """From the start of PoC, where the index already rises, to the switch itself."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -164,7 +167,7 @@ class Birth:
     model: str
     amount: int
     epoch: int
-    timeout_ns: int | None = None
+    timeout_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -278,7 +281,7 @@ def match_birth(
     births: Iterable[Birth],
     *,
     taken: Collection[int],
-    window_ns: tuple[int, int] | None,
+    window: tuple[datetime, datetime] | None,
 ) -> tuple[Birth, ...]:
     """Create events that may be what the gateway did for this intent.
 
@@ -296,9 +299,7 @@ def match_birth(
         and birth.height > (intent.seen_height or 0)
         and birth.escrow_id not in taken
         and (
-            window_ns is None
-            or birth.timeout_ns is None
-            or window_ns[0] <= birth.timeout_ns <= window_ns[1]
+            window is None or birth.timeout_at is None or window[0] <= birth.timeout_at <= window[1]
         )
     )
 
