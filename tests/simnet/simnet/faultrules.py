@@ -140,11 +140,13 @@ def middleware(service: str, rules: FaultRules, log: RequestLog) -> Middleware:
     async def apply(request: web.Request, handler: Handler) -> web.StreamResponse:
         body = await request.read()
         path = request.path_qs
+        # The hosts share the public API's port.
+        name = "hosts" if request.path.startswith("/hosts/") else service
         transport = request.transport
         here = None if transport is None else transport.get_extra_info("sockname")
         entry: dict[str, Any] = {
             "time": time.time(),
-            "service": service,
+            "service": name,
             "port": here[1] if here else 0,
             "remote": request.remote,
             "method": request.method,
@@ -154,7 +156,7 @@ def middleware(service: str, rules: FaultRules, log: RequestLog) -> Middleware:
             "fault": None,
         }
         log.add(entry)
-        rule = rules.pick(service, request.method, path)
+        rule = rules.pick(name, request.method, path)
         if rule is None:
             response = await handler(request)
         else:

@@ -339,6 +339,18 @@ def test_silent_hosts(tmp_path: Path) -> None:
     play(tmp_path, scenario)
 
 
+def test_rules_for_hosts_leave_the_public_api_alone(tmp_path: Path) -> None:
+    async def scenario(client: Client) -> None:
+        await client.faults("/faults", {"action": "status", "status": 503, "service": "hosts"})
+        path = "/hosts/00/v1/devshard/sessions/1/diffs"
+        assert (await client.ask("public_api", path))[0] == 503
+        assert await client.get("public_api", "/v1/models")
+        logged = (await client.faults("/requests?service=hosts"))["requests"]
+        assert [entry["path"] for entry in logged] == [path]
+
+    play(tmp_path, scenario)
+
+
 def test_bad_requests_to_hosts(tmp_path: Path) -> None:
     async def scenario(client: Client) -> None:
         await client.broadcast(client.signed())
