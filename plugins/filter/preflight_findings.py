@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
+"""Filter: what the preflight observed, judged."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Mapping
+from datetime import datetime
+
+from ansible.errors import AnsibleFilterError
+
+OK: t.Final = "ok"
+FAILED: t.Final = "FAILED"
+UNKNOWN: t.Final = "unknown"
+
+MAX_BLOCK_AGE: t.Final = 120
+ARCHITECTURES: t.Final = ("x86_64", "aarch64")
+
+Finding = dict[str, str]
+
+
+def _finding(check: str, verdict: str, detail: str) -> Finding:
+    return {"check": check, "verdict": verdict, "detail": detail}
+
+
+def _dig(value: object, *path: str) -> object:
+    """The value at a path of keys, None when anything on the way is missing."""
+    for key in path:
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(key)
+    return value
+
+
+def _answer(reply: object) -> tuple[Mapping[str, object] | None, str]:
+    """The JSON object that an HTTP reply holds, or None and why not."""
+    if not isinstance(reply, Mapping):
+        return None, "was not asked"
+    status = reply.get("status")
+    if status != 200:
+        message = str(reply.get("msg", ""))[:160]
+        return None, f"does not answer ({message})" if status == -1 else f"answers HTTP {status}"
+    body = reply.get("json")
+    if not isinstance(body, Mapping):
+        return None, "answers with something that is not JSON"
+    return body, ""
+
+
+def _moment(stamp: object) -> datetime | None:
+    """A time in UTC, to the second; the chain writes nanoseconds, which no check needs."""
+    if not isinstance(stamp, str):
+        return None
+    try:
+        return datetime.strptime(stamp[:19], "%Y-%m-%dT%H:%M:%S")
+    except ValueError:
+        return None
+
+
+def _head(
+    check: str, reply: object, paths: Mapping[str, tuple[str, ...]], seen: Mapping[str, t.Any]
+) -> Finding:
+    body, why = _answer(reply)
+    if body is None:
+        return _finding(check, FAILED, why)
+    chain_id = _dig(body, *paths["chain_id"])
+    height = _dig(body, *paths["height"])
+    then, now = _moment(_dig(body, *paths["time"])), _moment(seen["now"])
+    if now is None:
+        raise AnsibleFilterError(f"preflight_findings: {seen['now']!r} is not a time")
+    if not isinstance(chain_id, str) or then is None:
+        return _finding(check, FAILED, "answers without chain id and block time")
+    if chain_id != seen["chain_id"]:
+        return _finding(check, FAILED, f"is chain {chain_id}, not {seen['chain_id']}")
+    age = (now - then).total_seconds()
+    if age > MAX_BLOCK_AGE:
+        return _finding(check, FAILED, f"is stale: its newest block is {age:.0f} s old")
+    if _dig(body, "result", "sync_info", "catching_up") is True:
+        return _finding(check, FAILED, "is still catching up")
+    return _finding(check, OK, f"{chain_id}, block {height}")
+
+
+def _host(seen: Mapping[str, t.Any]) -> list[Finding]:
+    facts = seen["facts"]
+    system = f"{facts.get('distribution')} {facts.get('distribution_version')}"
+    found = [
+        _finding("system", OK if facts.get("os_family") == "Debian" else FAILED, system),
+        _finding(
+            "architecture",
+            OK if facts.get("architecture") in ARCHITECTURES else FAILED,
+            str(facts.get("architecture")),
+        ),
+    ]
+    for port in seen["ports"]:
+        free, owner = port["free"], port["ours"]
+        verdict = OK if free or owner else FAILED
+        detail = "free" if free else "ours" if owner else "taken by something else"
+        found.append(_finding(f"port {port['port']}", verdict, detail))
+    return found
+
+
+def _models(seen: Mapping[str, t.Any], escrow_params: object) -> list[Finding]:
+    body, why = _answer(seen["governance_models"])
+    found: list[Finding] = []
+    listed = body.get("models") if body is not None else None
+    known = (
+        {item.get("id") for item in listed if isinstance(item, Mapping)}
+        if isinstance(listed, list)
+        else None
+    )
+    found.append(_finding("public API", OK if known is not None else FAILED, why or "answers"))
+    low, high = _dig(escrow_params, "min_amount"), _dig(escrow_params, "max_amount")
+    for model in seen["models"]:
+        name, amount = str(model["id"]), int(model["amount"])
+        check = f"model {name}"
+        if known is None or low is None or high is None:
+            found.append(_finding(check, UNKNOWN, "the chain or the public API could not be asked"))
+        elif name not in known:
+            found.append(_finding(check, FAILED, "is not a model of the network"))
+        elif not int(str(low)) <= amount <= int(str(high)):
+            found.append(
+                _finding(check, FAILED, f"amount {amount} is not between {low} and {high}")
+            )
+        else:
+            found.append(_finding(check, OK, f"amount {amount}"))
+    return found
+
+
+def _creator(seen: Mapping[str, t.Any], escrow_params: object) -> list[Finding]:
+    address = seen.get("creator")
+    allowed = _dig(escrow_params, "allowed_creator_addresses")
+    if not address:
+        detail = "no key on this host yet, and creator_address is not set"
+        return [_finding("allowlist", UNKNOWN, detail), _finding("funds", UNKNOWN, detail)]
+    if not isinstance(allowed, list):
+        found = [_finding("allowlist", UNKNOWN, "the chain could not be asked")]
+    elif not allowed or address in allowed:
+        found = [_finding("allowlist", OK, "open to everyone" if not allowed else str(address))]
+    else:
+        found = [_finding("allowlist", FAILED, f"{address} is not listed: ask governance for it")]
+    body, why = _answer(seen["balance"])
+    amount = _dig(body, "balance", "amount")
+    if amount is None:
+        return [*found, _finding("funds", UNKNOWN, why or "the chain could not be asked")]
+    needed = int(seen["needed"])
+    short = needed - int(str(amount))
+    detail = f"{amount} ngonka, {needed} needed"
+    if short > 0:
+        return [*found, _finding("funds", FAILED, f"{detail}: {short} ngonka are missing")]
+    return [*found, _finding("funds", OK, detail)]
+
+
+def preflight_findings(seen: object) -> list[Finding]:
+    """Judges what was observed: one finding for each check, with its verdict and the reason."""
+    if not isinstance(seen, Mapping):
+        raise AnsibleFilterError("preflight_findings: a dict of observations is needed")
+    rest = _head(
+        "chain REST",
+        seen["rest"],
+        {
+            "chain_id": ("block", "header", "chain_id"),
+            "height": ("block", "header", "height"),
+            "time": ("block", "header", "time"),
+        },
+        seen,
+    )
+    rpc = _head(
+        "chain RPC",
+        seen["rpc"],
+        {
+            "chain_id": ("result", "node_info", "network"),
+            "height": ("result", "sync_info", "latest_block_height"),
+            "time": ("result", "sync_info", "latest_block_time"),
+        },
+        seen,
+    )
+    params, _why = _answer(seen["params"])
+    escrow_params = _dig(params, "params", "devshard_escrow_params")
+    return [
+        *_host(seen),
+        rest,
+        rpc,
+        *_models(seen, escrow_params),
+        *_creator(seen, escrow_params),
+    ]
+
+
+class FilterModule:
+    """See the side-car documentation."""
+
+    def filters(self) -> dict[str, t.Callable[..., object]]:
+        return {"preflight_findings": preflight_findings}
