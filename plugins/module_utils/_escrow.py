@@ -1,0 +1,610 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection.
+
+"""Keeps the wanted number of usable escrows: look, finish what is open, adopt, create."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from . import _signed_tx as tx
+from ._errors import (
+    ChainRejectedError,
+    ConfigurationError,
+    ConflictError,
+    DevshardError,
+    ProtocolError,
+    TransportError,
+    UnknownStateError,
+    UnsafeError,
+    WaitTimeoutError,
+)
+from ._escrow_observe import read_births, read_clock, view_of
+from ._escrow_rules import Birth, PoolPlan, Wish, match_birth, plan_pool, refuse_create
+from ._ledger import Event, Intent, Kind, State, Via, stamp
+
+if t.TYPE_CHECKING:
+    from ._escrow_rules import EscrowView
+    from ._money import Ports
+
+_HASH = r"(?P<hash>[0-9A-Fa-f]{64})"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EscrowOptions:
+    model_id: str
+    amount: int
+    count: int
+    private_key_env: str
+    create_via: Via
+    creator: str | None
+    adopt: tuple[int, ...]
+    adopt_orphans: bool
+    other_gateway_escrow_ids: frozenset[int]
+    max_creates_per_run: int
+    max_total_locked: int | None
+    fee_amount: int
+    gas_limit: int
+    tx_lifetime: int
+
+    def check(self) -> None:
+        """What can be refused without asking anybody."""
+        if not self.model_id.strip() or self.model_id != self.model_id.strip():
+            raise ConfigurationError("model_id must not be empty or begin or end with a blank")
+        if self.amount <= 0:
+            raise ConfigurationError(
+                f"amount must be a positive whole number of ngonka, got {self.amount}"
+            )
+        if self.count < 0:
+            raise ConfigurationError(f"count must be 0 or more, got {self.count}")
+        if self.fee_amount < 0 or self.gas_limit <= 0:
+            raise ConfigurationError("fee_amount must be 0 or more and gas_limit more than 0")
+        if not 30 <= self.tx_lifetime <= 600:
+            raise ConfigurationError(
+                f"tx_lifetime must lie between 30 and 600 seconds, got {self.tx_lifetime}"
+            )
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", self.private_key_env):
+            raise ConfigurationError(
+                "private_key_env must be the name of an environment variable of the gateway,"
+                " never a key"
+            )
+        if self.create_via is Via.GATEWAY and not self.creator:
+            raise ConfigurationError(
+                "create_via=gateway needs creator: without the keyring nothing else says whose"
+                " escrows to look for"
+            )
+
+
+@dataclass(kw_only=True, slots=True)
+class EscrowResult:
+    escrows: list[EscrowView] = field(default_factory=list)
+    created: list[dict[str, t.Any]] = field(default_factory=list)
+    adopted: list[int] = field(default_factory=list)
+    pending: list[Intent] = field(default_factory=list)
+    unclaimed: list[EscrowView] | None = None
+    actions: list[str] = field(default_factory=list)
+    before: dict[str, t.Any] = field(default_factory=dict)
+    after: dict[str, t.Any] = field(default_factory=dict)
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.created or self.adopted or self.actions)
+
+    def to_result(self) -> dict[str, t.Any]:
+        return {
+            "changed": self.changed,
+            "escrows": [view.to_result() for view in self.escrows],
+            "created": self.created,
+            "adopted": self.adopted,
+            "pending": [intent.to_result() for intent in self.pending],
+            "unclaimed": None
+            if self.unclaimed is None
+            else [view.to_result() for view in self.unclaimed],
+            "actions": self.actions,
+        }
+
+
+class CreateAnswer(t.NamedTuple):
+    """What the gateway's answer to a create proves."""
+
+    nothing_sent: bool
+    tx_hash: str | None = None
+    escrow_id: int | None = None
+
+
+def read_create_failure(exc: DevshardError) -> CreateAnswer:
+    """What a failed create of the gateway leaves behind, by the rows of its contract.
+
+    Only answers that are known to come before the broadcast, or instead of it, close the intent;
+    everything else leaves it open, with the hash where the answer has one: the chain decides.
+    """
+    if isinstance(exc, TransportError):
+        return CreateAnswer(exc.details.get("sent") is False)
+    status = exc.details.get("http_status")
+    text = str(exc.details.get("server_message") or "")
+    error = exc.details.get("server_error")
+    if isinstance(error, dict) and str(error.get("escrow_id", "")).isdigit():
+        tx_hash = str(error.get("tx_hash") or "").upper()
+        return CreateAnswer(False, tx_hash or None, int(error["escrow_id"]))
+    if status in (308, 400, 401, 404, 405):
+        return CreateAnswer(True)
+    if status == 502:
+        if re.match(r"fetch (account|chain id)\b|broadcast tx failed code=", text):
+            return CreateAnswer(True)
+        if found := re.match(r"(?:wait for )?tx ([0-9A-Fa-f]{64})\b", text):
+            return CreateAnswer(False, found[1].upper())
+    return CreateAnswer(False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Seen:
+    """One look at gateway and chain."""
+
+    views: dict[int, EscrowView]
+    births: list[Birth] | None
+    why_no_births: str
+    records: frozenset[int]
+
+
+class EnsureEscrows:
+    """One run of the module. Every step looks first, so a run cut off anywhere can be repeated."""
+
+    def __init__(self, ports: Ports, options: EscrowOptions) -> None:
+        self._p = ports
+        self._o = options
+        self._result = EscrowResult()
+        self._creator = ""
+
+    def run(self) -> EscrowResult:
+        self._o.check()
+        self._p.chain.head()
+        self._creator = self._p.creator(self._o.creator)
+        self._result.before = self._summary(self._look())
+        self._close_open_intents()
+        seen = self._look()
+        plan = self._plan(seen)
+        self._refuse(plan, seen)
+        for escrow_id in plan.adopt:
+            self._adopt(seen.views[escrow_id])
+        if self._p.check_mode:
+            wanted = {"model": self._o.model_id, "amount": self._o.amount}
+            self._result.created = [dict(wanted) for _ in range(plan.create)]
+        else:
+            for _ in range(plan.create):
+                self._create()
+        return self._finish(seen, plan)
+
+    # looking
+
+    def _look(self) -> Seen:
+        clock = read_clock(self._p.chain)
+        records = {int(item.id): item for item in self._p.gateway.state().devshards}
+        births: list[Birth] | None = None
+        why = ""
+        try:
+            births = read_births(self._p.chain, self._creator)
+        except UnknownStateError as exc:
+            why = str(exc)
+        wanted = {
+            number
+            for number, item in records.items()
+            if item.active and item.model in (self._o.model_id, None)
+        }
+        live = {birth.escrow_id for birth in births or () if birth.epoch + 1 >= clock.effective}
+        mine = {intent.escrow_id for intent in self._open_creates() if intent.escrow_id is not None}
+        views = {
+            number: view_of(
+                number, records.get(number), self._p.chain.escrow(number), clock, self._p.limits
+            )
+            for number in sorted(wanted | live | mine | set(self._o.adopt))
+        }
+        return Seen(views=views, births=births, why_no_births=why, records=frozenset(records))
+
+    def _open_creates(self) -> list[Intent]:
+        return [
+            intent
+            for intent in self._intents()
+            if intent.open
+            and intent.kind is Kind.CREATE
+            and intent.gateway == self._p.gateway_id
+            and intent.creator == self._creator
+        ]
+
+    def _intents(self) -> list[Intent]:
+        ledger = self._p.ledger
+        return [] if ledger is None else ledger.intents(chain_id=self._p.chain_id)
+
+    def _claimed_by_others(self) -> frozenset[int]:
+        """Escrows that another gateway of this host made or imported, or that are named."""
+        here = {
+            intent.escrow_id
+            for intent in self._intents()
+            if intent.gateway != self._p.gateway_id
+            and intent.escrow_id is not None
+            and intent.kind in (Kind.CREATE, Kind.IMPORT)
+        }
+        return frozenset(here | self._o.other_gateway_escrow_ids)
+
+    def _plan(self, seen: Seen) -> PoolPlan:
+        others = self._claimed_by_others()
+        adoptable = set(self._o.adopt)
+        if self._o.adopt_orphans:
+            adoptable |= {
+                view.id
+                for view in seen.views.values()
+                if view.model == self._o.model_id and view.id not in others
+            }
+        return plan_pool(self._wish(), list(seen.views.values()), ours=others, adoptable=adoptable)
+
+    def _wish(self) -> Wish:
+        return Wish(
+            model=self._o.model_id,
+            amount=self._o.amount,
+            count=self._o.count,
+            max_creates=self._o.max_creates_per_run,
+            max_total_locked=self._o.max_total_locked,
+            fee=self._o.fee_amount,
+        )
+
+    def _refuse(self, plan: PoolPlan, seen: Seen) -> None:
+        for escrow_id in self._o.adopt:
+            self._refuse_adoption(seen.views[escrow_id])
+        if not plan.create:
+            return
+        if seen.births is None:
+            raise UnknownStateError(
+                "nothing is created because the chain could not be asked which escrows"
+                f" {self._creator} already has: {seen.why_no_births}. Use a node with its"
+                " transaction index on"
+            )
+        pending = self._open_creates()
+        if pending and not self._p.check_mode:
+            raise UnsafeError(_pending_text(pending))
+        params = self._p.chain.escrow_params()
+        open_sum = sum(intent.amount or 0 for intent in pending if intent.escrow_id is None)
+        locked = sum(view.amount or 0 for view in seen.views.values() if view.unsettled)
+        reason = refuse_create(
+            self._wish(),
+            plan.create,
+            balance=self._p.chain.balance(self._creator),
+            locked=locked + open_sum,
+            allowed=params.allowed_creator_addresses,
+            creator=self._creator,
+            min_amount=params.min_amount,
+            max_amount=params.max_amount,
+            active_models=self._p.chain.active_models(),
+        )
+        if reason is not None:
+            raise UnsafeError(f"no escrow is created: {reason}")
+
+    # finishing what an earlier run left open
+
+    def _close_open_intents(self) -> None:
+        for intent in self._open_creates():
+            if intent.model != self._o.model_id:
+                continue
+            if self._p.check_mode:
+                self._result.actions.append(f"finish the open create of intent {intent.id}")
+            else:
+                self._carry_on(intent)
+
+    def _carry_on(self, intent: Intent) -> None:
+        """Bring one create as far as it can go now; raises if its outcome is not known yet."""
+        ledger = self._p.record()
+        if intent.state is State.PLANNED:
+            ledger.apply(intent, Event.DROP, {"why": "the run ended before anything was sent"})
+            return
+        if intent.state is State.SIGNED:
+            intent = tx.deliver(self._p, intent)
+        elif intent.state is State.ASKED:
+            intent = self._resolve_asked(intent)
+        if intent.state is State.INCLUDED:
+            self._register(intent)
+        elif intent.state is State.REJECTED:
+            self._result.actions.append(f"transaction {intent.tx_hash} was refused by the chain")
+        elif intent.state is State.EXPIRED:
+            self._result.actions.append(f"intent {intent.id} is void: it never was included")
+
+    def _resolve_asked(self, intent: Intent) -> Intent:
+        """Find out what the gateway did when its answer did not tell."""
+        ledger = self._p.record()
+        if intent.tx_hash is not None:
+            return tx.await_outcome(self._p, intent)
+        ends = tx.lifetime_end(intent)
+        taken = self._o.other_gateway_escrow_ids | {
+            other.escrow_id
+            for other in self._intents()
+            if other.id != intent.id and other.escrow_id is not None
+        }
+        while True:
+            head = self._p.chain.head()
+            if (recorded := self._recorded_since(intent, taken)) is not None:
+                facts = {"found": "gateway record"}
+                return ledger.apply(intent, Event.INCLUDE, facts, escrow_id=recorded, result=facts)
+            births = read_births(self._p.chain, self._creator)
+            found = match_birth(intent, births, taken=taken, window=tx.signing_window(intent))
+            if len(found) > 1:
+                numbers = ", ".join(str(birth.escrow_id) for birth in found)
+                raise UnsafeError(
+                    f"escrows {numbers} all fit the create that the gateway never answered"
+                    f" (intent {intent.id}); name those of other gateways in"
+                    " other_gateway_escrow_ids and run again",
+                    intent=intent.to_result(),
+                )
+            if found:
+                (birth,) = found
+                facts = {"height": birth.height, "found": "create event"}
+                return ledger.apply(
+                    intent,
+                    Event.INCLUDE,
+                    facts,
+                    escrow_id=birth.escrow_id,
+                    tx_hash=birth.tx_hash,
+                    result=facts,
+                )
+            if ends is not None and head.time > ends:
+                return ledger.apply(intent, Event.EXPIRE, {"height": head.height})
+            if not self._p.deadline.pause(self._p.interval):
+                raise WaitTimeoutError(_pending_text([intent]), intent=intent.to_result())
+
+    def _recorded_since(self, intent: Intent, taken: frozenset[int]) -> int | None:
+        """The one record of this gateway that can only come from this create, if there is one."""
+        fitting = []
+        for item in self._p.gateway.state().devshards:
+            number = int(item.id)
+            if (
+                number in taken
+                or item.model != intent.model
+                or item.rotation_role is not None
+                or tx.parse_time(item.created_at) < tx.parse_time(intent.created_at)
+            ):
+                continue
+            escrow = self._p.chain.escrow(number)
+            if escrow and (escrow.creator, escrow.amount) == (intent.creator, intent.amount):
+                fitting.append(number)
+        return fitting[0] if len(fitting) == 1 else None
+
+    # creating
+
+    def _create(self) -> None:
+        ledger = self._p.record()
+        head = self._p.chain.head()
+        intent = ledger.plan(
+            Kind.CREATE,
+            self._o.create_via,
+            gateway=self._p.gateway_id,
+            chain_id=self._p.chain_id,
+            creator=self._creator,
+            model=self._o.model_id,
+            amount=self._o.amount,
+            fee=self._o.fee_amount,
+            gas=self._o.gas_limit,
+            seen_height=head.height,
+            seen_time=stamp(head.time),
+        )
+        if self._o.create_via is Via.SIGNED:
+            intent = self._sign_and_send(intent)
+        else:
+            intent = self._ask_gateway(intent)
+        if intent.state is State.REJECTED:
+            refusal = intent.result or {}
+            raise ChainRejectedError(
+                f"the chain refused to create the escrow: {refusal.get('raw_log')}. No deposit was"
+                f" locked, the fee is spent (transaction {intent.tx_hash})",
+                tx_hash=intent.tx_hash,
+                code=refusal.get("code"),
+                codespace=refusal.get("codespace"),
+                raw_log=refusal.get("raw_log"),
+            )
+        if intent.state is State.EXPIRED:
+            raise WaitTimeoutError(
+                f"transaction {intent.tx_hash} was not included within its lifetime; no deposit"
+                " was locked. Run again to sign a new one",
+                intent=intent.to_result(),
+            )
+        self._register(intent, created=True)
+
+    def _sign_and_send(self, intent: Intent) -> Intent:
+        ledger = self._p.record()
+        try:
+            signed = tx.sign_create(self._p, intent, timedelta(seconds=self._o.tx_lifetime))
+        except DevshardError as exc:
+            ledger.apply(intent, Event.DROP, {"why": str(exc)[:300]})
+            raise
+        intent = ledger.apply(
+            intent,
+            Event.SIGN,
+            tx_hash=signed.tx_hash,
+            tx_bytes=signed.tx_bytes,
+            timeout_at=signed.timeout_at,
+        )
+        return tx.deliver(self._p, intent)
+
+    def _ask_gateway(self, intent: Intent) -> Intent:
+        ledger = self._p.record()
+        intent = ledger.apply(intent, Event.ASK, timeout_at=tx.gateway_timeout(self._p.now()))
+        try:
+            made = self._p.gateway.create_escrow(
+                model_id=self._o.model_id,
+                amount=self._o.amount,
+                private_key_env=self._o.private_key_env,
+                chain_id=self._p.chain_id,
+                fee_amount=self._o.fee_amount,
+                gas_limit=self._o.gas_limit,
+            )
+        except DevshardError as exc:
+            answer = read_create_failure(exc)
+            detail = {"why": str(exc)[:300], "escrow_id": answer.escrow_id}
+            if answer.nothing_sent:
+                ledger.apply(intent, Event.DROP, detail)
+                raise
+            known = {} if answer.tx_hash is None else {"tx_hash": answer.tx_hash}
+            intent = ledger.apply(intent, Event.NOTE, detail, **known)
+            return self._resolve_asked(intent)
+        intent = ledger.apply(
+            intent, Event.NOTE, {"escrow_id": made.escrow_id}, tx_hash=made.tx_hash.upper()
+        )
+        return self._resolve_asked(intent)
+
+    # registering
+
+    def _register(self, intent: Intent, *, created: bool = False) -> None:
+        """Give a paid escrow to the gateway and prove that it serves it."""
+        ledger = self._p.record()
+        escrow_id = intent.escrow_id
+        if escrow_id is None:
+            raise ProtocolError(f"intent {intent.id} is included but names no escrow")
+        escrow = self._p.chain.escrow(escrow_id)
+        if escrow is None or escrow.settled:
+            self._close_gone(intent, settled=escrow is not None)
+            return
+        if (escrow.creator, escrow.amount, escrow.model_id) != (
+            intent.creator,
+            intent.amount,
+            intent.model,
+        ):
+            raise UnsafeError(
+                f"escrow {escrow_id} is not what intent {intent.id} asked for: the chain has"
+                f" {escrow.amount} ngonka for {escrow.model_id} by {escrow.creator}"
+            )
+        try:
+            fresh = self._put_into_gateway(escrow_id)
+        except DevshardError as exc:
+            exc.details.setdefault("escrow_id", escrow_id)
+            exc.details.setdefault("tx_hash", intent.tx_hash)
+            self._p.warn(
+                f"escrow {escrow_id} is paid for but the gateway does not serve it yet. Nothing is"
+                " lost: run the same again, it will be registered and no other is created"
+            )
+            raise
+        ledger.apply(intent, Event.FINISH, {"registered_now": fresh})
+        if created:
+            self._result.created.append(
+                {
+                    "id": escrow_id,
+                    "model": intent.model,
+                    "amount": intent.amount,
+                    "tx_hash": intent.tx_hash,
+                }
+            )
+            self._result.actions.append(f"created escrow {escrow_id}")
+        elif fresh:
+            self._result.adopted.append(escrow_id)
+            self._result.actions.append(
+                f"registered escrow {escrow_id}, paid for by an earlier run"
+            )
+
+    def _close_gone(self, intent: Intent, *, settled: bool) -> None:
+        ledger = self._p.record()
+        settled = settled or self._p.chain.settled_event(intent.escrow_id or 0) is not None
+        if settled:
+            ledger.apply(intent, Event.FINISH, {"settled": True})
+            return
+        ledger.apply(intent, Event.LOSE, {"why": "pruned before it was registered or settled"})
+        self._p.warn(
+            f"escrow {intent.escrow_id} was never registered and the chain has pruned it: its"
+            f" deposit of {intent.amount} ngonka went to the hosts"
+        )
+
+    def _put_into_gateway(self, escrow_id: int) -> bool:
+        """Register and activate; False when the gateway already has the record."""
+        if self._recorded(escrow_id):
+            return False
+        try:
+            self._p.gateway.add(
+                str(escrow_id),
+                private_key_env=self._o.private_key_env,
+                model=self._o.model_id,
+            )
+        except (TransportError, ConflictError):
+            # The answer is lost or somebody was faster: only the record tells.
+            while not self._recorded(escrow_id):
+                if not self._p.deadline.pause(self._p.interval):
+                    raise
+        if not self._recorded(escrow_id):
+            raise ProtocolError(f"the gateway registered escrow {escrow_id} but does not list it")
+        return True
+
+    def _recorded(self, escrow_id: int) -> bool:
+        return any(item.id == str(escrow_id) for item in self._p.gateway.state().devshards)
+
+    def _refuse_adoption(self, view: EscrowView) -> None:
+        if view.recorded:
+            return
+        reason = None
+        if not view.on_chain:
+            reason = "the chain does not have it"
+        elif view.settled:
+            reason = "it is settled"
+        elif view.creator != self._creator:
+            reason = f"it belongs to {view.creator}"
+        elif view.model != self._o.model_id:
+            reason = f"it is for model {view.model}"
+        elif view.deadline is not None and view.deadline.blocks_left < 0:
+            reason = "its deadline has passed"
+        if reason is not None:
+            raise UnsafeError(f"escrow {view.id} cannot be adopted: {reason}", escrow_id=view.id)
+
+    def _adopt(self, view: EscrowView) -> None:
+        known = self._p.served_nonce(view.id)
+        if known:
+            raise UnsafeError(
+                f"escrow {view.id} cannot be adopted: the hosts know its session up to nonce"
+                f" {known}, so a gateway serves or served it. A new session would lose its deposit"
+                f" of {view.amount} ngonka; import the old one with gonka.devshard.devshard",
+                escrow_id=view.id,
+                nonce=known,
+            )
+        if not self._p.check_mode:
+            self._put_into_gateway(view.id)
+        self._result.adopted.append(view.id)
+        self._result.actions.append(f"adopted escrow {view.id}")
+
+    # the result
+
+    def _finish(self, seen: Seen, plan: PoolPlan) -> EscrowResult:
+        last = seen if self._p.check_mode else self._look()
+        after = plan if self._p.check_mode else self._plan(last)
+        self._result.escrows = [last.views[number] for number in after.usable]
+        self._result.pending = [
+            intent for intent in self._intents() if intent.open and intent.kind is Kind.CREATE
+        ]
+        if last.births is not None:
+            self._result.unclaimed = [last.views[number] for number in after.unclaimed]
+        if self._result.unclaimed:
+            numbers = ", ".join(str(view.id) for view in self._result.unclaimed)
+            self._p.warn(
+                f"this gateway has no record of unsettled escrows of {self._creator}: {numbers}. If no"
+                " other gateway serves them, adopt or settle them before their deadline"
+            )
+        self._result.after = self._summary(last)
+        if self._p.check_mode:
+            self._result.after["usable"] += len(self._result.created) + len(self._result.adopted)
+        elif len(after.usable) < self._o.count:
+            raise UnknownStateError(
+                f"{len(after.usable)} of {self._o.count} escrows are usable after this run;"
+                " gonka.devshard.escrow_info tells why"
+            )
+        return self._result
+
+    def _summary(self, seen: Seen) -> dict[str, t.Any]:
+        usable = self._plan(seen).usable
+        return {"model": self._o.model_id, "amount": self._o.amount, "usable": len(usable)}
+
+
+def _pending_text(intents: list[Intent]) -> str:
+    parts = []
+    for intent in intents:
+        ends = tx.lifetime_end(intent)
+        until = "later" if ends is None else f"after {stamp(ends)}"
+        what = f"transaction {intent.tx_hash}" if intent.tx_hash else "the gateway's create"
+        parts.append(f"{what} of intent {intent.id} (run again {until})")
+    return (
+        "it is not known yet whether an earlier create locked a deposit, so nothing new is"
+        " created: " + "; ".join(parts)
+    )

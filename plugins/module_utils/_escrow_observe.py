@@ -1,0 +1,90 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection.
+
+"""Reads gateway and chain and joins them into the views that the rules decide on."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import replace
+
+from ._escrow_rules import Birth, EpochClock, EscrowView, Limits, deadline, why_not_usable
+from ._signed_tx import parse_time
+
+if t.TYPE_CHECKING:
+    from ._chain_api import ChainApi
+    from ._models import Devshard, Escrow
+
+
+def read_clock(chain: ChainApi) -> EpochClock:
+    """Where the chain stands.
+
+    The index of the epoch rises when PoC starts, but escrows get the epoch that is effective, and
+    that one changes only at ``set_new_validators``.
+    """
+    epoch = chain.epoch()
+    stages, following = epoch.stages, epoch.next_stages
+    switched = epoch.height >= stages["set_new_validators"]
+    length = following["set_new_validators"] - stages["set_new_validators"]
+    return EpochClock(
+        effective=epoch.index if switched else epoch.index - 1,
+        height=epoch.height,
+        next_switch=following["set_new_validators"] if switched else stages["set_new_validators"],
+        epoch_length=length,
+        block_seconds=chain.block_seconds(),
+        poc_blocks=following["set_new_validators"] - stages["next_poc_start"],
+    )
+
+
+def read_births(chain: ChainApi, creator: str) -> list[Birth]:
+    """Every escrow this creator ever made that the node's index still has, the newest first."""
+    return [
+        Birth(
+            escrow_id=event.escrow_id,
+            tx_hash=event.tx_hash,
+            height=event.height,
+            model=event.model_id,
+            amount=event.amount,
+            epoch=event.epoch_index,
+            timeout_at=None
+            if event.timeout_timestamp is None
+            else parse_time(event.timeout_timestamp),
+        )
+        for event in chain.created_by(creator)
+    ]
+
+
+def view_of(
+    escrow_id: int,
+    devshard: Devshard | None,
+    escrow: Escrow | None,
+    clock: EpochClock,
+    limits: Limits,
+) -> EscrowView:
+    """One escrow as gateway and chain show it, with the verdict."""
+    runtime = None if devshard is None else devshard.runtime
+    view = EscrowView(
+        id=escrow_id,
+        model=escrow.model_id if escrow else (devshard.model if devshard else None),
+        recorded=devshard is not None,
+        active=devshard is not None and devshard.active,
+        loaded=runtime is not None,
+        phase=runtime.phase if runtime else None,
+        nonce=runtime.nonce if runtime else None,
+        balance=runtime.balance if runtime else None,
+        active_requests=runtime.active_requests if runtime else None,
+        storage_path=devshard.storage_path if devshard else None,
+        rotation_role=devshard.rotation_role if devshard else None,
+        on_chain=escrow is not None,
+        creator=escrow.creator if escrow else None,
+        amount=escrow.amount if escrow else None,
+        epoch=escrow.epoch_index if escrow else None,
+        settled=escrow.settled if escrow else None,
+        deadline=deadline(escrow.epoch_index, clock) if escrow else None,
+    )
+    reasons = why_not_usable(view, limits)
+    if devshard is not None and escrow is not None and devshard.model != escrow.model_id:
+        reasons += (f"the gateway has it for model {devshard.model}",)
+    return replace(view, why_not=reasons)

@@ -1,0 +1,67 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection.
+
+"""What the hosts of an escrow know of its session. They answer without authentication."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from ._errors import DevshardError, NotFoundError, ProtocolError
+from ._transport import Request, expect_json_list
+
+if t.TYPE_CHECKING:
+    from ._chain_api import ChainApi
+    from ._transport import Transport
+
+PAGE: t.Final = 200
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HostsNonce:
+    """The newest nonce that any host told, and the hosts that told nothing."""
+
+    nonce: int
+    silent: tuple[str, ...]
+    asked: int
+
+
+def newest_nonce(
+    transport: Transport, chain: ChainApi, escrow_id: int, slots: tuple[str, ...], since: int
+) -> HostsNonce:
+    """Ask every host of an escrow for diffs after ``since``."""
+    newest, silent = 0, []
+    hosts = tuple(dict.fromkeys(slots))
+    for address in hosts:
+        try:
+            base = chain.participant_url(address)
+            newest = max(newest, _host_nonce(transport, base, escrow_id, since))
+        except DevshardError:
+            silent.append(address)
+    return HostsNonce(nonce=newest, silent=tuple(silent), asked=len(hosts))
+
+
+def _host_nonce(transport: Transport, base: str, escrow_id: int, since: int) -> int:
+    newest, first = 0, since + 1
+    while True:
+        page = f"from={first}&to={first + PAGE - 1}"
+        url = f"{base.rstrip('/')}/v1/devshard/sessions/{quote(str(escrow_id))}/diffs?{page}"
+        request = Request(method="GET", url=url)
+        try:
+            diffs = expect_json_list(request, transport.send(request))
+        except NotFoundError:
+            return newest
+        if not diffs:
+            return newest
+        for entry in diffs:
+            nonce = entry.get("diff", {}).get("nonce") if isinstance(entry, dict) else None
+            if not isinstance(nonce, int):
+                raise ProtocolError(f"{url}: a diff without a nonce")
+            newest = max(newest, nonce)
+        if newest < first + PAGE - 1:
+            return newest
+        first = newest + 1

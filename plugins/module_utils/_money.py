@@ -1,0 +1,72 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection.
+
+"""What every use case that moves money works with."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from ._errors import ConfigurationError, UnsafeError
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from ._chain_api import ChainApi
+    from ._escrow_rules import Limits
+    from ._gateway_api import GatewayApi
+    from ._inferenced import Inferenced
+    from ._ledger import Ledger
+    from ._wait import Deadline
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ports:
+    """Clients, clock and ledger of one module run.
+
+    ``ledger`` is None only in check mode on a host that has none yet. ``deadline`` is the end of
+    all waiting of this run.
+    """
+
+    gateway: GatewayApi
+    chain: ChainApi
+    signer: Inferenced | None
+    ledger: Ledger | None
+    gateway_id: str
+    chain_id: str
+    limits: Limits
+    deadline: Deadline
+    interval: float
+    now: Callable[[], datetime]
+    warn: Callable[[str], None]
+    check_mode: bool
+
+    def record(self) -> Ledger:
+        """The ledger for writing; there is none in check mode, and nothing may be written there."""
+        if self.ledger is None or self.check_mode:
+            raise UnsafeError("refused to write to the ledger in check mode")
+        return self.ledger
+
+    def known_creator(self, expected: str | None) -> str | None:
+        """The creator's address if anything tells it."""
+        found = None if self.signer is None else self.signer.address()
+        return expected if found is None else found
+
+    def creator(self, expected: str | None) -> str:
+        """The creator's address: the keyring's, checked against the one that is expected."""
+        found = None if self.signer is None else self.signer.address()
+        if found is None:
+            if expected is None:
+                raise ConfigurationError(
+                    "the keyring has no key of this name; import it with gonka.devshard.creator_key"
+                )
+            return expected
+        if expected is not None and expected != found:
+            raise ConfigurationError(
+                f"the key in the keyring belongs to {found}, but {expected} is expected"
+            )
+        return found

@@ -1,0 +1,582 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection.
+
+"""Brings deposits home: deactivate, wait, finalize, keep the settlement, settle, see the refund."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from . import _signed_tx as tx
+from ._errors import (
+    BusyError,
+    ChainRejectedError,
+    ConfigurationError,
+    ConflictError,
+    DevshardError,
+    ProtocolError,
+    TransportError,
+    UnknownStateError,
+    UnsafeError,
+    WaitTimeoutError,
+)
+from ._escrow_observe import read_clock, view_of
+from ._ledger import Event, Intent, Kind, State, Via, private_folder, stamp, write_private
+from ._settle_rules import Settlement, SettleStep, SettleView, next_step, refuse_settlement
+
+if t.TYPE_CHECKING:
+    from ._escrow_rules import EscrowView
+    from ._models import Devshard, SettledEvent
+    from ._money import Ports
+
+Select = t.Literal["expiring", "depleted", "inactive_unsettled", "all"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SettleOptions:
+    ids: tuple[int, ...]
+    select: Select | None
+    model_id: str | None
+    expiring_blocks: int
+    settle_via: Via
+    private_key_env: str
+    creator: str | None
+    fee_amount: int
+    gas_limit: int
+    tx_lifetime: int
+
+    def check(self) -> None:
+        if bool(self.ids) == (self.select is not None):
+            raise ConfigurationError("give either ids or select")
+        if not 30 <= self.tx_lifetime <= 600:
+            raise ConfigurationError(
+                f"tx_lifetime must lie between 30 and 600 seconds, got {self.tx_lifetime}"
+            )
+
+
+@dataclass(kw_only=True, slots=True)
+class SettledEscrow:
+    """What became of one deposit. ``refund`` is what the chain says it paid back, or None."""
+
+    id: int
+    settled: bool
+    deposit: int | None = None
+    spent: int | None = None
+    fees: int | None = None
+    refund: int | None = None
+    tx_fee: int | None = None
+    tx_hash: str | None = None
+    settled_now: bool = False
+    problem: dict[str, t.Any] | None = None
+
+    def to_result(self) -> dict[str, t.Any]:
+        return {
+            "id": self.id,
+            "settled": self.settled,
+            "deposit": self.deposit,
+            "spent": self.spent,
+            "fees": self.fees,
+            "refund": self.refund,
+            "tx_fee": self.tx_fee,
+            "tx_hash": self.tx_hash,
+            "problem": self.problem,
+        }
+
+
+@dataclass(kw_only=True, slots=True)
+class SettleResult:
+    escrows: list[SettledEscrow] = field(default_factory=list)
+    actions: list[str] = field(default_factory=list)
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.actions)
+
+    def to_result(self) -> dict[str, t.Any]:
+        return {
+            "changed": self.changed,
+            "escrows": [escrow.to_result() for escrow in self.escrows],
+            "actions": self.actions,
+        }
+
+
+class SettlementFiles:
+    """Settlement documents, kept beside the ledger: with one a refund needs no gateway any more."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "settlements"
+
+    def path(self, escrow_id: int) -> Path:
+        return self._folder / f"escrow-{escrow_id}.json"
+
+    def read(self, escrow_id: int) -> Settlement | None:
+        file = self.path(escrow_id)
+        if not file.exists():
+            return None
+        try:
+            document = json.loads(file.read_text(encoding="utf-8"))
+        except ValueError as exc:
+            raise ProtocolError(f"{file} is not a settlement: {exc}") from exc
+        return Settlement.parse(document, str(file))
+
+    def keep(self, settlement: Settlement) -> None:
+        private_folder(self._folder)
+        write_private(self.path(settlement.escrow_id), json.dumps(settlement.document, indent=2))
+
+
+class SettleEscrows:
+    """Settles escrows one after the other; one that cannot be settled does not stop the others."""
+
+    def __init__(self, ports: Ports, options: SettleOptions, folder: Path) -> None:
+        self._p = ports
+        self._o = options
+        self._files = SettlementFiles(folder)
+        self._result = SettleResult()
+        self._creator = ""
+        self._gateway_gone = False
+
+    def run(self) -> SettleResult:
+        self._o.check()
+        self._p.chain.head()
+        self._creator = self._p.creator(self._o.creator)
+        problems: list[DevshardError] = []
+        for escrow_id in self._chosen():
+            outcome = SettledEscrow(id=escrow_id, settled=False)
+            self._result.escrows.append(outcome)
+            try:
+                self._settle(outcome)
+            except DevshardError as exc:
+                outcome.problem = exc.to_failure()
+                problems.append(exc)
+        if problems:
+            first = problems[0]
+            first.details["result"] = self._result.to_result()
+            raise first
+        return self._result
+
+    # choosing and looking
+
+    def _records(self) -> dict[int, Devshard]:
+        if self._gateway_gone:
+            return {}
+        try:
+            return {int(item.id): item for item in self._p.gateway.state().devshards}
+        except TransportError as exc:
+            # A settlement that was kept needs no gateway; without one the chosen escrow says so.
+            self._gateway_gone = True
+            self._p.warn(f"the gateway does not answer, only kept settlements can be used: {exc}")
+            return {}
+
+    def _chosen(self) -> list[int]:
+        if self._o.ids:
+            return list(dict.fromkeys(self._o.ids))
+        views = [self._view(number, record) for number, record in self._records().items()]
+        if self._gateway_gone:
+            raise UnknownStateError("select needs the gateway's records, and it does not answer")
+        return sorted(view.id for view in views if self._selected(view))
+
+    def _selected(self, view: EscrowView) -> bool:
+        if not view.unsettled or view.creator != self._creator:
+            return False
+        if self._o.model_id is not None and view.model != self._o.model_id:
+            return False
+        if self._o.select == "expiring":
+            return view.deadline is not None and view.deadline.blocks_left < self._o.expiring_blocks
+        if self._o.select == "depleted":
+            return (view.nonce or 0) >= self._p.limits.max_nonce or (
+                view.balance or 0
+            ) < self._p.limits.min_balance
+        if self._o.select == "inactive_unsettled":
+            return not view.active
+        return True
+
+    def _view(self, escrow_id: int, record: Devshard | None) -> EscrowView:
+        return view_of(
+            escrow_id,
+            record,
+            self._p.chain.escrow(escrow_id),
+            read_clock(self._p.chain),
+            self._p.limits,
+        )
+
+    def _look(self, escrow_id: int) -> SettleView:
+        clock = read_clock(self._p.chain)
+        view = view_of(
+            escrow_id,
+            self._records().get(escrow_id),
+            self._p.chain.escrow(escrow_id),
+            clock,
+            self._p.limits,
+        )
+        before = False
+        if not view.on_chain:
+            before = any(
+                intent.state in (State.INCLUDED, State.DONE) for intent in self._intents(escrow_id)
+            ) or (self._event(escrow_id) is not None)
+        return SettleView(
+            view=view, clock=clock, settlement=self._files.read(escrow_id), settled_before=before
+        )
+
+    def _intents(self, escrow_id: int) -> list[Intent]:
+        ledger = self._p.ledger
+        if ledger is None:
+            return []
+        return ledger.intents(kind=Kind.SETTLE, chain_id=self._p.chain_id, escrow_id=escrow_id)
+
+    def _event(self, escrow_id: int) -> SettledEvent | None:
+        return self._p.chain.settled_event(escrow_id)
+
+    # one escrow
+
+    def _settle(self, outcome: SettledEscrow) -> None:
+        number = outcome.id
+        if not self._p.check_mode:
+            self._finish_open(outcome)
+        while True:
+            seen = self._look(number)
+            view = seen.view
+            outcome.deposit = outcome.deposit or view.amount
+            if view.on_chain and view.creator != self._creator:
+                raise UnsafeError(
+                    f"escrow {number} belongs to {view.creator}, not to {self._creator}"
+                )
+            step = next_step(seen)
+            if step is SettleStep.DONE:
+                self._account(outcome)
+                return
+            self._refuse(step, seen)
+            if self._p.check_mode:
+                self._predict(outcome, seen)
+                return
+            if step is SettleStep.DEACTIVATE:
+                self._mark(view)
+                self._p.gateway.deactivate(str(number))
+                self._result.actions.append(f"deactivated escrow {number}")
+            elif step is SettleStep.WAIT_IDLE:
+                self._wait_idle(number)
+            elif step is SettleStep.FINALIZE:
+                self._mark(view)
+                self._finalize(number)
+            elif step is SettleStep.SETTLE:
+                self._pay_out(outcome, seen)
+
+    def _mark(self, view: EscrowView) -> None:
+        if view.nonce is not None:
+            self._p.record().mark_session(
+                view.id, self._p.gateway_id, view.nonce, view.balance, view.phase
+            )
+
+    def _refuse(self, step: SettleStep, seen: SettleView) -> None:
+        view = seen.view
+        if step is SettleStep.LOST:
+            raise UnsafeError(
+                f"the chain does not have escrow {view.id}, and nothing proves that it was settled:"
+                " either it was pruned two epochs after its own and its deposit went to the hosts,"
+                " or it never existed on this chain",
+                escrow_id=view.id,
+            )
+        if step is SettleStep.TOO_LATE:
+            raise UnsafeError(
+                f"escrow {view.id} is of epoch {view.epoch}, the chain is in epoch"
+                f" {seen.clock.effective} and settles only the current and the previous one: its"
+                f" deposit of {view.amount} ngonka goes to the hosts",
+                escrow_id=view.id,
+                epoch=view.epoch,
+                current_epoch=seen.clock.effective,
+            )
+        if step is SettleStep.NO_SOURCE:
+            raise UnsafeError(
+                f"escrow {view.id} ({view.amount} ngonka) has no settlement in"
+                f" {self._files.path(view.id)} and this gateway has not loaded its session. Bring the session back (start the"
+                " gateway that has it, import it, or restore a backup that is at the newest nonce)"
+                " and run again before its deadline",
+                escrow_id=view.id,
+            )
+
+    def _wait_idle(self, number: int) -> None:
+        while True:
+            record = self._records().get(number)
+            runtime = None if record is None else record.runtime
+            if runtime is None or not runtime.active_requests:
+                return
+            if not self._p.deadline.pause(self._p.interval):
+                raise BusyError(
+                    f"escrow {number} still has {runtime.active_requests} active request(s); it is"
+                    " deactivated and gets no new ones. Run again to continue",
+                    escrow_id=number,
+                    active_requests=runtime.active_requests,
+                )
+
+    # finalize
+
+    def _finalize(self, number: int) -> None:
+        """Until a settlement with quorum is in our own folder."""
+        last: DevshardError | None = None
+        while True:
+            try:
+                document = self._p.gateway.finalize(str(number))
+            except (TransportError, BusyError, ConflictError) as exc:
+                last, document = exc, self._finalized(number)
+            except ProtocolError as exc:
+                if exc.details.get("http_status") != 500:
+                    raise
+                last, document = exc, self._finalized(number)
+            if document is not None:
+                settlement = Settlement.parse(document, f"the finalize of escrow {number}")
+                if settlement.escrow_id != number:
+                    raise ProtocolError(
+                        f"the finalize of escrow {number} names escrow {settlement.escrow_id}"
+                    )
+                if settlement.has_quorum:
+                    self._files.keep(settlement)
+                    self._result.actions.append(f"finalized escrow {number}")
+                    return
+                last = UnknownStateError(
+                    f"insufficient signatures: {settlement.signatures} of {settlement.slots} slots"
+                    f" signed, {settlement.quorum} are needed"
+                )
+            if not self._p.deadline.pause(self._p.interval):
+                raise self._unfinished(number, last)
+
+    def _finalized(self, number: int) -> dict[str, t.Any] | None:
+        """The settlement of a session that already is in phase settlement."""
+        try:
+            return self._p.gateway.finalized(str(number))
+        except (ConflictError, TransportError):
+            return None
+
+    def _unfinished(self, number: int, last: DevshardError | None) -> DevshardError:
+        record = self._records().get(number)
+        phase = record.runtime.phase if record and record.runtime else "unknown"
+        if phase == "finalizing":
+            return UnsafeError(
+                f"the session of escrow {number} is in phase finalizing and does not leave it: a"
+                " finalize was cut off, and no call leads out of that. Keep its session directory"
+                " and do not delete the record; the other escrows are not affected. If nothing"
+                " else helps before its deadline its deposit goes to the hosts",
+                escrow_id=number,
+                phase=phase,
+                last=str(last),
+            )
+        return WaitTimeoutError(
+            f"escrow {number} could not be finalized in time (phase {phase}): {last}. Its"
+            " deposit is not lost: run again, signatures that are missing are collected then",
+            escrow_id=number,
+            phase=phase,
+        )
+
+    # settle
+
+    def _pay_out(self, outcome: SettledEscrow, seen: SettleView) -> None:
+        settlement = seen.settlement
+        if settlement is None:
+            raise ProtocolError(f"escrow {outcome.id} has no settlement to pay out")
+        params = self._p.chain.escrow_params()
+        reason = refuse_settlement(
+            settlement,
+            seen.view,
+            creator=self._creator,
+            allowed=params.allowed_creator_addresses,
+            approved_versions=params.approved_versions,
+            max_nonce=params.max_nonce,
+        )
+        if reason is not None:
+            raise UnsafeError(
+                f"escrow {outcome.id} is not settled, the chain would refuse it and take the fee:"
+                f" {reason}",
+                escrow_id=outcome.id,
+            )
+        balance = self._p.chain.balance(self._creator)
+        if balance < self._o.fee_amount:
+            raise UnsafeError(
+                f"the wallet {self._creator} has {balance} ngonka, the transaction costs"
+                f" {self._o.fee_amount}: {self._o.fee_amount - balance} are missing",
+                escrow_id=outcome.id,
+            )
+        head = self._p.chain.head()
+        intent = self._p.record().plan(
+            Kind.SETTLE,
+            self._o.settle_via,
+            gateway=self._p.gateway_id,
+            chain_id=self._p.chain_id,
+            creator=self._creator,
+            model=seen.view.model,
+            amount=seen.view.amount,
+            escrow_id=outcome.id,
+            fee=self._o.fee_amount,
+            gas=self._o.gas_limit,
+            seen_height=head.height,
+            seen_time=stamp(head.time),
+        )
+        if self._o.settle_via is Via.SIGNED:
+            intent = self._sign_and_send(intent)
+        else:
+            intent = self._ask_gateway(intent)
+        self._close(intent, outcome, now=True)
+
+    def _sign_and_send(self, intent: Intent) -> Intent:
+        ledger = self._p.record()
+        number = intent.escrow_id or 0
+        try:
+            signed = tx.sign_settle(
+                self._p, intent, self._files.path(number), timedelta(seconds=self._o.tx_lifetime)
+            )
+        except DevshardError as exc:
+            ledger.apply(intent, Event.DROP, {"why": str(exc)[:300]})
+            raise
+        intent = ledger.apply(
+            intent,
+            Event.SIGN,
+            tx_hash=signed.tx_hash,
+            tx_bytes=signed.tx_bytes,
+            timeout_at=signed.timeout_at,
+        )
+        return tx.deliver(self._p, intent)
+
+    def _ask_gateway(self, intent: Intent) -> Intent:
+        ledger = self._p.record()
+        intent = ledger.apply(intent, Event.ASK, timeout_at=tx.gateway_timeout(self._p.now()))
+        try:
+            reply = self._p.gateway.settle(
+                str(intent.escrow_id),
+                private_key_env=self._o.private_key_env,
+                chain_id=self._p.chain_id,
+                fee_amount=self._o.fee_amount,
+                gas_limit=self._o.gas_limit,
+            )
+        except DevshardError as exc:
+            nothing = (
+                exc.details.get("sent") is False
+                if isinstance(exc, TransportError)
+                else exc.details.get("http_status") in (308, 400, 401, 404, 409)
+            )
+            why = {"why": str(exc)[:300]}
+            if nothing:
+                ledger.apply(intent, Event.DROP, why)
+                raise
+            return self._resolve_asked(ledger.apply(intent, Event.NOTE, why))
+        return self._resolve_asked(ledger.apply(intent, Event.NOTE, tx_hash=reply.tx_hash.upper()))
+
+    def _resolve_asked(self, intent: Intent) -> Intent:
+        """What the gateway's settle came to; without a hash only the escrow itself tells."""
+        ledger = self._p.record()
+        if intent.tx_hash is not None:
+            return tx.await_outcome(self._p, intent)
+        ends = tx.lifetime_end(intent)
+        while True:
+            head = self._p.chain.head()
+            escrow = self._p.chain.escrow(intent.escrow_id or 0)
+            if escrow is not None and escrow.settled:
+                return ledger.apply(intent, Event.INCLUDE, {"height": head.height})
+            if ends is not None and head.time > ends:
+                return ledger.apply(intent, Event.EXPIRE, {"height": head.height})
+            if not self._p.deadline.pause(self._p.interval):
+                raise WaitTimeoutError(tx.pending_text(intent), intent=intent.to_result())
+
+    def _finish_open(self, outcome: SettledEscrow) -> None:
+        """Continue what an earlier run left open, before anything new is decided."""
+        for intent in self._intents(outcome.id):
+            if not intent.open:
+                continue
+            if intent.state is State.PLANNED:
+                why = {"why": "the run ended before anything was sent"}
+                self._p.record().apply(intent, Event.DROP, why)
+                continue
+            if intent.state is State.SIGNED:
+                intent = tx.deliver(self._p, intent)
+            elif intent.state is State.ASKED:
+                intent = self._resolve_asked(intent)
+            if intent.state is not State.REJECTED:
+                self._close(intent, outcome, now=False)
+
+    def _close(self, intent: Intent, outcome: SettledEscrow, *, now: bool) -> None:
+        """Done only when the chain says settled; a refusal claims no refund."""
+        ledger = self._p.record()
+        outcome.tx_hash = intent.tx_hash
+        if intent.state is State.REJECTED:
+            refusal = intent.result or {}
+            raise ChainRejectedError(
+                f"the chain refused to settle escrow {intent.escrow_id}: {refusal.get('raw_log')}."
+                f" Nothing was paid back and the fee is spent (transaction {intent.tx_hash})",
+                escrow_id=intent.escrow_id,
+                tx_hash=intent.tx_hash,
+                code=refusal.get("code"),
+                codespace=refusal.get("codespace"),
+                raw_log=refusal.get("raw_log"),
+            )
+        if intent.state is State.EXPIRED:
+            if not now:
+                return
+            raise WaitTimeoutError(
+                f"the settle of escrow {intent.escrow_id} was not included within its lifetime;"
+                " nothing was paid. Run again to sign a new one",
+                escrow_id=intent.escrow_id,
+                intent=intent.to_result(),
+            )
+        while True:
+            escrow = self._p.chain.escrow(intent.escrow_id or 0)
+            if escrow is None or escrow.settled:
+                break
+            if not self._p.deadline.pause(self._p.interval):
+                raise WaitTimeoutError(
+                    f"the transaction {intent.tx_hash} is included but the chain does not show"
+                    f" escrow {intent.escrow_id} as settled yet; run again",
+                    escrow_id=intent.escrow_id,
+                )
+        self._account(outcome)
+        ledger.apply(
+            intent,
+            Event.FINISH,
+            result={
+                "spent": outcome.spent,
+                "fees": outcome.fees,
+                "refund": outcome.refund,
+            },
+        )
+        outcome.settled_now = True
+        self._result.actions.append(f"settled escrow {outcome.id}")
+
+    def _account(self, outcome: SettledEscrow) -> None:
+        """Deposit, spent, fees and refund, from the chain's own settle event."""
+        outcome.settled = True
+        kept = next(
+            (
+                intent
+                for intent in reversed(self._intents(outcome.id))
+                if intent.state in (State.INCLUDED, State.DONE)
+            ),
+            None,
+        )
+        event = self._event(outcome.id)
+        if kept is not None:
+            outcome.tx_hash = outcome.tx_hash or kept.tx_hash
+            outcome.deposit = outcome.deposit or kept.amount
+            outcome.tx_fee = kept.fee
+        if event is None:
+            saved = (kept.result if kept else None) or {}
+            outcome.spent, outcome.fees = saved.get("spent"), saved.get("fees")
+            outcome.refund = saved.get("refund")
+            if outcome.refund is None:
+                self._p.warn(
+                    f"escrow {outcome.id} is settled, but the event that names its refund could not"
+                    " be read"
+                )
+            return
+        # The chain's total_payout holds the fees too; deposit = spent + fees + refund.
+        outcome.spent = event.total_payout - event.fees
+        outcome.fees = event.fees
+        outcome.refund = event.remainder
+        outcome.tx_hash = event.tx_hash or outcome.tx_hash
+
+    def _predict(self, outcome: SettledEscrow, seen: SettleView) -> None:
+        self._result.actions.append(f"settle escrow {outcome.id}")
+        if seen.settlement is not None and seen.view.amount is not None:
+            outcome.spent = seen.settlement.cost
+            outcome.fees = seen.settlement.fees
+            outcome.refund = seen.settlement.refund(seen.view.amount)
