@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
+"""The filters of the playbooks."""
+
+from __future__ import annotations
+
+import copy
+import typing as t
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from ansible_collections.gonka.devshard.plugins.filter.preflight_findings import preflight_findings
+from ansible_collections.gonka.devshard.plugins.filter.query import query
+from ansible_collections.gonka.devshard.plugins.filter.status_table import status_table
+from ansible_collections.gonka.devshard.plugins.filter.table import table
+
+MODEL = "some/model"
+ADDRESS = "gonka1w508d6qejxtdg4y5r3zarvary0c5xw7k2gsyg6"
+
+
+def _json(body: object) -> dict[str, object]:
+    return {"status": 200, "json": body}
+
+
+def _block(height: str, moment: str, chain_id: str = "gonka-sim") -> dict[str, object]:
+    return {"block": {"header": {"chain_id": chain_id, "height": height, "time": moment}}}
+
+
+def _status(moment: str, catching_up: bool = False) -> dict[str, object]:
+    return {
+        "result": {
+            "node_info": {"network": "gonka-sim"},
+            "sync_info": {
+                "latest_block_height": "7",
+                "latest_block_time": moment,
+                "catching_up": catching_up,
+            },
+        }
+    }
+
+
+def _params(allowed: list[str]) -> dict[str, object]:
+    return {
+        "params": {
+            "devshard_escrow_params": {
+                "min_amount": "50",
+                "max_amount": "100",
+                "allowed_creator_addresses": allowed,
+            }
+        }
+    }
+
+
+@pytest.fixture
+def seen() -> dict[str, t.Any]:
+    moment = "2026-01-02T03:04:05.123456789Z"
+    return {
+        "facts": {
+            "os_family": "Debian",
+            "distribution": "Debian",
+            "distribution_version": "13.1",
+            "architecture": "x86_64",
+        },
+        "ports": [{"port": "18080", "free": True, "ours": False}],
+        "rest": _json(_block("7", moment)),
+        "rpc": _json(_status(moment)),
+        "params": _json(_params([ADDRESS])),
+        "governance_models": _json({"models": [{"id": MODEL}]}),
+        "balance": _json({"balance": {"denom": "ngonka", "amount": "60"}}),
+        "chain_id": "gonka-sim",
+        "models": [{"id": MODEL, "amount": 50}],
+        "creator": ADDRESS,
+        "needed": 60,
+        "now": "2026-01-02T03:05:00",
+    }
+
+
+def _verdicts(seen: dict[str, t.Any]) -> dict[str, str]:
+    return {item["check"]: item["verdict"] for item in preflight_findings(seen)}
+
+
+def _detail(seen: dict[str, t.Any], check: str) -> str:
+    return next(item["detail"] for item in preflight_findings(seen) if item["check"] == check)
+
+
+def test_a_ready_host_has_no_other_verdict_than_ok(seen: dict[str, t.Any]) -> None:
+    assert set(_verdicts(seen).values()) == {"ok"}
+
+
+@pytest.mark.parametrize(
+    ("change", "check", "words"),
+    [
+        ({"rest": {"status": -1, "msg": "refused"}}, "chain REST", "does not answer (refused)"),
+        ({"rest": {"status": 502}}, "chain REST", "HTTP 502"),
+        ({"rest": {"status": 200, "content": "<html>"}}, "chain REST", "not JSON"),
+        ({"rest": _json({"block": {}})}, "chain REST", "without chain id"),
+        ({"rest": _json(_block("7", "2026-01-02T03:00:00Z"))}, "chain REST", "stale"),
+        ({"rest": _json(_block("7", "2026-01-02T03:04:59Z", "other"))}, "chain REST", "other"),
+        ({"rpc": _json(_status("2026-01-02T03:04:59Z", True))}, "chain RPC", "catching up"),
+        ({"governance_models": {"status": 500}}, "public API", "HTTP 500"),
+        ({"models": [{"id": "x/y", "amount": 50}]}, "model x/y", "not a model"),
+        ({"models": [{"id": MODEL, "amount": 49}]}, f"model {MODEL}", "not between 50 and 100"),
+        ({"models": [{"id": MODEL, "amount": 101}]}, f"model {MODEL}", "not between 50 and 100"),
+        ({"params": _json(_params(["gonka1other"]))}, "allowlist", "not listed"),
+        ({"needed": 61}, "funds", "1 ngonka are missing"),
+        ({"ports": [{"port": "80", "free": False, "ours": False}]}, "port 80", "taken"),
+    ],
+)
+def test_what_is_wrong_is_named(
+    seen: dict[str, t.Any], change: dict[str, object], check: str, words: str
+) -> None:
+    seen.update(copy.deepcopy(change))
+    assert _verdicts(seen)[check] == "FAILED"
+    assert words in _detail(seen, check)
+
+
+@pytest.mark.parametrize(
+    ("change", "check"),
+    [
+        ({"params": {"status": -1}}, "allowlist"),
+        ({"params": {"status": -1}}, f"model {MODEL}"),
+        ({"balance": {"status": 500}}, "funds"),
+        ({"balance": _json({})}, "funds"),
+        ({"creator": ""}, "allowlist"),
+        ({"creator": ""}, "funds"),
+    ],
+)
+def test_unknown_is_not_zero(seen: dict[str, t.Any], change: dict[str, object], check: str) -> None:
+    seen.update(copy.deepcopy(change))
+    assert _verdicts(seen)[check] == "unknown"
+
+
+def test_an_empty_allowlist_is_open(seen: dict[str, t.Any]) -> None:
+    seen["params"] = _json(_params([]))
+    assert _verdicts(seen)["allowlist"] == "ok"
+
+
+def test_a_port_of_ours_is_fine(seen: dict[str, t.Any]) -> None:
+    seen["ports"] = [{"port": "80", "free": False, "ours": True}]
+    assert _verdicts(seen)["port 80"] == "ok"
+
+
+def test_table_aligns_and_spells_values() -> None:
+    rows = [{"a": None, "b": True}, {"a": [1, 2], "b": False}, {"a": "longer"}]
+    assert table(rows, ["a", "b"]) == [
+        "a       b",
+        "------  ---",
+        "-       yes",
+        "1, 2    no",
+        "longer  -",
+    ]
+
+
+@pytest.mark.parametrize(("rows", "columns"), [("x", ["a"]), ([1], ["a"]), ([], []), ([], "a")])
+def test_table_refuses_what_is_no_table(rows: object, columns: object) -> None:
+    with pytest.raises(AnsibleFilterError):
+        table(rows, columns)
+
+
+def test_query_selects() -> None:
+    data = {"escrows": [{"id": 1, "usable": True}, {"id": 2, "usable": False}]}
+    assert query(data, "escrows[?usable].id") == [1]
+
+
+def test_query_names_a_bad_expression() -> None:
+    with pytest.raises(AnsibleFilterError, match="query"):
+        query({}, "a[")
+
+
+def test_status_table_tells_each_escrow() -> None:
+    lines = status_table(
+        {
+            "host": "gateway1",
+            "slot": "main",
+            "gateway": {"active_requests": 2, "container": {"state": "running"}},
+            "creator": {"address": ADDRESS, "balance": 1_500_000_000},
+            "epoch": {"effective": 4, "height": 99},
+            "open_intents": [],
+            "escrows": [
+                {
+                    "id": 7,
+                    "model": MODEL,
+                    "usable": True,
+                    "amount": 5_000_000_000,
+                    "balance": 4_999_990_000,
+                    "nonce": 3,
+                    "deadline": {"blocks_left": 100, "seconds_left": 3700},
+                },
+                {"id": 8, "model": MODEL, "usable": False, "why_not": ["inactive", "low"]},
+                {"id": 9, "model": MODEL, "settled": True},
+            ],
+        }
+    )
+    text = "\n".join(lines)
+    assert "balance          1.5 GNK" in text
+    assert "4.99999 GNK" in text
+    assert "100 blocks, 1 h 01 min" in text
+    assert "inactive; low" in text
+    assert next(line for line in lines if line.startswith("9 ")).split()[2] == "settled"
