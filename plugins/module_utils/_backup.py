@@ -248,8 +248,10 @@ def freshness(ports: Ports, backup: Backup, storage: Path) -> list[Freshness]:
         live = escrow is not None and not escrow.settled
         known: int | None = None
         silent: tuple[str, ...] = ()
-        if live:
-            known, silent = ports.newest_nonce(item.escrow_id, item.nonce)
+        if escrow is not None and live:
+            answer = ports.hosts_nonce(escrow, item.nonce)
+            silent = answer.silent
+            known = None if len(silent) == answer.asked else max(answer.nonce, item.nonce)
         marks = [] if ports.ledger is None else ports.ledger.session_marks(item.escrow_id)
         local = storage / f"escrow-{item.escrow_id}"
         found.append(

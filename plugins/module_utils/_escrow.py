@@ -551,14 +551,23 @@ class EnsureEscrows:
             raise UnsafeError(f"escrow {view.id} cannot be adopted: {reason}", escrow_id=view.id)
 
     def _adopt(self, view: EscrowView) -> None:
-        known = self._p.served_nonce(view.id)
-        if known:
+        escrow = self._p.chain.escrow(view.id)
+        if escrow is None:
+            raise UnsafeError(f"escrow {view.id} cannot be adopted: the chain does not have it")
+        known = self._p.hosts_nonce(escrow, 0)
+        if known.nonce:
             raise UnsafeError(
-                f"escrow {view.id} cannot be adopted: the hosts know its session up to nonce"
-                f" {known}, so a gateway serves or served it. A new session would lose its deposit"
-                f" of {view.amount} ngonka; import the old one with gonka.devshard.devshard",
+                f"escrow {view.id} cannot be adopted: its hosts know a session up to nonce"
+                f" {known.nonce}, so a gateway serves or served it. A new session would lose its"
+                f" deposit of {view.amount} ngonka; import the old one with gonka.devshard.devshard",
                 escrow_id=view.id,
-                nonce=known,
+                nonce=known.nonce,
+            )
+        if len(known.silent) == known.asked:
+            raise UnknownStateError(
+                f"escrow {view.id} is not adopted: none of its hosts could be asked whether a"
+                " gateway serves it",
+                escrow_id=view.id,
             )
         if not self._p.check_mode:
             self._put_into_gateway(view.id)

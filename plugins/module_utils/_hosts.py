@@ -16,6 +16,7 @@ from ._transport import Request, expect_json_list
 
 if t.TYPE_CHECKING:
     from ._chain_api import ChainApi
+    from ._models import Escrow
     from ._transport import Transport
 
 PAGE: t.Final = 200
@@ -31,15 +32,15 @@ class HostsNonce:
 
 
 def newest_nonce(
-    transport: Transport, chain: ChainApi, escrow_id: int, slots: tuple[str, ...], since: int
+    transport: Transport, chain: ChainApi, escrow: Escrow, since: int
 ) -> HostsNonce:
-    """Ask every host of an escrow for diffs after ``since``."""
+    """Ask every host of an escrow for diffs after ``since``; 0 means that no one has any."""
     newest, silent = 0, []
-    hosts = tuple(dict.fromkeys(slots))
+    hosts = tuple(dict.fromkeys(escrow.slots))
     for address in hosts:
         try:
             base = chain.participant_url(address)
-            newest = max(newest, _host_nonce(transport, base, escrow_id, since))
+            newest = max(newest, _host_nonce(transport, base, escrow.id, since))
         except DevshardError:
             silent.append(address)
     return HostsNonce(nonce=newest, silent=tuple(silent), asked=len(hosts))

@@ -19,8 +19,10 @@ if t.TYPE_CHECKING:
     from ._chain_api import ChainApi
     from ._escrow_rules import Limits
     from ._gateway_api import GatewayApi
+    from ._hosts import HostsNonce
     from ._inferenced import Inferenced
     from ._ledger import Ledger
+    from ._models import Escrow
     from ._wait import Deadline
 
 
@@ -29,7 +31,7 @@ class Ports:
     """Clients, clock and ledger of one module run.
 
     ``ledger`` is None only in check mode on a host that has none yet. ``deadline`` is the end of
-    all waiting of this run.
+    all waiting of this run. ``hosts_nonce`` asks the hosts of an escrow for diffs after a nonce.
     """
 
     gateway: GatewayApi
@@ -44,6 +46,7 @@ class Ports:
     now: Callable[[], datetime]
     warn: Callable[[str], None]
     check_mode: bool
+    hosts_nonce: Callable[[Escrow, int], HostsNonce]
 
     def record(self) -> Ledger:
         """The ledger for writing; there is none in check mode, and nothing may be written there."""

@@ -1,0 +1,216 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The gonka.devshard authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: escrow
+short_description: Keep the wanted number of usable escrows for a model
+version_added: 0.1.0
+author:
+  - The gonka.devshard authors (@gonka-devshard)
+description:
+  - Ensures that a gateway has at least O(count) usable escrows for O(model_id), each with a deposit of at least O(amount).
+  - An escrow is usable when the gateway has it active and loaded, its session is in phase C(active) and neither its
+    nonce nor its balance is near the gateway's limits, and the chain has it unsettled before its deadline.
+  - Each escrow that is created locks real C(ngonka) of the creator. The module therefore looks before it creates, in this
+    order, unresolved intents in the ledger of the host, the records of the gateway, the creator's escrows on the chain.
+    When one of these cannot be asked nothing is created.
+  - With O(create_via=signed) the transaction is signed once on the host and written to the ledger with its hash before it
+    is sent. It can be sent any number of times and locks one deposit. A run that was cut off anywhere is continued by
+    the next one.
+  - An escrow that was paid for and is not registered in the gateway is registered (adopted) when the ledger proves that it
+    is this gateway's. Other unsettled escrows of the creator may be served by another gateway, so they are only reported
+    in RV(unclaimed) unless O(adopt) or O(adopt_orphans) says otherwise.
+options:
+  model_id:
+    description:
+      - The model, exactly as the chain spells it.
+    type: str
+    required: true
+  amount:
+    description:
+      - Deposit of each escrow, in C(ngonka), a whole number. Existing escrows with a larger deposit count too.
+      - Must lie between the chain's C(min_amount) and C(max_amount) when an escrow has to be created.
+    type: int
+    required: true
+  count:
+    description:
+      - Number of usable escrows wanted. V(0) creates nothing, but still resolves what an earlier run left open.
+    type: int
+    default: 1
+  private_key_env:
+    description:
+      - Name of the variable in the gateway's environment that holds the creator's key. The key itself is never sent.
+    type: str
+    default: DEVSHARD_PRIVATE_KEY
+  create_via:
+    description:
+      - How an escrow is created.
+    type: str
+    default: signed
+    choices:
+      signed: By a transaction that this host signs with C(inferenced) and keeps in the ledger.
+      gateway: By the gateway's own create call. For hosts without C(inferenced). The intent is written to the ledger before
+        the call, and a lost reply is resolved by looking at the gateway, the creator's create events and the
+        transaction's lifetime of nine minutes.
+  creator:
+    description:
+      - Address of the creator. Required with O(create_via=gateway).
+      - With O(create_via=signed) it is read from the keyring; when given, both must be equal.
+    type: str
+  adopt:
+    description:
+      - Ids of escrows of this creator that are to be registered in this gateway. Name only escrows that no other gateway
+        serves, since two gateways that serve one escrow lose its deposit.
+    type: list
+    elements: int
+    default: []
+  adopt_orphans:
+    description:
+      - Register every unsettled escrow of this creator for O(model_id) that this gateway has no record of.
+      - Say V(true) only when no other gateway uses this creator, or when O(other_gateway_escrow_ids) names all
+        escrows of the others.
+    type: bool
+    default: false
+  other_gateway_escrow_ids:
+    description:
+      - Ids of escrows that other gateways with the same creator have. They are never adopted and not reported as unclaimed.
+    type: list
+    elements: int
+    default: []
+  max_creates_per_run:
+    description:
+      - Nothing is created when more escrows than this are missing.
+    type: int
+    default: 4
+  max_total_locked:
+    description:
+      - Upper limit for the sum of all unsettled deposits of the creator after this run, in C(ngonka). Unset means no limit.
+    type: int
+  fee_amount:
+    description:
+      - Fee of a create transaction, in C(ngonka).
+    type: int
+    default: 1000000
+  gas_limit:
+    description:
+      - Gas limit of a create transaction.
+    type: int
+    default: 500000
+  tx_lifetime:
+    description:
+      - Lifetime of a transaction signed by this host, in seconds, from 30 to 600 (the chain's limit). After it the chain
+        no longer accepts the transaction, and a new one may be signed.
+    type: int
+    default: 120
+  min_blocks_left:
+    description:
+      - An escrow whose deadline is nearer than this many blocks is not counted as usable.
+    type: int
+    default: 0
+extends_documentation_fragment:
+  - gonka.devshard._attributes
+  - gonka.devshard._admin
+  - gonka.devshard._chain
+  - gonka.devshard._inferenced
+  - gonka.devshard._ledger
+  - gonka.devshard._wait
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Ids and hashes are given by the chain, so they are absent in the prediction.
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+seealso:
+  - module: gonka.devshard.escrow_info
+  - module: gonka.devshard.escrow_settle
+  - module: gonka.devshard.devshard
+"""
+
+EXAMPLES = r"""
+- name: Keep two escrows of 5 GNK for a model
+  gonka.devshard.escrow:
+    model_id: "{{ model }}"
+    amount: 5000000000
+    count: 2
+    gateway_url: http://127.0.0.1:18080
+    env_file: /srv/gonka/devshard-gateway/config.devshard.env
+    chain_rest: https://node.example.org/chain-api
+    chain_rpc: https://node.example.org/chain-rpc
+    public_api: https://node.example.org
+    chain_id: gonka-mainnet
+    keyring_dir: /var/lib/gonka-devshard/inferenced/keyring-devshard
+    ledger_path: /var/lib/gonka-devshard/ledger.db
+
+- name: Let the gateway create on a host without inferenced
+  gonka.devshard.escrow:
+    model_id: "{{ model }}"
+    amount: 5000000000
+    create_via: gateway
+    creator: "{{ creator_address }}"
+
+- name: Register an escrow that an earlier tool made and no gateway serves
+  gonka.devshard.escrow:
+    model_id: "{{ model }}"
+    amount: 5000000000
+    adopt:
+      - 4711
+"""
+
+RETURN = r"""
+escrows:
+  description: The usable escrows of the model in this gateway.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - id: 4711
+      model: some/model
+      amount: 5000000000
+      usable: true
+created:
+  description: Escrows created by this run. In check mode only model and amount are known.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - id: 4711
+      model: some/model
+      amount: 5000000000
+      tx_hash: DD441F0073476AA46E1F2C25CCA5038BE97CC3858E31DE17B6524B304742A4DE
+adopted:
+  description: Ids of escrows that were already paid for and were registered by this run.
+  returned: success
+  type: list
+  elements: int
+  sample: [4710]
+pending:
+  description: Intents in the ledger that are still open, of any model.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
+unclaimed:
+  description:
+    - Unsettled escrows of the creator that this gateway has no record of and that nothing else explains. Another gateway
+      may serve them.
+    - Null when the chain could not be asked for the creator's escrows, which also stops every create.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
+actions:
+  description: What was done, in order.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - created escrow 4711
+"""

@@ -1,0 +1,182 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The gonka.devshard authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: escrow_info
+short_description: Show where every deposit is at this moment
+version_added: 0.1.0
+author:
+  - The gonka.devshard authors (@gonka-devshard)
+description:
+  - Joins what the chain, the gateway and the ledger of the host know about each escrow.
+  - Each escrow has a deadline. It can be settled in its own epoch and in the next one; after that the chain prunes it and
+    its deposit goes to the hosts.
+options:
+  ids:
+    description:
+      - Only these escrows. By default all that the gateway has a record of, all live ones of the creator on the chain, and
+        all with an open intent in the ledger.
+    type: list
+    elements: int
+    default: []
+  model_id:
+    description:
+      - Only escrows of this model.
+    type: str
+  creator:
+    description:
+      - Address of the creator. By default it is read from the keyring; without either the chain is not asked for escrows
+        that the gateway has no record of.
+    type: str
+  history:
+    description:
+      - Show each step of each intent in the ledger too.
+    type: bool
+    default: false
+extends_documentation_fragment:
+  - gonka.devshard._attributes
+  - gonka.devshard._attributes.info_module
+  - gonka.devshard._admin
+  - gonka.devshard._chain
+  - gonka.devshard._inferenced
+  - gonka.devshard._ledger
+seealso:
+  - module: gonka.devshard.escrow
+  - module: gonka.devshard.escrow_settle
+"""
+
+EXAMPLES = r"""
+- name: Look at all escrows
+  gonka.devshard.escrow_info:
+  register: found
+
+- name: Name those that must be settled soon
+  ansible.builtin.debug:
+    msg: "{{ found.escrows | selectattr('deadline.blocks_left', 'lt', 500) | map(attribute='id') }}"
+"""
+
+RETURN = r"""
+escrows:
+  description: The escrows, ordered by id.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: The id, given by the chain.
+      type: int
+      sample: 4711
+    model:
+      description: The model, as the chain has it.
+      type: str
+      sample: some/model
+    recorded:
+      description: Whether the gateway has a record of it.
+      type: bool
+      sample: true
+    active:
+      description: Whether the gateway may route requests to it.
+      type: bool
+      sample: true
+    loaded:
+      description: Whether the gateway has its session in memory.
+      type: bool
+      sample: true
+    phase:
+      description: Phase of its session, C(active), C(finalizing) or C(settlement). Null when it is not loaded.
+      type: str
+      sample: active
+    nonce:
+      description: Newest nonce of its session. Null when it is not loaded.
+      type: int
+      sample: 15
+    balance:
+      description: What is left of the deposit in its session, in C(ngonka). Null when it is not loaded.
+      type: int
+      sample: 4999965000
+    active_requests:
+      description: Requests it serves now. Null when it is not loaded.
+      type: int
+      sample: 0
+    storage_path:
+      description: Where the gateway keeps its session, as seen by the gateway.
+      type: str
+      sample: /root/.devshardctl/escrow-4711
+    rotation_role:
+      description: C(temp) or C(regular) for one that rotation made, else null.
+      type: str
+      sample: null
+    on_chain:
+      description: Whether the chain has it. It is pruned two epochs after its own.
+      type: bool
+      sample: true
+    creator:
+      description: Whose deposit it is.
+      type: str
+      sample: gonka1w508d6qejxtdg4y5r3zarvary0c5xw7k2gsyg6
+    amount:
+      description: The deposit, in C(ngonka).
+      type: int
+      sample: 5000000000
+    epoch:
+      description: The epoch it belongs to.
+      type: int
+      sample: 214
+    settled:
+      description: Whether the chain says that it is settled. Null when the chain does not have it.
+      type: bool
+      sample: false
+    deadline:
+      description: The last block in which it can be settled. Null when the chain does not have it.
+      type: dict
+      sample:
+        epoch: 215
+        height: 4743000
+        blocks_left: 15391
+        seconds_left: 92346
+    usable:
+      description: Whether requests can be counted on it.
+      type: bool
+      sample: true
+    why_not:
+      description: Every reason why it is not usable.
+      type: list
+      elements: str
+      sample: []
+    ledger:
+      description: Its intents in the ledger of the host, the oldest first.
+      type: list
+      elements: dict
+      sample: []
+intents:
+  description: All intents in the ledger whose outcome is still open, also those that have no escrow id yet.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
+epoch:
+  description: Where the chain stands.
+  returned: success
+  type: dict
+  sample:
+    effective: 214
+    height: 4712218
+    next_switch: 4727609
+    epoch_length: 15391
+    block_seconds: 6.0
+creator:
+  description: The creator whose escrows were looked for, or null.
+  returned: success
+  type: str
+  sample: gonka1w508d6qejxtdg4y5r3zarvary0c5xw7k2gsyg6
+complete:
+  description: Whether the chain could be asked for all escrows of the creator.
+  returned: success
+  type: bool
+  sample: true
+"""

@@ -1,0 +1,173 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The gonka.devshard authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: escrow_settle
+short_description: Settle escrows and prove the refund
+version_added: 0.1.0
+author:
+  - The gonka.devshard authors (@gonka-devshard)
+description:
+  - Brings the deposits of escrows home. For each one it is deactivated, its last requests are waited for, its session is
+    finalized, the settlement is checked for quorum and kept beside the ledger, and it is settled. Done means that the
+    chain says settled; the gateway's answer is only a hint.
+  - Each step looks first, so a run that was cut off anywhere is continued by the next one. With a kept settlement this
+    works without the gateway and without its storage too.
+  - The chain is asked before each settle, since a second one would only burn the fee.
+  - One escrow that cannot be settled does not stop the others; the module then fails at the end with all results in
+    C(failure.result).
+options:
+  ids:
+    description:
+      - The escrows to settle. Exactly one of O(ids) and O(select) is needed.
+    type: list
+    elements: int
+    default: []
+  select:
+    description:
+      - Settle all escrows of this gateway and this creator that are unsettled on the chain and fit.
+    type: str
+    choices:
+      expiring: Those whose deadline is nearer than O(expiring_blocks).
+      depleted: Those whose nonce or balance has reached the gateway's limits.
+      inactive_unsettled: Those that are inactive, for example because rotation only switched them off.
+      all: All of them.
+  model_id:
+    description:
+      - With O(select), only escrows of this model.
+    type: str
+  expiring_blocks:
+    description:
+      - For O(select=expiring), how many blocks before its deadline an escrow is settled.
+    type: int
+    default: 1000
+  settle_via:
+    description:
+      - Who signs and sends the settle transaction.
+    type: str
+    default: signed
+    choices:
+      signed: This host, with C(inferenced), once and recorded in the ledger.
+      gateway: The gateway's own settle call. For hosts without C(inferenced).
+  private_key_env:
+    description:
+      - With O(settle_via=gateway), the name of the variable in the gateway's environment that holds the creator's key.
+    type: str
+    default: DEVSHARD_PRIVATE_KEY
+  creator:
+    description:
+      - Address of the creator. Required with O(settle_via=gateway), else read from the keyring; when given, both must
+        be equal.
+    type: str
+  fee_amount:
+    description:
+      - Fee of the settle transaction, in C(ngonka).
+    type: int
+    default: 1000000
+  gas_limit:
+    description:
+      - Gas limit of the settle transaction. A settlement of 16 hosts needs about 420000; too little passes the node's first
+        check and fails in the block, with the fee spent.
+    type: int
+    default: 1000000
+  tx_lifetime:
+    description:
+      - Lifetime of a transaction signed by this host, in seconds, from 30 to 600 (the chain's limit).
+    type: int
+    default: 120
+extends_documentation_fragment:
+  - gonka.devshard._attributes
+  - gonka.devshard._admin
+  - gonka.devshard._chain
+  - gonka.devshard._inferenced
+  - gonka.devshard._ledger
+  - gonka.devshard._wait
+attributes:
+  check_mode:
+    support: full
+    details:
+      - The refund is predicted only when the settlement is already kept beside the ledger.
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+seealso:
+  - module: gonka.devshard.escrow
+  - module: gonka.devshard.escrow_info
+"""
+
+EXAMPLES = r"""
+- name: Settle one escrow
+  gonka.devshard.escrow_settle:
+    ids:
+      - 4711
+  register: settled
+
+- name: Show what came back
+  ansible.builtin.debug:
+    msg: "{{ settled.escrows | sum(attribute='refund') }} ngonka"
+
+- name: Settle what rotation only switched off
+  gonka.devshard.escrow_settle:
+    select: inactive_unsettled
+"""
+
+RETURN = r"""
+escrows:
+  description: One entry for each chosen escrow. For each settled one RV(escrows[].deposit) is the sum of RV(escrows[].spent),
+    RV(escrows[].fees) and RV(escrows[].refund).
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: The id, given by the chain.
+      type: int
+      sample: 4711
+    settled:
+      description: Whether the chain says that it is settled.
+      type: bool
+      sample: true
+    deposit:
+      description: The deposit, in C(ngonka).
+      type: int
+      sample: 5000000000
+    spent:
+      description: What the hosts were paid for requests, in C(ngonka).
+      type: int
+      sample: 790
+    fees:
+      description: The protocol's fees, in C(ngonka), taken from the deposit.
+      type: int
+      sample: 18000
+    refund:
+      description: What came back to the creator, in C(ngonka), from the chain's own event. Null when it is not known.
+      type: int
+      sample: 4999981210
+    tx_fee:
+      description: Fee of our settle transaction, in C(ngonka), paid by the wallet. Null when somebody else settled.
+      type: int
+      sample: 1000000
+    tx_hash:
+      description: Hash of the settle transaction.
+      type: str
+      sample: DA44BA5703B2A47534E2D16199116B77331F4E6AF0F2B018231B4DA9C875E2DD
+    problem:
+      description: Why it could not be settled, in the shape of C(failure). Null when it is settled.
+      type: dict
+      sample: null
+actions:
+  description: What was done, in order.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - deactivated escrow 4711
+    - finalized escrow 4711
+    - settled escrow 4711
+"""

@@ -1,0 +1,142 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The gonka.devshard authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: gateway_backup
+short_description: Back up a gateway's state, and restore it when that is safe
+version_added: 0.1.0
+author:
+  - The gonka.devshard authors (@gonka-devshard)
+description:
+  - With O(state=present) makes a new backup of C(gateway.db), the ledger and the kept settlements by SQLite's backup call,
+    which is consistent while the gateway runs. Sessions are copied only from a stopped gateway.
+  - With O(state=restored) puts a backup back into a stopped gateway's storage. A session that served after its backup must
+    never return, since its deposit could not be recovered any more. For each unsettled escrow the newest nonce that any
+    host knows, the ledger and the present storage are compared with the backup, and the restore is refused with the sum
+    at risk when one is newer or could not be asked.
+options:
+  state:
+    description:
+      - What to do.
+    type: str
+    default: present
+    choices:
+      present: Make a new backup, then remove all but the newest O(keep).
+      restored: Put the backup O(name) in place.
+  storage_dir:
+    description:
+      - The gateway's storage folder on the host.
+    type: path
+    required: true
+  dest:
+    description:
+      - Folder that holds the backups. It is made with mode 0700.
+    type: path
+    required: true
+  sessions:
+    description:
+      - Copy the sessions too. Refused while a process uses the storage.
+    type: bool
+    default: false
+  keep:
+    description:
+      - Number of backups to keep. V(0) keeps all.
+    type: int
+    default: 7
+  name:
+    description:
+      - Name of the backup to restore, as RV(backup.name) gave it. Required with O(state=restored).
+    type: str
+extends_documentation_fragment:
+  - gonka.devshard._attributes
+  - gonka.devshard._chain
+  - gonka.devshard._ledger
+attributes:
+  check_mode:
+    support: full
+    details:
+      - The name of a new backup is its time, so it is absent in the prediction.
+  diff_mode:
+    support: none
+  idempotent:
+    support: partial
+    details:
+      - Each run with O(state=present) makes a new backup. O(state=restored) changes nothing when the storage already
+        holds the sessions at the nonces of the backup and its C(gateway.db).
+seealso:
+  - module: gonka.devshard.escrow_settle
+"""
+
+EXAMPLES = r"""
+- name: Back up gateway.db and the ledger of a running gateway
+  gonka.devshard.gateway_backup:
+    storage_dir: /srv/gonka/devshard-gateway/.devshardctl
+    dest: /var/backups/gonka-devshard
+
+- name: Back up a stopped gateway with its sessions
+  gonka.devshard.gateway_backup:
+    storage_dir: /srv/gonka/devshard-gateway/.devshardctl
+    dest: /var/backups/gonka-devshard
+    sessions: true
+
+- name: Restore it
+  gonka.devshard.gateway_backup:
+    state: restored
+    storage_dir: /srv/gonka/devshard-gateway/.devshardctl
+    dest: /var/backups/gonka-devshard
+    name: 20260102T030405Z
+"""
+
+RETURN = r"""
+backup:
+  description: The backup that was made or restored.
+  returned: success
+  type: dict
+  contains:
+    name:
+      description: Its name, the time it was made.
+      type: str
+      sample: 20260102T030405Z
+    path:
+      description: Its folder on the host.
+      type: str
+      sample: /var/backups/gonka-devshard/20260102T030405Z
+    created_at:
+      description: When it was made.
+      type: str
+      sample: "2026-01-02T03:04:05.000000Z"
+    storage_dir:
+      description: Which storage it was made from.
+      type: str
+      sample: /srv/gonka/devshard-gateway/.devshardctl
+    sessions:
+      description: The sessions in it, each with its newest nonce.
+      type: list
+      elements: dict
+      sample:
+        - escrow_id: 4711
+          nonce: 23
+removed:
+  description: Names of older backups that were removed.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+replaced:
+  description: Where the storage that was there before a restore is kept, or null.
+  returned: success
+  type: str
+  sample: null
+actions:
+  description: What was done, in order.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - backed up gateway.db
+"""

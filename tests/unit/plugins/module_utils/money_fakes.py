@@ -1,0 +1,565 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A chain, a gateway and a signer in memory, with a clock that moves only when somebody waits.
+
+They know the rules that money depends on: one deposit per hash, lifetimes on the chain's clock,
+epochs, pruning. What they are told to forget, refuse or lose is in plain attributes.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import typing as t
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from types import SimpleNamespace as Obj
+
+from ansible_collections.gonka.devshard.plugins.module_utils._errors import (
+    ConflictError,
+    NotFoundError,
+    ProtocolError,
+    TransportError,
+    UnknownStateError,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._escrow import EscrowOptions
+from ansible_collections.gonka.devshard.plugins.module_utils._escrow_rules import Limits
+from ansible_collections.gonka.devshard.plugins.module_utils._ledger import Ledger, Via
+from ansible_collections.gonka.devshard.plugins.module_utils._money import Ports
+
+CREATOR = "gonka1creator"
+MODEL = "some/model"
+AMOUNT = 5_000_000_000
+BLOCK = timedelta(seconds=5)
+START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
+EPOCH_BLOCKS = 1000
+CREATE_FEE = 10_000
+
+
+def rfc3339(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+class FakeChain:
+    def __init__(self) -> None:
+        self.now = START
+        self.height = 100
+        self.epoch_index = 5
+        self.epoch_start = 0
+        self.money = 100 * AMOUNT
+        self.escrows: dict[int, Obj] = {}
+        self.minted: list[int] = []
+        self.forfeited: list[int] = []
+        self.txs: dict[str, Obj] = {}
+        self.pending: list[tuple[str, dict[str, t.Any]]] = []
+        self.allowed: tuple[str, ...] = (CREATOR,)
+        self.models = [MODEL]
+        self.index_on = True
+        self.delay = 0
+        """Blocks for which nothing is included."""
+        self.refuse: str | None = None
+        """The raw log with which the next transaction is refused in the block."""
+        self.lose: t.Literal["", "before", "after"] = ""
+        """Whether the next broadcast is lost before or after the node has it."""
+        self.check_tx: tuple[int, str] | None = None
+        self.silent = False
+        self.signed_by_gateways = 0
+
+    # time
+
+    def step(self, blocks: int = 1) -> None:
+        for _ in range(blocks):
+            self.height += 1
+            self.now += BLOCK
+            if self.height - self.epoch_start >= EPOCH_BLOCKS:
+                self._next_epoch()
+            if self.delay > 0:
+                self.delay -= 1
+                continue
+            for tx_hash, body in self.pending:
+                if self.now <= body["ends"]:
+                    self._include(tx_hash, body)
+            self.pending.clear()
+
+    def next_epoch(self) -> None:
+        self.step(EPOCH_BLOCKS - (self.height - self.epoch_start))
+
+    def _next_epoch(self) -> None:
+        self.epoch_start = self.height
+        self.epoch_index += 1
+        for number, escrow in list(self.escrows.items()):
+            if escrow.epoch_index + 2 <= self.epoch_index:
+                if not escrow.settled:
+                    self.forfeited.append(number)
+                del self.escrows[number]
+
+    def fresh_hash(self) -> str:
+        self.signed_by_gateways += 1
+        return hashlib.sha256(f"tx {self.signed_by_gateways}".encode()).hexdigest().upper()
+
+    # what the clients ask
+
+    def head(self) -> Obj:
+        self._answer()
+        return Obj(height=self.height, time=self.now, chain_id="fake", catching_up=False)
+
+    def epoch(self) -> Obj:
+        self._answer()
+        end = self.epoch_start + EPOCH_BLOCKS
+        return Obj(
+            index=self.epoch_index,
+            height=self.height,
+            phase="Inference",
+            stages={"set_new_validators": self.epoch_start, "next_poc_start": end - 40},
+            next_stages={"set_new_validators": end},
+        )
+
+    def block_seconds(self) -> float:
+        return BLOCK.total_seconds()
+
+    def escrow_params(self) -> Obj:
+        self._answer()
+        return Obj(
+            min_amount=50_000_000,
+            max_amount=100_000_000_000,
+            max_nonce=20_000,
+            allowed_creator_addresses=self.allowed,
+            approved_versions=("v2",),
+        )
+
+    def active_models(self) -> list[str]:
+        return list(self.models)
+
+    def balance(self, address: str) -> int:
+        self._answer()
+        return self.money if address == CREATOR else 0
+
+    def account(self, address: str) -> Obj | None:
+        return Obj(address=address, account_number=7) if address == CREATOR else None
+
+    def escrow(self, number: int) -> Obj | None:
+        self._answer()
+        return self.escrows.get(number)
+
+    def tx(self, tx_hash: str) -> Obj | None:
+        self._answer()
+        return self.txs.get(tx_hash)
+
+    def tx_indexer_on(self) -> bool:
+        return self.index_on
+
+    def created_by(self, creator: str) -> list[Obj]:
+        self._answer()
+        if not self.index_on:
+            raise UnknownStateError("the node keeps no index")
+        return [tx.created for tx in self.txs.values() if tx.created and tx.creator == creator]
+
+    def settled_event(self, number: int) -> Obj | None:
+        for tx in self.txs.values():
+            if tx.settled and tx.settled.escrow_id == number:
+                found: Obj = tx.settled
+                return found
+        return None
+
+    def broadcast(self, tx_bytes: str) -> Obj:
+        self._answer()
+        lose, self.lose = self.lose, ""
+        if lose == "before":
+            raise TransportError("connection reset", sent=None)
+        raw = base64.b64decode(tx_bytes)
+        reply = self.receive(hashlib.sha256(raw).hexdigest().upper(), json.loads(raw)["body"])
+        if lose == "after":
+            raise TransportError("connection reset", sent=None)
+        return reply
+
+    def receive(self, tx_hash: str, message: dict[str, t.Any]) -> Obj:
+        def reply(code: int, log: str = "") -> Obj:
+            return Obj(txhash=tx_hash, code=code, codespace="sdk" if code else "", raw_log=log)
+
+        ends = datetime.fromisoformat(message["timeout_timestamp"].replace("Z", "+00:00"))
+        if self.check_tx is not None:
+            return reply(*self.check_tx)
+        if tx_hash in self.txs or any(known == tx_hash for known, _ in self.pending):
+            return reply(19)
+        if ends < self.now:
+            return reply(42, "tx timeout")
+        self.pending.append((tx_hash, {**message, "ends": ends}))
+        return reply(0)
+
+    def _answer(self) -> None:
+        if self.silent:
+            raise TransportError("the node does not answer", sent=None)
+
+    # execution
+
+    def _include(self, tx_hash: str, body: dict[str, t.Any]) -> None:
+        self.money -= body["fee"]
+        (message,) = body["messages"]
+        tx = Obj(
+            txhash=tx_hash,
+            height=self.height,
+            code=0,
+            codespace="",
+            raw_log="",
+            gas_used=1,
+            events=(),
+            created=None,
+            settled=None,
+            creator=message.get("creator"),
+        )
+        self.txs[tx_hash] = tx
+        try:
+            if self.refuse is not None:
+                raise ValueError(self.refuse)
+            if "amount" in message:
+                self._mint(tx, message, body)
+            else:
+                self._settle(tx, message)
+        except ValueError as exc:
+            tx.code, tx.codespace, tx.raw_log = 1, "undefined", str(exc)
+        self.refuse = None
+
+    def _mint(self, tx: Obj, message: dict[str, t.Any], body: dict[str, t.Any]) -> None:
+        amount = int(message["amount"])
+        if amount > self.money:
+            raise ValueError("failed to lock funds: insufficient funds")
+        number = len(self.minted) + 1
+        self.money -= amount
+        self.minted.append(number)
+        self.escrows[number] = Obj(
+            id=number,
+            creator=message["creator"],
+            amount=amount,
+            epoch_index=self.epoch_index,
+            settled=False,
+            model_id=message["model_id"],
+            slots=tuple(f"host{slot}" for slot in range(16)),
+        )
+        tx.created = Obj(
+            escrow_id=number,
+            creator=message["creator"],
+            amount=amount,
+            epoch_index=self.epoch_index,
+            model_id=message["model_id"],
+            tx_hash=tx.txhash,
+            height=self.height,
+            timeout_timestamp=body["timeout_timestamp"],
+        )
+        tx.events = (
+            Obj(type="devshard_escrow_created", attributes={"escrow_id": str(number)}),
+        )
+
+    def _settle(self, tx: Obj, message: dict[str, t.Any]) -> None:
+        number = int(message["escrow_id"])
+        escrow = self.escrows.get(number)
+        if escrow is None:
+            raise ValueError(f"escrow {number} not found")
+        if escrow.settled:
+            raise ValueError(f"escrow {number} already settled")
+        if self.epoch_index > escrow.epoch_index + 1:
+            raise ValueError("devshard settlement only supports current or previous epoch")
+        if message["signatures"] < 11:
+            raise ValueError("insufficient quorum")
+        payout = message["cost"] + message["fees"]
+        escrow.settled = True
+        self.money += escrow.amount - payout
+        tx.settled = Obj(
+            escrow_id=number,
+            settler=escrow.creator,
+            total_payout=payout,
+            fees=message["fees"],
+            remainder=escrow.amount - payout,
+            tx_hash=tx.txhash,
+            height=self.height,
+        )
+
+
+class FakeSigner:
+    """Makes what the CLI makes, with the lifetime on the chain's clock."""
+
+    def __init__(self, chain: FakeChain) -> None:
+        self._chain = chain
+        self.signed = 0
+
+    def address(self) -> str:
+        return CREATOR
+
+    def generate_create(self, amount: int, model: str, **options: t.Any) -> str:
+        message = {
+            "@type": "/inference.inference.MsgCreateDevshardEscrow",
+            "creator": CREATOR,
+            "amount": str(amount),
+            "model_id": model,
+        }
+        return self._unsigned(message, **options)
+
+    def generate_settle(self, file: str, **options: t.Any) -> str:
+        document = json.loads(Path(file).read_text())
+        message = {
+            "@type": "/inference.inference.MsgSettleDevshardEscrow",
+            "settler": CREATOR,
+            "escrow_id": document["escrow_id"],
+            "cost": sum(host["cost"] for host in document["host_stats"]),
+            "fees": document["fees"],
+            "signatures": len(document["signatures"]),
+        }
+        return self._unsigned(message, **options)
+
+    def _unsigned(
+        self, message: dict[str, t.Any], *, chain_id: str, fee: int, gas: int, lifetime: int
+    ) -> str:
+        assert chain_id == "fake"
+        self.signed += 1
+        ends = self._chain.now + timedelta(seconds=lifetime, microseconds=self.signed)
+        body = {
+            "messages": [message],
+            "unordered": True,
+            "timeout_timestamp": rfc3339(ends),
+            "fee": fee,
+            "gas": gas,
+        }
+        return json.dumps({"body": body, "signatures": []})
+
+    def sign(self, file: str, *, account_number: int, chain_id: str) -> str:
+        assert (account_number, chain_id) == (7, "fake")
+        return json.dumps({**json.loads(Path(file).read_text()), "signatures": ["x"]})
+
+    def encode(self, file: str) -> str:
+        return base64.b64encode(Path(file).read_bytes()).decode() + "\n"
+
+
+class FakeGateway:
+    def __init__(self, chain: FakeChain) -> None:
+        self._chain = chain
+        self.records: dict[str, Obj] = {}
+        self.documents: dict[str, dict[str, t.Any]] = {}
+        self.calls: list[str] = []
+        self.lose: dict[str, t.Literal["before", "after"]] = {}
+        """Which call loses its request or its reply, once."""
+        self.signatures = 16
+        self.down = False
+        self.creates = 0
+
+    def _call(self, name: str) -> bool:
+        """Note a call; True when its reply is to be lost."""
+        self.calls.append(name)
+        if self.down:
+            raise TransportError(f"{name}: connection refused", sent=False)
+        how = self.lose.pop(name, "")
+        if how == "before":
+            raise TransportError(f"{name}: connection reset", sent=None)
+        return how == "after"
+
+    @staticmethod
+    def _lost(name: str, lost: bool) -> None:
+        if lost:
+            raise TransportError(f"{name}: the reply was lost", sent=None)
+
+    def state(self) -> Obj:
+        self._call("state")
+        return Obj(devshards=tuple(self.records.values()))
+
+    def _record(self, number: str, model: str | None) -> Obj:
+        escrow = self._chain.escrows.get(int(number))
+        if escrow is None:
+            raise ProtocolError(f"runtime {number}: escrow not found", http_status=400)
+        runtime = Obj(
+            phase="active",
+            nonce=0,
+            balance=escrow.amount - CREATE_FEE,
+            active_requests=0,
+            active=True,
+        )
+        return Obj(
+            id=number,
+            model=model,
+            active=True,
+            storage_path=f"/root/.devshardctl/escrow-{number}",
+            rotation_role=None,
+            created_at=rfc3339(self._chain.now),
+            runtime=runtime,
+        )
+
+    def add(
+        self, number: str, *, private_key_env: str | None = None, model: str | None = None
+    ) -> None:
+        lost = self._call("add")
+        assert private_key_env == "DEVSHARD_PRIVATE_KEY"
+        found = self.records.get(number)
+        if found is not None and found.active:
+            raise ConflictError("devshard already active", http_status=409)
+        if found is None:
+            self.records[number] = self._record(number, model)
+        else:
+            found.active = found.runtime.active = True
+        self._lost("add", lost)
+
+    def create_escrow(self, *, model_id: str, amount: int, **options: t.Any) -> Obj:
+        lost = self._call("create")
+        self.creates += 1
+        body = {
+            "messages": [{"creator": CREATOR, "amount": str(amount), "model_id": model_id}],
+            "timeout_timestamp": rfc3339(self._chain.now + timedelta(minutes=9)),
+            "fee": options["fee_amount"],
+        }
+        tx_hash = self._chain.fresh_hash()
+        self._chain.receive(tx_hash, body)
+        if lost:
+            self._lost("create", lost)
+        for _ in range(9):
+            self._chain.step()
+            tx = self._chain.txs.get(tx_hash)
+            if tx is None:
+                continue
+            if tx.code:
+                text = f"tx {tx_hash} failed code={tx.code} codespace= raw_log={tx.raw_log}"
+                raise ProtocolError(text, http_status=502, server_message=text)
+            number = str(tx.created.escrow_id)
+            self.records[number] = self._record(number, model_id)
+            return Obj(escrow_id=int(number), tx_hash=tx_hash, creator=CREATOR, registered=True)
+        text = f"wait for tx {tx_hash}: not found"
+        raise ProtocolError(text, http_status=502, server_message=text)
+
+    def deactivate(self, number: str) -> None:
+        lost = self._call("deactivate")
+        record = self.records[number]
+        record.active = record.runtime.active = False
+        self._lost("deactivate", lost)
+
+    def delete(self, number: str) -> None:
+        lost = self._call("delete")
+        if number not in self.records:
+            raise NotFoundError(f"devshard {number} not found", http_status=404)
+        if self.records[number].active:
+            raise ConflictError("deactivate it first", http_status=409)
+        del self.records[number]
+        self._lost("delete", lost)
+
+    def finalize(self, number: str) -> dict[str, t.Any]:
+        lost = self._call("finalize")
+        record = self.records[number]
+        if record.runtime.active_requests:
+            raise ConflictError("has active requests", http_status=409)
+        record.runtime.phase = "settlement"
+        record.active = record.runtime.active = False
+        if self.signatures < 11:
+            text = f"insufficient signatures: {self.signatures}/11 weight"
+            raise ProtocolError(text, http_status=500, server_message=text)
+        self.documents[number] = self.document(number, self.signatures)
+        self._lost("finalize", lost)
+        return self.documents[number]
+
+    def finalized(self, number: str) -> dict[str, t.Any]:
+        self._call("finalized")
+        if number not in self.documents:
+            raise ConflictError("session not yet finalized", http_status=409)
+        return self.documents[number]
+
+    def document(self, number: str, signatures: int) -> dict[str, t.Any]:
+        return {
+            "escrow_id": number,
+            "version": "v2",
+            "state_root": "AA==",
+            "nonce": self.records[number].runtime.nonce + 17,
+            "fees": CREATE_FEE,
+            "rest_hash": "AA==",
+            "host_stats": [{"slot_id": slot, "cost": 10} for slot in range(16)],
+            "signatures": [{"slot_id": slot, "signature": "x"} for slot in range(signatures)],
+        }
+
+    def settle(self, number: str, **options: t.Any) -> Obj:
+        lost = self._call("settle")
+        record = self.records[number]
+        record.active = record.runtime.active = False
+        self.creates += 1
+        message = {"escrow_id": number, "cost": 160, "fees": CREATE_FEE}
+        body = {
+            "messages": [{**message, "signatures": self.signatures}],
+            "timeout_timestamp": rfc3339(self._chain.now + timedelta(minutes=9)),
+            "fee": options["fee_amount"],
+        }
+        tx_hash = self._chain.fresh_hash()
+        self._chain.receive(tx_hash, body)
+        self._lost("settle", lost)
+        return Obj(escrow_id=int(number), tx_hash=tx_hash, settler=CREATOR)
+
+
+class FakeDeadline:
+    """Waiting makes blocks; the budget is in fake seconds."""
+
+    def __init__(self, chain: FakeChain, seconds: float) -> None:
+        self._chain = chain
+        self._end = chain.now + timedelta(seconds=seconds)
+
+    def pause(self, _interval: float) -> bool:
+        if self._chain.now >= self._end:
+            return False
+        self._chain.step()
+        return True
+
+
+class World:
+    """All of it together, with one ledger file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.chain = FakeChain()
+        self.gateway = FakeGateway(self.chain)
+        self.signer = FakeSigner(self.chain)
+        self.path = str(folder / "state" / "ledger.db")
+        self.warnings: list[str] = []
+        self.known_nonce = 0
+        self.ledger_class: type[Ledger] = Ledger
+
+    def ports(
+        self,
+        ledger: Ledger | None,
+        *,
+        check: bool = False,
+        seconds: float = 300,
+        signer: bool = True,
+        gateway_id: str = "http://127.0.0.1:18080",
+    ) -> Ports:
+        values: dict[str, t.Any] = {
+            "gateway": self.gateway,
+            "chain": self.chain,
+            "signer": self.signer if signer else None,
+            "ledger": ledger,
+            "gateway_id": gateway_id,
+            "chain_id": "fake",
+            "limits": Limits(min_balance=1_000_000, max_nonce=19_800),
+            "deadline": FakeDeadline(self.chain, seconds),
+            "interval": 1.0,
+            "now": lambda: self.chain.now,
+            "warn": self.warnings.append,
+            "check_mode": check,
+            "hosts_nonce": lambda escrow, since: Obj(
+                nonce=self.known_nonce, silent=(), asked=len(escrow.slots)
+            ),
+        }
+        return Ports(**values)
+
+    def open(self) -> Ledger:
+        return self.ledger_class.open(self.path, "run", lambda: self.chain.now)
+
+
+def options(**changes: t.Any) -> EscrowOptions:
+    values: dict[str, t.Any] = {
+        "model_id": MODEL,
+        "amount": AMOUNT,
+        "count": 1,
+        "private_key_env": "DEVSHARD_PRIVATE_KEY",
+        "create_via": Via.SIGNED,
+        "creator": None,
+        "adopt": (),
+        "adopt_orphans": False,
+        "other_gateway_escrow_ids": frozenset(),
+        "max_creates_per_run": 4,
+        "max_total_locked": None,
+        "fee_amount": 1_000_000,
+        "gas_limit": 500_000,
+        "tx_lifetime": 120,
+        **changes,
+    }
+    return EscrowOptions(**values)

@@ -1,0 +1,485 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+from types import SimpleNamespace as Obj
+
+import pytest
+
+from ansible_collections.gonka.devshard.plugins.module_utils._errors import (
+    ChainRejectedError,
+    ConfigurationError,
+    DevshardError,
+    ProtocolError,
+    TransportError,
+    UnknownStateError,
+    UnsafeError,
+    WaitTimeoutError,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._escrow import (
+    EnsureEscrows,
+    EscrowResult,
+    read_create_failure,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._ledger import (
+    Event,
+    Intent,
+    Kind,
+    Ledger,
+    State,
+    Via,
+)
+
+from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils.money_fakes import AMOUNT, CREATOR, MODEL, World, options
+
+GATEWAY: dict[str, t.Any] = {"create_via": Via.GATEWAY, "creator": CREATOR}
+BOTH = pytest.mark.parametrize("how", [{}, GATEWAY], ids=["signed", "gateway"])
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def run(world: World, *, seconds: float = 300, **changes: t.Any) -> EscrowResult:
+    with world.open() as ledger:
+        signer = changes.get("create_via") is not Via.GATEWAY
+        ports = world.ports(ledger, seconds=seconds, signer=signer)
+        return EnsureEscrows(ports, options(**changes)).run()
+
+
+def check(world: World, **changes: t.Any) -> EscrowResult:
+    ledger = Ledger.read(world.path)
+    signer = changes.get("create_via") is not Via.GATEWAY
+    return EnsureEscrows(world.ports(ledger, check=True, signer=signer), options(**changes)).run()
+
+
+def intents(world: World) -> list[Intent]:
+    with world.open() as ledger:
+        return ledger.intents()
+
+
+def proved(world: World, count: int) -> None:
+    """Exactly the wanted escrows exist, each is registered once, and nothing is open."""
+    assert world.chain.minted == list(range(1, count + 1))
+    assert sorted(world.gateway.records) == [str(number) for number in world.chain.minted]
+    assert not [intent for intent in intents(world) if intent.open]
+
+
+@BOTH
+def test_it_creates_what_is_missing_and_the_second_run_changes_nothing(
+    world: World, how: dict[str, t.Any]
+) -> None:
+    first = run(world, count=2, **how)
+    assert [entry["id"] for entry in first.created] == [1, 2]
+    assert (first.before["usable"], first.after["usable"]) == (0, 2)
+    assert [view.id for view in first.escrows] == [1, 2]
+    calls = len(world.gateway.calls)
+    second = run(world, count=2, **how)
+    assert not second.changed
+    assert second.unclaimed == []
+    assert {"add", "create"}.isdisjoint(world.gateway.calls[calls:])
+    proved(world, 2)
+
+
+@BOTH
+def test_check_mode_predicts_the_same_and_writes_nothing(
+    world: World, how: dict[str, t.Any]
+) -> None:
+    predicted = check(world, count=2, **how)
+    assert not Path(world.path).exists()
+    assert (world.gateway.calls.count("add"), world.chain.minted) == (0, [])
+    real = run(world, count=2, **how)
+    assert predicted.changed is real.changed is True
+    assert (predicted.before, predicted.after) == (real.before, real.after)
+    known = [{"model": e["model"], "amount": e["amount"]} for e in real.created]
+    assert predicted.created == known
+
+
+def test_the_intent_is_written_before_and_its_result_after(world: World) -> None:
+    run(world)
+    with world.open() as ledger:
+        (intent,) = ledger.intents()
+        steps = [step.event for step in ledger.history(intent.id)]
+    assert steps[:2] == ["plan", "sign"]
+    assert steps[-2:] == ["include", "finish"]
+    assert (intent.state, intent.escrow_id, intent.amount) == (State.DONE, 1, AMOUNT)
+    assert intent.seen_height == 100
+
+
+@pytest.mark.parametrize("lose", ["before", "after"])
+def test_a_lost_broadcast_is_repeated_with_the_same_bytes(
+    world: World, lose: t.Literal["before", "after"]
+) -> None:
+    world.chain.lose = lose
+    run(world)
+    assert world.signer.signed == 1
+    proved(world, 1)
+
+
+def test_late_inclusion_is_waited_for_and_then_adopted_by_the_next_run(world: World) -> None:
+    world.chain.delay = 15
+    with pytest.raises(WaitTimeoutError, match="run again then") as caught:
+        run(world, seconds=30)
+    assert caught.value.details["intent"]["open"]
+    result = run(world)
+    assert result.adopted == [1]
+    assert result.created == []
+    assert world.signer.signed == 1
+    proved(world, 1)
+
+
+def test_while_it_is_open_nothing_is_signed_again(world: World) -> None:
+    world.chain.delay = 10_000
+    for _ in range(4):
+        with pytest.raises(WaitTimeoutError):
+            run(world, seconds=10)
+    assert world.signer.signed == 1
+    assert len(intents(world)) == 1
+
+
+def test_a_transaction_whose_lifetime_is_over_is_void_and_a_new_one_is_signed(
+    world: World,
+) -> None:
+    world.chain.delay = 40
+    with pytest.raises(WaitTimeoutError, match="not included within its lifetime"):
+        run(world)
+    assert intents(world)[0].state is State.EXPIRED
+    world.chain.delay = 0
+    assert run(world).changed
+    assert world.signer.signed == 2
+    proved(world, 1)
+
+
+def test_without_an_index_a_missing_hash_proves_nothing(world: World) -> None:
+    world.chain.delay = 10_000
+    with pytest.raises(WaitTimeoutError):
+        run(world, seconds=10)
+    world.chain.step(60)
+    world.chain.index_on = False
+    with pytest.raises(UnknownStateError, match="index"):
+        run(world, seconds=10)
+    assert intents(world)[0].state is State.SIGNED
+
+
+def test_a_refusal_in_the_block_is_told_and_closes_the_intent(world: World) -> None:
+    world.chain.refuse = "escrow amount out of range"
+    with pytest.raises(ChainRejectedError, match="out of range") as caught:
+        run(world)
+    assert caught.value.details["tx_hash"]
+    assert intents(world)[0].state is State.REJECTED
+    run(world)
+    proved(world, 1)
+
+
+def test_a_refusal_by_the_node_stays_open_until_its_lifetime_ends(world: World) -> None:
+    world.chain.check_tx = (5, "insufficient fees")
+    with pytest.raises(ChainRejectedError, match="insufficient fees"):
+        run(world)
+    assert intents(world)[0].state is State.SIGNED
+    world.chain.check_tx = None
+    run(world)
+    assert world.signer.signed == 1, "the same bytes are used when the reason is gone"
+    proved(world, 1)
+
+
+def test_a_node_that_is_silent_for_a_while_is_asked_again(world: World) -> None:
+    run(world, count=0)
+    world.chain.lose = "after"
+    original = world.chain.tx
+    failures = iter([True, True])
+
+    def sometimes(tx_hash: str) -> Obj | None:
+        if next(failures, False):
+            raise TransportError("502", sent=True)
+        return original(tx_hash)
+
+    world.chain.tx = sometimes  # type: ignore[method-assign]
+    run(world)
+    proved(world, 1)
+
+
+@pytest.mark.parametrize("lose", ["before", "after"])
+def test_a_lost_register_reply_is_resolved_by_the_record(
+    world: World, lose: t.Literal["before", "after"]
+) -> None:
+    world.gateway.lose["add"] = lose
+    if lose == "before":
+        with pytest.raises(TransportError):
+            run(world)
+        assert any("Nothing is lost" in text for text in world.warnings)
+        assert intents(world)[0].state is State.INCLUDED
+    run(world)
+    proved(world, 1)
+
+
+def test_unknown_never_allows_a_mint(world: World) -> None:
+    world.chain.index_on = False
+    with pytest.raises(UnknownStateError, match="could not be asked"):
+        run(world)
+    assert intents(world) == []
+    world.chain.index_on = True
+    world.gateway.lose["state"] = "before"
+    with pytest.raises(TransportError):
+        run(world)
+    world.chain.silent = True
+    with pytest.raises(TransportError):
+        run(world)
+    assert intents(world) == []
+    assert world.chain.minted == []
+
+
+def test_without_an_index_enough_escrows_are_still_enough(world: World) -> None:
+    run(world)
+    world.chain.index_on = False
+    result = run(world)
+    assert not result.changed
+    assert result.unclaimed is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"amount": 0}, "positive"),
+        ({"amount": -5}, "positive"),
+        ({"count": -1}, "count"),
+        ({"model_id": " "}, "model_id"),
+        ({"tx_lifetime": 601}, "tx_lifetime"),
+        ({"tx_lifetime": 29}, "tx_lifetime"),
+        ({"private_key_env": "0x01"}, "never a key"),
+        ({"create_via": Via.GATEWAY}, "needs creator"),
+        ({"creator": "gonka1somebody"}, "is expected"),
+    ],
+)
+def test_bad_options_are_refused_before_anything(
+    world: World, changes: dict[str, t.Any], text: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=text):
+        run(world, **changes)
+    assert world.chain.minted == []
+    assert intents(world) == []
+
+
+def test_everything_is_checked_before_the_first_deposit(world: World) -> None:
+    world.chain.money = 2 * (AMOUNT + 1_000_000) - 1
+    with pytest.raises(UnsafeError, match="1 ngonka are missing"):
+        run(world, count=2)
+    with pytest.raises(UnsafeError, match="not active"):
+        run(world, model_id="other")
+    with pytest.raises(UnsafeError, match="max_creates_per_run"):
+        run(world, count=5)
+    with pytest.raises(UnsafeError, match="max_total_locked"):
+        run(world, max_total_locked=AMOUNT - 1)
+    world.chain.allowed = ("gonka1other",)
+    with pytest.raises(UnsafeError, match="list of allowed"):
+        run(world)
+    assert world.chain.minted == []
+    assert intents(world) == []
+
+
+def mint_elsewhere(world: World, folder: Path) -> int:
+    """An escrow of the same creator that another host made."""
+    other = World(folder)
+    other.chain = world.chain
+    other.gateway._chain = world.chain
+    other.signer = world.signer
+    other.gateway.records.clear()
+    run(other)
+    return world.chain.minted[-1]
+
+
+def test_an_escrow_of_another_gateway_is_reported_and_never_taken(
+    world: World, tmp_path: Path
+) -> None:
+    theirs = mint_elsewhere(world, tmp_path / "other")
+    result = run(world)
+    assert result.unclaimed is not None
+    assert [view.id for view in result.unclaimed] == [theirs]
+    assert str(theirs) in world.warnings[-1]
+    assert str(theirs) not in world.gateway.records
+    assert run(world, other_gateway_escrow_ids=frozenset({theirs})).unclaimed == []
+
+
+def test_named_orphans_are_adopted_instead_of_creating(world: World, tmp_path: Path) -> None:
+    orphan = mint_elsewhere(world, tmp_path / "other")
+    assert check(world, adopt=(orphan,)).adopted == [orphan]
+    result = run(world, adopt=(orphan,))
+    assert (result.adopted, result.created) == ([orphan], [])
+    assert not run(world, adopt=(orphan,)).changed
+
+
+def test_all_orphans_are_adopted_on_the_operators_word(world: World, tmp_path: Path) -> None:
+    first = mint_elsewhere(world, tmp_path / "a")
+    second = mint_elsewhere(world, tmp_path / "b")
+    result = run(world, adopt_orphans=True, other_gateway_escrow_ids=frozenset({second}))
+    assert result.adopted == [first]
+    assert result.created == []
+
+
+def test_an_escrow_that_is_served_is_never_adopted(world: World, tmp_path: Path) -> None:
+    orphan = mint_elsewhere(world, tmp_path / "other")
+    world.known_nonce = 3
+    with pytest.raises(UnsafeError, match="up to nonce 3"):
+        run(world, adopt=(orphan,))
+    assert str(orphan) not in world.gateway.records
+
+
+def test_what_cannot_be_adopted_is_refused_with_the_reason(world: World) -> None:
+    with pytest.raises(UnsafeError, match="the chain does not have it"):
+        run(world, adopt=(99,))
+    run(world)
+    world.chain.escrows[1].settled = True
+    world.gateway.records.clear()
+    with pytest.raises(UnsafeError, match="it is settled"):
+        run(world, adopt=(1,))
+
+
+def test_an_escrow_of_the_other_slot_is_neither_taken_nor_unclaimed(world: World) -> None:
+    run(world)
+    world.gateway.records.clear()
+    with world.open() as ledger:
+        ports = world.ports(ledger, gateway_id="http://127.0.0.1:18081")
+        result = EnsureEscrows(ports, options(adopt_orphans=True)).run()
+    assert result.unclaimed == []
+    assert [entry["id"] for entry in result.created] == [2]
+
+
+def test_a_paid_escrow_that_was_pruned_is_told_as_lost(world: World) -> None:
+    world.gateway.lose["add"] = "before"
+    with pytest.raises(TransportError):
+        run(world)
+    for _ in range(3):
+        world.chain.next_epoch()
+    run(world)
+    assert [intent.state for intent in intents(world)] == [State.LOST, State.DONE]
+    assert any("went to the hosts" in text for text in world.warnings)
+
+
+def test_an_unusable_escrow_is_replaced_and_kept(world: World) -> None:
+    run(world)
+    world.gateway.records["1"].runtime.nonce = 19_800
+    result = run(world)
+    assert [entry["id"] for entry in result.created] == [2]
+    assert sorted(world.gateway.records) == ["1", "2"]
+
+
+# the gateway's own create
+
+
+@pytest.mark.parametrize("lose", ["before", "after"])
+def test_a_lost_reply_of_the_gateway_never_mints_twice(
+    world: World, lose: t.Literal["before", "after"]
+) -> None:
+    world.gateway.lose["create"] = lose
+    if lose == "before":
+        with pytest.raises(WaitTimeoutError):
+            run(world, **GATEWAY)
+        for _ in range(3):
+            with pytest.raises(WaitTimeoutError):
+                run(world, seconds=5, **GATEWAY)
+        assert world.gateway.creates == 0
+        world.chain.step(140)
+    run(world, **GATEWAY)
+    assert world.gateway.creates == 1
+    proved(world, 1)
+
+
+def test_the_gateway_waits_too_short_and_the_hash_decides_later(world: World) -> None:
+    world.chain.delay = 30
+    with pytest.raises(WaitTimeoutError):
+        run(world, seconds=20, **GATEWAY)
+    (intent,) = intents(world)
+    assert (intent.state, bool(intent.tx_hash)) == (State.ASKED, True)
+    result = run(world, **GATEWAY)
+    assert result.adopted == [1]
+    assert world.gateway.creates == 1
+    proved(world, 1)
+
+
+def test_a_create_that_the_chain_refused_is_closed_by_its_hash(world: World) -> None:
+    world.chain.refuse = "no validation weights"
+    with pytest.raises(ChainRejectedError, match="no validation weights"):
+        run(world, **GATEWAY)
+    run(world, **GATEWAY)
+    proved(world, 1)
+
+
+def test_two_escrows_that_fit_a_lost_reply_are_never_guessed(
+    world: World, tmp_path: Path
+) -> None:
+    world.gateway.lose["create"] = "after"
+    other = World(tmp_path / "other")
+    other.chain, other.gateway._chain = world.chain, world.chain
+    world.chain.delay = 3
+    with pytest.raises(WaitTimeoutError):
+        run(world, seconds=5, **GATEWAY)
+    run(other, **GATEWAY)
+    with pytest.raises(UnsafeError, match="all fit"):
+        run(world, **GATEWAY)
+    theirs = next(iter(other.gateway.records))
+    run(world, other_gateway_escrow_ids=frozenset({int(theirs)}), **GATEWAY)
+    assert len(world.chain.minted) == 2
+    assert set(world.gateway.records) | set(other.gateway.records) == {"1", "2"}
+    assert len(world.gateway.records) == len(other.gateway.records) == 1
+
+
+HASH = "AB" * 32
+
+
+def failed(status: int, text: str = "", **error: t.Any) -> ProtocolError:
+    return ProtocolError(
+        text, http_status=status, server_message=text, server_error={"message": text, **error}
+    )
+
+
+@pytest.mark.parametrize(
+    ("exc", "nothing_sent", "tx_hash", "escrow_id"),
+    [
+        (TransportError("refused", sent=False), True, None, None),
+        (TransportError("reset", sent=None), False, None, None),
+        (TransportError("timeout", sent=True), False, None, None),
+        (failed(400, "amount is required"), True, None, None),
+        (failed(401, "Invalid admin API key."), True, None, None),
+        (failed(502, "fetch account gonka1: status 404"), True, None, None),
+        (failed(502, "fetch chain id: timeout"), True, None, None),
+        (failed(502, "broadcast tx failed code=5 codespace=sdk raw_log=x"), True, None, None),
+        (failed(502, "broadcast tx: timeout"), False, None, None),
+        (failed(502, f"tx {HASH} failed code=1 codespace=undefined"), False, HASH, None),
+        (failed(502, f"wait for tx {HASH.lower()}: not found"), False, HASH, None),
+        (failed(502, "context canceled"), False, None, None),
+        (failed(500, "create session", escrow_id="47", tx_hash=HASH), False, HASH, 47),
+        (failed(500, "database is locked"), False, None, None),
+        (failed(503, "<html>"), False, None, None),
+        (failed(429, ""), False, None, None),
+    ],
+)
+def test_each_failure_of_the_gateways_create_is_read_as_its_contract_says(
+    exc: DevshardError, nothing_sent: bool, tx_hash: str | None, escrow_id: int | None
+) -> None:
+    answer = read_create_failure(exc)
+    assert (answer.nothing_sent, answer.tx_hash, answer.escrow_id) == (
+        nothing_sent,
+        tx_hash,
+        escrow_id,
+    )
+
+
+def test_an_intent_that_was_only_planned_is_dropped(world: World) -> None:
+    with world.open() as ledger:
+        intent = ledger.plan(
+            Kind.CREATE,
+            Via.SIGNED,
+            gateway="http://127.0.0.1:18080",
+            chain_id="fake",
+            creator=CREATOR,
+            model=MODEL,
+            amount=AMOUNT,
+        )
+    run(world)
+    with world.open() as ledger:
+        assert ledger.get(intent.id).state is State.DROPPED
+        assert ledger.history(intent.id)[-1].event == Event.DROP.value
+    proved(world, 1)

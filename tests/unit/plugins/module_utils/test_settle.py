@@ -1,0 +1,312 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.gonka.devshard.plugins.module_utils._errors import (
+    BusyError,
+    ChainRejectedError,
+    ConfigurationError,
+    TransportError,
+    UnknownStateError,
+    UnsafeError,
+    WaitTimeoutError,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._escrow import EnsureEscrows
+from ansible_collections.gonka.devshard.plugins.module_utils._ledger import (
+    Intent,
+    Kind,
+    Ledger,
+    State,
+    Via,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._settle import (
+    SettledEscrow,
+    SettleEscrows,
+    SettleOptions,
+    SettleResult,
+)
+from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils.money_fakes import (
+    AMOUNT,
+    CREATE_FEE,
+    CREATOR,
+    World,
+    options,
+)
+
+GATEWAY: dict[str, t.Any] = {"settle_via": Via.GATEWAY, "creator": CREATOR}
+BOTH = pytest.mark.parametrize("how", [{}, GATEWAY], ids=["signed", "gateway"])
+REFUND = AMOUNT - 160 - CREATE_FEE
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    made = World(tmp_path)
+    with made.open() as ledger:
+        EnsureEscrows(made.ports(ledger), options(count=2)).run()
+    return made
+
+
+def wish(**changes: t.Any) -> SettleOptions:
+    values: dict[str, t.Any] = {
+        "ids": (1,),
+        "select": None,
+        "model_id": None,
+        "expiring_blocks": 100,
+        "settle_via": Via.SIGNED,
+        "private_key_env": "DEVSHARD_PRIVATE_KEY",
+        "creator": None,
+        "fee_amount": 1_000_000,
+        "gas_limit": 1_000_000,
+        "tx_lifetime": 120,
+        **changes,
+    }
+    return SettleOptions(**values)
+
+
+def settle(world: World, *, seconds: float = 300, **changes: t.Any) -> SettleResult:
+    with world.open() as ledger:
+        signer = changes.get("settle_via") is not Via.GATEWAY
+        ports = world.ports(ledger, seconds=seconds, signer=signer)
+        return SettleEscrows(ports, wish(**changes), ledger.folder).run()
+
+
+def only(result: SettleResult) -> SettledEscrow:
+    (escrow,) = result.escrows
+    return escrow
+
+
+def intents(world: World) -> list[Intent]:
+    with world.open() as ledger:
+        return ledger.intents(kind=Kind.SETTLE)
+
+
+def settles_on_chain(world: World) -> int:
+    return sum(1 for tx in world.chain.txs.values() if tx.settled)
+
+
+@BOTH
+def test_the_refund_is_what_the_chain_says_and_the_second_run_changes_nothing(
+    world: World, how: dict[str, t.Any]
+) -> None:
+    before = world.chain.money
+    result = settle(world, **how)
+    escrow = only(result)
+    assert (escrow.deposit, escrow.spent, escrow.fees, escrow.refund) == (
+        AMOUNT,
+        160,
+        CREATE_FEE,
+        REFUND,
+    )
+    assert world.chain.money - before == REFUND - 1_000_000
+    assert result.actions == [
+        "deactivated escrow 1",
+        "finalized escrow 1",
+        "settled escrow 1",
+    ]
+    fees = world.chain.money
+    again = settle(world, **how)
+    assert not again.changed
+    assert only(again).refund == REFUND
+    assert world.chain.money == fees, "a second settle would burn the fee"
+
+
+def test_the_settlement_is_kept_private_beside_the_ledger(world: World) -> None:
+    settle(world)
+    file = Path(world.path).parent / "settlements" / "escrow-1.json"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert file.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_check_mode_predicts_and_touches_nothing(world: World) -> None:
+    calls = len(world.gateway.calls)
+    ports = world.ports(Ledger.read(world.path), check=True)
+    result = SettleEscrows(ports, wish(), Path(world.path).parent).run()
+    assert result.changed
+    assert set(world.gateway.calls[calls:]) == {"state"}
+    assert not intents(world)
+
+
+def test_a_busy_escrow_is_deactivated_and_waited_for(world: World) -> None:
+    world.gateway.records["1"].runtime.active_requests = 2
+    with pytest.raises(BusyError, match="2 active"):
+        settle(world, seconds=20)
+    assert world.gateway.records["1"].active is False
+    assert "finalize" not in world.gateway.calls
+    world.gateway.records["1"].runtime.active_requests = 0
+    assert only(settle(world)).settled
+
+
+@BOTH
+@pytest.mark.parametrize("call", ["deactivate", "finalize"])
+@pytest.mark.parametrize("lose", ["before", "after"])
+def test_a_lost_call_is_continued_by_the_same_or_the_next_run(
+    world: World, how: dict[str, t.Any], call: str, lose: t.Literal["before", "after"]
+) -> None:
+    world.gateway.lose[call] = lose
+    if call == "deactivate":
+        with pytest.raises(TransportError):
+            settle(world, **how)
+    assert only(settle(world, **how)).refund == REFUND
+    assert settles_on_chain(world) == 1
+
+
+@pytest.mark.parametrize("lose", ["before", "after"])
+def test_a_lost_broadcast_is_repeated_with_the_same_bytes(
+    world: World, lose: t.Literal["before", "after"]
+) -> None:
+    signed = world.signer.signed
+    settle(world, ids=(2,))
+    world.chain.lose = lose
+    settle(world)
+    assert world.signer.signed == signed + 2
+    assert settles_on_chain(world) == 2
+
+
+def test_a_lost_reply_of_the_gateways_settle_is_resolved_by_the_escrow(world: World) -> None:
+    world.gateway.lose["settle"] = "after"
+    assert only(settle(world, **GATEWAY)).refund == REFUND
+    assert settles_on_chain(world) == 1
+
+
+def test_a_lost_request_to_settle_is_open_until_it_cannot_happen_any_more(world: World) -> None:
+    world.gateway.lose["settle"] = "before"
+    with pytest.raises(WaitTimeoutError):
+        settle(world, seconds=20, **GATEWAY)
+    assert world.gateway.calls.count("settle") == 1
+    with pytest.raises(WaitTimeoutError):
+        settle(world, seconds=20, **GATEWAY)
+    assert world.gateway.calls.count("settle") == 1
+    world.chain.step(140)
+    assert only(settle(world, **GATEWAY)).refund == REFUND
+
+
+def test_a_transaction_that_fails_in_the_block_claims_no_refund(world: World) -> None:
+    world.chain.refuse = "out of gas"
+    with pytest.raises(ChainRejectedError, match="out of gas") as caught:
+        settle(world)
+    (escrow,) = caught.value.details["result"]["escrows"]
+    assert (escrow["settled"], escrow["refund"]) == (False, None)
+    assert escrow["problem"]["kind"] == "chain_rejected"
+    assert intents(world)[0].state is State.REJECTED
+    assert only(settle(world)).refund == REFUND
+
+
+def test_the_false_success_is_closed(world: World) -> None:
+    """Without quorum a settle would be answered 200 and refused in the block."""
+    world.gateway.signatures = 10
+    for how in ({}, GATEWAY):
+        with pytest.raises(WaitTimeoutError, match="signatures"):
+            settle(world, seconds=20, **how)
+    assert "settle" not in world.gateway.calls
+    assert intents(world) == []
+    world.gateway.signatures = 16
+    assert only(settle(world)).refund == REFUND
+
+
+def test_the_last_epoch_works_and_one_later_is_refused_with_the_reason(world: World) -> None:
+    world.chain.next_epoch()
+    assert only(settle(world)).settled
+    world.chain.next_epoch()
+    with pytest.raises(UnsafeError, match="nothing proves that it was settled"):
+        settle(world, ids=(2,))
+    assert world.chain.forfeited == [2]
+    assert only(settle(world)).settled, "our own ledger proves it after the chain pruned it"
+
+
+def test_too_late_names_the_epoch_before_the_chain_prunes(world: World) -> None:
+    world.chain.epoch_index += 2
+    with pytest.raises(UnsafeError, match="is of epoch 5, the chain is in epoch 7"):
+        settle(world)
+    assert intents(world) == []
+
+
+def test_a_kept_settlement_needs_neither_gateway_nor_storage(world: World) -> None:
+    world.chain.delay = 10_000
+    with pytest.raises(WaitTimeoutError):
+        settle(world, seconds=20)
+    world.chain.delay = 0
+    world.chain.pending.clear()
+    world.chain.step(60)
+    world.gateway.down = True
+    assert only(settle(world)).refund == REFUND
+    assert any("only kept settlements" in text for text in world.warnings)
+
+
+def test_without_session_and_settlement_the_way_back_is_named(world: World) -> None:
+    world.gateway.records["1"].runtime = None
+    world.gateway.records["1"].active = False
+    with pytest.raises(UnsafeError, match="Bring the session back"):
+        settle(world)
+
+
+def test_a_finalize_that_was_cut_off_is_reported_as_stuck(world: World) -> None:
+    record = world.gateway.records["1"]
+    record.active = record.runtime.active = False
+    record.runtime.phase = "finalizing"
+    with pytest.raises(UnsafeError, match="finalizing"):
+        settle(world, seconds=20)
+
+
+def test_one_that_cannot_be_settled_does_not_stop_the_others(world: World) -> None:
+    world.gateway.records["1"].runtime.active_requests = 1
+    with pytest.raises(BusyError) as caught:
+        settle(world, ids=(1, 2), seconds=60)
+    first, second = caught.value.details["result"]["escrows"]
+    assert (first["settled"], second["settled"]) == (False, True)
+
+
+def test_somebody_elses_escrow_and_an_empty_wallet_are_refused(world: World) -> None:
+    world.chain.money = 999_999
+    with pytest.raises(UnsafeError, match="1 are missing"):
+        settle(world)
+    world.chain.escrows[1].creator = "gonka1other"
+    with pytest.raises(UnsafeError, match="belongs to gonka1other"):
+        settle(world)
+
+
+@pytest.mark.parametrize(
+    ("select", "expected"),
+    [("all", [1, 2]), ("inactive_unsettled", [2]), ("depleted", [1]), ("expiring", [])],
+)
+def test_the_selections_choose_what_they_say(
+    world: World, select: str, expected: list[int]
+) -> None:
+    world.gateway.records["1"].runtime.nonce = 19_800
+    world.gateway.records["2"].active = world.gateway.records["2"].runtime.active = False
+    result = settle(world, ids=(), select=select)
+    assert [escrow.id for escrow in result.escrows] == expected
+    assert settle(world, ids=(), select=select).escrows == []
+
+
+def test_expiring_follows_the_deadline(world: World) -> None:
+    assert settle(world, ids=(), select="expiring", expiring_blocks=100).escrows == []
+    world.chain.next_epoch()
+    world.chain.step(950)
+    result = settle(world, ids=(), select="expiring", expiring_blocks=100)
+    assert [escrow.id for escrow in result.escrows] == [1, 2]
+
+
+def test_a_selection_without_the_gateway_is_unknown_not_empty(world: World) -> None:
+    world.gateway.down = True
+    with pytest.raises(UnknownStateError):
+        settle(world, ids=(), select="all")
+
+
+def test_ids_and_select_exclude_each_other() -> None:
+    for bad in (wish(select="all"), replace(wish(), ids=())):
+        with pytest.raises(ConfigurationError):
+            bad.check()
+
+
+def test_the_newest_nonce_is_remembered_for_a_later_restore(world: World) -> None:
+    world.gateway.records["1"].runtime.nonce = 41
+    settle(world)
+    with world.open() as ledger:
+        assert [mark.nonce for mark in ledger.session_marks(1)] == [41]
