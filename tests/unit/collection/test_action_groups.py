@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
+"""A module takes a block of options, documents it, and is in its action group: all or none."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from ansible_collections.gonka.devshard.tests.unit.collection.collection_files import (
+    FULL_NAME,
+    MODULES,
+    ROOT,
+    documentation,
+    fragments,
+    module_path,
+    names,
+    parse,
+    read_yaml,
+)
+
+GROUPS: dict[str, list[str]] = read_yaml(ROOT / "meta/runtime.yml")["action_groups"]
+FRAGMENTS = names("plugins/doc_fragments/*.py")
+
+
+def spec_parts(name: str) -> set[str]:
+    """The functions of `_argspec` that a module calls."""
+    tree = parse(module_path(name))
+    imported = {
+        alias.asname or alias.name: alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").endswith("_argspec")
+        for alias in node.names
+    }
+    whole = {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if alias.name == "_argspec"
+    }
+    called = set()
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        function = node.func
+        if isinstance(function, ast.Name):
+            called.add(imported.get(function.id, ""))
+        elif (
+            isinstance(function, ast.Attribute)
+            and isinstance(function.value, ast.Name)
+            and function.value.id in whole
+        ):
+            called.add(function.attr)
+    return called - {""}
+
+
+def part_names() -> set[str]:
+    tree = parse(ROOT / "plugins/module_utils/_argspec.py")
+    return {
+        node.name
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+    }
+
+
+@pytest.mark.parametrize("group", sorted(GROUPS))
+def test_group_equals_the_modules_that_use_its_options(group: str) -> None:
+    using = [name for name in MODULES if group in spec_parts(name)]
+    assert GROUPS[group] == using
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_options_and_fragments_agree(name: str) -> None:
+    with_fragment = {f"_{part}" for part in spec_parts(name) & part_names()}
+    documented = {fragment.split(".")[0] for fragment in fragments(name)}
+    assert with_fragment == documented - {"_attributes"}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_attribute_action_group_names_the_groups(name: str) -> None:
+    member_of = {f"{FULL_NAME}.{group}" for group in GROUPS if name in GROUPS[group]}
+    attribute = documentation(name).get("attributes", {}).get("action_group")
+    said = set(attribute["membership"]) if attribute else set()
+    assert said == member_of
+
+
+def test_each_part_of_the_specs_has_a_fragment() -> None:
+    assert {f"_{part}" for part in part_names()} | {"_attributes"} == set(FRAGMENTS)

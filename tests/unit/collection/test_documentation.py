@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
+"""Documentation says what is there: attributes, examples, side-cars, the README's tables."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+import pytest
+import yaml
+
+from ansible_collections.gonka.devshard.tests.unit.collection.collection_files import (
+    FILTERS,
+    FULL_NAME,
+    MODULES,
+    PLAYBOOKS,
+    ROLES,
+    ROOT,
+    Data,
+    doc_constants,
+    module_docs,
+    read_yaml,
+    rendered_docs,
+)
+
+README = (ROOT / "README.md").read_text()
+TASK_WORDS = {
+    *("name", "register", "when", "loop", "loop_control", "until", "retries", "delay", "vars"),
+    *("no_log", "become", "delegate_to", "run_once", "tags", "changed_when", "failed_when"),
+    *("module_defaults", "environment", "check_mode", "diff", "notify", "async", "poll"),
+}
+BLOCK_WORDS = ("block", "rescue", "always")
+
+
+def sections(text: str) -> dict[str, str]:
+    """The parts of the README by their heading."""
+    parts = re.split(r"^#+ +(.+)$", text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def first_column(heading: str) -> list[str]:
+    """The names in the first column of the table below a heading."""
+    rows = re.findall(r"^\| *`([^`]+)`", sections(README)[heading], flags=re.MULTILINE)
+    return [row.removeprefix(f"{FULL_NAME}.") for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("heading", "present"),
+    [
+        ("Playbooks", PLAYBOOKS),
+        ("Modules", MODULES),
+        ("Roles", ROLES),
+        ("Filters", FILTERS),
+    ],
+)
+def test_readme_lists_what_is_there(heading: str, present: list[str]) -> None:
+    listed = first_column(heading)
+    assert len(listed) == len(set(listed))
+    assert sorted(listed) == present
+
+
+def test_readme_says_with_which_cores_it_is_tested() -> None:
+    gate = (ROOT / "tests/tools/sanity").read_text()
+    tested = re.findall(r'^    Core\("([\d.]+)"', gate, flags=re.MULTILINE)
+    assert tested
+    said = re.findall(r"^\| ansible-core ([\d.]+)", README, flags=re.MULTILINE)
+    assert said == tested
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_module_says_what_it_supports(name: str) -> None:
+    attributes = module_docs(name)["attributes"]
+    assert {"check_mode", "diff_mode", "idempotent"} <= set(attributes)
+    assert attributes["check_mode"]["support"] == "full"
+    for key, value in attributes.items():
+        assert value["support"] in ("full", "partial", "none", "N/A"), key
+        assert value["support"] != "partial" or value.get("details"), key
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_readers_write_nothing(name: str) -> None:
+    if name.endswith("_info"):
+        assert module_docs(name)["attributes"]["idempotent"]["support"] == "full"
+        assert module_docs(name)["attributes"]["diff_mode"]["support"] == "N/A"
+
+
+def tasks_of(items: t.Iterable[Data]) -> t.Iterator[Data]:
+    for item in items:
+        nested = [key for key in (*BLOCK_WORDS, "tasks") if key in item]
+        for key in nested:
+            yield from tasks_of(item[key])
+        if not nested:
+            yield item
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_are_complete_tasks(name: str) -> None:
+    tasks = list(tasks_of(yaml.safe_load(doc_constants(name)["EXAMPLES"])))
+    used = set()
+    options = module_docs(name)["options"]
+    for task in tasks:
+        assert task["name"][0].isupper()
+        actions = [key for key in task if key not in TASK_WORDS]
+        assert len(actions) == 1, task["name"]
+        action = actions[0]
+        assert re.fullmatch(r"[a-z_]+\.[a-z_]+\.[a-z_]+", action), action
+        used.add(action)
+        if action == f"{FULL_NAME}.{name}":
+            assert set(task[action] or {}) <= set(options), task["name"]
+    assert f"{FULL_NAME}.{name}" in used
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_what_is_returned_has_a_sample(name: str) -> None:
+    returned: Data = yaml.safe_load(doc_constants(name)["RETURN"])
+
+    def without_sample(values: Data) -> list[str]:
+        return [
+            key
+            for key, value in values.items()
+            if "sample" not in value and (not value.get("contains") or without_sample(value["contains"]))
+        ]
+
+    assert without_sample(returned) == []
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_filter_has_documentation_beside_it(name: str) -> None:
+    data = read_yaml(ROOT / "plugins" / "filter" / f"{name}.yml")
+    assert set(data) == {"DOCUMENTATION", "EXAMPLES", "RETURN"}
+    assert data["DOCUMENTATION"]["name"] == name
+    assert f"{FULL_NAME}.{name}" in data["EXAMPLES"]
+    assert rendered_docs("filter", tuple(FILTERS))[name]["doc"]["short_description"]
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_filter_examples_are_tasks(name: str) -> None:
+    examples = read_yaml(ROOT / "plugins" / "filter" / f"{name}.yml")["EXAMPLES"]
+    assert all(task["name"] for task in yaml.safe_load(examples))
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_role_readme_begins_with_its_name(name: str) -> None:
+    assert (ROOT / "roles" / name / "README.md").read_text().startswith(f"# Role `{name}`")

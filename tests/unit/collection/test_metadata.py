@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
+"""The collection's metadata agree with each other."""
+
+from __future__ import annotations
+
+import re
+
+from ansible_collections.gonka.devshard.tests.unit.collection.collection_files import (
+    ROOT,
+    read_yaml,
+)
+
+GALAXY = read_yaml(ROOT / "galaxy.yml")
+RUNTIME = read_yaml(ROOT / "meta/runtime.yml")
+
+
+def lines(name: str) -> list[str]:
+    text = (ROOT / name).read_text().splitlines()
+    return [line for line in text if line and not line.startswith("#")]
+
+
+def test_ansible_has_a_lower_bound_only() -> None:
+    assert re.fullmatch(r">=\d+\.\d+\.0", RUNTIME["requires_ansible"])
+
+
+def test_python_requirement_names_the_same_ansible() -> None:
+    lowest = RUNTIME["requires_ansible"].removesuffix(".0")
+    assert f"ansible-core{lowest}" in lines("requirements.txt")
+
+
+def test_versions_agree() -> None:
+    version = GALAXY["version"]
+    releases = read_yaml(ROOT / "changelogs/changelog.yaml")["releases"]
+    newest = max(releases, key=lambda release: [int(part) for part in release.split(".")])
+    assert newest == version
+    for name, heading in (("CHANGELOG.md", f"## v{version}"), ("CHANGELOG.rst", f"v{version}")):
+        assert heading in (ROOT / name).read_text().splitlines()
+    assert f"Version {version}" in (ROOT / "README.md").read_text()
+
+
+def test_required_collections_agree() -> None:
+    listed = read_yaml(ROOT / "requirements.yml")["collections"]
+    assert {item["name"]: item["version"] for item in listed} == GALAXY["dependencies"]
+
+
+def test_execution_environment_has_what_the_controller_needs() -> None:
+    wanted = {line for line in lines("requirements.txt") if not line.startswith("ansible-core")}
+    described = read_yaml(ROOT / "meta/execution-environment.yml")["dependencies"]
+    assert set(lines(described["python"])) == wanted
+    assert (ROOT / described["system"]).is_file()
+
+
+def test_files_of_execution_environment_are_shipped() -> None:
+    described = read_yaml(ROOT / "meta/execution-environment.yml")["dependencies"]
+    assert not {"meta", *described.values()} & set(GALAXY["build_ignore"])
+
+
+def test_there_are_no_sanity_ignore_files() -> None:
+    assert sorted((ROOT / "tests/sanity").glob("ignore-*")) == []
+
+
+def test_lint_skips_nothing() -> None:
+    config = read_yaml(ROOT / ".ansible-lint")
+    assert (config["profile"], config["strict"]) == ("production", True)
+    assert (config["skip_list"], config["warn_list"]) == ([], [])
+    assert "role-argument-spec" in config["enable_list"]

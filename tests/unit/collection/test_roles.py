@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
+"""Each role is described once, in its argument specs, and everything else agrees with them."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+import pytest
+
+from ansible_collections.gonka.devshard.tests.unit.collection.collection_files import (
+    FULL_NAME,
+    ROLES,
+    ROOT,
+    Data,
+    read_yaml,
+)
+
+SECRET = re.compile(r"(^|_)(password|passphrase|token|secret|private_key|api_keys?)($|_)")
+SHARED = f"{FULL_NAME}.devshard"
+
+
+def entry_points(role: str) -> dict[str, Data]:
+    specs: dict[str, Data] = read_yaml(ROOT / "roles" / role / "meta/argument_specs.yml")[
+        "argument_specs"
+    ]
+    return specs
+
+
+def role_defaults(role: str) -> Data:
+    return read_yaml(ROOT / "roles" / role / "defaults/main.yml") or {}
+
+
+def all_options(options: Data) -> t.Iterator[tuple[str, Data]]:
+    for name, spec in options.items():
+        yield name, spec
+        yield from all_options(spec.get("options", {}))
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize(
+    "name",
+    ["README.md", "defaults/main.yml", "meta/argument_specs.yml", "meta/main.yml", "tasks/main.yml"],
+)
+def test_role_is_complete(role: str, name: str) -> None:
+    assert (ROOT / "roles" / role / name).is_file()
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_defaults_equal_the_argument_specs(role: str) -> None:
+    described: Data = {}
+    for name, point in entry_points(role).items():
+        for option, spec in point.get("options", {}).items():
+            if "default" not in spec:
+                continue
+            seen = described.setdefault(option, spec["default"])
+            assert seen == spec["default"], f"{option} of entry point {name} has another default"
+    defaults = role_defaults(role)
+    assert sorted(defaults) == sorted(described)
+    different = {
+        option: (defaults[option], value)
+        for option, value in described.items()
+        # True == 1 in Python, but not for who reads the documentation
+        if (type(defaults[option]), defaults[option]) != (type(value), value)
+    }
+    assert different == {}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_required_options_have_no_default(role: str) -> None:
+    for point in entry_points(role).values():
+        for option, spec in all_options(point.get("options", {})):
+            assert not (spec.get("required") and "default" in spec), option
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_options_carry_the_role_name_and_are_described(role: str) -> None:
+    for point in entry_points(role).values():
+        assert point["short_description"]
+        assert not point["short_description"].endswith(".")
+        assert point["description"]
+        for option in point.get("options", {}):
+            assert option.startswith(f"{role}_"), option
+        for option, spec in all_options(point.get("options", {})):
+            assert spec["type"], option
+            assert all(line.endswith((".", ":")) for line in spec["description"]), option
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_secrets_are_not_logged(role: str) -> None:
+    for point in entry_points(role).values():
+        for option, spec in all_options(point.get("options", {})):
+            if SECRET.search(option) and spec["type"] == "str":
+                assert spec.get("no_log") is True, option
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_entry_points_have_task_files(role: str) -> None:
+    for name in entry_points(role):
+        assert (ROOT / "roles" / role / "tasks" / f"{name}.yml").is_file(), name
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_role_metadata(role: str) -> None:
+    meta = read_yaml(ROOT / "roles" / role / "meta/main.yml")
+    required = read_yaml(ROOT / "meta/runtime.yml")["requires_ansible"]
+    assert required == f">={meta['galaxy_info']['min_ansible_version']}.0"
+    assert meta["galaxy_info"]["license"] == "GPL-3.0-or-later"
+    wanted = [] if role == "devshard" else [{"role": SHARED}]
+    assert [{"role": d["role"]} for d in meta.get("dependencies", [])] == wanted
