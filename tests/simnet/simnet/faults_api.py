@@ -63,9 +63,9 @@ class FaultsApi:
             "/violations": self._clear_violations,
         }
         return [
-            *(web.get(path, _getting(function)) for path, function in gets.items()),
-            *(web.post(path, _posting(function)) for path, function in posts.items()),
-            *(web.delete(path, _getting(function)) for path, function in deletes.items()),
+            *(web.get(path, getting(function)) for path, function in gets.items()),
+            *(web.post(path, posting(function)) for path, function in posts.items()),
+            *(web.delete(path, getting(function)) for path, function in deletes.items()),
         ]
 
     # --- reading ---------------------------------------------------------------
@@ -256,7 +256,7 @@ async def _attempt(function: Callable[[], Reply]) -> web.Response:
     return json_reply(answer, headers={"X-Simnet-Seconds": took})
 
 
-def _getting(
+def getting(
     function: Callable[[web.Request], Reply],
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def handle(request: web.Request) -> web.Response:
@@ -265,7 +265,7 @@ def _getting(
     return handle
 
 
-def _posting(
+def posting(
     function: Callable[[Body], Reply],
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def handle(request: web.Request) -> web.Response:

@@ -1,0 +1,546 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
+"""The gateway without its HTTP: records, runtimes, create, import, finalize, settle."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import shutil
+import sqlite3
+import typing as t
+from collections import Counter
+from collections.abc import Coroutine, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import aiohttp
+
+from simnet import crypto, txs
+from simnet.gateway import environment as env
+from simnet.gateway import settings as settings_of
+from simnet.gateway.capacity import Capacity, Load, Picker
+from simnet.gateway.chainclient import ChainClient, ChainError
+from simnet.gateway.chat import ResponseCache, Script
+from simnet.gateway.database import GatewayDb, PerfDb, Record
+from simnet.gateway.devsession import FinalizeError
+from simnet.gateway.errors import BusyError, SettleError
+from simnet.gateway.goish import ApiError
+from simnet.gateway.participants import Participants
+from simnet.gateway.points import PointError, Points
+from simnet.gateway.poller import Poller, Snapshot
+from simnet.gateway.rotation import Rotator
+from simnet.gateway.runtime import BuildError, Runtime, build_runtime, key_text, runtime_json
+from simnet.gateway.sessiondb import SessionError
+
+LOG = logging.getLogger("devshardctl")
+Result = dict[str, t.Any]
+KEY_ENV = "DEVSHARD_PRIVATE_KEY"
+
+
+class Gateway:
+    def __init__(self, environment: env.Environment, http: aiohttp.ClientSession) -> None:
+        self.environment = environment
+        self.tuning = environment.tuning
+        self.http = http
+        self.process_id = secrets.token_hex(16)
+        self.points = Points()
+        self.script = Script()
+        environment.storage.mkdir(parents=True, exist_ok=True)
+        self.db = GatewayDb(environment.storage / "gateway.db")
+        self.perf = PerfDb(environment.storage / "perf.db")
+        self.settings: settings_of.Settings = settings_of.DEFAULTS
+        self.runtimes: dict[str, Runtime] = {}
+        # Every new request passes it; who holds it while asking the chain stalls them all.
+        self.mutex = asyncio.Lock()
+        self.participants = Participants(self.db)
+        self.cache = ResponseCache(self.tuning.cache_seconds)
+        self.load = Load()
+        self.rejections: Counter[str] = Counter()
+        self.picker = Picker()
+        self.poller = self._new_poller()
+        self.rotator = Rotator(self)
+        self._finalize_lock = asyncio.Lock()
+        self._tasks: set[asyncio.Task[t.Any]] = set()
+
+    # --- start -----------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Settings, then every runtime, then the loops. Raises what ends the process."""
+        self._load_settings()
+        await self._load_runtimes()
+        if self.environment.fail == "deactivate":
+            first = next((entry for entry in self.runtimes.values() if entry.active), None)
+            if first is not None:
+                self.set_active(first, False)
+        self.poller.start(at_once=True)
+        self.rotator.start()
+
+    def _load_settings(self) -> None:
+        stored = self.db.settings()
+        if stored is None:
+            first = env.bootstrap(self.environment)
+            records = [Record(**entry, active=True) for entry in first.devshards]
+            self.db.bootstrap(first.settings, records)
+            stored = first.settings
+        env.refill_urls(stored, self.environment.variables)
+        self.settings = stored
+        self.poller = self._new_poller()
+
+    async def _load_runtimes(self) -> None:
+        records = self.db.records()
+        results = await asyncio.gather(
+            *(self._build(record) for record in records), return_exceptions=True
+        )
+        skipped = 0
+        for record, result in zip(records, results, strict=True):
+            if isinstance(result, Runtime):
+                self.runtimes[record.id] = result
+            elif not isinstance(result, BuildError):
+                raise result
+            else:
+                skipped += 1
+                self._not_loaded(record, result)
+        active = sum(runtime.active for runtime in self.runtimes.values())
+        LOG.info(
+            "build_runtimes_parallel count=%d active=%d inactive=%d skipped=%d",
+            len(records), active, len(self.runtimes) - active, skipped,
+        )  # fmt: skip
+
+    def _not_loaded(self, record: Record, error: BuildError) -> None:
+        if not record.active:
+            LOG.info(
+                "inactive devshard %s could not be loaded, skipping runtime: %s", record.id, error
+            )
+        elif error.gone:
+            LOG.info("devshard %s escrow missing on chain, marking inactive: %s", record.id, error)
+            self.db.set_active(record.id, False)
+        else:
+            raise env.FatalError(f"create runtimes: {error}")
+
+    async def stop(self) -> None:
+        """For tests in one process; the real end is a signal."""
+        for task in self._tasks:
+            task.cancel()
+        await self.rotator.stop()
+        await self.poller.stop()
+        for runtime in self.runtimes.values():
+            runtime.close()
+        self.perf.close()
+        self.db.close()
+
+    def spawn(self, work: Coroutine[t.Any, t.Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def rejected(self, message: str) -> None:
+        self.rejections[
+            "max_concurrent_requests" if "concurrent" in message else "max_input_tokens_in_flight"
+        ] += 1
+
+    # --- parts -----------------------------------------------------------------
+
+    def _new_poller(self) -> Poller:
+        return Poller(
+            self.http,
+            self.settings["public_api"],
+            self.tuning.poll_seconds,
+            self.tuning.public_timeout,
+        )
+
+    def chain(self, base: str | None = None) -> ChainClient:
+        if base is None:
+            base = self.settings["chain_rest"]
+        return ChainClient(self.http, str(base), self.tuning.chain_timeout)
+
+    async def _build(self, record: Record) -> Runtime:
+        return await build_runtime(
+            record, self.environment, self.chain(), self.http, self.process_id
+        )
+
+    def capacity(self) -> Capacity:
+        return Capacity(
+            self.settings,
+            self.poller.weights,
+            self.runtimes,
+            self.participants,
+            self.snapshot.in_poc,
+        )
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self.poller.snapshot
+
+    @property
+    def blocked(self) -> bool:
+        return self.snapshot.in_poc and not self.environment.poc_relaxed
+
+    def chain_json(self) -> Result:
+        """What views tell about the chain: empty texts are left out."""
+        result: Result = {}
+        if self.snapshot.phase:
+            result["chain_phase"] = self.snapshot.phase
+        if self.snapshot.confirmation_phase:
+            result["confirmation_poc_phase"] = self.snapshot.confirmation_phase
+        result["requests_blocked"] = self.blocked
+        if self.blocked:
+            result["block_reason"] = "poc"
+        return result
+
+    def ordered(self) -> list[Runtime]:
+        return sorted(self.runtimes.values(), key=lambda runtime: runtime.id)
+
+    def runtime_json(self, runtime: Runtime) -> Result:
+        return runtime_json(runtime, self.chain_json())
+
+    def state_json(self) -> Result:
+        capacity = self.capacity()
+        devshards = []
+        for record in self.db.records():
+            item = record.to_json()
+            runtime = self.runtimes.get(record.id)
+            if runtime is not None:
+                item["runtime"] = self.runtime_json(runtime)
+            devshards.append(item)
+        return {
+            "capacity": capacity.capacity_json(),
+            "devshards": devshards,
+            "limiter": capacity.limiter_json(self.load),
+            "settings": settings_of.shown(self.db.settings() or self.settings),
+        }
+
+    # --- settings --------------------------------------------------------------
+
+    async def post_settings(self, patch: Mapping[str, t.Any]) -> Result:
+        async with self.mutex:
+            whole = settings_of.merged(self.settings, dict(patch))
+            settings_of.validate(whole)
+            kept = settings_of.stored(whole)
+            self.db.save_settings(kept)
+            self.settings = kept
+            await self.poller.stop()
+            weights = self.poller.weights
+            self.poller = self._new_poller()
+            # Phase and height are blank until its first poll; weights stay known.
+            self.poller.weights = weights
+            self.poller.start(at_once=False)
+        await self.rotator.settings_changed()
+        return settings_of.shown(whole)
+
+    # --- keys ------------------------------------------------------------------
+
+    def _given_key(self, body: Mapping[str, t.Any]) -> tuple[str, str]:
+        """Key and name of its variable as a request tells them; one of them is empty."""
+        return str(body.get("private_key", "")).strip(), str(body.get("private_key_env", ""))
+
+    @staticmethod
+    def _transaction_key(text: str) -> crypto.PrivateKey:
+        bare = text.removeprefix("0x")
+        try:
+            bytes.fromhex(bare)
+            return crypto.PrivateKey.from_hex(bare)
+        except crypto.InvalidKeyError as error:
+            raise ApiError(400, f"parse hex key: {error}") from error
+        except ValueError as error:
+            raise ApiError(400, "parse hex key: invalid hex data for private key") from error
+
+    # --- create ----------------------------------------------------------------
+
+    async def create(self, body: Mapping[str, t.Any], *, role: str = "", epoch: int = 0) -> Result:
+        """Mint an escrow and register it. Each call signs a new transaction."""
+        amount = body.get("amount", 0)
+        if not amount:
+            raise ApiError(400, "amount is required")
+        model = str(body.get("model_id", "")).strip() or self.settings["default_model"]
+        key, variable = self._given_key(body)
+        if not key and not variable and self.environment.get(KEY_ENV):
+            variable = KEY_ENV
+        text = key or self.environment.get(variable)
+        if not text:
+            raise ApiError(400, "private_key or private_key_env is required")
+        signer = self._transaction_key(text)
+        if not self.settings["chain_rest"]:
+            raise ApiError(400, "chain REST URL is required")
+        escrow_id, digest = await self._mint(body, signer, int(amount), model)
+        result: Result = {"creator": signer.address, "escrow_id": escrow_id}
+        if not body.get("register", True):
+            return {**result, "registered": False, "tx_hash": digest}
+        record = Record(
+            id=str(escrow_id),
+            private_key=key,
+            private_key_env="" if key else variable,
+            model=model,
+            storage_path=str(body.get("storage_path") or self.default_path(str(escrow_id))),
+            protocol_version=str(body.get("protocol_version", "")),
+            active=True,
+            rotation_role=role,
+            rotation_epoch=epoch,
+        )
+        try:
+            async with self.mutex:
+                await self.points.reach("create.before_register")
+                self._register(record, await self._build(record))
+        except (BuildError, PointError, sqlite3.Error) as error:
+            raise ApiError(500, str(error), escrow_id=record.id, tx_hash=digest) from error
+        await self.points.reach("create.after_register")
+        return {
+            **result,
+            "id": record.id,
+            "model": model,
+            "registered": True,
+            "storage_path": record.storage_path,
+            "tx_hash": digest,
+        }
+
+    async def _mint(
+        self, body: Mapping[str, t.Any], signer: crypto.PrivateKey, amount: int, model: str
+    ) -> tuple[int, str]:
+        options = env.tx_options(self.environment, body, self.settings["tx_gas_limit"])
+        chain = self.chain()
+        try:
+            message = txs.MsgCreate(signer.address, amount, model)
+            raw = await chain.sign(message, signer, options)
+            await self.points.reach("create.before_broadcast")
+            digest = await chain.broadcast(raw)
+            await self.points.reach("create.after_broadcast")
+            other = self.chain(options.query_rest)
+            return await chain.created_escrow(digest, other, options), digest
+        except (ChainError, PointError) as error:
+            raise ApiError(502, str(error)) from error
+
+    def default_path(self, devshard_id: str) -> Path:
+        return self.environment.storage / f"escrow-{devshard_id}"
+
+    def _register(self, record: Record, runtime: Runtime) -> None:
+        try:
+            self.db.save(record)
+        except sqlite3.Error:
+            runtime.close()
+            raise
+        self.runtimes[record.id] = runtime
+
+    # --- records ---------------------------------------------------------------
+
+    def set_active(self, runtime: Runtime, active: bool) -> None:
+        runtime.active = active
+        self.db.set_active(runtime.id, active)
+
+    async def add(self, body: Mapping[str, t.Any]) -> Result:
+        """Add a devshard, or make one active again."""
+        devshard_id = str(body.get("id", "")).strip()
+        if not devshard_id:
+            raise ApiError(400, "id is required")
+        given = {name: body[name] for name in body if name != "id" and body[name]}
+        async with self.mutex:
+            runtime = self.runtimes.get(devshard_id)
+            if runtime is not None and runtime.active:
+                raise ApiError(409, "devshard already active")
+            record = self.db.record(devshard_id)
+            if record is None:
+                if not given.get("private_key") and not given.get("private_key_env"):
+                    raise ApiError(
+                        400, "private_key or private_key_env is required for a new devshard"
+                    )
+                record = Record(
+                    id=devshard_id,
+                    model=self.settings["default_model"],
+                    storage_path=str(self.default_path(devshard_id)),
+                )
+            record = replace(record, **given, active=True)
+            if runtime is None:
+                try:
+                    await self.points.reach("add.before_build")
+                    self._register(record, await self._build(record))
+                except (BuildError, PointError) as error:
+                    raise ApiError(400, str(error)) from error
+            else:
+                # The runtime is not built again: what changed counts after a restart.
+                self.db.save(record)
+                runtime.active = True
+        return {
+            "active": True,
+            "id": devshard_id,
+            "model": record.model,
+            "storage_path": record.storage_path,
+        }
+
+    async def import_devshard(self, body: Mapping[str, t.Any]) -> Result:
+        devshard_id = str(body.get("id", "")).strip()
+        path = str(body.get("storage_path", ""))
+        key, variable = self._given_key(body)
+        if not devshard_id:
+            raise ApiError(400, "id is required")
+        if not path:
+            raise ApiError(400, "storage_path is required for import")
+        if not key and not variable:
+            raise ApiError(400, "private_key or private_key_env is required for import")
+        record = Record(
+            id=devshard_id,
+            private_key=key,
+            private_key_env="" if key else variable,
+            model=str(body.get("model") or self.settings["default_model"]),
+            storage_path=path,
+            protocol_version=str(body.get("protocol_version", "")),
+            active=bool(body.get("active", False)),
+        )
+        async with self.mutex:
+            if devshard_id in self.runtimes:
+                raise ApiError(409, f"devshard {devshard_id} already loaded")
+            if self.db.record(devshard_id) is not None:
+                raise ApiError(409, f"devshard {devshard_id} already exists in gateway state")
+            try:
+                await self.points.reach("import.before_build")
+                self._register(record, await self._build(record))
+            except (BuildError, PointError) as error:
+                raise ApiError(400, str(error)) from error
+        perf_path = str(body.get("perf_path", ""))
+        records = attempts = 0
+        if perf_path:
+            try:
+                records, attempts = self.perf.import_from(Path(perf_path), devshard_id)
+            except sqlite3.Error as error:
+                raise ApiError(
+                    500, f"import accounting: {error}", id=devshard_id, active=record.active
+                ) from error
+        return {
+            "accounting_attempts_imported": attempts,
+            "accounting_records_imported": records,
+            "active": record.active,
+            "id": devshard_id,
+            "model": record.model,
+            "perf_path": perf_path,
+            "storage_path": path,
+        }
+
+    def loaded(self, devshard_id: str, message: str = "is not active") -> Runtime:
+        runtime = self.runtimes.get(devshard_id)
+        if runtime is None:
+            raise ApiError(404, f"devshard {devshard_id} {message}")
+        return runtime
+
+    def deactivate(self, devshard_id: str) -> Result:
+        self.set_active(self.loaded(devshard_id), False)
+        return {"active": False, "id": devshard_id}
+
+    def delete(self, devshard_id: str) -> Result:
+        """Forget a devshard and remove its storage, settled or not."""
+        runtime = self.runtimes.get(devshard_id)
+        record = self.db.record(devshard_id)
+        if runtime is None and record is None:
+            raise ApiError(404, f"devshard {devshard_id} not found")
+        if runtime is not None and runtime.active:
+            raise ApiError(409, f"devshard {devshard_id} is active; deactivate it first")
+        if runtime is not None and runtime.active_requests:
+            raise ApiError(409, f"devshard {devshard_id} has active requests")
+        if runtime is not None:
+            runtime.close()
+            del self.runtimes[devshard_id]
+        self.db.delete(devshard_id)
+        path = Path(record.storage_path if record else t.cast(Runtime, runtime).storage_path)
+        base = self.environment.storage.resolve()
+        if base not in path.resolve().parents:
+            raise ApiError(500, f"refusing to delete storage outside base dir: {path}")
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(path)
+        return {"deleted": True, "id": devshard_id}
+
+    # --- finalize --------------------------------------------------------------
+
+    async def finalize(self, runtime: Runtime, *, strict: bool = True) -> Result:
+        """Finalize; ``strict`` is the route that looks for requests and deactivates."""
+        if strict and runtime.active_requests:
+            raise ApiError(409, f"devshard {runtime.id} has active requests")
+        try:
+            await self._detached(runtime, self._finalize(runtime))
+        except (FinalizeError, SessionError, PointError) as error:
+            raise ApiError(500, str(error)) from error
+        if strict:
+            self.set_active(runtime, False)
+        return runtime.session.settlement_json()
+
+    async def _finalize(self, runtime: Runtime) -> None:
+        async with self._finalize_lock:
+            LOG.info("devshard=%s gateway_finalize_lock_acquired", runtime.id)
+            await runtime.session.finalize(
+                self.points, self.tuning.host_timeout, self.tuning.signature_retry_seconds
+            )
+
+    async def _detached(self, runtime: Runtime, work: Coroutine[t.Any, t.Any, None]) -> None:
+        """Run to the end also when the client leaves; the hosts are then not asked any more."""
+        task = self.spawn(work)
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            runtime.session.client_gone = True
+            task.add_done_callback(lambda done: self._left_alone(runtime, done))
+            raise
+
+    @staticmethod
+    def _left_alone(runtime: Runtime, done: asyncio.Task[None]) -> None:
+        runtime.session.client_gone = False
+        if not done.cancelled() and done.exception() is not None:
+            LOG.info("devshard=%s finalize without a client: %s", runtime.id, done.exception())
+
+    # --- settle ----------------------------------------------------------------
+
+    async def settle(self, runtime: Runtime, body: Mapping[str, t.Any]) -> Result:
+        """Finalize if needed and send the settlement. What the block says is never seen."""
+        name = runtime.id
+        LOG.info("devshard=%s devshard_settle_start", name)
+        if runtime.active_requests:
+            LOG.info("devshard=%s devshard_settle_blocked active_requests", name)
+            raise BusyError(name)
+        self.set_active(runtime, False)
+        stage = "load_key"
+        try:
+            signer = self._settler(runtime, body)
+            LOG.info("devshard=%s devshard_settle_key_loaded", name)
+            stage = "finalize"
+            await self.points.reach("settle.before_finalize")
+            if runtime.session.phase == "settlement":
+                LOG.info("devshard=%s devshard_settle_finalize_skipped", name)
+            else:
+                await self._detached(runtime, self._finalize(runtime))
+                LOG.info("devshard=%s devshard_settle_finalize_completed", name)
+            stage = "broadcast"
+            digest = await self._send_settlement(runtime, signer, body)
+        except (
+            ChainError, FinalizeError, SessionError, SettleError, PointError, ApiError
+        ) as error:  # fmt: skip
+            LOG.info("devshard=%s devshard_settle_failed stage=%s: %s", name, stage, error)
+            raise SettleError(str(error)) from error
+        LOG.info("devshard=%s devshard_settle_submitted tx=%s", name, digest)
+        return {
+            "active": False,
+            "escrow_id": runtime.session.escrow.id,
+            "id": name,
+            "settler": signer.address,
+            "tx_hash": digest,
+        }
+
+    def _settler(self, runtime: Runtime, body: Mapping[str, t.Any]) -> crypto.PrivateKey:
+        key, variable = self._given_key(body)
+        text = key or (self.environment.get(variable) if variable else "")
+        if not key and not variable:
+            record = self.db.record(runtime.id)
+            text = "" if record is None else key_text(self.environment, record)
+        if not text:
+            raise SettleError("private_key or private_key_env is required")
+        return self._transaction_key(text)
+
+    async def _send_settlement(
+        self, runtime: Runtime, signer: crypto.PrivateKey, body: Mapping[str, t.Any]
+    ) -> str:
+        options = env.tx_options(self.environment, body, self.settings["tx_gas_limit"])
+        chain = self.chain()
+        message = runtime.session.settlement(signer.address)
+        LOG.info("devshard=%s devshard_settle_broadcast_start", runtime.id)
+        raw = await chain.sign(message, signer, options)
+        await self.points.reach("settle.before_broadcast")
+        digest = await chain.broadcast(raw)
+        await self.points.reach("settle.after_broadcast")
+        return digest
