@@ -8,6 +8,7 @@ import typing as t
 from collections.abc import Mapping
 
 from ansible.errors import AnsibleFilterError
+
 from ansible_collections.gonka.devshard.plugins.filter.table import table
 
 GNK: t.Final = 1_000_000_000

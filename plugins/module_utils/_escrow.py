@@ -27,6 +27,7 @@ from ._errors import (
 from ._escrow_observe import read_births, read_clock, view_of
 from ._escrow_rules import Birth, PoolPlan, Wish, match_birth, plan_pool, refuse_create
 from ._ledger import Event, Intent, Kind, State, Via, stamp
+from ._models import parse_time
 
 if t.TYPE_CHECKING:
     from ._escrow_rules import EscrowView
@@ -361,7 +362,7 @@ class EnsureEscrows:
                 number in taken
                 or item.model != intent.model
                 or item.rotation_role is not None
-                or tx.parse_time(item.created_at) < tx.parse_time(intent.created_at)
+                or parse_time(item.created_at) < parse_time(intent.created_at)
             ):
                 continue
             escrow = self._p.chain.escrow(number)

@@ -11,7 +11,7 @@ import typing as t
 from dataclasses import replace
 
 from ._escrow_rules import Birth, EpochClock, EscrowView, Limits, deadline, why_not_usable
-from ._signed_tx import parse_time
+from ._models import parse_time
 
 if t.TYPE_CHECKING:
     from ._chain_api import ChainApi

@@ -32,7 +32,7 @@ class HostsNonce:
 
 
 def newest_nonce(
-    transport: Transport, chain: ChainApi, escrow: Escrow, since: int
+    transport: Transport, chain: ChainApi, prefix: str, escrow: Escrow, since: int
 ) -> HostsNonce:
     """Ask every host of an escrow for diffs after ``since``; 0 means that no one has any."""
     newest, silent = 0, []
@@ -40,7 +40,9 @@ def newest_nonce(
     for address in hosts:
         try:
             base = chain.participant_url(address)
-            newest = max(newest, _host_nonce(transport, base, escrow.id, since))
+            newest = max(
+                newest, _host_nonce(transport, base.rstrip("/") + prefix, escrow.id, since)
+            )
         except DevshardError:
             silent.append(address)
     return HostsNonce(nonce=newest, silent=tuple(silent), asked=len(hosts))
@@ -50,7 +52,7 @@ def _host_nonce(transport: Transport, base: str, escrow_id: int, since: int) -> 
     newest, first = 0, since + 1
     while True:
         page = f"from={first}&to={first + PAGE - 1}"
-        url = f"{base.rstrip('/')}/v1/devshard/sessions/{quote(str(escrow_id))}/diffs?{page}"
+        url = f"{base}/sessions/{quote(str(escrow_id))}/diffs?{page}"
         request = Request(method="GET", url=url)
         try:
             diffs = expect_json_list(request, transport.send(request))

@@ -293,9 +293,9 @@ class SettleEscrows:
         if step is SettleStep.NO_SOURCE:
             raise UnsafeError(
                 f"escrow {view.id} ({view.amount} ngonka) has no settlement in"
-                f" {self._files.path(view.id)} and this gateway has not loaded its session. Bring the session back (start the"
-                " gateway that has it, import it, or restore a backup that is at the newest nonce)"
-                " and run again before its deadline",
+                f" {self._files.path(view.id)} and this gateway has not loaded its session. Bring"
+                " the session back (start the gateway that has it, import it, or restore a backup"
+                " that is at the newest nonce) and run again before its deadline",
                 escrow_id=view.id,
             )
 

@@ -20,7 +20,7 @@ import json
 import shutil
 import typing as t
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 
 from ._errors import (
     ChainRejectedError,
@@ -33,6 +33,7 @@ from ._errors import (
     WaitTimeoutError,
 )
 from ._ledger import Event, Intent, Kind, Ledger, Via, private_folder, stamp, write_private
+from ._models import parse_time
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,19 +69,6 @@ class SignedTx:
     tx_bytes: str
     tx_hash: str
     timeout_at: str
-
-
-def parse_time(text: str) -> datetime:
-    """RFC 3339 with up to nine fractional digits; what is finer than a microsecond is cut."""
-    head, dot, tail = text.removesuffix("Z").partition(".")
-    if not text.endswith("Z") or not (tail.isdigit() if dot else not tail):
-        raise ProtocolError(f"expected a UTC time such as 2026-01-02T03:04:05.6Z, got {text!r}")
-    try:
-        whole = datetime.fromisoformat(head)
-    except ValueError as exc:
-        raise ProtocolError(f"not a time: {text!r}") from exc
-    micro = int((tail + "000000")[:6])
-    return whole.replace(microsecond=micro, tzinfo=timezone.utc)
 
 
 def lifetime_end(intent: Intent) -> datetime | None:

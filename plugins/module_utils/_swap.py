@@ -232,9 +232,7 @@ def remaining(journal: Journal, seen: Seen) -> tuple[Step, ...]:
     as it has escrows of its own to serve, and never once its stop has begun.
     """
     steps = [
-        step
-        for step in sequence(journal.mode, journal.temp_escrows)
-        if step not in journal.done
+        step for step in sequence(journal.mode, journal.temp_escrows) if step not in journal.done
     ]
     front: list[Step] = []
     if _temp_is_needed(journal) and not seen.temp_running and Step.START_TEMP not in steps:

@@ -13,18 +13,19 @@ version_added: 0.1.0
 author:
   - The gonka.devshard authors (@gonka-devshard)
 description:
-  - Ensures that a gateway has at least O(count) usable escrows for O(model_id), each with a deposit of at least O(amount).
+  - Ensures that a gateway has at least O(count) usable escrows for O(model_id), each with a deposit of at least
+    O(amount).
   - An escrow is usable when the gateway has it active and loaded, its session is in phase C(active) and neither its
     nonce nor its balance is near the gateway's limits, and the chain has it unsettled before its deadline.
-  - Each escrow that is created locks real C(ngonka) of the creator. The module therefore looks before it creates, in this
-    order, unresolved intents in the ledger of the host, the records of the gateway, the creator's escrows on the chain.
-    When one of these cannot be asked nothing is created.
-  - With O(create_via=signed) the transaction is signed once on the host and written to the ledger with its hash before it
-    is sent. It can be sent any number of times and locks one deposit. A run that was cut off anywhere is continued by
-    the next one.
-  - An escrow that was paid for and is not registered in the gateway is registered (adopted) when the ledger proves that it
-    is this gateway's. Other unsettled escrows of the creator may be served by another gateway, so they are only reported
-    in RV(unclaimed) unless O(adopt) or O(adopt_orphans) says otherwise.
+  - Each escrow that is created locks real C(ngonka) of the creator. The module therefore looks before it creates, in
+    this order, unresolved intents in the ledger of the host, the records of the gateway, the creator's escrows on the
+    chain. When one of these cannot be asked nothing is created.
+  - With O(create_via=signed) the transaction is signed once on the host and written to the ledger with its hash
+    before it is sent. It can be sent any number of times and locks one deposit. A run that was cut off anywhere is
+    continued by the next one.
+  - An escrow that was paid for and is not registered in the gateway is registered (adopted) when the ledger proves
+    that it is this gateway's. Other unsettled escrows of the creator may be served by another gateway, so they are
+    only reported in RV(unclaimed) unless O(adopt) or O(adopt_orphans) says otherwise.
 options:
   model_id:
     description:
@@ -54,8 +55,8 @@ options:
     default: signed
     choices:
       signed: By a transaction that this host signs with C(inferenced) and keeps in the ledger.
-      gateway: By the gateway's own create call. For hosts without C(inferenced). The intent is written to the ledger before
-        the call, and a lost reply is resolved by looking at the gateway, the creator's create events and the
+      gateway: By the gateway's own create call. For hosts without C(inferenced). The intent is written to the ledger
+        before the call, and a lost reply is resolved by looking at the gateway, the creator's create events and the
         transaction's lifetime of nine minutes.
   creator:
     description:
@@ -64,8 +65,8 @@ options:
     type: str
   adopt:
     description:
-      - Ids of escrows of this creator that are to be registered in this gateway. Name only escrows that no other gateway
-        serves, since two gateways that serve one escrow lose its deposit.
+      - Ids of escrows of this creator that are to be registered in this gateway. Name only escrows that no other
+        gateway serves, since two gateways that serve one escrow lose its deposit.
     type: list
     elements: int
     default: []
@@ -78,7 +79,8 @@ options:
     default: false
   other_gateway_escrow_ids:
     description:
-      - Ids of escrows that other gateways with the same creator have. They are never adopted and not reported as unclaimed.
+      - Ids of escrows that other gateways with the same creator have. They are never adopted and not reported as
+        unclaimed.
     type: list
     elements: int
     default: []
@@ -89,7 +91,8 @@ options:
     default: 4
   max_total_locked:
     description:
-      - Upper limit for the sum of all unsettled deposits of the creator after this run, in C(ngonka). Unset means no limit.
+      - Upper limit for the sum of all unsettled deposits of the creator after this run, in C(ngonka). Unset means no
+        limit.
     type: int
   fee_amount:
     description:
@@ -103,8 +106,8 @@ options:
     default: 500000
   tx_lifetime:
     description:
-      - Lifetime of a transaction signed by this host, in seconds, from 30 to 600 (the chain's limit). After it the chain
-        no longer accepts the transaction, and a new one may be signed.
+      - Lifetime of a transaction signed by this host, in seconds, from 30 to 600 (the chain's limit). After it the
+        chain no longer accepts the transaction, and a new one may be signed.
     type: int
     default: 120
   min_blocks_left:
@@ -116,6 +119,7 @@ extends_documentation_fragment:
   - gonka.devshard._attributes
   - gonka.devshard._admin
   - gonka.devshard._chain
+  - gonka.devshard._http
   - gonka.devshard._inferenced
   - gonka.devshard._ledger
   - gonka.devshard._wait
@@ -199,8 +203,8 @@ pending:
   sample: []
 unclaimed:
   description:
-    - Unsettled escrows of the creator that this gateway has no record of and that nothing else explains. Another gateway
-      may serve them.
+    - Unsettled escrows of the creator that this gateway has no record of and that nothing else explains. Another
+      gateway may serve them.
     - Null when the chain could not be asked for the creator's escrows, which also stops every create.
   returned: success
   type: list
@@ -214,3 +218,79 @@ actions:
   sample:
     - created escrow 4711
 """
+
+from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
+from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
+    Context,
+    Outcome,
+    run_module,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._escrow import (
+    EnsureEscrows,
+    EscrowOptions,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._ledger import Via
+
+SPEC = _argspec.ArgumentSpec(
+    options={
+        "model_id": {"type": "str", "required": True},
+        "amount": {"type": "int", "required": True},
+        "count": {"type": "int", "default": 1},
+        "private_key_env": {"type": "str", "default": "DEVSHARD_PRIVATE_KEY", "no_log": False},
+        "create_via": {"type": "str", "default": "signed", "choices": ["signed", "gateway"]},
+        "creator": {"type": "str"},
+        "adopt": {"type": "list", "elements": "int", "default": []},
+        "adopt_orphans": {"type": "bool", "default": False},
+        "other_gateway_escrow_ids": {"type": "list", "elements": "int", "default": []},
+        "max_creates_per_run": {"type": "int", "default": 4},
+        "max_total_locked": {"type": "int"},
+        "fee_amount": {"type": "int", "default": 1_000_000},
+        "gas_limit": {"type": "int", "default": 500_000},
+        "tx_lifetime": {"type": "int", "default": 120},
+        "min_blocks_left": {"type": "int", "default": 0},
+    },
+    required_if=(("create_via", "gateway", ("creator",)),),
+).merge(
+    _argspec.admin(),
+    _argspec.chain(),
+    _argspec.http(),
+    _argspec.inferenced(),
+    _argspec.ledger(),
+    _argspec.wait(),
+)
+
+
+def work(context: Context) -> Outcome:
+    params = context.params
+    options = EscrowOptions(
+        model_id=params["model_id"],
+        amount=params["amount"],
+        count=params["count"],
+        private_key_env=params["private_key_env"],
+        create_via=Via(params["create_via"]),
+        creator=params["creator"],
+        adopt=tuple(params["adopt"]),
+        adopt_orphans=params["adopt_orphans"],
+        other_gateway_escrow_ids=frozenset(params["other_gateway_escrow_ids"]),
+        max_creates_per_run=params["max_creates_per_run"],
+        max_total_locked=params["max_total_locked"],
+        fee_amount=params["fee_amount"],
+        gas_limit=params["gas_limit"],
+        tx_lifetime=params["tx_lifetime"],
+    )
+    with context.ports("escrow") as ports:
+        result = EnsureEscrows(ports, options).run()
+    return Outcome(
+        changed=result.changed,
+        values=result.to_result(),
+        before=result.before,
+        after=result.after,
+    )
+
+
+def main() -> None:
+    run_module(SPEC, work)
+
+
+if __name__ == "__main__":
+    main()

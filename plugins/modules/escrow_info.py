@@ -14,13 +14,13 @@ author:
   - The gonka.devshard authors (@gonka-devshard)
 description:
   - Joins what the chain, the gateway and the ledger of the host know about each escrow.
-  - Each escrow has a deadline. It can be settled in its own epoch and in the next one; after that the chain prunes it and
-    its deposit goes to the hosts.
+  - Each escrow has a deadline. It can be settled in its own epoch and in the next one; after that the chain prunes it
+    and its deposit goes to the hosts.
 options:
   ids:
     description:
-      - Only these escrows. By default all that the gateway has a record of, all live ones of the creator on the chain, and
-        all with an open intent in the ledger.
+      - Only these escrows. By default all that the gateway has a record of, all live ones of the creator on the
+        chain, and all with an open intent in the ledger.
     type: list
     elements: int
     default: []
@@ -30,8 +30,8 @@ options:
     type: str
   creator:
     description:
-      - Address of the creator. By default it is read from the keyring; without either the chain is not asked for escrows
-        that the gateway has no record of.
+      - Address of the creator. By default it is read from the keyring; without either the chain is not asked for
+        escrows that the gateway has no record of.
     type: str
   history:
     description:
@@ -43,6 +43,7 @@ extends_documentation_fragment:
   - gonka.devshard._attributes.info_module
   - gonka.devshard._admin
   - gonka.devshard._chain
+  - gonka.devshard._http
   - gonka.devshard._inferenced
   - gonka.devshard._ledger
 seealso:
@@ -180,3 +181,49 @@ complete:
   type: bool
   sample: true
 """
+
+from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
+from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
+    Context,
+    Outcome,
+    run_module,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._escrow_report import (
+    ReportOptions,
+    report,
+)
+
+SPEC = _argspec.ArgumentSpec(
+    options={
+        "ids": {"type": "list", "elements": "int", "default": []},
+        "model_id": {"type": "str"},
+        "creator": {"type": "str"},
+        "history": {"type": "bool", "default": False},
+    },
+).merge(
+    _argspec.admin(),
+    _argspec.chain(),
+    _argspec.http(),
+    _argspec.inferenced(),
+    _argspec.ledger(),
+)
+
+
+def work(context: Context) -> Outcome:
+    params = context.params
+    options = ReportOptions(
+        ids=tuple(params["ids"]),
+        model_id=params["model_id"],
+        creator=params["creator"],
+        history=params["history"],
+    )
+    with context.ports(None) as ports:
+        return Outcome(changed=False, values=report(ports, options))
+
+
+def main() -> None:
+    run_module(SPEC, work)
+
+
+if __name__ == "__main__":
+    main()

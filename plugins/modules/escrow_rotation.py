@@ -33,8 +33,8 @@ options:
     type: bool
   pre_poc_blocks:
     description:
-      - How many blocks before the change of epoch temporary escrows are created. Must not be more than the blocks between
-        the start of PoC and the change of epoch. Required with O(enabled=true).
+      - How many blocks before the change of epoch temporary escrows are created. Must not be more than the blocks
+        between the start of PoC and the change of epoch. Required with O(enabled=true).
     type: int
   models:
     description:
@@ -76,7 +76,8 @@ options:
   other_gateways_need:
     description:
       - What rotation of all other gateways that share the creator needs, in C(ngonka). It is added to what this gateway
-        needs. RV(rotation.funding_needed) of their runs, or the filter P(gonka.devshard.funding_needed#filter), tells it.
+        needs. RV(rotation.funding_needed) of their runs, or the filter P(gonka.devshard.funding_needed#filter), tells
+        it.
     type: int
     default: 0
   fee_amount:
@@ -92,7 +93,9 @@ extends_documentation_fragment:
   - gonka.devshard._attributes
   - gonka.devshard._admin
   - gonka.devshard._chain
+  - gonka.devshard._http
   - gonka.devshard._inferenced
+  - gonka.devshard._ledger
   - gonka.devshard._wait
 attributes:
   check_mode:
@@ -153,8 +156,8 @@ rotation:
           private_key_env: DEVSHARD_PRIVATE_KEY
     funding_needed:
       description:
-        - What the wallet must have free for this gateway's rotation, in C(ngonka). For each model all temporary and regular
-          deposits of an epoch, one more for a depleted escrow, and two transaction fees for each.
+        - What the wallet must have free for this gateway's rotation, in C(ngonka). For each model all temporary and
+          regular deposits of an epoch, one more for a depleted escrow, and two transaction fees for each.
       type: int
       sample: 20008000000
 actions:
@@ -165,3 +168,82 @@ actions:
   sample:
     - set escrow_rotation.enabled
 """
+
+from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
+from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
+    Context,
+    Outcome,
+    run_module,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._rotation import (
+    RotationModel,
+    RotationOptions,
+    SetRotation,
+    check_models,
+)
+
+SPEC = _argspec.ArgumentSpec(
+    options={
+        "enabled": {"type": "bool", "required": True},
+        "settlement_enabled": {"type": "bool"},
+        "pre_poc_blocks": {"type": "int"},
+        "models": {
+            "type": "list",
+            "elements": "dict",
+            "default": [],
+            "options": {
+                "model_id": {"type": "str", "required": True},
+                "temp_count": {"type": "int", "default": 1},
+                "target_count": {"type": "int", "default": 1},
+                "amount": {"type": "int", "required": True},
+                "private_key_env": {
+                    "type": "str",
+                    "default": "DEVSHARD_PRIVATE_KEY",
+                    "no_log": False,
+                },
+            },
+        },
+        "purge_models": {"type": "bool", "default": False},
+        "other_gateways_need": {"type": "int", "default": 0},
+        "fee_amount": {"type": "int", "default": 1_000_000},
+        "creator": {"type": "str"},
+    },
+    required_if=(("enabled", True, ("settlement_enabled", "pre_poc_blocks")),),
+).merge(
+    _argspec.admin(),
+    _argspec.chain(),
+    _argspec.http(),
+    _argspec.inferenced(),
+    _argspec.ledger(),
+    _argspec.wait(),
+)
+
+
+def work(context: Context) -> Outcome:
+    params = context.params
+    models = tuple(RotationModel(**model) for model in params["models"])
+    check_models(models)
+    known = context.environment
+    options = RotationOptions(
+        enabled=params["enabled"],
+        settlement_enabled=params["settlement_enabled"],
+        pre_poc_blocks=params["pre_poc_blocks"],
+        models=models,
+        purge_models=params["purge_models"],
+        other_gateways_need=params["other_gateways_need"],
+        fee_amount=params["fee_amount"],
+        creator=params["creator"],
+        known_env=None if known is None else frozenset(known),
+    )
+    with context.ports(None) as ports:
+        result = SetRotation(ports, options).run()
+    before, after = result.pop("before"), result.pop("after")
+    return Outcome(changed=result.pop("changed"), values=result, before=before, after=after)
+
+
+def main() -> None:
+    run_module(SPEC, work)
+
+
+if __name__ == "__main__":
+    main()

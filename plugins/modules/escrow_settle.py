@@ -13,9 +13,9 @@ version_added: 0.1.0
 author:
   - The gonka.devshard authors (@gonka-devshard)
 description:
-  - Brings the deposits of escrows home. For each one it is deactivated, its last requests are waited for, its session is
-    finalized, the settlement is checked for quorum and kept beside the ledger, and it is settled. Done means that the
-    chain says settled; the gateway's answer is only a hint.
+  - Brings the deposits of escrows home. For each one it is deactivated, its last requests are waited for, its session
+    is finalized, the settlement is checked for quorum and kept beside the ledger, and it is settled. Done means that
+    the chain says settled; the gateway's answer is only a hint.
   - Each step looks first, so a run that was cut off anywhere is continued by the next one. With a kept settlement this
     works without the gateway and without its storage too.
   - The chain is asked before each settle, since a second one would only burn the fee.
@@ -71,8 +71,8 @@ options:
     default: 1000000
   gas_limit:
     description:
-      - Gas limit of the settle transaction. A settlement of 16 hosts needs about 420000; too little passes the node's first
-        check and fails in the block, with the fee spent.
+      - Gas limit of the settle transaction. A settlement of 16 hosts needs about 420000; too little passes the node's
+        first check and fails in the block, with the fee spent.
     type: int
     default: 1000000
   tx_lifetime:
@@ -84,6 +84,7 @@ extends_documentation_fragment:
   - gonka.devshard._attributes
   - gonka.devshard._admin
   - gonka.devshard._chain
+  - gonka.devshard._http
   - gonka.devshard._inferenced
   - gonka.devshard._ledger
   - gonka.devshard._wait
@@ -119,8 +120,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 escrows:
-  description: One entry for each chosen escrow. For each settled one RV(escrows[].deposit) is the sum of RV(escrows[].spent),
-    RV(escrows[].fees) and RV(escrows[].refund).
+  description: One entry for each chosen escrow. For each settled one RV(escrows[].deposit) is the sum of
+    RV(escrows[].spent), RV(escrows[].fees) and RV(escrows[].refund).
   returned: success
   type: list
   elements: dict

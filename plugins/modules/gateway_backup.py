@@ -13,12 +13,12 @@ version_added: 0.1.0
 author:
   - The gonka.devshard authors (@gonka-devshard)
 description:
-  - With O(state=present) makes a new backup of C(gateway.db), the ledger and the kept settlements by SQLite's backup call,
-    which is consistent while the gateway runs. Sessions are copied only from a stopped gateway.
-  - With O(state=restored) puts a backup back into a stopped gateway's storage. A session that served after its backup must
-    never return, since its deposit could not be recovered any more. For each unsettled escrow the newest nonce that any
-    host knows, the ledger and the present storage are compared with the backup, and the restore is refused with the sum
-    at risk when one is newer or could not be asked.
+  - With O(state=present) makes a new backup of C(gateway.db), the ledger and the kept settlements by SQLite's backup
+    call, which is consistent while the gateway runs. Sessions are copied only from a stopped gateway.
+  - With O(state=restored) puts a backup back into a stopped gateway's storage. A session that served after its backup
+    must never return, since its deposit could not be recovered any more. For each unsettled escrow the newest nonce
+    that any host knows, the ledger and the present storage are compared with the backup, and the restore is refused
+    with the sum at risk when one is newer or could not be asked.
 options:
   state:
     description:
@@ -55,6 +55,7 @@ options:
 extends_documentation_fragment:
   - gonka.devshard._attributes
   - gonka.devshard._chain
+  - gonka.devshard._http
   - gonka.devshard._ledger
 attributes:
   check_mode:

@@ -1,0 +1,38 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This fragment is private to the collection.
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options:
+  chain_rest:
+    description:
+      - Base URL of the chain's REST interface.
+    type: str
+    required: true
+  chain_rpc:
+    description:
+      - URL of the chain's CometBFT RPC interface.
+    type: str
+  public_api:
+    description:
+      - Base URL of the network's public API.
+    type: str
+    required: true
+  chain_id:
+    description:
+      - Id of the chain, such as V(gonka-mainnet). A node of another chain is refused. There is no default, so that nothing
+        happens on the main network by accident.
+    type: str
+    required: true
+  max_block_age:
+    description:
+      - A node whose newest block is older than this is refused, in seconds. What it does not know yet must not be taken as
+        not having happened.
+    type: int
+    default: 120
+"""

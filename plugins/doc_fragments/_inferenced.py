@@ -1,0 +1,32 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This fragment is private to the collection.
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options:
+  inferenced_path:
+    description:
+      - The program C(inferenced) on the managed host.
+    type: path
+    default: /usr/local/bin/inferenced
+  inferenced_home:
+    description:
+      - Its home directory.
+    type: path
+    default: /var/lib/gonka-devshard/inferenced
+  keyring_dir:
+    description:
+      - Directory of the keyring (backend C(test), which is not encrypted; only root may enter it).
+    type: path
+    default: /var/lib/gonka-devshard/inferenced/keyring-devshard
+  key_name:
+    description:
+      - Name of the creator's key in the keyring. It is a local label.
+    type: str
+    default: devshard-create
+"""

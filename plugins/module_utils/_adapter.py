@@ -1,0 +1,222 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection.
+
+"""The one place that knows ``AnsibleModule``: options in, clients out, results and failures back."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import typing as t
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+from . import _docker, _env_file, _hosts, _transport
+from ._chain_api import ChainApi
+from ._errors import ConfigurationError, DevshardError
+from ._escrow_rules import Limits
+from ._gateway_api import GatewayApi
+from ._inferenced import Inferenced, runner
+from ._ledger import HostLock, Ledger
+from ._money import Ports
+from ._profiles import DEFAULT_PROFILE, Profile, profile
+from ._wait import Deadline
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ._argspec import ArgumentSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a module returns. ``before`` and ``after`` become the diff when one is asked for."""
+
+    changed: bool
+    values: dict[str, t.Any] = field(default_factory=dict)
+    before: dict[str, t.Any] | None = None
+    after: dict[str, t.Any] | None = None
+
+
+class Context:
+    """One module run: its options and, made when first used, the clients they describe."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self._module = module
+        self.params: dict[str, t.Any] = module.params
+        self.check_mode: bool = module.check_mode
+
+    def warn(self, text: str) -> None:
+        self._module.warn(text)
+
+    def hide(self, secret: str) -> None:
+        """Keep a secret that came from a file out of everything this run returns."""
+        self._module.no_log_values.add(secret)
+
+    @functools.cached_property
+    def profile(self) -> Profile:
+        return profile(self.params.get("gateway_profile", DEFAULT_PROFILE))
+
+    @functools.cached_property
+    def transport(self) -> _transport.HttpTransport:
+        if _transport.REQUESTS_IMPORT_ERROR is not None:
+            self._missing("requests", _transport.REQUESTS_IMPORT_ERROR)
+        ca_path = self.params.get("ca_path")
+        return _transport.HttpTransport(
+            timeout=self.params["request_timeout"],
+            validate_certs=self.params["validate_certs"],
+            ca_path=ca_path,
+        )
+
+    def need_docker(self) -> None:
+        if _docker.DOCKER_IMPORT_ERROR is not None:
+            self._missing("docker", _docker.DOCKER_IMPORT_ERROR)
+
+    def _missing(self, name: str, exc: ImportError) -> t.NoReturn:
+        self._module.fail_json(msg=missing_required_lib(name), exception=exc)
+        raise exc
+
+    @functools.cached_property
+    def environment(self) -> dict[str, str] | None:
+        """The environment file's variables; None when there is no such file."""
+        path = Path(self.params["env_file"])
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        except PermissionError as exc:
+            raise ConfigurationError(f"{path} cannot be read; run with become: true") from exc
+        found = _env_file.parse(text, str(path))
+        for name in _env_file.SECRETS:
+            for value in (found.get(name, ""), *found.get(name, "").split(",")):
+                if value:
+                    self.hide(value)
+        return found
+
+    def secret(self, option: str, variable: str) -> str:
+        """A secret from its option, else from the environment file."""
+        given: str | None = self.params.get(option)
+        if given is not None:
+            return given
+        found = (self.environment or {}).get(variable)
+        if not found:
+            raise ConfigurationError(
+                f"{self.params['env_file']} holds no {variable}"
+                if self.environment is not None
+                else f"there is no {self.params['env_file']} to read {variable} from; give env_file"
+                f" or {option}"
+            )
+        return found
+
+    @functools.cached_property
+    def gateway(self) -> GatewayApi:
+        return GatewayApi(
+            self.transport,
+            url=self.params["gateway_url"],
+            admin_key=self.secret("admin_api_key", _env_file.ADMIN_API_KEY),
+            profile=self.profile,
+        )
+
+    @functools.cached_property
+    def chain(self) -> ChainApi:
+        return ChainApi(
+            self.transport,
+            rest=self.params["chain_rest"],
+            public_api=self.params["public_api"],
+            chain_id=self.params["chain_id"],
+            max_block_age=self.params["max_block_age"],
+        )
+
+    @functools.cached_property
+    def signer(self) -> Inferenced | None:
+        """None on a host that has no ``inferenced``."""
+        if not Path(self.params["inferenced_path"]).exists():
+            return None
+        return Inferenced(
+            run=runner(self._module.run_command),
+            path=self.params["inferenced_path"],
+            home=self.params["inferenced_home"],
+            keyring_dir=self.params["keyring_dir"],
+            key_name=self.params["key_name"],
+        )
+
+    def deadline(self) -> Deadline:
+        seconds = self.params["wait_timeout"]
+        if seconds <= 0 or self.params["wait_interval"] <= 0:
+            raise ConfigurationError("wait_timeout and wait_interval must be more than 0 seconds")
+        return Deadline(seconds)
+
+    @contextlib.contextmanager
+    def ports(self, purpose: str | None) -> Iterator[Ports]:
+        """What the use cases of money need. ``purpose`` names a run that writes; None only reads.
+
+        A run that writes holds the host's lock. In check mode, and for reading, nothing is
+        written, not even the ledger's file.
+        """
+        path = self.params["ledger_path"]
+        run_id = uuid.uuid4().hex
+        with contextlib.ExitStack() as stack:
+            ledger: Ledger | None
+            if purpose is None or self.check_mode:
+                ledger = Ledger.read(path)
+            else:
+                stack.enter_context(HostLock(path, run_id, purpose))
+                ledger = Ledger.open(path, run_id)
+            if ledger is not None:
+                stack.enter_context(ledger)
+            yield self._ports(ledger)
+
+    def _ports(self, ledger: Ledger | None) -> Ports:
+        waits = "wait_timeout" in self.params
+        has_gateway = "gateway_url" in self.params
+        limits = self.profile
+        chain = self.chain
+        return Ports(
+            gateway=self.gateway if has_gateway else t.cast("GatewayApi", None),
+            chain=chain,
+            signer=self.signer if "inferenced_path" in self.params else None,
+            ledger=ledger,
+            gateway_id=self.gateway.url if has_gateway else "",
+            chain_id=self.params["chain_id"],
+            limits=Limits(
+                min_balance=limits.min_balance,
+                max_nonce=limits.nonce_limit,
+                min_blocks_left=self.params.get("min_blocks_left") or 0,
+            ),
+            deadline=self.deadline() if waits else Deadline(0),
+            interval=self.params["wait_interval"] if waits else 1,
+            now=lambda: datetime.now(timezone.utc),
+            warn=self.warn,
+            check_mode=self.check_mode,
+            hosts_nonce=functools.partial(
+                _hosts.newest_nonce, self.transport, chain, limits.host_session_prefix
+            ),
+        )
+
+
+def run_module(spec: ArgumentSpec, work: Callable[[Context], Outcome]) -> None:
+    """Run one module. Errors that have a name become a failure; any other is a bug and stays one."""
+    module = AnsibleModule(supports_check_mode=True, **spec.to_kwargs())
+    try:
+        outcome = work(Context(module))
+    except DevshardError as exc:
+        failure = exc.to_failure()
+        result = failure.pop("result", None) or {}
+        module.fail_json(
+            msg=str(exc),
+            exception=exc,
+            failure=failure,
+            changed=bool(result.get("changed", failure.get("changed", False))),
+            **{key: value for key, value in result.items() if key != "changed"},
+        )
+    else:
+        result = {"changed": outcome.changed, **outcome.values}
+        if module._diff and outcome.before is not None and outcome.after is not None:
+            result["diff"] = {"before": outcome.before, "after": outcome.after}
+        module.exit_json(**result)

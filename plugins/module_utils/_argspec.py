@@ -1,0 +1,121 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection.
+
+"""Argument specs in parts that modules merge; each part has its documentation fragment."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+STATE_DIR: t.Final = "/var/lib/gonka-devshard"
+
+Options = dict[str, dict[str, t.Any]]
+Names = tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArgumentSpec:
+    options: Options
+    mutually_exclusive: Names = ()
+    required_together: Names = ()
+    required_one_of: Names = ()
+    required_if: tuple[tuple[t.Any, ...], ...] = ()
+    required_by: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def merge(self, *others: ArgumentSpec) -> ArgumentSpec:
+        """All parts together; an option may come from one part only."""
+        merged = self
+        for other in others:
+            twice = set(merged.options) & set(other.options)
+            if twice:
+                raise ValueError(f"options given twice: {', '.join(sorted(twice))}")
+            merged = ArgumentSpec(
+                options={**merged.options, **other.options},
+                mutually_exclusive=merged.mutually_exclusive + other.mutually_exclusive,
+                required_together=merged.required_together + other.required_together,
+                required_one_of=merged.required_one_of + other.required_one_of,
+                required_if=merged.required_if + other.required_if,
+                required_by={**merged.required_by, **other.required_by},
+            )
+        return merged
+
+    def to_kwargs(self) -> dict[str, t.Any]:
+        return {
+            "argument_spec": self.options,
+            "mutually_exclusive": [list(names) for names in self.mutually_exclusive],
+            "required_together": [list(names) for names in self.required_together],
+            "required_one_of": [list(names) for names in self.required_one_of],
+            "required_if": [list(rule) for rule in self.required_if],
+            "required_by": {key: list(names) for key, names in self.required_by.items()},
+        }
+
+
+def http() -> ArgumentSpec:
+    """Fragment ``_http``."""
+    return ArgumentSpec(
+        options={
+            "request_timeout": {"type": "int", "default": 10},
+            "validate_certs": {"type": "bool", "default": True},
+            "ca_path": {"type": "path"},
+        }
+    )
+
+
+def admin() -> ArgumentSpec:
+    """Fragment ``_admin``: the gateway's admin API."""
+    return ArgumentSpec(
+        options={
+            "gateway_url": {"type": "str", "default": "http://127.0.0.1:18080"},
+            "gateway_profile": {"type": "str", "default": "v2"},
+            "env_file": {
+                "type": "path",
+                "default": "/srv/gonka/devshard-gateway/config.devshard.env",
+            },
+            "admin_api_key": {"type": "str", "no_log": True},
+        }
+    )
+
+
+def chain() -> ArgumentSpec:
+    """Fragment ``_chain``: the chain and the public API."""
+    return ArgumentSpec(
+        options={
+            "chain_rest": {"type": "str", "required": True},
+            "chain_rpc": {"type": "str"},
+            "public_api": {"type": "str", "required": True},
+            "chain_id": {"type": "str", "required": True},
+            "max_block_age": {"type": "int", "default": 120},
+        }
+    )
+
+
+def inferenced() -> ArgumentSpec:
+    """Fragment ``_inferenced``: the program and its keyring."""
+    return ArgumentSpec(
+        options={
+            "inferenced_path": {"type": "path", "default": "/usr/local/bin/inferenced"},
+            "inferenced_home": {"type": "path", "default": f"{STATE_DIR}/inferenced"},
+            "keyring_dir": {"type": "path", "default": f"{STATE_DIR}/inferenced/keyring-devshard"},
+            "key_name": {"type": "str", "default": "devshard-create", "no_log": False},
+        }
+    )
+
+
+def ledger() -> ArgumentSpec:
+    """Fragment ``_ledger``."""
+    return ArgumentSpec(
+        options={"ledger_path": {"type": "path", "default": f"{STATE_DIR}/ledger.db"}}
+    )
+
+
+def wait(seconds: int = 300) -> ArgumentSpec:
+    """Fragment ``_wait``."""
+    return ArgumentSpec(
+        options={
+            "wait_timeout": {"type": "int", "default": seconds},
+            "wait_interval": {"type": "int", "default": 2},
+        }
+    )

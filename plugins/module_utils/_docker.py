@@ -1,0 +1,105 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection.
+
+"""What a container is, from the Docker Engine of the host. Reads only."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+from ._errors import TransportError
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+try:
+    import docker
+    from docker.errors import DockerException, ImageNotFound, NotFound
+
+    DOCKER_IMPORT_ERROR: ImportError | None = None
+except ImportError as exc:
+    DOCKER_IMPORT_ERROR = exc
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Container:
+    """``environment`` holds secrets: it is for comparing, never for results."""
+
+    name: str
+    image: str
+    image_id: str
+    digests: tuple[str, ...]
+    state: str
+    health: str | None
+    restart_count: int
+    started_at: str
+    restart_policy: str
+    environment: Mapping[str, str] = field(repr=False)
+    mounts: Mapping[str, str]
+    """Target in the container to source on the host."""
+    ports: Mapping[str, tuple[str, ...]]
+    """Port in the container, such as 8080/tcp, to address:port on the host."""
+    labels: Mapping[str, str]
+
+    def to_result(self) -> dict[str, t.Any]:
+        return {
+            "name": self.name,
+            "image": self.image,
+            "image_id": self.image_id,
+            "digests": list(self.digests),
+            "state": self.state,
+            "health": self.health,
+            "restart_count": self.restart_count,
+            "started_at": self.started_at,
+            "restart_policy": self.restart_policy,
+        }
+
+
+def _ports(raw: Mapping[str, t.Any] | None) -> dict[str, tuple[str, ...]]:
+    return {
+        port: tuple(f"{item.get('HostIp', '')}:{item.get('HostPort', '')}" for item in bound or ())
+        for port, bound in (raw or {}).items()
+    }
+
+
+def from_inspect(attrs: Mapping[str, t.Any], digests: tuple[str, ...]) -> Container:
+    """The answer of the engine's inspect call."""
+    config, state, host = attrs["Config"], attrs["State"], attrs["HostConfig"]
+    environment = dict(item.split("=", 1) for item in config.get("Env") or () if "=" in item)
+    return Container(
+        name=str(attrs["Name"]).lstrip("/"),
+        image=str(config["Image"]),
+        image_id=str(attrs["Image"]),
+        digests=digests,
+        state=str(state["Status"]),
+        health=(state.get("Health") or {}).get("Status"),
+        restart_count=int(attrs.get("RestartCount", 0)),
+        started_at=str(state.get("StartedAt", "")),
+        restart_policy=str((host.get("RestartPolicy") or {}).get("Name") or "no"),
+        environment=environment,
+        mounts={item["Destination"]: item["Source"] for item in attrs.get("Mounts") or ()},
+        ports=_ports(host.get("PortBindings")),
+        labels=dict(config.get("Labels") or {}),
+    )
+
+
+def inspect(name: str) -> Container | None:
+    """A container by its name; None when the engine has none of that name."""
+    try:
+        client = docker.from_env(timeout=30)
+        try:
+            attrs = client.api.inspect_container(name)
+            try:
+                digests = tuple(client.api.inspect_image(attrs["Image"]).get("RepoDigests") or ())
+            except ImageNotFound:
+                digests = ()
+        finally:
+            client.close()
+    except NotFound:
+        return None
+    except DockerException as exc:
+        raise TransportError(f"the Docker Engine of this host does not answer: {exc}") from exc
+    return from_inspect(attrs, digests)

@@ -1,0 +1,170 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection.
+
+"""The gateway's environment file: read by Compose and by ``source`` alike (contract §2.3).
+
+Values are literal: written bare or in single quotes, so neither of the two expands anything.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import typing as t
+from dataclasses import dataclass, field
+
+from ._errors import ConfigurationError
+from ._inferenced import CURVE_ORDER, check_private_key
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PRIVATE_KEY: t.Final = "DEVSHARD_PRIVATE_KEY"
+API_KEYS: t.Final = "DEVSHARD_API_KEYS"
+ADMIN_API_KEY: t.Final = "DEVSHARD_ADMIN_API_KEY"
+SECRETS: t.Final = (PRIVATE_KEY, API_KEYS, ADMIN_API_KEY)
+
+_NAME: t.Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_BARE: t.Final = re.compile(r"[A-Za-z0-9_./:@,+=-]+")
+_SECRET: t.Final = re.compile(r"[A-Za-z0-9_.,+=/-]+")
+_LINE: t.Final = re.compile(r"\s*(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)=(?P<value>.*)")
+_MIN_KEY: t.Final = 16
+"""The gateway logs the last 8 characters of a presented key; shorter ones would show too much."""
+
+
+def parse(text: str, where: str) -> dict[str, str]:
+    """Names and values. What is no assignment, comment or blank is refused with its line."""
+    found: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        match = _LINE.fullmatch(line)
+        if match is None:
+            raise ConfigurationError(f"{where}, line {number}: this is no NAME=VALUE assignment")
+        found[match["name"]] = _unquote(match["value"].strip(), f"{where}, line {number}")
+    return found
+
+
+def _unquote(value: str, where: str) -> str:
+    for quote in ("'", '"'):
+        if value.startswith(quote):
+            if len(value) < 2 or not value.endswith(quote):
+                raise ConfigurationError(f"{where}: a quote is not closed")
+            return value[1:-1]
+    return value
+
+
+def render(variables: Mapping[str, str], header: str) -> str:
+    """The file's content, in the order given."""
+    lines = [f"# {header}"]
+    for name, value in variables.items():
+        if _NAME.fullmatch(name) is None:
+            raise ConfigurationError(f"{name!r} is no name of an environment variable")
+        if any(char in value for char in "'\n\r\0"):
+            raise ConfigurationError(
+                f"the value of {name} contains a single quote or a line break, which Compose and"
+                " the shell would read differently"
+            )
+        lines.append(f"export {name}={value if _BARE.fullmatch(value) else _quoted(value)}")
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(value: str) -> str:
+    return f"'{value}'"
+
+
+def check_secret(name: str, value: str, where: str) -> str:
+    """Refuse what would not survive quoting or would be printed whole in the gateway's log."""
+    if not value:
+        raise ConfigurationError(f"{where}: {name} is empty")
+    if name == PRIVATE_KEY:
+        return check_private_key(value, f"{where}: {name}")
+    if _SECRET.fullmatch(value) is None:
+        raise ConfigurationError(
+            f"{where}: {name} holds a blank, a quote, a line break or another character that is"
+            " not a letter, a digit or one of _.,+=/-"
+        )
+    for key in value.split(","):
+        if len(key) < _MIN_KEY:
+            raise ConfigurationError(
+                f"{where}: a key in {name} has {len(key)} characters; it needs at least {_MIN_KEY}"
+            )
+    return value
+
+
+def new_secret(name: str) -> str:
+    """A fresh secret as the guide makes it (§2.1)."""
+    if name == PRIVATE_KEY:
+        while True:
+            key = secrets.token_hex(32)
+            if 0 < int(key, 16) < CURVE_ORDER:
+                return key
+    prefix = "sk-admin-" if name == ADMIN_API_KEY else "sk-"
+    return prefix + secrets.token_hex(24)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnvPlan:
+    """What the file is to hold. ``changed`` and ``removed`` hold names, never values."""
+
+    variables: dict[str, str]
+    generated: tuple[str, ...]
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+
+    @property
+    def differs(self) -> bool:
+        return bool(self.added or self.changed or self.removed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnvWish:
+    variables: Mapping[str, str]
+    given: Mapping[str, str] = field(default_factory=dict)
+    """Secrets that the user brings."""
+    purge: bool = False
+
+
+def plan(wish: EnvWish, present: Mapping[str, str] | None, where: str) -> EnvPlan:
+    """Keep secrets that are there, take those that are given, make those that are missing.
+
+    A given creator key that differs from the present one is refused: the escrows of the present
+    one could no longer be settled.
+    """
+    there = dict(present or {})
+    clash = sorted(set(wish.variables) & set(SECRETS))
+    if clash:
+        raise ConfigurationError(
+            f"{', '.join(clash)} must not be given as plain variables; use the options made for"
+            " secrets, which are kept out of logs and diffs"
+        )
+    wanted = dict(wish.variables)
+    generated = []
+    for name in SECRETS:
+        given = wish.given.get(name)
+        if given is not None:
+            check_secret(name, given, "the settings")
+            if name == PRIVATE_KEY and there.get(name) not in (None, "", given):
+                raise ConfigurationError(
+                    f"{where} holds another creator key than the one given. Escrows of the key in"
+                    " the file could not be settled any more, so it is not replaced. Settle them"
+                    " (playbook gonka.devshard.retire), or leave the key out of the settings"
+                )
+            wanted[name] = given
+        elif name in there:
+            wanted[name] = check_secret(name, there[name], where)
+        else:
+            wanted[name] = new_secret(name)
+            generated.append(name)
+    kept = {} if wish.purge else {k: v for k, v in there.items() if k not in wanted}
+    variables = {**wanted, **kept}
+    return EnvPlan(
+        variables=variables,
+        generated=tuple(generated),
+        added=tuple(sorted(name for name in variables if name not in there)),
+        changed=tuple(sorted(k for k, v in variables.items() if k in there and there[k] != v)),
+        removed=tuple(sorted(name for name in there if name not in variables)),
+    )

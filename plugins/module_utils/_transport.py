@@ -1,0 +1,304 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection.
+
+"""The port to HTTP, over ``requests``: time-outs always, writes sent once, strict decoding.
+
+Reads are repeated on failures that pass by themselves; a write never is. No redirect is followed:
+a gateway's 308 is a state, and a key must not travel to another host. Credentials come only from
+the caller (no netrc).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+import typing as t
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from ._errors import (
+    AuthenticationError,
+    ConfigurationError,
+    ConflictError,
+    DevshardError,
+    NotFoundError,
+    ProtocolError,
+    RateLimitedError,
+    RedirectedError,
+    TransportError,
+)
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+try:
+    import requests
+    from requests.utils import get_environ_proxies
+
+    REQUESTS_IMPORT_ERROR: ImportError | None = None
+except ImportError as exc:
+    REQUESTS_IMPORT_ERROR = exc
+
+USER_AGENT: t.Final = "gonka.devshard"
+_RETRY_STATUS: t.Final = frozenset({408, 429, 502, 503, 504})
+_MAX_RETRY_AFTER: t.Final = 10.0
+_BODY_SHOWN: t.Final = 300
+_MAX_BODY: t.Final = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """One call. ``timeout`` is in seconds, for connecting and between two reads."""
+
+    method: str
+    url: str
+    json: t.Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    timeout: float | None = None
+    retry: bool = True
+
+    @property
+    def where(self) -> str:
+        return f"{self.method} {self.url}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Response:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode("utf-8", "replace")
+
+
+class Transport(t.Protocol):
+    """What the clients need; tests give a scripted one."""
+
+    def send(self, request: Request) -> Response: ...
+
+
+class StreamTransport(Transport, t.Protocol):
+    """A transport that can also hand out a reply while it comes in."""
+
+    def stream(
+        self, request: Request
+    ) -> contextlib.AbstractContextManager[tuple[int, Mapping[str, str], Iterator[bytes]]]: ...
+
+
+def base_url(url: str, option: str) -> str:
+    """A base URL as the clients want it: http(s), no credentials, no trailing slash."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigurationError(f"{option} must be an http or https URL, got {url!r}")
+    if parts.username is not None or parts.password is not None:
+        raise ConfigurationError(f"{option} must not contain a user name or a password")
+    if parts.query or parts.fragment:
+        raise ConfigurationError(f"{option} must not contain '?' or '#', got {url!r}")
+    return url.rstrip("/")
+
+
+class HttpTransport:
+    """One session for one module run."""
+
+    def __init__(
+        self,
+        *,
+        timeout: float = 10,
+        retries: int = 3,
+        validate_certs: bool = True,
+        ca_path: str | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._timeout = timeout
+        self._retries = retries
+        self._verify: bool | str = ca_path or True if validate_certs else False
+        self._sleep = sleep
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.headers["User-Agent"] = USER_AGENT
+
+    def send(self, request: Request) -> Response:
+        attempts = 1 + (self._retries if request.method == "GET" and request.retry else 0)
+        for attempt in range(1, attempts + 1):
+            pause = min(0.5 * 2 ** (attempt - 1), 5.0)
+            try:
+                response = self._once(request)
+            except TransportError:
+                if attempt == attempts:
+                    raise
+            else:
+                if response.status not in _RETRY_STATUS or attempt == attempts:
+                    return response
+                pause = max(pause, _retry_after(response))
+            self._sleep(pause)
+        raise AssertionError("the loop above always returns or raises")
+
+    def _once(self, request: Request) -> Response:
+        with self.stream(request) as (status, headers, chunks):
+            body = bytearray()
+            for chunk in chunks:
+                body += chunk
+                if len(body) > _MAX_BODY:
+                    raise ProtocolError(f"{request.where}: the answer is larger than 64 MiB")
+            return Response(status=status, headers=headers, body=bytes(body))
+
+    @contextlib.contextmanager
+    def stream(self, request: Request) -> Iterator[tuple[int, Mapping[str, str], Iterator[bytes]]]:
+        """Send once; status and headers, and the body as it arrives."""
+        try:
+            answer = self._session.request(
+                request.method,
+                request.url,
+                json=request.json,
+                headers=dict(request.headers),
+                timeout=request.timeout or self._timeout,
+                allow_redirects=False,
+                verify=self._verify,
+                proxies=get_environ_proxies(request.url, no_proxy=None),
+                stream=True,
+            )
+        except requests.RequestException as exc:
+            raise _no_answer(request, exc) from exc
+        try:
+            yield answer.status_code, answer.headers, _chunks(request, answer)
+        finally:
+            answer.close()
+
+
+def _chunks(request: Request, answer: requests.Response) -> Iterator[bytes]:
+    try:
+        yield from answer.iter_content(chunk_size=None)
+    except requests.RequestException as exc:
+        raise TransportError(
+            f"{request.where}: the answer broke off: {_reason(exc)}", url=request.url, sent=True
+        ) from exc
+
+
+def _no_answer(request: Request, exc: requests.RequestException) -> TransportError:
+    """``sent`` is False only where no connection came about, else None: nobody knows."""
+    unsent: bool | None = None
+    if isinstance(exc, requests.exceptions.ConnectTimeout) or _refused(exc):
+        unsent = False
+    return TransportError(f"{request.where}: {_reason(exc)}", url=request.url, sent=unsent)
+
+
+def _refused(exc: requests.RequestException) -> bool:
+    cause = getattr(exc.args[0], "reason", None) if exc.args else None
+    return type(cause).__name__ in (
+        "NewConnectionError",
+        "ConnectTimeoutError",
+        "NameResolutionError",
+    )
+
+
+def _reason(exc: requests.RequestException) -> str:
+    """Short words for what ``requests`` says at length; URLs and keys stay out."""
+    if isinstance(exc, requests.exceptions.ConnectTimeout):
+        return "no connection within the time-out"
+    if isinstance(exc, requests.exceptions.Timeout):
+        return "no answer within the time-out"
+    if isinstance(exc, requests.exceptions.SSLError):
+        return "the TLS certificate or handshake was refused"
+    cause = getattr(exc.args[0], "reason", None) if exc.args else None
+    if type(cause).__name__ == "NameResolutionError":
+        return "the host name cannot be resolved"
+    if _refused(exc):
+        return "the connection was refused"
+    return f"the connection failed ({type(cause or exc).__name__})"
+
+
+def _retry_after(response: Response) -> float:
+    value = response.headers.get("Retry-After", "")
+    return min(float(value), _MAX_RETRY_AFTER) if value.isdigit() else 0.0
+
+
+def _shown(response: Response) -> str:
+    text = " ".join(response.text.split())
+    return text if len(text) <= _BODY_SHOWN else text[:_BODY_SHOWN] + "…"
+
+
+def server_error(response: Response) -> tuple[str, t.Any]:
+    """The other side's own message and its error object, in any of the shapes that occur.
+
+    A gateway labels most of its JSON errors as text, the chain uses code and message.
+    """
+    try:
+        body = json.loads(response.body)
+    except ValueError:
+        return _shown(response), None
+    if isinstance(body, dict):
+        error = body.get("error", body)
+        if isinstance(error, dict) and isinstance(error.get("message"), str):
+            return str(error["message"]), error
+        if isinstance(error, str):
+            return error, body
+    return _shown(response), None
+
+
+def failure_of(request: Request, response: Response) -> DevshardError:
+    """The error for an answer with an unexpected status, by its cause."""
+    message, error = server_error(response)
+    details = {
+        "http_status": response.status,
+        "url": request.url,
+        "server_message": message,
+        "server_error": error,
+    }
+    text = f"{request.where}: got {response.status}: {message}"
+    kinds: dict[int, type[ProtocolError]] = {
+        401: AuthenticationError,
+        403: AuthenticationError,
+        404: NotFoundError,
+        409: ConflictError,
+        429: RateLimitedError,
+        308: RedirectedError,
+    }
+    return kinds.get(response.status, ProtocolError)(text, **details)
+
+
+def expect_json(request: Request, response: Response) -> t.Any:
+    """Status 200, then JSON; anything else is an error that names both sides."""
+    if response.status != 200:
+        raise failure_of(request, response)
+    kind = response.headers.get("Content-Type", "")
+    if "html" in kind:
+        raise ProtocolError(
+            f"{request.where}: answered a web page, not JSON; is the URL right? {_shown(response)}",
+            http_status=200,
+            url=request.url,
+        )
+    try:
+        return json.loads(response.body)
+    except ValueError as exc:
+        raise ProtocolError(
+            f"{request.where}: the answer is no complete JSON: {_shown(response)}",
+            http_status=200,
+            url=request.url,
+        ) from exc
+
+
+def expect_json_object(request: Request, response: Response) -> dict[str, t.Any]:
+    body = expect_json(request, response)
+    if not isinstance(body, dict):
+        raise ProtocolError(
+            f"{request.where}: expected a JSON object, got {type(body).__name__}",
+            http_status=200,
+            url=request.url,
+        )
+    return body
+
+
+def expect_json_list(request: Request, response: Response) -> list[t.Any]:
+    body = expect_json(request, response)
+    if not isinstance(body, list):
+        raise ProtocolError(
+            f"{request.where}: expected a JSON list, got {type(body).__name__}",
+            http_status=200,
+            url=request.url,
+        )
+    return body
