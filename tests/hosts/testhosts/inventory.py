@@ -10,7 +10,7 @@ import typing as t
 from pathlib import Path
 
 from testhosts.images import gateway_image
-from testhosts.project import NET_PORTS, REGISTRY, Project, fetch
+from testhosts.project import NET, NET_PORTS, REGISTRY, Project, fetch
 
 _RELEASE_PATH = "/gonka-ai/gonka/releases/download/release"
 
@@ -40,7 +40,7 @@ def dynamic(project: Project) -> dict[str, t.Any]:
 
 def variables(project: Project) -> dict[str, t.Any]:
     ready = project.ready_line()
-    net = {name: f"http://net:{port}" for name, port in NET_PORTS.items()}
+    net = {name: f"http://{NET}:{port}" for name, port in NET_PORTS.items()}
     models = [
         {"id": name, "amount": ready["amount"], "count": 1, "access_mode": "api_key"}
         for name in ready["models"][:1]

@@ -28,7 +28,10 @@ _LABEL = "gonka-devshard.project"
 _READY_SECONDS = 90.0
 _POLL_SECONDS = 0.3
 
-# The services of the simulated network and their ports; within the network it is called "net".
+# Names need a dot: the engine inside a host asks its own network only for those without one.
+_DOMAIN = "gonka.test"
+NET = f"net.{_DOMAIN}"
+# The services of the simulated network and their ports.
 NET_PORTS: t.Mapping[str, int] = {
     "chain_rest": 1317,
     "chain_rpc": 26657,
@@ -37,7 +40,7 @@ NET_PORTS: t.Mapping[str, int] = {
     "faults": 9100,
 }
 _REGISTRY_PORT = 5000
-REGISTRY = f"registry:{_REGISTRY_PORT}"
+REGISTRY = f"registry.{_DOMAIN}:{_REGISTRY_PORT}"
 _EDGE_PORT = 80
 
 
@@ -123,7 +126,7 @@ class Project:
                 docker("start", name)
             return
         common = ["--name", name, "--hostname", role, "--label", f"{_LABEL}={self.name}"]
-        common += ["--network", self.name, "--network-alias", role]
+        common += ["--network", self.name, "--network-alias", f"{role}.{_DOMAIN}"]
         docker("run", "--detach", *common, *options, image.tag, *command)
 
     def _host_run(self, role: str) -> list[str]:
@@ -257,7 +260,7 @@ def _net_run(net_args: t.Sequence[str]) -> list[str]:
 
 def _net_command(net_args: t.Sequence[str]) -> list[str]:
     command = ["python3", "-m", "simnet", "net", "--dir", "/var/lib/simnet", "--host", "0.0.0.0"]
-    command += ["--advertise", f"http://net:{NET_PORTS['public_api']}"]
+    command += ["--advertise", f"http://{NET}:{NET_PORTS['public_api']}"]
     for name, port in NET_PORTS.items():
         command += [f"--{name.replace('_', '-')}-port", str(port)]
     return [*command, *net_args]

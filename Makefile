@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# Another interpreter for .venv: make PYTHON=python3.13 test
+export PYTHON ?= python3
+# Molecule's scenarios, in this order; those after "site" go on with the host that it deployed.
+SCENARIOS ?= site $(filter-out default site,$(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml))))
+# More arguments for pytest: make units ARGS='-k ledger'
+ARGS ?=
+
+VENV := source .venv/bin/activate &&
+IN_TREE := $(VENV) PYTHONPATH=.tree:tests/simnet
+PYTEST := $(IN_TREE) python -m pytest -q -p no:cacheprovider
+
+.PHONY: help
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## A simulated network and a host in a container: bare host to streamed reply
+	@tests/tools/demo
+
+.PHONY: demo-down
+demo-down: ## Remove what the demo made (ENGINE=1: and stop the Docker Engine that it started)
+	@tests/hosts/hosts --project gonka-devshard-demo down $(if $(ENGINE),--engine)
+
+.PHONY: test
+test: tests-ready ## Everything, in the order lint, units, sanity, contract, money, molecule
+	@tests/tools/stages lint units sanity contract money molecule
+
+.PHONY: lint
+lint: tests-ready ## Formatting, types, ansible-lint, documentation, the built package
+	@tests/tools/lint
+
+.PHONY: sanity
+sanity: tests-ready ## ansible-test sanity, and the unit tests on newer ansible-cores
+	@tests/tools/sanity
+
+.PHONY: units
+units: tests-ready ## Unit tests
+	@$(PYTEST) -n 2 tests/unit $(ARGS)
+
+.PHONY: contract
+contract: tests-ready ## The contract, against the simulator or what DEVSHARD_TEST_* names
+	@$(PYTEST) tests/contract $(ARGS)
+
+.PHONY: money
+money: tests-ready ## Whole operations cut off at every step: no deposit is lost or locked twice
+	@$(PYTEST) -n 2 tests/money $(ARGS)
+
+.PHONY: molecule
+molecule: tests-ready ## The plays on real systemd hosts (SCENARIOS='site fleet': only those)
+	@tests/hosts/hosts images
+	@$(VENV) MOLECULE_GLOB='molecule/*/molecule.yml' molecule test --report $(addprefix -s ,$(SCENARIOS))
+
+.PHONY: simnet
+simnet: tests-ready ## The simulated network and a gateway in the foreground, without containers
+	@$(IN_TREE) exec python -m simnet run --dir .cache/simnet $(ARGS)
+
+.PHONY: bench-swap
+bench-swap: tests-ready ## How the ways to switch the edge treat running clients
+	@$(IN_TREE) python benchmarks/swap $(ARGS)
+
+.PHONY: clean
+clean: ## Remove what the builds and tests left in this folder
+	rm -rf .cache .tree .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis build
+	rm -rf tests/output collections
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: tests-ready
+tests-ready:
+	@tests/tools/setup tests
