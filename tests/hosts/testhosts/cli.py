@@ -22,7 +22,7 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
 
 def _name(text: str) -> str:
     if not _NAME.fullmatch(text) or text in ("net", "registry"):
-        raise argparse.ArgumentTypeError(f"{text!r}: small letters, digits and dashes, not net or registry")
+        raise argparse.ArgumentTypeError(f"{text!r}: letters, digits, dashes; not net, registry")
     return text
 
 
@@ -38,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     up = commands.add_parser("up", help="engine, images, simulator, registry and the named hosts")
     up.add_argument("names", nargs="+", type=_name, metavar="NAME")
     up.add_argument("--inventory", type=Path, help="write an Ansible inventory (JSON) there")
-    up.add_argument("--vars", type=Path, help="write what is not known beforehand there, for -e @FILE")
+    up.add_argument("--vars", type=Path, help="write the rest there, for -e @FILE")
     up.add_argument("--net-arg", action="append", default=[], help="option for 'simnet net'")
     down = commands.add_parser("down", help="remove the project")
     down.add_argument("--images", action="store_true", help="and all images of ours")

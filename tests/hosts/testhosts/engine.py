@@ -12,7 +12,7 @@ import time
 import typing as t
 from pathlib import Path
 
-from testhosts.shell import HostsError, cache_dir, run, say, step, tail
+from testhosts.shell import HostsError, cache_dir, exclusive, run, say, step, tail
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 30.0
@@ -45,26 +45,28 @@ def _answers(host: str | None) -> bool:
     return done.returncode == 0 and bool(done.stdout.strip())
 
 
-def install(programs: t.Mapping[str, str]) -> None:
-    """Install the Debian packages of the programs that are missing; as root only."""
-    missing = sorted(
-        {package for name, package in programs.items() if not (shutil.which(name) or _sbin(name))}
-    )
-    if not missing:
+def need(programs: t.Mapping[str, str]) -> None:
+    """Install the Debian packages of the programs that are missing."""
+    install(sorted({package for name, package in programs.items() if not _program(name)}))
+
+
+def install(packages: t.Sequence[str]) -> None:
+    if not packages:
         return
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         raise HostsError(
-            f"missing: {' '.join(missing)}. Install these packages, or run this as root on Debian or Ubuntu"
+            f"missing: {' '.join(packages)}. Install these packages, or run this as root on Debian or Ubuntu"
         )
     log = cache_dir() / "logs" / "apt.log"
     env = {"DEBIAN_FRONTEND": "noninteractive"}
-    with step(f"Installing {' '.join(missing)}"):
+    with step(f"Installing {' '.join(packages)}"), exclusive("apt"):
         run(["apt-get", "update"], env=env, log=log)
-        run(["apt-get", "install", "--yes", "--no-install-recommends", *missing], env=env, log=log)
+        run(["apt-get", "install", "--yes", "--no-install-recommends", *packages], env=env, log=log)
 
 
-def _sbin(name: str) -> bool:
-    return any(Path(folder, name).exists() for folder in ("/usr/sbin", "/sbin"))
+def _program(name: str) -> bool:
+    folders = (Path(folder, name) for folder in ("/usr/sbin", "/sbin"))
+    return shutil.which(name) is not None or any(path.exists() for path in folders)
 
 
 def find() -> str | None:
@@ -80,7 +82,7 @@ def ensure() -> None:
     """From here on, the docker client of this process reaches an engine."""
     host = find()
     if host is None:
-        install({"docker": "docker.io", "dockerd": "docker.io", "iptables": "iptables"})
+        need({"docker": "docker.io", "dockerd": "docker.io", "iptables": "iptables"})
         # With systemd, the package has started it.
         host = find()
     if host is None:

@@ -9,6 +9,7 @@ label, the hash of its parent included.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import os
 import shutil
@@ -22,7 +23,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from testhosts.engine import docker, install
+from testhosts.engine import docker, install, need
 from testhosts.shell import ROOT, cache_dir, exclusive, run, say, step
 
 PREFIX = "gonka-devshard"
@@ -194,6 +195,9 @@ def _bech32() -> Path:
     target = cache_dir() / "python" / _BECH32
     if target.exists():
         return target / "bech32"
+    if importlib.util.find_spec("ensurepip") is None:
+        # Debian packages this part of Python on its own.
+        install(["python3-venv"])
     with step(f"Fetching {_BECH32}"), tempfile.TemporaryDirectory() as scratch:
         venv = Path(scratch, "venv")
         run([sys.executable, "-m", "venv", str(venv)])
@@ -216,8 +220,8 @@ def _built(image: Image) -> bool:
         stderr=subprocess.DEVNULL,
         check=False,
     )
-    labels = json.loads(done.stdout) if done.returncode == 0 else None
-    return bool(labels) and labels.get(_LABEL) == image.hash
+    labels: dict[str, str] | None = json.loads(done.stdout) if done.returncode == 0 else None
+    return labels is not None and labels.get(_LABEL) == image.hash
 
 
 def _log(image: Image) -> Path:
@@ -227,7 +231,7 @@ def _log(image: Image) -> Path:
 def _import_base(name: str, log: Path) -> None:
     """Debootstrap's first stage needs no root but for the owners in the archive."""
     needed = {"debootstrap": "debootstrap"}
-    install(needed if os.geteuid() == 0 else {**needed, "fakeroot": "fakeroot"})
+    need(needed if os.geteuid() == 0 else {**needed, "fakeroot": "fakeroot"})
     mirror = os.environ.get("GONKA_DEVSHARD_MIRROR", "http://deb.debian.org/debian")
     with tempfile.TemporaryDirectory(prefix="gonka-devshard-") as scratch:
         script = f"""

@@ -191,7 +191,8 @@ class Project:
         for role, container in self.containers().items():
             image = images.get(role, wanted.host)
             if image.tag not in ids:
-                ids[image.tag] = docker("image", "inspect", "--format", "{{.Id}}", image.tag).strip()
+                found = docker("image", "inspect", "--format", "{{.Id}}", image.tag)
+                ids[image.tag] = found.strip()
             if container.image_id != ids[image.tag]:
                 say(f"{container.name} runs an older image: starting afresh")
                 self._remove()
