@@ -21,7 +21,8 @@ options:
     default: v2
   env_file:
     description:
-      - Environment file of the gateway on the managed host. The admin key and, where needed, other secrets are read from it.
+      - Environment file of the gateway on the managed host. The admin key and, where needed, other secrets are
+        read from it.
     type: path
     default: /srv/gonka/devshard-gateway/config.devshard.env
   admin_api_key:

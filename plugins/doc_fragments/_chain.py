@@ -25,14 +25,14 @@ options:
     required: true
   chain_id:
     description:
-      - Id of the chain, such as V(gonka-mainnet). A node of another chain is refused. There is no default, so that nothing
-        happens on the main network by accident.
+      - Id of the chain, such as V(gonka-mainnet). A node of another chain is refused. There is no default, so
+        that nothing happens on the main network by accident.
     type: str
     required: true
   max_block_age:
     description:
-      - A node whose newest block is older than this is refused, in seconds. What it does not know yet must not be taken as
-        not having happened.
+      - A node whose newest block is older than this is refused, in seconds. What it does not know yet must not
+        be taken as not having happened.
     type: int
     default: 120
 """

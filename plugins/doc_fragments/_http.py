@@ -11,8 +11,8 @@ class ModuleDocFragment:
 options:
   request_timeout:
     description:
-      - Time to wait for a connection and between two parts of an answer, in seconds. Calls of the gateway that are known
-        to take long have longer times of their own.
+      - Time to wait for a connection and between two parts of an answer, in seconds. Calls of the gateway that
+        are known to take long have longer times of their own.
     type: int
     default: 10
   validate_certs:
@@ -22,7 +22,8 @@ options:
     default: true
   ca_path:
     description:
-      - File or directory with certificates of authorities, on the managed host. By default those that C(requests) has.
+      - File or directory with certificates of authorities, on the managed host. By default those that
+        C(requests) has.
     type: path
 requirements:
   - requests on the managed host

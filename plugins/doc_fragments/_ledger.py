@@ -11,8 +11,8 @@ class ModuleDocFragment:
 options:
   ledger_path:
     description:
-      - The ledger on the managed host, the durable record of everything that moves money. Only one run at a time may write
-        to it.
+      - The ledger on the managed host, the durable record of everything that moves money. Only one run at a
+        time may write to it.
     type: path
     default: /var/lib/gonka-devshard/ledger.db
 """

@@ -11,8 +11,8 @@ class ModuleDocFragment:
 options:
   wait_timeout:
     description:
-      - Most time to wait, in seconds, more than 0. When it is over the module fails and tells what it saw last; running it
-        again continues.
+      - Most time to wait, in seconds, more than 0. When it is over the module fails and tells what it saw
+        last; running it again continues.
     type: int
     default: 300
   wait_interval:

@@ -3,7 +3,7 @@
 
 # This module is private to the collection.
 
-"""What a container is, from the Docker Engine of the host. Reads only."""
+"""The Docker Engine of the host: what a container is, and a program run inside one."""
 
 from __future__ import annotations
 
@@ -35,6 +35,8 @@ class Container:
     state: str
     health: str | None
     restart_count: int
+    pid: int
+    """Its first process, in the host's numbering; 0 when it does not run."""
     started_at: str
     restart_policy: str
     environment: Mapping[str, str] = field(repr=False)
@@ -77,6 +79,7 @@ def from_inspect(attrs: Mapping[str, t.Any], digests: tuple[str, ...]) -> Contai
         state=str(state["Status"]),
         health=(state.get("Health") or {}).get("Status"),
         restart_count=int(attrs.get("RestartCount", 0)),
+        pid=int(state.get("Pid") or 0),
         started_at=str(state.get("StartedAt", "")),
         restart_policy=str((host.get("RestartPolicy") or {}).get("Name") or "no"),
         environment=environment,
@@ -103,3 +106,20 @@ def inspect(name: str) -> Container | None:
     except DockerException as exc:
         raise TransportError(f"the Docker Engine of this host does not answer: {exc}") from exc
     return from_inspect(attrs, digests)
+
+
+def execute(name: str, argv: list[str]) -> tuple[int, str, str]:
+    """Run a program inside a running container: its status, stdout and stderr."""
+    try:
+        client = docker.from_env(timeout=120)
+        try:
+            rc, (stdout, stderr) = client.containers.get(name).exec_run(argv, demux=True)
+        finally:
+            client.close()
+    except DockerException as exc:
+        raise TransportError(f"{argv[0]} could not be run in container {name}: {exc}") from exc
+    return (
+        int(rc),
+        (stdout or b"").decode("utf-8", "replace"),
+        (stderr or b"").decode("utf-8", "replace"),
+    )

@@ -168,3 +168,10 @@ def plan(wish: EnvWish, present: Mapping[str, str] | None, where: str) -> EnvPla
         changed=tuple(sorted(k for k, v in variables.items() if k in there and there[k] != v)),
         removed=tuple(sorted(name for name in there if name not in variables)),
     )
+
+
+def shown(variables: Mapping[str, str]) -> dict[str, str]:
+    """For a diff: secrets show only that they are there."""
+    return {
+        name: "(secret)" if name in SECRETS else value for name, value in sorted(variables.items())
+    }

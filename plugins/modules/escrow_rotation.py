@@ -16,10 +16,10 @@ description:
   - Switches escrow rotation on or off. Around each change of epoch a gateway with rotation creates temporary escrows,
     retires the others, and creates new regular ones.
   - Enabling is refused unless each model has a usable escrow in this gateway, the wallet covers a whole epoch of all
-    gateways that share the creator, and the window fits the epoch. Otherwise rotation would lock deposits twice or stop
-    serving.
-  - Settings are compared first, and nothing is sent when nothing differs. What the gateway shows afterwards is compared
-    with what was asked.
+    gateways that share the creator, and the window fits the epoch. Otherwise rotation would lock deposits
+    twice or stop serving.
+  - Settings are compared first, and nothing is sent when nothing differs. What the gateway shows afterwards is
+    compared with what was asked.
 options:
   enabled:
     description:
@@ -75,9 +75,9 @@ options:
     default: false
   other_gateways_need:
     description:
-      - What rotation of all other gateways that share the creator needs, in C(ngonka). It is added to what this gateway
-        needs. RV(rotation.funding_needed) of their runs, or the filter P(gonka.devshard.funding_needed#filter), tells
-        it.
+      - What rotation of all other gateways that share the creator needs, in C(ngonka). It is added to what
+        this gateway needs. RV(rotation.funding_needed) of their runs, or the filter
+        P(gonka.devshard.funding_needed#filter), tells it.
     type: int
     default: 0
   fee_amount:

@@ -16,8 +16,8 @@ description:
   - Brings the deposits of escrows home. For each one it is deactivated, its last requests are waited for, its session
     is finalized, the settlement is checked for quorum and kept beside the ledger, and it is settled. Done means that
     the chain says settled; the gateway's answer is only a hint.
-  - Each step looks first, so a run that was cut off anywhere is continued by the next one. With a kept settlement this
-    works without the gateway and without its storage too.
+  - Each step looks first, so a run that was cut off anywhere is continued by the next one. With a kept
+    settlement this works without the gateway and without its storage too.
   - The chain is asked before each settle, since a second one would only burn the fee.
   - One escrow that cannot be settled does not stop the others; the module then fails at the end with all results in
     C(failure.result).
@@ -56,7 +56,8 @@ options:
       gateway: The gateway's own settle call. For hosts without C(inferenced).
   private_key_env:
     description:
-      - With O(settle_via=gateway), the name of the variable in the gateway's environment that holds the creator's key.
+      - With O(settle_via=gateway), the name of the variable in the gateway's environment that holds the
+        creator's key.
     type: str
     default: DEVSHARD_PRIVATE_KEY
   creator:

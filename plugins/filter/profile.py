@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
+"""What roles need to know of a gateway generation."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.gonka.devshard.plugins.module_utils import _profiles
+from ansible_collections.gonka.devshard.plugins.module_utils._errors import ConfigurationError
+
+
+def profile(name: object) -> dict[str, t.Any]:
+    """Returns the profile of a generation as plain data."""
+    if not isinstance(name, str):
+        raise AnsibleFilterError("profile: the name of a generation is needed, such as v2")
+    try:
+        return _profiles.profile(name).to_result()
+    except ConfigurationError as exc:
+        raise AnsibleFilterError(f"profile: {exc}") from exc
+
+
+class FilterModule:
+    """See the side-car documentation."""
+
+    def filters(self) -> dict[str, t.Callable[..., object]]:
+        return {"profile": profile}

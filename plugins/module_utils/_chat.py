@@ -1,0 +1,222 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection.
+
+"""A real chat request as a client sends it (guide §5), judged by what came back.
+
+Each request has a prompt of its own: the gateway answers a repeated one, errors included, from its
+cache for an hour, which would prove nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import typing as t
+import uuid
+from dataclasses import dataclass
+
+from ._errors import DevshardError, ProtocolError, UnknownStateError, WaitTimeoutError
+from ._transport import Request, Response, failure_of
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from ._transport import StreamTransport
+    from ._wait import Deadline
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChatOptions:
+    model: str
+    prompt: str
+    max_tokens: int
+    stream: bool
+    timeout: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChatReply:
+    """One reply that is complete. Times are in seconds."""
+
+    content: str
+    stream: bool
+    chunks: int
+    first_byte: float
+    total: float
+    devshard_id: str | None
+    request_id: str | None
+    slot: str | None
+
+    def to_result(self) -> dict[str, t.Any]:
+        return {
+            "content": self.content,
+            "stream": self.stream,
+            "chunks": self.chunks,
+            "first_byte_seconds": round(self.first_byte, 3),
+            "total_seconds": round(self.total, 3),
+            "devshard_id": self.devshard_id,
+            "request_id": self.request_id,
+            "slot": self.slot,
+        }
+
+
+class PocPhaseError(UnknownStateError):
+    """503: the network generates proofs of compute and serves nobody now; nothing is wrong."""
+
+    kind = "poc_phase"
+
+
+def sse_events(chunks: Iterable[bytes]) -> t.Iterator[str]:
+    """The ``data:`` lines of a stream, however the network cut it into pieces."""
+    rest = b""
+    for chunk in chunks:
+        rest += chunk
+        *lines, rest = rest.split(b"\n")
+        for line in lines:
+            text = line.decode("utf-8", "replace").strip()
+            if text.startswith("data:"):
+                yield text.removeprefix("data:").strip()
+
+
+def read_stream(events: Iterable[str], where: str) -> tuple[str, int]:
+    """Text and number of chunks of a stream that ended with ``[DONE]``.
+
+    A gateway's error inside a stream is one event without ``[DONE]``; a host's error is an event
+    before it. Both are failures, and so is a stream that just ends.
+    """
+    content: list[str] = []
+    count = 0
+    for event in events:
+        if event == "[DONE]":
+            return "".join(content), count
+        try:
+            body = json.loads(event)
+        except ValueError as exc:
+            raise ProtocolError(f"{where}: the stream holds an event that is no JSON") from exc
+        if "error" in body:
+            raise ProtocolError(f"{where}: the stream ended with an error: {_message(body)}")
+        count += 1
+        for choice in body.get("choices") or ():
+            content.append((choice.get("delta") or {}).get("content") or "")
+    raise ProtocolError(
+        f"{where}: the stream broke off after {count} chunk(s), without [DONE]", chunks=count
+    )
+
+
+def _message(body: Mapping[str, t.Any]) -> str:
+    error = body["error"]
+    return str(error.get("message") if isinstance(error, dict) else error)
+
+
+def _read_whole(response: Response, where: str) -> str:
+    try:
+        body = json.loads(response.body)
+        return str(body["choices"][0]["message"]["content"])
+    except (ValueError, KeyError, IndexError, TypeError) as exc:
+        raise ProtocolError(f"{where}: the reply is no chat completion") from exc
+
+
+def _failure(request: Request, response: Response) -> DevshardError:
+    """The failure with what to do about it, where the contract tells (gateway.md §1.5)."""
+    error = failure_of(request, response)
+    message = str(error.details.get("server_message", ""))
+    if response.status == 503 and re.search(r"\bPoC\b", message):
+        return PocPhaseError(f"{request.where}: {message}", http_status=503)
+    hints = {
+        401: "the client's key is not accepted for this model: set its access mode with"
+        " gonka.devshard.gateway_settings (model_limits, access_mode api_key), which is what"
+        " 'requires an admin API key' means",
+        308: "the gateway is in its disabled state (playbook gonka.devshard.redirect)",
+        429: "the gateway's limits are reached, or its escrows' hosts have no budget left",
+        502: "no escrow could serve it: gonka.devshard.escrow_info tells which are usable",
+    }
+    hint = hints.get(response.status)
+    if hint is None:
+        return error
+    return type(error)(f"{error}. {hint[0].upper()}{hint[1:]}", **error.details)
+
+
+def unique_prompt(prompt: str) -> str:
+    """The prompt with a token that no earlier request had."""
+    return f"{prompt} (request {uuid.uuid4().hex})"
+
+
+def ask(
+    transport: StreamTransport,
+    base_url: str,
+    api_key: str | None,
+    options: ChatOptions,
+    clock: Callable[[], float] = time.monotonic,
+) -> ChatReply:
+    """Send one request, once."""
+    request = Request(
+        method="POST",
+        url=f"{base_url}/v1/chat/completions",
+        json={
+            "model": options.model,
+            "messages": [{"role": "user", "content": unique_prompt(options.prompt)}],
+            "max_tokens": options.max_tokens,
+            "stream": options.stream,
+        },
+        headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
+        timeout=options.timeout,
+    )
+    start = clock()
+    first: list[float] = []
+
+    def timed(chunks: Iterable[bytes]) -> t.Iterator[bytes]:
+        for chunk in chunks:
+            if not first:
+                first.append(clock() - start)
+            yield chunk
+
+    with transport.stream(request) as (status, headers, raw):
+        chunks = timed(raw)
+        if status != 200:
+            body = Response(status=status, headers=headers, body=b"".join(chunks))
+            raise _failure(request, body)
+        kind = headers.get("Content-Type", "")
+        if options.stream:
+            if "text/event-stream" not in kind:
+                raise ProtocolError(f"{request.where}: asked for a stream, got {kind or 'nothing'}")
+            content, count = read_stream(sse_events(chunks), request.where)
+        else:
+            body = Response(status=status, headers=headers, body=b"".join(chunks))
+            content, count = _read_whole(body, request.where), 1
+        total = clock() - start
+        return ChatReply(
+            content=content,
+            stream=options.stream,
+            chunks=count,
+            first_byte=first[0] if first else total,
+            total=total,
+            devshard_id=headers.get("X-Devshard-ID"),
+            request_id=headers.get("X-Request-Id"),
+            slot=headers.get("X-Devshard-Slot"),
+        )
+
+
+def ask_through_poc(
+    send: Callable[[], ChatReply],
+    deadline: Deadline,
+    interval: float,
+    warn: Callable[[str], None],
+) -> ChatReply:
+    """A PoC phase is no fault of the deployment: wait for its end, within the deadline."""
+    told = False
+    while True:
+        try:
+            return send()
+        except PocPhaseError as exc:
+            if not told:
+                warn(f"the network is in a PoC phase and serves nobody, waiting for its end: {exc}")
+                told = True
+            if not deadline.pause(interval):
+                raise WaitTimeoutError(
+                    "the network is still in a PoC phase, so no chat could be tried; nothing is"
+                    " known to be wrong with the gateway. Run again when the phase is Inference",
+                    waited=round(deadline.elapsed),
+                ) from exc

@@ -1,0 +1,77 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection.
+
+"""Would a container have to be recreated to be what is wanted? Recreating cuts every stream."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ._docker import Container
+    from ._profiles import Profile
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    image: str
+    environment: Mapping[str, str]
+    storage: str
+    address: str
+    """address:port on the host."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drift:
+    """``bootstrap`` names variables that differ but that only the settings API changes."""
+
+    exists: bool
+    running: bool
+    reasons: tuple[str, ...] = ()
+    bootstrap: tuple[str, ...] = ()
+
+    def to_result(self) -> dict[str, t.Any]:
+        return {
+            "exists": self.exists,
+            "running": self.running,
+            "recreate": bool(self.reasons),
+            "reasons": list(self.reasons),
+            "bootstrap": list(self.bootstrap),
+        }
+
+
+def find_drift(container: Container | None, wanted: Wanted, profile: Profile) -> Drift:
+    """Pure. Names of variables are told, never their values."""
+    if container is None:
+        return Drift(exists=False, running=False)
+    reasons = []
+    if wanted.image not in (container.image, *container.digests):
+        reasons.append(f"its image is {container.image}, wanted is {wanted.image}")
+    # what the image itself or compose sets is not in the file and does not count
+    differs = sorted(
+        name
+        for name, value in wanted.environment.items()
+        if container.environment.get(name) != value
+    )
+    bootstrap = tuple(name for name in differs if name in profile.bootstrap_variables)
+    others = [name for name in differs if name not in profile.bootstrap_variables]
+    if others:
+        reasons.append(f"the gateway reads {', '.join(others)} only when it starts, and it differs")
+    mounted = container.mounts.get(profile.storage_dir)
+    if mounted != wanted.storage:
+        reasons.append(f"its storage is {mounted}, wanted is {wanted.storage}")
+    port = container.ports.get(f"{profile.container_port}/tcp", ())
+    if wanted.address not in port:
+        shown = ", ".join(port) or "no port of the host"
+        reasons.append(f"it is published on {shown}, wanted is {wanted.address}")
+    return Drift(
+        exists=True,
+        running=container.state == "running",
+        reasons=tuple(reasons),
+        bootstrap=bootstrap,
+    )

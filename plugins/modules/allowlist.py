@@ -1,0 +1,132 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The gonka.devshard authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: allowlist
+short_description: Assert that the creator may create escrows
+version_added: 0.1.0
+author:
+  - The gonka.devshard authors (@gonka-devshard)
+description:
+  - Asks the chain whether an address is on its list of allowed escrow creators (guide §2.4), and fails when it
+    is not. An empty list means that everybody may create.
+  - There are three answers. Listed succeeds. Not listed fails with RV(failure.kind) V(not_listed) and tells
+    what to do. Could not ask fails with another kind, and says nothing about the list.
+  - Membership is decided by a governance vote; nothing on this host changes it.
+options:
+  address:
+    description:
+      - The creator's address. By default the one of O(key_name) in the keyring.
+    type: str
+  wait:
+    description:
+      - Wait for the address to be listed, up to O(wait_timeout). The chain not answering is waited for as well.
+    type: bool
+    default: false
+extends_documentation_fragment:
+  - gonka.devshard._attributes
+  - gonka.devshard._attributes.info_module
+  - gonka.devshard._chain
+  - gonka.devshard._http
+  - gonka.devshard._inferenced
+  - gonka.devshard._wait
+seealso:
+  - module: gonka.devshard.creator_info
+"""
+
+EXAMPLES = r"""
+- name: Stop here unless the creator is listed
+  gonka.devshard.allowlist:
+    address: gonka1w508d6qejxtdg4y5r3zarvary0c5xw7k2gsyg6
+
+- name: Wait for the vote, a day at most
+  gonka.devshard.allowlist:
+    wait: true
+    wait_timeout: 86400
+    wait_interval: 60
+"""
+
+RETURN = r"""
+allowlist:
+  description: What the chain says.
+  returned: success
+  type: dict
+  contains:
+    address:
+      description: The address that was asked about.
+      type: str
+      sample: gonka1w508d6qejxtdg4y5r3zarvary0c5xw7k2gsyg6
+    membership:
+      description: V(listed), or V(open) when the list is empty.
+      type: str
+      sample: listed
+params:
+  description: The limits that escrows have on this chain, amounts and fees in C(ngonka).
+  returned: success
+  type: dict
+  sample:
+    min_amount: 50000000
+    max_amount: 100000000000
+    max_escrows_per_epoch: 500000
+    max_nonce: 1000000
+failure:
+  description: Why it failed.
+  returned: failure
+  type: dict
+  contains:
+    kind:
+      description: V(not_listed) when the chain said no, V(unknown) when it could not be asked.
+      type: str
+      sample: not_listed
+"""
+
+from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
+from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
+    Context,
+    Outcome,
+    run_module,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._creator import await_membership
+from ansible_collections.gonka.devshard.plugins.module_utils._errors import ConfigurationError
+
+SPEC = _argspec.ArgumentSpec(
+    options={"address": {"type": "str"}, "wait": {"type": "bool", "default": False}},
+).merge(_argspec.chain(), _argspec.http(), _argspec.inferenced(), _argspec.wait())
+
+
+def work(context: Context) -> Outcome:
+    address = context.params["address"]
+    if address is None and context.signer is not None:
+        address = context.signer.address()
+    if address is None:
+        raise ConfigurationError(
+            "there is no address to ask about: give address, or import the creator's key with"
+            " gonka.devshard.creator_key"
+        )
+    waits = context.params["wait"] and not context.check_mode
+    found, params = await_membership(
+        context.chain,
+        address,
+        deadline=context.deadline() if waits else None,
+        interval=context.params["wait_interval"],
+    )
+    return Outcome(
+        changed=False,
+        values={
+            "allowlist": {"address": address, "membership": found.value},
+            "params": params.to_result(),
+        },
+    )
+
+
+def main() -> None:
+    run_module(SPEC, work)
+
+
+if __name__ == "__main__":
+    main()

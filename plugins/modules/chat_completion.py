@@ -1,0 +1,186 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The gonka.devshard authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: chat_completion
+short_description: Send a chat request as a client does, and judge the reply
+version_added: 0.1.0
+author:
+  - The gonka.devshard authors (@gonka-devshard)
+description:
+  - Sends one request to C(/v1/chat/completions) with a client's key (guide §5) and fails unless a complete
+    reply comes back. A stream must end with C([DONE]).
+  - The prompt gets a token that no earlier request had. The gateway answers a repeated prompt from its cache
+    for an hour, errors included, which would prove nothing.
+  - During a PoC phase the network serves nobody. That is no fault of a deployment, so it is waited for.
+options:
+  base_url:
+    description:
+      - Base URL of the edge or of a gateway, seen from the managed host, without C(/v1).
+    type: str
+    required: true
+  model:
+    description:
+      - The model.
+    type: str
+    required: true
+  api_key:
+    description:
+      - The client's key. By default the first one in C(DEVSHARD_API_KEYS) of O(env_file).
+    type: str
+  env_file:
+    description:
+      - Environment file of the gateway on the managed host.
+    type: path
+    default: /srv/gonka/devshard-gateway/config.devshard.env
+  prompt:
+    description:
+      - What is asked.
+    type: str
+    default: How long do hamsters live?
+  max_tokens:
+    description:
+      - Most tokens of the reply.
+    type: int
+    default: 32
+  stream:
+    description:
+      - Ask for a stream.
+    type: bool
+    default: false
+  reply_timeout:
+    description:
+      - Most time between two parts of the reply, in seconds.
+    type: int
+    default: 120
+extends_documentation_fragment:
+  - gonka.devshard._attributes
+  - gonka.devshard._http
+  - gonka.devshard._wait
+attributes:
+  check_mode:
+    support: full
+    details:
+      - A request costs a little of an escrow, so none is sent in check mode.
+  diff_mode:
+    support: N/A
+    details:
+      - Nothing is configured.
+  idempotent:
+    support: N/A
+    details:
+      - Each run sends a request. It never reports a change.
+seealso:
+  - module: gonka.devshard.escrow_info
+"""
+
+EXAMPLES = r"""
+- name: Ask for a streamed reply through the edge
+  gonka.devshard.chat_completion:
+    base_url: https://gateway.example.org
+    model: "{{ model }}"
+    stream: true
+  register: reply
+"""
+
+RETURN = r"""
+chat:
+  description: The reply. Null in check mode.
+  returned: success
+  type: dict
+  contains:
+    content:
+      description: Its text.
+      type: str
+      sample: Two to three years.
+    stream:
+      description: Whether it came as a stream.
+      type: bool
+      sample: true
+    chunks:
+      description: Number of parts.
+      type: int
+      sample: 12
+    first_byte_seconds:
+      description: Time to the first part, in seconds.
+      type: float
+      sample: 0.412
+    total_seconds:
+      description: Time to the end, in seconds.
+      type: float
+      sample: 2.113
+    devshard_id:
+      description: The escrow that paid for it.
+      type: str
+      sample: "4711"
+    request_id:
+      description: The gateway's name for the request.
+      type: str
+      sample: req-1
+    slot:
+      description: The slot that answered, when an edge of this collection is in front.
+      type: str
+      sample: main
+"""
+
+from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
+from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
+    Context,
+    Outcome,
+    run_module,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._chat import (
+    ChatOptions,
+    ask,
+    ask_through_poc,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._env_file import API_KEYS
+from ansible_collections.gonka.devshard.plugins.module_utils._transport import base_url
+
+SPEC = _argspec.ArgumentSpec(
+    options={
+        "base_url": {"type": "str", "required": True},
+        "model": {"type": "str", "required": True},
+        "api_key": {"type": "str", "no_log": True},
+        "env_file": {"type": "path", "default": "/srv/gonka/devshard-gateway/config.devshard.env"},
+        "prompt": {"type": "str", "default": "How long do hamsters live?"},
+        "max_tokens": {"type": "int", "default": 32, "no_log": False},
+        "stream": {"type": "bool", "default": False},
+        "reply_timeout": {"type": "int", "default": 120},
+    },
+).merge(_argspec.http(), _argspec.wait())
+
+
+def work(context: Context) -> Outcome:
+    params = context.params
+    url = base_url(params["base_url"], "base_url")
+    if context.check_mode:
+        return Outcome(changed=False, values={"chat": None})
+    key = context.secret("api_key", API_KEYS).split(",")[0].strip()
+    options = ChatOptions(
+        model=params["model"],
+        prompt=params["prompt"],
+        max_tokens=params["max_tokens"],
+        stream=params["stream"],
+        timeout=params["reply_timeout"],
+    )
+    reply = ask_through_poc(
+        lambda: ask(context.transport, url, key, options),
+        context.deadline(),
+        max(params["wait_interval"], 5),
+        context.warn,
+    )
+    return Outcome(changed=False, values={"chat": reply.to_result()})
+
+
+def main() -> None:
+    run_module(SPEC, work)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The gonka.devshard authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: creator_info
+short_description: Show the creator's address, balance and place on the allowlist
+version_added: 0.1.0
+author:
+  - The gonka.devshard authors (@gonka-devshard)
+description:
+  - Reads the creator's address from the keyring of the host, and from the chain its balance, whether it may
+    create escrows, and the limits that escrows have (guide §2.3 to §2.5).
+options:
+  address:
+    description:
+      - Address to ask about. By default the one of O(key_name) in the keyring. When both are known they must
+        be equal.
+    type: str
+extends_documentation_fragment:
+  - gonka.devshard._attributes
+  - gonka.devshard._attributes.info_module
+  - gonka.devshard._chain
+  - gonka.devshard._http
+  - gonka.devshard._inferenced
+seealso:
+  - module: gonka.devshard.creator_key
+  - module: gonka.devshard.allowlist
+"""
+
+EXAMPLES = r"""
+- name: Look at the creator
+  gonka.devshard.creator_info:
+    chain_rest: https://node3.gonka.ai/chain-api
+    public_api: https://node3.gonka.ai
+    chain_id: gonka-mainnet
+  register: found
+
+- name: Show its balance
+  ansible.builtin.debug:
+    msg: "{{ found.creator.address }} has {{ found.creator.balance }} ngonka"
+"""
+
+RETURN = r"""
+creator:
+  description: The creator as keyring and chain show it.
+  returned: success
+  type: dict
+  contains:
+    address:
+      description: Its address. Null when neither the keyring nor O(address) tells it; the fields below are null then.
+      type: str
+      sample: gonka1w508d6qejxtdg4y5r3zarvary0c5xw7k2gsyg6
+    in_keyring:
+      description: Whether the keyring has a key of this name.
+      type: bool
+      sample: true
+    balance:
+      description: What it owns, in C(ngonka).
+      type: int
+      sample: 59980949275
+    exists:
+      description: Whether the chain has an account for it, which it gets with the first coins it receives.
+      type: bool
+      sample: true
+    membership:
+      description: V(listed), V(not_listed), or V(open) when the list is empty and everybody may create.
+      type: str
+      sample: listed
+params:
+  description: The limits that escrows have on this chain, amounts and fees in C(ngonka).
+  returned: success
+  type: dict
+  sample:
+    min_amount: 50000000
+    max_amount: 100000000000
+    max_escrows_per_epoch: 500000
+    max_nonce: 1000000
+    create_devshard_fee: 10000
+    fee_per_nonce: 1000
+    approved_versions: []
+    min_gas_price: 0
+"""
+
+from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
+from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
+    Context,
+    Outcome,
+    run_module,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._creator import membership
+from ansible_collections.gonka.devshard.plugins.module_utils._errors import ConfigurationError
+
+SPEC = _argspec.ArgumentSpec(options={"address": {"type": "str"}}).merge(
+    _argspec.chain(), _argspec.http(), _argspec.inferenced()
+)
+
+
+def work(context: Context) -> Outcome:
+    chain, signer = context.chain, context.signer
+    chain.head()
+    params = chain.escrow_params()
+    found = None if signer is None else signer.address()
+    wanted = context.params["address"]
+    if found is not None and wanted not in (None, found):
+        raise ConfigurationError(
+            f"the key in the keyring belongs to {found}, but {wanted} is asked about (address)"
+        )
+    address = found or wanted
+    known = address is not None
+    creator = {
+        "address": address,
+        "in_keyring": found is not None,
+        "balance": chain.balance(address) if known else None,
+        "exists": chain.account(address) is not None if known else None,
+        "membership": membership(params, address).value if known else None,
+    }
+    return Outcome(changed=False, values={"creator": creator, "params": params.to_result()})
+
+
+def main() -> None:
+    run_module(SPEC, work)
+
+
+if __name__ == "__main__":
+    main()

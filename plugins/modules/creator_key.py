@@ -1,0 +1,139 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The gonka.devshard authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: creator_key
+short_description: Put the creator's key into the keyring of the host
+version_added: 0.1.0
+author:
+  - The gonka.devshard authors (@gonka-devshard)
+description:
+  - Imports the creator's private key into the keyring of C(inferenced) (guide §2.3). The key goes there by
+    standard input, never on a command line.
+  - The key is checked first, since the program accepts keys of a wrong length and gives another address for them. Its
+    address is derived by the program in a keyring that is removed at once, and compared with O(address) and with what
+    the keyring holds under O(key_name), before anything is imported.
+options:
+  private_key:
+    description:
+      - The private key, 64 hexadecimal digits without C(0x). By default C(DEVSHARD_PRIVATE_KEY) of
+        O(env_file), so that the key never leaves the host.
+    type: str
+  env_file:
+    description:
+      - Environment file of the gateway on the managed host.
+    type: path
+    default: /srv/gonka/devshard-gateway/config.devshard.env
+  address:
+    description:
+      - The address that the key must have. A key of another address is refused.
+    type: str
+extends_documentation_fragment:
+  - gonka.devshard._attributes
+  - gonka.devshard._inferenced
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Without C(inferenced) on the host the address cannot be derived and is null in the prediction.
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+notes:
+  - The keyring backend C(test) is not encrypted. This module makes its directory accessible to root alone.
+seealso:
+  - module: gonka.devshard.creator_info
+"""
+
+EXAMPLES = r"""
+- name: Import the key that the environment file holds
+  gonka.devshard.creator_key:
+    env_file: /srv/gonka/devshard-gateway/config.devshard.env
+    address: gonka1w508d6qejxtdg4y5r3zarvary0c5xw7k2gsyg6
+"""
+
+RETURN = r"""
+creator:
+  description: The creator.
+  returned: success
+  type: dict
+  contains:
+    address:
+      description: Address of the key.
+      type: str
+      sample: gonka1w508d6qejxtdg4y5r3zarvary0c5xw7k2gsyg6
+    key_name:
+      description: Name of the key in the keyring.
+      type: str
+      sample: devshard-create
+"""
+
+from pathlib import Path
+
+from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
+from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
+    Context,
+    Outcome,
+    run_module,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._creator import plan_key
+from ansible_collections.gonka.devshard.plugins.module_utils._env_file import PRIVATE_KEY
+from ansible_collections.gonka.devshard.plugins.module_utils._errors import (
+    ConfigurationError,
+    ProtocolError,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._inferenced import check_private_key
+from ansible_collections.gonka.devshard.plugins.module_utils._ledger import private_folder
+
+SPEC = _argspec.ArgumentSpec(
+    options={
+        "private_key": {"type": "str", "no_log": True},
+        "env_file": {"type": "path", "default": "/srv/gonka/devshard-gateway/config.devshard.env"},
+        "address": {"type": "str"},
+    },
+).merge(_argspec.inferenced())
+
+
+def work(context: Context) -> Outcome:
+    params = context.params
+    key = check_private_key(context.secret("private_key", PRIVATE_KEY), PRIVATE_KEY)
+    context.hide(key)
+    name = params["key_name"]
+    signer = context.signer
+    if signer is None:
+        if not context.check_mode:
+            raise ConfigurationError(
+                f"there is no program {params['inferenced_path']} on this host; apply the role"
+                " gonka.devshard.inferenced first"
+            )
+        return Outcome(
+            changed=True, values={"creator": {"address": params["address"], "key_name": name}}
+        )
+    plan = plan_key(signer, key, params["address"])
+    after = {"address": plan.address, "key_name": name}
+    if not plan.present and not context.check_mode:
+        private_folder(Path(params["keyring_dir"]))
+        signer.import_key(key)
+        private_folder(Path(params["keyring_dir"], "keyring-test"))
+        if signer.address() != plan.address:
+            raise ProtocolError("the keyring holds another key than the one that was imported")
+    return Outcome(
+        changed=not plan.present,
+        values={"creator": after},
+        before=after if plan.present else {},
+        after=after,
+    )
+
+
+def main() -> None:
+    run_module(SPEC, work)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The gonka.devshard authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: gateway_drift_info
+short_description: Tell whether a gateway's container would have to be recreated
+version_added: 0.1.0
+author:
+  - The gonka.devshard authors (@gonka-devshard)
+description:
+  - Compares a running container with what is wanted. Recreating a gateway cuts every stream that it serves, so
+    a play needs to know before it lets Compose do it.
+  - Variables that the gateway reads at its very first start only are no reason to recreate it; they are listed
+    apart, since M(gonka.devshard.gateway_settings) changes what they stand for.
+options:
+  container_name:
+    description:
+      - Name of the container.
+    type: str
+    required: true
+  image:
+    description:
+      - The image by its digest.
+    type: str
+    required: true
+  env_file:
+    description:
+      - The environment file. Its variables are compared with the container's, and only names are returned.
+    type: path
+    required: true
+  storage:
+    description:
+      - Storage directory on the host.
+    type: path
+    required: true
+  port:
+    description:
+      - Port on the loopback of the host.
+    type: int
+    required: true
+  gateway_profile:
+    description:
+      - Generation of the gateway.
+    type: str
+    default: v2
+extends_documentation_fragment:
+  - gonka.devshard._attributes
+  - gonka.devshard._attributes.info_module
+requirements:
+  - docker (Python SDK) on the managed host
+seealso:
+  - module: gonka.devshard.gateway_info
+"""
+
+EXAMPLES = r"""
+- name: Look for what would cut streams
+  gonka.devshard.gateway_drift_info:
+    container_name: devshardctl-multi
+    image: registry.example.org/gateway@sha256:79f4c0b8a0a1d3a2a7c1d0bdf0d8cf20c9c4ee0bdc2a05f3d4a9f3a1c5d7e9b1
+    env_file: /srv/gonka/devshard-gateway/config.devshard.env
+    storage: /srv/gonka/devshard-gateway/.devshardctl
+    port: 18080
+  register: found
+"""
+
+RETURN = r"""
+drift:
+  description: What differs.
+  returned: success
+  type: dict
+  contains:
+    exists:
+      description: Whether there is such a container.
+      type: bool
+      sample: true
+    running:
+      description: Whether it runs.
+      type: bool
+      sample: true
+    recreate:
+      description: Whether it would have to be recreated.
+      type: bool
+      sample: false
+    reasons:
+      description: Why.
+      type: list
+      elements: str
+      sample: []
+    bootstrap:
+      description: Names of variables that differ and have no effect in the environment any more.
+      type: list
+      elements: str
+      sample: [GATEWAY_MAX_TOKENS_CAP]
+"""
+
+from ansible_collections.gonka.devshard.plugins.module_utils import _argspec, _docker
+from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
+    Context,
+    Outcome,
+    run_module,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._drift import Wanted, find_drift
+
+SPEC = _argspec.ArgumentSpec(
+    options={
+        "container_name": {"type": "str", "required": True},
+        "image": {"type": "str", "required": True},
+        "env_file": {"type": "path", "required": True},
+        "storage": {"type": "path", "required": True},
+        "port": {"type": "int", "required": True},
+        "gateway_profile": {"type": "str", "default": "v2"},
+    },
+)
+
+
+def work(context: Context) -> Outcome:
+    params = context.params
+    context.need_docker()
+    wanted = Wanted(
+        image=params["image"],
+        environment=context.environment or {},
+        storage=params["storage"],
+        address=f"127.0.0.1:{params['port']}",
+    )
+    drift = find_drift(_docker.inspect(params["container_name"]), wanted, context.profile)
+    return Outcome(changed=False, values={"drift": drift.to_result()})
+
+
+def main() -> None:
+    run_module(SPEC, work)
+
+
+if __name__ == "__main__":
+    main()

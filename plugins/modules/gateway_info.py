@@ -1,0 +1,148 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The gonka.devshard authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: gateway_info
+short_description: Show what a gateway is doing and what its container is
+version_added: 0.1.0
+author:
+  - The gonka.devshard authors (@gonka-devshard)
+description:
+  - Joins what the gateway's admin API says with what the Docker Engine says about its container.
+  - It reads the admin state, which has one shape for any number of escrows and also answers while the gateway
+    is disabled. The public C(/v1/status) loses its counters when exactly one escrow is loaded.
+options:
+  container_name:
+    description:
+      - Name of the gateway's container. Without it the Docker Engine is not asked.
+    type: str
+extends_documentation_fragment:
+  - gonka.devshard._attributes
+  - gonka.devshard._attributes.info_module
+  - gonka.devshard._admin
+  - gonka.devshard._http
+requirements:
+  - docker (Python SDK) on the managed host, with O(container_name)
+seealso:
+  - module: gonka.devshard.escrow_info
+"""
+
+EXAMPLES = r"""
+- name: Look at the gateway
+  gonka.devshard.gateway_info:
+    container_name: devshardctl-multi
+  register: found
+
+- name: Name the escrows that serve requests now
+  ansible.builtin.debug:
+    msg: "{{ found.gateway | community.general.json_query('devshards[?active_requests > `0`].id') }}"
+"""
+
+RETURN = r"""
+gateway:
+  description: The gateway.
+  returned: success
+  type: dict
+  contains:
+    url:
+      description: Where it was asked.
+      type: str
+      sample: http://127.0.0.1:18080
+    disabled:
+      description: Whether it is in its disabled state.
+      type: bool
+      sample: false
+    active_requests:
+      description: Requests that all loaded sessions serve now.
+      type: int
+      sample: 2
+    in_flight_requests:
+      description: Requests that its limiter counts. In some phases it does not count.
+      type: int
+      sample: 2
+    devshards:
+      description: Its records, without keys. C(phase), C(nonce), C(balance) and C(active_requests) are null
+      when a session
+        is not loaded.
+      type: list
+      elements: dict
+      sample:
+        - id: "4711"
+          model: some/model
+          active: true
+          loaded: true
+          phase: active
+          nonce: 15
+          balance: 4999965000
+          active_requests: 2
+          requests_blocked: false
+          storage_path: /root/.devshardctl/escrow-4711
+          private_key_env: DEVSHARD_PRIVATE_KEY
+          plain_key: false
+          rotation_role: null
+    settings:
+      description: Its settings as stored.
+      type: dict
+      sample:
+        default_request_max_tokens: 3072
+    rotation:
+      description: Where it sees the chain, and its last rotations. C(polled) is false in the seconds before
+      its first look.
+      type: dict
+      sample:
+        polled: true
+        phase: Inference
+        epoch_index: 214
+        block_height: 4012345
+        blocks_to_epoch_switch: 400
+        blocks_until_next_rotation: 100
+        latest: []
+    container:
+      description: Its container. Null without O(container_name), and when the engine has no such container.
+      type: dict
+      sample:
+        name: devshardctl-multi
+        image: registry.example.org/gateway@sha256:0123
+        state: running
+        health: healthy
+        restart_count: 0
+        started_at: "2026-07-02T10:11:12.123456789Z"
+"""
+
+from ansible_collections.gonka.devshard.plugins.module_utils import _argspec, _docker
+from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
+    Context,
+    Outcome,
+    run_module,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway_report import report
+
+SPEC = _argspec.ArgumentSpec(options={"container_name": {"type": "str"}}).merge(
+    _argspec.admin(), _argspec.http()
+)
+
+
+def work(context: Context) -> Outcome:
+    name = context.params["container_name"]
+    container = None
+    if name is not None:
+        context.need_docker()
+        container = _docker.inspect(name)
+    gateway = context.gateway
+    return Outcome(
+        changed=False,
+        values={"gateway": report(gateway.url, gateway.state(), gateway.rotation(), container)},
+    )
+
+
+def main() -> None:
+    run_module(SPEC, work)
+
+
+if __name__ == "__main__":
+    main()

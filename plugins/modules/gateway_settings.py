@@ -1,0 +1,213 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The gonka.devshard authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: gateway_settings
+short_description: Set a gateway's access modes, limits and disabled state
+version_added: 0.1.0
+author:
+  - The gonka.devshard authors (@gonka-devshard)
+description:
+  - Changes settings of a running gateway through its admin API (guide §4.2, §7.2). Most variables of the
+    environment file are read at the very first start only; later these settings are what counts.
+  - Settings are read and compared first, and nothing is posted when nothing differs, since each post makes the
+    gateway forget the chain's phase for some seconds and may hold up new requests.
+  - The gateway ignores what it does not know and drops what it does not take, both without a word. Unknown
+    settings are refused here, and what the gateway shows afterwards is compared with what was asked.
+options:
+  settings:
+    description:
+      - Settings by the names that the gateway's C(GET /v1/admin/settings) shows. Dicts are merged, everything else is
+        replaced.
+      - Not for C(model_limits) and C(disabled), which have options of their own, nor for C(escrow_rotation),
+        which has the module M(gonka.devshard.escrow_rotation).
+    type: dict
+    default: {}
+  model_limits:
+    description:
+      - Access and limits of models. They are merged by O(model_limits[].model_id) with those that are set
+        already, where the gateway's own API replaces the whole list and so closes every model that is not named.
+      - A model that is new in the list gets the general limits for what is not given, where the gateway would
+        take that as no limit.
+    type: list
+    elements: dict
+    suboptions:
+      model_id:
+        description:
+          - The model, exactly as the chain spells it.
+        type: str
+        required: true
+      access_mode:
+        description:
+          - Who may use the model.
+        type: str
+        choices:
+          open: Everybody.
+          api_key: Whoever has one of the gateway's client keys.
+          admin_only: Whoever has the admin key.
+      access_message:
+        description:
+          - What others are told.
+        type: str
+      max_concurrent_requests:
+        description:
+          - Most requests at the same time, V(0) for no limit. Has no effect once the gateway knows the chain's
+            weights.
+        type: int
+      max_input_tokens_in_flight:
+        description:
+          - Most input tokens at the same time, V(0) for no limit.
+        type: int
+      default_request_max_tokens:
+        description:
+          - Output tokens of a request that names no number.
+        type: int
+      request_max_tokens_cap:
+        description:
+          - Most output tokens of a request.
+        type: int
+  purge_model_limits:
+    description:
+      - Remove models that O(model_limits) does not name. They are open to the admin key alone then.
+    type: bool
+    default: false
+  disabled:
+    description:
+      - The disabled state. While it is on, everything but the admin API answers 308 with a message; requests that are
+        under way go on. The gateway sends no C(Location), so for clients use the playbook C(gonka.devshard.redirect).
+    type: dict
+    suboptions:
+      enabled:
+        description:
+          - Whether the gateway is disabled.
+        type: bool
+        required: true
+      message:
+        description:
+          - What clients are told.
+        type: str
+      new_url:
+        description:
+          - Where clients are sent.
+        type: str
+extends_documentation_fragment:
+  - gonka.devshard._attributes
+  - gonka.devshard._admin
+  - gonka.devshard._http
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+seealso:
+  - module: gonka.devshard.escrow_rotation
+  - module: gonka.devshard.gateway_info
+"""
+
+EXAMPLES = r"""
+- name: Open a model to the client keys
+  gonka.devshard.gateway_settings:
+    model_limits:
+      - model_id: "{{ model }}"
+        access_mode: api_key
+
+- name: Change the caps
+  gonka.devshard.gateway_settings:
+    settings:
+      default_request_max_tokens: 3072
+      request_max_tokens_cap: 4096
+"""
+
+RETURN = r"""
+settings:
+  description: All settings of the gateway after this run. It holds names of environment variables, no secrets.
+  returned: success
+  type: dict
+  sample:
+    default_request_max_tokens: 3072
+    request_max_tokens_cap: 4096
+actions:
+  description: The settings that were changed, or would be.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - set model_limits
+"""
+
+from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
+from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
+    Context,
+    Outcome,
+    run_module,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._settings import (
+    SettingsWish,
+    check_applied,
+    plan,
+)
+
+_LIMIT = {
+    "model_id": {"type": "str", "required": True},
+    "access_mode": {"type": "str", "choices": ["open", "api_key", "admin_only"]},
+    "access_message": {"type": "str"},
+    "max_concurrent_requests": {"type": "int"},
+    "max_input_tokens_in_flight": {"type": "int"},
+    "default_request_max_tokens": {"type": "int", "no_log": False},
+    "request_max_tokens_cap": {"type": "int", "no_log": False},
+}
+_DISABLED = {
+    "enabled": {"type": "bool", "required": True},
+    "message": {"type": "str"},
+    "new_url": {"type": "str"},
+}
+
+SPEC = _argspec.ArgumentSpec(
+    options={
+        "settings": {"type": "dict", "default": {}},
+        "model_limits": {"type": "list", "elements": "dict", "options": _LIMIT},
+        "purge_model_limits": {"type": "bool", "default": False},
+        "disabled": {"type": "dict", "options": _DISABLED},
+    },
+).merge(_argspec.admin(), _argspec.http())
+
+
+def work(context: Context) -> Outcome:
+    params = context.params
+    wish = SettingsWish(
+        settings=params["settings"],
+        model_limits=params["model_limits"],
+        purge_model_limits=params["purge_model_limits"],
+        disabled=params["disabled"],
+    )
+    found = context.gateway.settings()
+    changes = plan(found, wish)
+    after = {**found, **changes.after}
+    if changes.patch and not context.check_mode:
+        context.gateway.post_settings(changes.patch)
+        after = context.gateway.settings()
+        check_applied(after, wish)
+    return Outcome(
+        changed=bool(changes.patch),
+        values={
+            "settings": after,
+            "actions": [f"set {name}" for name in sorted(changes.patch)],
+        },
+        before=changes.before,
+        after=changes.after,
+    )
+
+
+def main() -> None:
+    run_module(SPEC, work)
+
+
+if __name__ == "__main__":
+    main()
