@@ -76,9 +76,7 @@ def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
 
 
-def summarize(
-    mode: str, clients: int, exchanges: Sequence[Exchange], swaps: Sequence[Swap]
-) -> Row:
+def summarize(mode: str, clients: int, exchanges: Sequence[Exchange], swaps: Sequence[Swap]) -> Row:
     """Counts what was cut and failed, and measures latency during the swaps against before."""
     first = swaps[0].begin if swaps else float("inf")
     before = _first_byte_ms([item for item in exchanges if item.begin < first])
@@ -127,9 +125,7 @@ def draw(path: Path, lanes: Sequence[tuple[Row, Sequence[Exchange], Sequence[Swa
         for item in exchanges:
             colour = _COLOURS.get(item.slot, "#999999") if item.outcome == "ok" else "#d62728"
             width = 0.5 if item.outcome == "ok" else 1.6
-            axis.plot(
-                [item.begin, item.end], [item.client] * 2, color=colour, linewidth=width
-            )
+            axis.plot([item.begin, item.end], [item.client] * 2, color=colour, linewidth=width)
         for swap in swaps:
             axis.axvspan(swap.begin, swap.end, color="#000000", alpha=0.06)
             if swap.switched is not None:
@@ -143,7 +139,8 @@ def draw(path: Path, lanes: Sequence[tuple[Row, Sequence[Exchange], Sequence[Swa
             fontsize=10,
         )
         axis.set_ylabel("client")
-    axes[-1, 0].set_xlabel("seconds; blue main, orange temp, red cut or failed;"
-                           " green line switch, green area drain")
+    axes[-1, 0].set_xlabel(
+        "seconds; blue main, orange temp, red cut or failed; green line switch, green area drain"
+    )
     figure.savefig(path, dpi=90)
     pyplot.close(figure)

@@ -9,17 +9,13 @@ its own process; the product knows nothing of it.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import sys
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.gonka.devshard.plugins.module_utils._errors import DevshardError
 from ansible_collections.gonka.devshard.plugins.module_utils._ledger import (
     Event,
-    HostLock,
     Intent,
     Kind,
     Ledger,

@@ -55,7 +55,11 @@ def copy_tree(target: Path) -> Path:
     if place.is_dir():
         for old in place.rglob("*"):
             name = old.relative_to(place).as_posix()
-            if old.is_file() and name not in wanted and not name.startswith((".git/", "tests/output/")):
+            if (
+                old.is_file()
+                and name not in wanted
+                and not name.startswith((".git/", "tests/output/"))
+            ):
                 old.unlink()
     for name in sorted(wanted):
         copy = place / name

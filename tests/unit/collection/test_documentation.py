@@ -119,7 +119,8 @@ def test_what_is_returned_has_a_sample(name: str) -> None:
         return [
             key
             for key, value in values.items()
-            if "sample" not in value and (not value.get("contains") or without_sample(value["contains"]))
+            if "sample" not in value
+            and (not value.get("contains") or without_sample(value["contains"]))
         ]
 
     assert without_sample(returned) == []

@@ -31,6 +31,7 @@ SPELLINGS = sorted(
     }
     - {""}
 )
+DOC_NAMES = ("DOCUMENTATION", "EXAMPLES", "RETURN")
 PYTHON = [
     path
     for path in sorted(PLUGINS.rglob("*.py"))
@@ -53,9 +54,8 @@ def strings(path: Path) -> list[str]:
         body = getattr(node, "body", None)
         if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
             documentation.add(id(body[0].value))
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            if node.targets[0].id in ("DOCUMENTATION", "EXAMPLES", "RETURN"):
-                documentation.add(id(node.value))
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in DOC_NAMES:
+            documentation.add(id(node.value))
     return [
         str(node.value)
         for node in ast.walk(tree)

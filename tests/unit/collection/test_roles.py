@@ -41,7 +41,13 @@ def all_options(options: Data) -> t.Iterator[tuple[str, Data]]:
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize(
     "name",
-    ["README.md", "defaults/main.yml", "meta/argument_specs.yml", "meta/main.yml", "tasks/main.yml"],
+    [
+        "README.md",
+        "defaults/main.yml",
+        "meta/argument_specs.yml",
+        "meta/main.yml",
+        "tasks/main.yml",
+    ],
 )
 def test_role_is_complete(role: str, name: str) -> None:
     assert (ROOT / "roles" / role / name).is_file()

@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+
 from simnet import crypto, txs
 from simnet.bank import ESCROW_MODULE
 from simnet.network import RETIRED_MODEL

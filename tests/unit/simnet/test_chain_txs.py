@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import pytest
+
 from simnet import crypto, txs
 from simnet.bank import FEE_COLLECTOR
 from simnet.chain import Inclusion

@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
+
 from simnet import crypto
 from simnet._ripemd160 import ripemd160
 

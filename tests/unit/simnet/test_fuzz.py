@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from simnet import txs
 from simnet.testing import World
 from simnet.timestamps import Timestamp

@@ -8,6 +8,7 @@ import base64
 import dataclasses
 
 import pytest
+
 from simnet import crypto, session
 from simnet.hosts import HostError
 from simnet.testing import Session, World

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from simnet import crypto, inferenced, release, txs
 from simnet.inferenced import Streams
 from simnet.rpc import RpcApi, RpcError
@@ -262,7 +263,7 @@ class _FakeRpc:
 @pytest.fixture
 def online(run: Run, world: World, monkeypatch: pytest.MonkeyPatch) -> Run:
     fake = _FakeRpc(world)
-    monkeypatch.setattr(inferenced.Rpc, "call", lambda *args: fake(*args))
+    monkeypatch.setattr(inferenced.Rpc, "call", lambda *args: fake(*args))  # noqa: PLW0108 - it binds
     return run
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+
 from simnet import txs
 from simnet.bank import DENOM
 from simnet.net import NetOptions, Network

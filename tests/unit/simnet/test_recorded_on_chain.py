@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from simnet import txs
 from simnet.chain import Chain
 from simnet.network import DEFAULT_MODELS, NetworkConfig
@@ -57,10 +58,10 @@ def test_recorded_create(key: str, moment: str, model: str) -> None:
 def test_recorded_bytes_are_refused_late_or_on_another_chain() -> None:
     raw = base64.b64decode(RECORDED["encoded"])
     late = _chain("2026-11-23T23:18:18Z").broadcast(raw)
-    assert (late.code, late.raw_log) == (
-        42,
+    assert late.code == 42
+    assert late.raw_log == (
         "block time: 2026-11-23 23:18:18 +0000 UTC, timeout timestamp: "
-        "2026-11-23 23:18:17.035957391 +0000 UTC: tx timeout",
+        "2026-11-23 23:18:17.035957391 +0000 UTC: tx timeout"
     )
     chain = _chain("2026-11-23T23:16:17Z")
     chain.bank.set_balance(CREATOR, 0)

@@ -68,5 +68,5 @@ def test_run(tmp_path: Path) -> None:
     finally:
         rest = _stop(process, signal.SIGTERM)
     assert (process.returncode, rest) == (0, "")
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(line["gateway"] + "/v1/status", timeout=2)

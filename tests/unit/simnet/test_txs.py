@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from simnet import crypto, txs
 from simnet.timestamps import Timestamp
 

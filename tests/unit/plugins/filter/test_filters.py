@@ -9,6 +9,7 @@ import typing as t
 
 import pytest
 from ansible.errors import AnsibleFilterError
+
 from ansible_collections.gonka.devshard.plugins.filter.preflight_findings import preflight_findings
 from ansible_collections.gonka.devshard.plugins.filter.query import query
 from ansible_collections.gonka.devshard.plugins.filter.status_table import status_table

@@ -247,9 +247,7 @@ class FakeChain:
             height=self.height,
             timeout_timestamp=body["timeout_timestamp"],
         )
-        tx.events = (
-            Obj(type="devshard_escrow_created", attributes={"escrow_id": str(number)}),
-        )
+        tx.events = (Obj(type="devshard_escrow_created", attributes={"escrow_id": str(number)}),)
 
     def _settle(self, tx: Obj, message: dict[str, t.Any]) -> None:
         number = int(message["escrow_id"])

@@ -32,8 +32,13 @@ from ansible_collections.gonka.devshard.plugins.module_utils._ledger import (
     State,
     Via,
 )
-
-from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils.money_fakes import AMOUNT, CREATOR, MODEL, World, options
+from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils.money_fakes import (
+    AMOUNT,
+    CREATOR,
+    MODEL,
+    World,
+    options,
+)
 
 GATEWAY: dict[str, t.Any] = {"create_via": Via.GATEWAY, "creator": CREATOR}
 BOTH = pytest.mark.parametrize("how", [{}, GATEWAY], ids=["signed", "gateway"])
@@ -407,9 +412,7 @@ def test_a_create_that_the_chain_refused_is_closed_by_its_hash(world: World) -> 
     proved(world, 1)
 
 
-def test_two_escrows_that_fit_a_lost_reply_are_never_guessed(
-    world: World, tmp_path: Path
-) -> None:
+def test_two_escrows_that_fit_a_lost_reply_are_never_guessed(world: World, tmp_path: Path) -> None:
     world.gateway.lose["create"] = "after"
     other = World(tmp_path / "other")
     other.chain, other.gateway._chain = world.chain, world.chain

@@ -123,9 +123,12 @@ class World:
             self.temp_running = False
         elif what == "temp crash":
             self.temp_running = False
-        elif what == "half replaced" and Step.REPLACE_MAIN in journal.started:
-            if Step.REPLACE_MAIN not in journal.done:
-                self.main_running = False
+        elif (
+            what == "half replaced"
+            and Step.REPLACE_MAIN in journal.started
+            and Step.REPLACE_MAIN not in journal.done
+        ):
+            self.main_running = False
 
 
 def fresh(mode: str = "temp", temp_escrows: str = "import") -> Journal:
@@ -348,9 +351,7 @@ def test_every_reason_closes_the_window(change: dict[str, object], words: str) -
 
 
 def test_rotation_distance_does_not_matter_with_rotation_off() -> None:
-    window = dataclasses.replace(
-        OPEN_WINDOW, rotation_enabled=False, blocks_until_next_rotation=0
-    )
+    window = dataclasses.replace(OPEN_WINDOW, rotation_enabled=False, blocks_until_next_rotation=0)
     assert window_refusals(window, min_blocks=700) == []
 
 
