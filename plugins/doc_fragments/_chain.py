@@ -35,4 +35,7 @@ options:
         be taken as not having happened.
     type: int
     default: 120
+notes:
+  - The options of the chain can be set once for all modules that have them, in C(module_defaults) with the action group
+    C(group/gonka.devshard.chain).
 """

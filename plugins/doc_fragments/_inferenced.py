@@ -29,4 +29,7 @@ options:
       - Name of the creator's key in the keyring. It is a local label.
     type: str
     default: devshard-create
+notes:
+  - The options of C(inferenced) can be set once for all modules that have them, in C(module_defaults) with the action group
+    C(group/gonka.devshard.inferenced).
 """

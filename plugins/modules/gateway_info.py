@@ -67,8 +67,7 @@ gateway:
       sample: 2
     devshards:
       description: Its records, without keys. C(phase), C(nonce), C(balance) and C(active_requests) are null
-      when a session
-        is not loaded.
+        when a session is not loaded.
       type: list
       elements: dict
       sample:

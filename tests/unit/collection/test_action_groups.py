@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ast
+import re
 
 import pytest
 
@@ -12,8 +13,8 @@ from ansible_collections.gonka.devshard.tests.unit.collection.collection_files i
     FULL_NAME,
     MODULES,
     ROOT,
-    documentation,
     fragments,
+    module_docs,
     module_path,
     names,
     parse,
@@ -79,11 +80,9 @@ def test_options_and_fragments_agree(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_attribute_action_group_names_the_groups(name: str) -> None:
-    member_of = {f"{FULL_NAME}.{group}" for group in GROUPS if name in GROUPS[group]}
-    attribute = documentation(name).get("attributes", {}).get("action_group")
-    said = set(attribute["membership"]) if attribute else set()
-    assert said == member_of
+def test_notes_name_the_groups(name: str) -> None:
+    said = re.findall(rf"C\(group/{FULL_NAME}\.(\w+)\)", " ".join(module_docs(name).get("notes", [])))
+    assert sorted(said) == [group for group in sorted(GROUPS) if name in GROUPS[group]]
 
 
 def test_each_part_of_the_specs_has_a_fragment() -> None:
