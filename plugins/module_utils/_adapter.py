@@ -24,7 +24,7 @@ from ._escrow_rules import Limits
 from ._gateway_api import GatewayApi
 from ._inferenced import Inferenced, runner
 from ._ledger import HostLock, Ledger
-from ._money import Ports
+from ._money import ChainPorts, Ports
 from ._profiles import DEFAULT_PROFILE, Profile, profile
 from ._wait import Deadline
 
@@ -65,14 +65,24 @@ class Context:
 
     @functools.cached_property
     def transport(self) -> _transport.HttpTransport:
+        return self.new_transport()
+
+    def new_transport(self) -> _transport.HttpTransport:
+        """One whose next request surely goes over a connection of its own."""
         if _transport.REQUESTS_IMPORT_ERROR is not None:
             self._missing("requests", _transport.REQUESTS_IMPORT_ERROR)
-        ca_path = self.params.get("ca_path")
         return _transport.HttpTransport(
             timeout=self.params["request_timeout"],
             validate_certs=self.params["validate_certs"],
-            ca_path=ca_path,
+            ca_path=self.params.get("ca_path"),
         )
+
+    def run(self, argv: list[str]) -> tuple[int, str, str]:
+        """Run a program of this host: its status, stdout and stderr."""
+        rc, stdout, stderr = self._module.run_command(
+            argv, environ_update={"LC_ALL": "C"}, check_rc=False, handle_exceptions=True
+        )
+        return rc, stdout, stderr
 
     def need_docker(self) -> None:
         if _docker.DOCKER_IMPORT_ERROR is not None:
@@ -153,8 +163,8 @@ class Context:
         return Deadline(seconds)
 
     @contextlib.contextmanager
-    def ports(self, purpose: str | None) -> Iterator[Ports]:
-        """What the use cases of money need. ``purpose`` names a run that writes; None only reads.
+    def _ledger(self, purpose: str | None) -> Iterator[Ledger | None]:
+        """The ledger. ``purpose`` names a run that writes; None only reads.
 
         A run that writes holds the host's lock. In check mode, and for reading, nothing is
         written, not even the ledger's file.
@@ -170,34 +180,45 @@ class Context:
                 ledger = Ledger.open(path, run_id)
             if ledger is not None:
                 stack.enter_context(ledger)
-            yield self._ports(ledger)
+            yield ledger
 
-    def _ports(self, ledger: Ledger | None) -> Ports:
+    @contextlib.contextmanager
+    def chain_ports(self, purpose: str | None) -> Iterator[ChainPorts]:
+        """What use cases of money need that do not speak with a gateway."""
+        with self._ledger(purpose) as ledger:
+            yield ChainPorts(**self._common(ledger))
+
+    @contextlib.contextmanager
+    def ports(self, purpose: str | None) -> Iterator[Ports]:
+        """What the use cases of money need."""
         waits = "wait_timeout" in self.params
-        has_gateway = "gateway_url" in self.params
-        limits = self.profile
-        chain = self.chain
-        return Ports(
-            gateway=self.gateway if has_gateway else t.cast("GatewayApi", None),
-            chain=chain,
-            signer=self.signer if "inferenced_path" in self.params else None,
-            ledger=ledger,
-            gateway_id=self.gateway.url if has_gateway else "",
-            chain_id=self.params["chain_id"],
-            limits=Limits(
-                min_balance=limits.min_balance,
-                max_nonce=limits.nonce_limit,
-                min_blocks_left=self.params.get("min_blocks_left") or 0,
+        with self._ledger(purpose) as ledger:
+            yield Ports(
+                **self._common(ledger),
+                gateway=self.gateway,
+                gateway_id=self.gateway.url,
+                signer=self.signer if "inferenced_path" in self.params else None,
+                limits=Limits(
+                    min_balance=self.profile.min_balance,
+                    max_nonce=self.profile.nonce_limit,
+                    min_blocks_left=self.params.get("min_blocks_left") or 0,
+                ),
+                deadline=self.deadline() if waits else Deadline(0),
+                interval=self.params["wait_interval"] if waits else 1,
+            )
+
+    def _common(self, ledger: Ledger | None) -> dict[str, t.Any]:
+        return {
+            "chain": self.chain,
+            "chain_id": self.params["chain_id"],
+            "ledger": ledger,
+            "now": lambda: datetime.now(timezone.utc),
+            "warn": self.warn,
+            "check_mode": self.check_mode,
+            "hosts_nonce": functools.partial(
+                _hosts.newest_nonce, self.transport, self.chain, self.profile.host_session_prefix
             ),
-            deadline=self.deadline() if waits else Deadline(0),
-            interval=self.params["wait_interval"] if waits else 1,
-            now=lambda: datetime.now(timezone.utc),
-            warn=self.warn,
-            check_mode=self.check_mode,
-            hosts_nonce=functools.partial(
-                _hosts.newest_nonce, self.transport, chain, limits.host_session_prefix
-            ),
-        )
+        }
 
 
 def run_module(spec: ArgumentSpec, work: Callable[[Context], Outcome]) -> None:

@@ -28,7 +28,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime
 
-    from ._money import Ports
+    from ._money import ChainPorts
 
 MANIFEST: t.Final = "manifest.json"
 SCHEMA: t.Final = 1
@@ -240,7 +240,7 @@ def refuse_restore(sessions: Iterable[Freshness]) -> str | None:
     )
 
 
-def freshness(ports: Ports, backup: Backup, storage: Path) -> list[Freshness]:
+def freshness(ports: ChainPorts, backup: Backup, storage: Path) -> list[Freshness]:
     """Ask chain, hosts, ledger and the present storage about every session of a backup."""
     found = []
     for item in backup.sessions:

@@ -251,6 +251,7 @@ class ChainApi:
                         model_id=body.text("model_id"),
                         amount=body.whole("amount"),
                         epoch_index=body.whole("epoch_index"),
+                        gas_wanted=tx.gas_wanted,
                         timeout_timestamp=tx.timeout_timestamp,
                     )
                 )
@@ -259,20 +260,8 @@ class ChainApi:
     def settled_event(self, escrow_id: int) -> SettledEvent | None:
         """How an escrow was settled, or None. Needs the node's index."""
         for tx in self._search(f"devshard_escrow_settled.escrow_id='{escrow_id}'"):
-            for event in tx.events:
-                if tx.code != 0 or event.type != "devshard_escrow_settled":
-                    continue
-                body = Reader(dict(event.attributes), f"event of {tx.txhash}")
-                if body.whole("escrow_id") == escrow_id:
-                    return SettledEvent(
-                        escrow_id=escrow_id,
-                        settler=body.text("settler"),
-                        total_payout=body.whole("total_payout"),
-                        fees=body.whole("fees"),
-                        remainder=body.whole("remainder"),
-                        tx_hash=tx.txhash,
-                        height=tx.height,
-                    )
+            if (event := SettledEvent.from_tx(tx, escrow_id)) is not None:
+                return event
         return None
 
     # the public API

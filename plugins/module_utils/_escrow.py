@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 import typing as t
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -33,7 +34,8 @@ if t.TYPE_CHECKING:
     from ._escrow_rules import EscrowView
     from ._money import Ports
 
-_HASH = r"(?P<hash>[0-9A-Fa-f]{64})"
+GAS_MARKS: t.Final = 4096
+"""How many gas limits a create that goes to the gateway may have."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,8 +65,8 @@ class EscrowOptions:
             )
         if self.count < 0:
             raise ConfigurationError(f"count must be 0 or more, got {self.count}")
-        if self.fee_amount < 0 or self.gas_limit <= 0:
-            raise ConfigurationError("fee_amount must be 0 or more and gas_limit more than 0")
+        if self.fee_amount < 0 or self.gas_limit < 100:
+            raise ConfigurationError("fee_amount must be 0 or more and gas_limit 100 or more")
         if not 30 <= self.tx_lifetime <= 600:
             raise ConfigurationError(
                 f"tx_lifetime must lie between 30 and 600 seconds, got {self.tx_lifetime}"
@@ -196,6 +198,14 @@ class EnsureEscrows:
             for number, item in records.items()
             if item.active and item.model in (self._o.model_id, None)
         }
+        if births is not None and (missed := self._not_in_index(wanted, births)):
+            births, why = (
+                None,
+                (
+                    f"its index of transactions lacks the creation of escrow {missed}, which the chain"
+                    " has, so it may lack others too"
+                ),
+            )
         live = {birth.escrow_id for birth in births or () if birth.epoch + 1 >= clock.effective}
         mine = {intent.escrow_id for intent in self._open_creates() if intent.escrow_id is not None}
         views = {
@@ -205,6 +215,16 @@ class EnsureEscrows:
             for number in sorted(wanted | live | mine | set(self._o.adopt))
         }
         return Seen(views=views, births=births, why_no_births=why, records=frozenset(records))
+
+    def _not_in_index(self, recorded: set[int], births: list[Birth]) -> str:
+        """Escrows of this creator that the chain has and the node's index does not."""
+        known = {birth.escrow_id for birth in births}
+        missed = []
+        for number in sorted(recorded - known):
+            escrow = self._p.chain.escrow(number)
+            if escrow is not None and escrow.creator == self._creator:
+                missed.append(str(number))
+        return ", ".join(missed)
 
     def _open_creates(self) -> list[Intent]:
         return [
@@ -287,8 +307,6 @@ class EnsureEscrows:
 
     def _close_open_intents(self) -> None:
         for intent in self._open_creates():
-            if intent.model != self._o.model_id:
-                continue
             if self._p.check_mode:
                 self._result.actions.append(f"finish the open create of intent {intent.id}")
             else:
@@ -339,14 +357,14 @@ class EnsureEscrows:
                 )
             if found:
                 (birth,) = found
-                facts = {"height": birth.height, "found": "create event"}
+                seen = {"height": birth.height, "found": "create event"}
                 return ledger.apply(
                     intent,
                     Event.INCLUDE,
-                    facts,
+                    seen,
                     escrow_id=birth.escrow_id,
                     tx_hash=birth.tx_hash,
-                    result=facts,
+                    result=seen,
                 )
             if ends is not None and head.time > ends:
                 return ledger.apply(intent, Event.EXPIRE, {"height": head.height})
@@ -384,7 +402,7 @@ class EnsureEscrows:
             model=self._o.model_id,
             amount=self._o.amount,
             fee=self._o.fee_amount,
-            gas=self._o.gas_limit,
+            gas=self._gas(),
             seen_height=head.height,
             seen_time=stamp(head.time),
         )
@@ -409,6 +427,16 @@ class EnsureEscrows:
                 intent=intent.to_result(),
             )
         self._register(intent, created=True)
+
+    def _gas(self) -> int:
+        """The gas limit. One that goes to the gateway is lowered by a random little.
+
+        The gateway signs a transaction of its own and the reply may be lost: then this limit is
+        what tells it from those of other gateways and of rotation.
+        """
+        if self._o.create_via is Via.SIGNED:
+            return self._o.gas_limit
+        return self._o.gas_limit - 1 - secrets.randbelow(min(GAS_MARKS, self._o.gas_limit // 50))
 
     def _sign_and_send(self, intent: Intent) -> Intent:
         ledger = self._p.record()
@@ -436,7 +464,7 @@ class EnsureEscrows:
                 private_key_env=self._o.private_key_env,
                 chain_id=self._p.chain_id,
                 fee_amount=self._o.fee_amount,
-                gas_limit=self._o.gas_limit,
+                gas_limit=intent.gas or self._o.gas_limit,
             )
         except DevshardError as exc:
             answer = read_create_failure(exc)
@@ -445,7 +473,8 @@ class EnsureEscrows:
                 ledger.apply(intent, Event.DROP, detail)
                 raise
             known = {} if answer.tx_hash is None else {"tx_hash": answer.tx_hash}
-            intent = ledger.apply(intent, Event.NOTE, detail, **known)
+            ended = {"call_ended": stamp(self._p.now())}
+            intent = ledger.apply(intent, Event.NOTE, detail, result=ended, **known)
             return self._resolve_asked(intent)
         intent = ledger.apply(
             intent, Event.NOTE, {"escrow_id": made.escrow_id}, tx_hash=made.tx_hash.upper()
@@ -474,7 +503,7 @@ class EnsureEscrows:
                 f" {escrow.amount} ngonka for {escrow.model_id} by {escrow.creator}"
             )
         try:
-            fresh = self._put_into_gateway(escrow_id)
+            fresh = self._put_into_gateway(escrow_id, intent.model)
         except DevshardError as exc:
             exc.details.setdefault("escrow_id", escrow_id)
             exc.details.setdefault("tx_hash", intent.tx_hash)
@@ -512,7 +541,7 @@ class EnsureEscrows:
             f" deposit of {intent.amount} ngonka went to the hosts"
         )
 
-    def _put_into_gateway(self, escrow_id: int) -> bool:
+    def _put_into_gateway(self, escrow_id: int, model: str | None) -> bool:
         """Register and activate; False when the gateway already has the record."""
         if self._recorded(escrow_id):
             return False
@@ -520,7 +549,7 @@ class EnsureEscrows:
             self._p.gateway.add(
                 str(escrow_id),
                 private_key_env=self._o.private_key_env,
-                model=self._o.model_id,
+                model=model,
             )
         except (TransportError, ConflictError):
             # The answer is lost or somebody was faster: only the record tells.
@@ -571,7 +600,7 @@ class EnsureEscrows:
                 escrow_id=view.id,
             )
         if not self._p.check_mode:
-            self._put_into_gateway(view.id)
+            self._put_into_gateway(view.id, view.model)
         self._result.adopted.append(view.id)
         self._result.actions.append(f"adopted escrow {view.id}")
 

@@ -10,32 +10,59 @@ from __future__ import annotations
 import typing as t
 from dataclasses import replace
 
+from ._errors import DevshardError, UnknownStateError
 from ._escrow_rules import Birth, EpochClock, EscrowView, Limits, deadline, why_not_usable
 from ._models import parse_time
 
 if t.TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ._chain_api import ChainApi
     from ._models import Devshard, Escrow
 
+MAX_LAG: t.Final = 60
+"""Blocks by which public API and chain may differ: they are asked one after the other, and the
+API polls. More means that one of them is stale, and every deadline would be wrong."""
+
 
 def read_clock(chain: ChainApi) -> EpochClock:
-    """Where the chain stands.
+    """Where the chain stands, by its own head; the stages come from the public API.
 
     The index of the epoch rises when PoC starts, but escrows get the epoch that is effective, and
     that one changes only at ``set_new_validators``.
     """
-    epoch = chain.epoch()
-    stages, following = epoch.stages, epoch.next_stages
-    switched = epoch.height >= stages["set_new_validators"]
-    length = following["set_new_validators"] - stages["set_new_validators"]
+    epoch, head = chain.epoch(), chain.head()
+    if abs(head.height - epoch.height) > MAX_LAG:
+        raise UnknownStateError(
+            f"the public API is at block {epoch.height}, the chain at {head.height}: one of them is"
+            " stale, so no deadline can be told. Use another public_api or chain_rest",
+            public_api_height=epoch.height,
+            height=head.height,
+        )
+    height = max(head.height, epoch.height)
+    switch, following = (
+        stages["set_new_validators"] for stages in (epoch.stages, epoch.next_stages)
+    )
+    # A chain that is a little ahead of the API may have passed a switch that the API has not seen.
+    passed = sum(1 for block in (switch, following) if height >= block)
+    length = following - switch
     return EpochClock(
-        effective=epoch.index if switched else epoch.index - 1,
-        height=epoch.height,
-        next_switch=following["set_new_validators"] if switched else stages["set_new_validators"],
+        effective=epoch.index - 1 + passed,
+        height=height,
+        next_switch=switch + passed * length,
         epoch_length=length,
         block_seconds=chain.block_seconds(),
-        poc_blocks=following["set_new_validators"] - stages["next_poc_start"],
+        poc_blocks=following - epoch.stages["next_poc_start"],
     )
+
+
+def clock_or_none(chain: ChainApi, warn: Callable[[str], None]) -> EpochClock | None:
+    """For work that may go on without deadlines: settling must not wait for the public API."""
+    try:
+        return read_clock(chain)
+    except DevshardError as exc:
+        warn(f"no deadline can be told: {exc}")
+        return None
 
 
 def read_births(chain: ChainApi, creator: str) -> list[Birth]:
@@ -48,6 +75,7 @@ def read_births(chain: ChainApi, creator: str) -> list[Birth]:
             model=event.model_id,
             amount=event.amount,
             epoch=event.epoch_index,
+            gas=event.gas_wanted,
             timeout_at=None
             if event.timeout_timestamp is None
             else parse_time(event.timeout_timestamp),
@@ -60,7 +88,7 @@ def view_of(
     escrow_id: int,
     devshard: Devshard | None,
     escrow: Escrow | None,
-    clock: EpochClock,
+    clock: EpochClock | None,
     limits: Limits,
 ) -> EscrowView:
     """One escrow as gateway and chain show it, with the verdict."""
@@ -82,7 +110,7 @@ def view_of(
         amount=escrow.amount if escrow else None,
         epoch=escrow.epoch_index if escrow else None,
         settled=escrow.settled if escrow else None,
-        deadline=deadline(escrow.epoch_index, clock) if escrow else None,
+        deadline=deadline(escrow.epoch_index, clock) if escrow and clock else None,
     )
     reasons = why_not_usable(view, limits)
     if devshard is not None and escrow is not None and devshard.model != escrow.model_id:

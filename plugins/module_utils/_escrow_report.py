@@ -11,7 +11,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ._errors import UnknownStateError
-from ._escrow_observe import read_births, read_clock, view_of
+from ._escrow_observe import clock_or_none, read_births, view_of
 
 if t.TYPE_CHECKING:
     from ._escrow_rules import EscrowView
@@ -28,7 +28,7 @@ class ReportOptions:
 
 def report(ports: Ports, options: ReportOptions) -> dict[str, t.Any]:
     """All escrows this host can name: the gateway's, the creator's on the chain, the ledger's."""
-    clock = read_clock(ports.chain)
+    clock = clock_or_none(ports.chain, ports.warn)
     records = {int(item.id): item for item in ports.gateway.state().devshards}
     intents = [] if ports.ledger is None else ports.ledger.intents(chain_id=ports.chain_id)
     creator = ports.known_creator(options.creator)
@@ -36,7 +36,11 @@ def report(ports: Ports, options: ReportOptions) -> dict[str, t.Any]:
     if creator is not None:
         try:
             found = read_births(ports.chain, creator)
-            births = {item.escrow_id for item in found if item.epoch + 1 >= clock.effective}
+            births = {
+                item.escrow_id
+                for item in found
+                if clock is None or item.epoch + 1 >= clock.effective
+            }
         except UnknownStateError as exc:
             ports.warn(f"the chain could not be asked for the escrows of {creator}: {exc}")
     from_ledger = {
@@ -51,7 +55,9 @@ def report(ports: Ports, options: ReportOptions) -> dict[str, t.Any]:
     return {
         "escrows": [_row(view, ports, options.history) for view in shown],
         "intents": [intent.to_result() for intent in intents if intent.open],
-        "epoch": {
+        "epoch": None
+        if clock is None
+        else {
             "effective": clock.effective,
             "height": clock.height,
             "next_switch": clock.next_switch,

@@ -147,7 +147,9 @@ def why_not_usable(view: EscrowView, limits: Limits) -> tuple[str, ...]:
         reasons.append("the chain does not have it: pruned two epochs after its own, or never made")
     elif view.settled:
         reasons.append("settled on the chain")
-    elif view.deadline is not None and view.deadline.blocks_left < limits.min_blocks_left:
+    elif view.deadline is None:
+        reasons.append("its deadline is not known")
+    elif view.deadline.blocks_left < limits.min_blocks_left:
         reasons.append(
             f"its deadline is {view.deadline.blocks_left} blocks away, less than"
             f" {limits.min_blocks_left}"
@@ -167,6 +169,7 @@ class Birth:
     model: str
     amount: int
     epoch: int
+    gas: int
     timeout_at: datetime | None = None
 
 
@@ -285,9 +288,10 @@ def match_birth(
 ) -> tuple[Birth, ...]:
     """Create events that may be what the gateway did for this intent.
 
-    The gateway signs its own transaction, so without a hash only circumstances speak: model,
-    amount, not before the intent, signed within the call (its lifetime is fixed, so the end of
-    the lifetime tells when it was signed), and not known to be anything else's.
+    The gateway signs its own transaction, so without a hash only circumstances speak: the gas
+    limit, which is the intent's mark, model, amount, not before the intent, signed within the call
+    (its lifetime is fixed, so the end of the lifetime tells when it was signed), and not known to
+    be anything else's.
     """
     if intent.tx_hash is not None:
         return tuple(birth for birth in births if birth.tx_hash == intent.tx_hash)
@@ -296,6 +300,7 @@ def match_birth(
         for birth in births
         if birth.model == intent.model
         and birth.amount == intent.amount
+        and birth.gas == intent.gas
         and birth.height > (intent.seen_height or 0)
         and birth.escrow_id not in taken
         and (

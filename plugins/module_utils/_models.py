@@ -267,6 +267,7 @@ class TxResult:
     codespace: str
     raw_log: str
     gas_used: int
+    gas_wanted: int
     events: tuple[TxEvent, ...] = ()
     timeout_timestamp: str | None = None
 
@@ -279,6 +280,7 @@ class TxResult:
             codespace=body.text("codespace", ""),
             raw_log=body.text("raw_log", ""),
             gas_used=body.whole("gas_used", 0),
+            gas_wanted=body.whole("gas_wanted"),
             events=tuple(TxEvent.from_api(item) for item in body.children("events", [])),
             timeout_timestamp=timeout_timestamp,
         )
@@ -314,6 +316,7 @@ class CreatedEvent:
     model_id: str
     amount: int
     epoch_index: int
+    gas_wanted: int
     timeout_timestamp: str | None
 
 
@@ -328,6 +331,34 @@ class SettledEvent:
     remainder: int
     tx_hash: str
     height: int
+
+    @classmethod
+    def from_tx(cls, tx: TxResult, escrow_id: int) -> SettledEvent | None:
+        """The event in a transaction, if that one settled this escrow."""
+        for event in tx.events:
+            if tx.code != 0 or event.type != "devshard_escrow_settled":
+                continue
+            body = Reader(dict(event.attributes), f"event of {tx.txhash}")
+            if body.whole("escrow_id") == escrow_id:
+                return cls(
+                    escrow_id=escrow_id,
+                    settler=body.text("settler"),
+                    total_payout=body.whole("total_payout"),
+                    fees=body.whole("fees"),
+                    remainder=body.whole("remainder"),
+                    tx_hash=tx.txhash,
+                    height=tx.height,
+                )
+        return None
+
+    @property
+    def accounts(self) -> dict[str, int]:
+        """deposit = spent + fees + refund."""
+        return {
+            "spent": self.total_payout - self.fees,
+            "fees": self.fees,
+            "refund": self.remainder,
+        }
 
 
 # the gateway

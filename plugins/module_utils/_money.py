@@ -27,22 +27,16 @@ if t.TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Ports:
-    """Clients, clock and ledger of one module run.
+class ChainPorts:
+    """Chain, hosts and ledger, for work that needs no gateway.
 
-    ``ledger`` is None only in check mode on a host that has none yet. ``deadline`` is the end of
-    all waiting of this run. ``hosts_nonce`` asks the hosts of an escrow for diffs after a nonce.
+    ``ledger`` is None in check mode and for reading on a host that has none yet.
+    ``hosts_nonce`` asks the hosts of an escrow for diffs after a nonce.
     """
 
-    gateway: GatewayApi
     chain: ChainApi
-    signer: Inferenced | None
-    ledger: Ledger | None
-    gateway_id: str
     chain_id: str
-    limits: Limits
-    deadline: Deadline
-    interval: float
+    ledger: Ledger | None
     now: Callable[[], datetime]
     warn: Callable[[str], None]
     check_mode: bool
@@ -53,6 +47,18 @@ class Ports:
         if self.ledger is None or self.check_mode:
             raise UnsafeError("refused to write to the ledger in check mode")
         return self.ledger
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ports(ChainPorts):
+    """All of it, for one gateway. ``deadline`` is the end of all waiting of this run."""
+
+    gateway: GatewayApi
+    gateway_id: str
+    signer: Inferenced | None
+    limits: Limits
+    deadline: Deadline
+    interval: float
 
     def known_creator(self, expected: str | None) -> str | None:
         """The creator's address if anything tells it."""

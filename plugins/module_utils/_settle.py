@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import json
+import re
 import typing as t
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -26,12 +27,12 @@ from ._errors import (
     UnsafeError,
     WaitTimeoutError,
 )
-from ._escrow_observe import read_clock, view_of
+from ._escrow_observe import clock_or_none, view_of
 from ._ledger import Event, Intent, Kind, State, Via, private_folder, stamp, write_private
 from ._settle_rules import Settlement, SettleStep, SettleView, next_step, refuse_settlement
 
 if t.TYPE_CHECKING:
-    from ._escrow_rules import EscrowView
+    from ._escrow_rules import EpochClock, EscrowView
     from ._models import Devshard, SettledEvent
     from ._money import Ports
 
@@ -107,10 +108,15 @@ class SettleResult:
 
 
 class SettlementFiles:
-    """Settlement documents, kept beside the ledger: with one a refund needs no gateway any more."""
+    """Settlement documents, kept beside the ledger: with one a refund needs no gateway any more.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder / "settlements"
+    One folder for each chain, since two chains may give the same number to two escrows.
+    """
+
+    def __init__(self, folder: Path, chain_id: str) -> None:
+        if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", chain_id) is None:
+            raise ConfigurationError(f"not a chain id: {chain_id!r}")
+        self._folder = folder / "settlements" / chain_id
 
     def path(self, escrow_id: int) -> Path:
         return self._folder / f"escrow-{escrow_id}.json"
@@ -126,34 +132,61 @@ class SettlementFiles:
         return Settlement.parse(document, str(file))
 
     def keep(self, settlement: Settlement) -> None:
+        private_folder(self._folder.parent)
         private_folder(self._folder)
         write_private(self.path(settlement.escrow_id), json.dumps(settlement.document, indent=2))
 
 
+@dataclass(kw_only=True, slots=True)
+class Work:
+    """One escrow on its way home."""
+
+    outcome: SettledEscrow
+    finalized: bool = False
+    """The gateway finalized it in this run, so it holds the signatures in memory."""
+
+    @property
+    def id(self) -> int:
+        return self.outcome.id
+
+
 class SettleEscrows:
-    """Settles escrows one after the other; one that cannot be settled does not stop the others."""
+    """Settles escrows; one that cannot be settled, or has to wait, does not hold up the others."""
 
     def __init__(self, ports: Ports, options: SettleOptions, folder: Path) -> None:
         self._p = ports
         self._o = options
-        self._files = SettlementFiles(folder)
+        self._files = SettlementFiles(folder, ports.chain_id)
         self._result = SettleResult()
         self._creator = ""
         self._gateway_gone = False
+        self._clock: EpochClock | None = None
 
     def run(self) -> SettleResult:
         self._o.check()
         self._p.chain.head()
         self._creator = self._p.creator(self._o.creator)
+        self._clock = clock_or_none(self._p.chain, self._p.warn)
+        todo = [Work(outcome=SettledEscrow(id=number, settled=False)) for number in self._chosen()]
+        self._result.escrows = [work.outcome for work in todo]
         problems: list[DevshardError] = []
-        for escrow_id in self._chosen():
-            outcome = SettledEscrow(id=escrow_id, settled=False)
-            self._result.escrows.append(outcome)
-            try:
-                self._settle(outcome)
-            except DevshardError as exc:
-                outcome.problem = exc.to_failure()
-                problems.append(exc)
+        while todo:
+            waiting: list[tuple[Work, DevshardError]] = []
+            for work in todo:
+                try:
+                    reason = self._get_on(work)
+                except DevshardError as exc:
+                    work.outcome.problem = exc.to_failure()
+                    problems.append(exc)
+                else:
+                    if reason is not None:
+                        waiting.append((work, reason))
+            todo = [work for work, _ in waiting]
+            if todo and not self._p.deadline.pause(self._p.interval):
+                for work, reason in waiting:
+                    work.outcome.problem = reason.to_failure()
+                    problems.append(reason)
+                break
         if problems:
             first = problems[0]
             first.details["result"] = self._result.to_result()
@@ -187,41 +220,30 @@ class SettleEscrows:
         if self._o.model_id is not None and view.model != self._o.model_id:
             return False
         if self._o.select == "expiring":
-            return view.deadline is not None and view.deadline.blocks_left < self._o.expiring_blocks
+            if view.deadline is None:
+                raise UnknownStateError("select=expiring needs the deadlines, and none is known")
+            return view.deadline.blocks_left < self._o.expiring_blocks
         if self._o.select == "depleted":
-            return (view.nonce or 0) >= self._p.limits.max_nonce or (
-                view.balance or 0
-            ) < self._p.limits.min_balance
+            return view.loaded and (
+                (view.nonce or 0) >= self._p.limits.max_nonce
+                or (view.balance or 0) < self._p.limits.min_balance
+            )
         if self._o.select == "inactive_unsettled":
             return not view.active
         return True
 
     def _view(self, escrow_id: int, record: Devshard | None) -> EscrowView:
-        return view_of(
-            escrow_id,
-            record,
-            self._p.chain.escrow(escrow_id),
-            read_clock(self._p.chain),
-            self._p.limits,
-        )
+        escrow = self._p.chain.escrow(escrow_id)
+        return view_of(escrow_id, record, escrow, self._clock, self._p.limits)
 
     def _look(self, escrow_id: int) -> SettleView:
-        clock = read_clock(self._p.chain)
-        view = view_of(
-            escrow_id,
-            self._records().get(escrow_id),
-            self._p.chain.escrow(escrow_id),
-            clock,
-            self._p.limits,
-        )
+        view = self._view(escrow_id, self._records().get(escrow_id))
         before = False
         if not view.on_chain:
-            before = any(
-                intent.state in (State.INCLUDED, State.DONE) for intent in self._intents(escrow_id)
-            ) or (self._event(escrow_id) is not None)
-        return SettleView(
-            view=view, clock=clock, settlement=self._files.read(escrow_id), settled_before=before
-        )
+            before = self._paid_by_us(escrow_id) is not None or (
+                self._p.chain.settled_event(escrow_id) is not None
+            )
+        return SettleView(view=view, settlement=self._files.read(escrow_id), settled_before=before)
 
     def _intents(self, escrow_id: int) -> list[Intent]:
         ledger = self._p.ledger
@@ -229,16 +251,21 @@ class SettleEscrows:
             return []
         return ledger.intents(kind=Kind.SETTLE, chain_id=self._p.chain_id, escrow_id=escrow_id)
 
-    def _event(self, escrow_id: int) -> SettledEvent | None:
-        return self._p.chain.settled_event(escrow_id)
+    def _paid_by_us(self, escrow_id: int) -> Intent | None:
+        """Our own settle that the chain executed, if there is one."""
+        done = (State.INCLUDED, State.DONE)
+        found = [intent for intent in self._intents(escrow_id) if intent.state in done]
+        return found[-1] if found else None
 
     # one escrow
 
-    def _settle(self, outcome: SettledEscrow) -> None:
-        number = outcome.id
+    def _get_on(self, work: Work) -> DevshardError | None:
+        """As far as it goes now: settled, or why it has to wait."""
+        outcome, number = work.outcome, work.id
         if not self._p.check_mode:
             self._finish_open(outcome)
-        while True:
+        taken: set[SettleStep] = set()
+        while not outcome.settled:
             seen = self._look(number)
             view = seen.view
             outcome.deposit = outcome.deposit or view.amount
@@ -246,31 +273,62 @@ class SettleEscrows:
                 raise UnsafeError(
                     f"escrow {number} belongs to {view.creator}, not to {self._creator}"
                 )
-            step = next_step(seen)
+            step = self._step(work, seen)
             if step is SettleStep.DONE:
                 self._account(outcome)
-                return
+                return None
             self._refuse(step, seen)
             if self._p.check_mode:
                 self._predict(outcome, seen)
-                return
-            if step is SettleStep.DEACTIVATE:
-                self._mark(view)
-                self._p.gateway.deactivate(str(number))
-                self._result.actions.append(f"deactivated escrow {number}")
-            elif step is SettleStep.WAIT_IDLE:
-                self._wait_idle(number)
-            elif step is SettleStep.FINALIZE:
-                self._mark(view)
-                self._finalize(number)
-            elif step is SettleStep.SETTLE:
-                self._pay_out(outcome, seen)
+                return None
+            if step in taken:
+                return UnknownStateError(
+                    f"escrow {number} does not get on: after '{step.value}' the same is to be done"
+                    " again; something else works on it too",
+                    escrow_id=number,
+                )
+            taken.add(step)
+            if (reason := self._take(step, work, seen)) is not None:
+                return reason
+        return None
+
+    def _step(self, work: Work, seen: SettleView) -> SettleStep:
+        step = next_step(seen)
+        if step is SettleStep.SETTLE and self._o.settle_via is Via.GATEWAY and not work.finalized:
+            # A restart costs the gateway the signatures it has in memory, and it would settle
+            # without them and answer 200. Finalizing again brings them back.
+            return SettleStep.FINALIZE
+        return step
+
+    def _take(self, step: SettleStep, work: Work, seen: SettleView) -> DevshardError | None:
+        view, number = seen.view, work.id
+        if step is SettleStep.DEACTIVATE:
+            self._mark(view)
+            self._p.gateway.deactivate(str(number))
+            self._result.actions.append(f"deactivated escrow {number}")
+        elif step is SettleStep.WAIT_IDLE:
+            return BusyError(
+                f"escrow {number} still has {view.active_requests} active request(s); it is"
+                " deactivated and gets no new ones. Run again to continue",
+                escrow_id=number,
+                active_requests=view.active_requests,
+            )
+        elif step is SettleStep.STUCK:
+            return self._stuck(view)
+        elif step is SettleStep.FINALIZE:
+            self._mark(view)
+            return self._finalize(work)
+        elif step is SettleStep.SETTLE:
+            self._pay_out(work.outcome, seen)
+        return None
 
     def _mark(self, view: EscrowView) -> None:
         if view.nonce is not None:
             self._p.record().mark_session(
                 view.id, self._p.gateway_id, view.nonce, view.balance, view.phase
             )
+
+    # refusing
 
     def _refuse(self, step: SettleStep, seen: SettleView) -> None:
         view = seen.view
@@ -282,13 +340,14 @@ class SettleEscrows:
                 escrow_id=view.id,
             )
         if step is SettleStep.TOO_LATE:
+            now = None if self._clock is None else self._clock.effective
             raise UnsafeError(
-                f"escrow {view.id} is of epoch {view.epoch}, the chain is in epoch"
-                f" {seen.clock.effective} and settles only the current and the previous one: its"
-                f" deposit of {view.amount} ngonka goes to the hosts",
+                f"escrow {view.id} is of epoch {view.epoch}, the chain is in epoch {now} and"
+                " settles only the current and the previous one: its deposit of"
+                f" {view.amount} ngonka goes to the hosts",
                 escrow_id=view.id,
                 epoch=view.epoch,
-                current_epoch=seen.clock.effective,
+                current_epoch=now,
             )
         if step is SettleStep.NO_SOURCE:
             raise UnsafeError(
@@ -299,50 +358,39 @@ class SettleEscrows:
                 escrow_id=view.id,
             )
 
-    def _wait_idle(self, number: int) -> None:
-        while True:
-            record = self._records().get(number)
-            runtime = None if record is None else record.runtime
-            if runtime is None or not runtime.active_requests:
-                return
-            if not self._p.deadline.pause(self._p.interval):
-                raise BusyError(
-                    f"escrow {number} still has {runtime.active_requests} active request(s); it is"
-                    " deactivated and gets no new ones. Run again to continue",
-                    escrow_id=number,
-                    active_requests=runtime.active_requests,
-                )
-
     # finalize
 
-    def _finalize(self, number: int) -> None:
-        """Until a settlement with quorum is in our own folder."""
-        last: DevshardError | None = None
-        while True:
-            try:
-                document = self._p.gateway.finalize(str(number))
-            except (TransportError, BusyError, ConflictError) as exc:
-                last, document = exc, self._finalized(number)
-            except ProtocolError as exc:
-                if exc.details.get("http_status") != 500:
-                    raise
-                last, document = exc, self._finalized(number)
-            if document is not None:
-                settlement = Settlement.parse(document, f"the finalize of escrow {number}")
-                if settlement.escrow_id != number:
-                    raise ProtocolError(
-                        f"the finalize of escrow {number} names escrow {settlement.escrow_id}"
-                    )
-                if settlement.has_quorum:
-                    self._files.keep(settlement)
-                    self._result.actions.append(f"finalized escrow {number}")
-                    return
-                last = UnknownStateError(
+    def _finalize(self, work: Work) -> DevshardError | None:
+        """Try once to get a settlement with quorum into our own folder; else why it has to wait."""
+        number = work.id
+        try:
+            document: dict[str, t.Any] | None = self._p.gateway.finalize(str(number))
+            last: DevshardError | None = None
+        except (TransportError, ConflictError) as exc:
+            last, document = exc, self._finalized(number)
+        except ProtocolError as exc:
+            if exc.details.get("http_status") != 500:
+                raise
+            last, document = exc, self._finalized(number)
+        if document is None:
+            return self._unfinished(number, last)
+        settlement = Settlement.parse(document, f"the finalize of escrow {number}")
+        if settlement.escrow_id != number:
+            raise ProtocolError(
+                f"the finalize of escrow {number} names escrow {settlement.escrow_id}"
+            )
+        if not settlement.has_quorum:
+            return self._unfinished(
+                number,
+                UnknownStateError(
                     f"insufficient signatures: {settlement.signatures} of {settlement.slots} slots"
                     f" signed, {settlement.quorum} are needed"
-                )
-            if not self._p.deadline.pause(self._p.interval):
-                raise self._unfinished(number, last)
+                ),
+            )
+        self._files.keep(settlement)
+        work.finalized = True
+        self._result.actions.append(f"finalized escrow {number}")
+        return None
 
     def _finalized(self, number: int) -> dict[str, t.Any] | None:
         """The settlement of a session that already is in phase settlement."""
@@ -354,21 +402,24 @@ class SettleEscrows:
     def _unfinished(self, number: int, last: DevshardError | None) -> DevshardError:
         record = self._records().get(number)
         phase = record.runtime.phase if record and record.runtime else "unknown"
-        if phase == "finalizing":
-            return UnsafeError(
-                f"the session of escrow {number} is in phase finalizing and does not leave it: a"
-                " finalize was cut off, and no call leads out of that. Keep its session directory"
-                " and do not delete the record; the other escrows are not affected. If nothing"
-                " else helps before its deadline its deposit goes to the hosts",
-                escrow_id=number,
-                phase=phase,
-                last=str(last),
-            )
         return WaitTimeoutError(
             f"escrow {number} could not be finalized in time (phase {phase}): {last}. Its"
             " deposit is not lost: run again, signatures that are missing are collected then",
             escrow_id=number,
             phase=phase,
+        )
+
+    @staticmethod
+    def _stuck(view: EscrowView) -> DevshardError:
+        return UnsafeError(
+            f"the session of escrow {view.id} ({view.amount} ngonka) is in phase finalizing and"
+            " does not leave it: a finalize is still running or was cut off, and no call leads out"
+            " of that. The other escrows are not affected. What can still be done: wait while a"
+            " finalize may be running and run again; else keep its session directory, do not delete"
+            " the record, and ask the network's developers before its deadline, after which its"
+            " deposit goes to the hosts",
+            escrow_id=view.id,
+            phase=view.phase,
         )
 
     # settle
@@ -377,6 +428,14 @@ class SettleEscrows:
         settlement = seen.settlement
         if settlement is None:
             raise ProtocolError(f"escrow {outcome.id} has no settlement to pay out")
+        if (paid := self._paid_by_us(outcome.id)) is not None:
+            raise UnknownStateError(
+                f"transaction {paid.tx_hash} settled escrow {outcome.id}, but the chain shows it as"
+                " unsettled: this node is behind, or it is another chain of the same name. Nothing"
+                " is signed again",
+                escrow_id=outcome.id,
+                tx_hash=paid.tx_hash,
+            )
         params = self._p.chain.escrow_params()
         reason = refuse_settlement(
             settlement,
@@ -460,7 +519,8 @@ class SettleEscrows:
             if nothing:
                 ledger.apply(intent, Event.DROP, why)
                 raise
-            return self._resolve_asked(ledger.apply(intent, Event.NOTE, why))
+            ended = {"call_ended": stamp(self._p.now())}
+            return self._resolve_asked(ledger.apply(intent, Event.NOTE, why, result=ended))
         return self._resolve_asked(ledger.apply(intent, Event.NOTE, tx_hash=reply.tx_hash.upper()))
 
     def _resolve_asked(self, intent: Intent) -> Intent:
@@ -501,6 +561,15 @@ class SettleEscrows:
         outcome.tx_hash = intent.tx_hash
         if intent.state is State.REJECTED:
             refusal = intent.result or {}
+            escrow = self._p.chain.escrow(outcome.id)
+            if escrow is not None and escrow.settled:
+                self._p.warn(
+                    f"somebody else settled escrow {outcome.id} first: our transaction"
+                    f" {intent.tx_hash} was refused and its fee is spent"
+                )
+                outcome.tx_hash = None
+                self._account(outcome)
+                return
             raise ChainRejectedError(
                 f"the chain refused to settle escrow {intent.escrow_id}: {refusal.get('raw_log')}."
                 f" Nothing was paid back and the fee is spent (transaction {intent.tx_hash})",
@@ -529,50 +598,44 @@ class SettleEscrows:
                     f" escrow {intent.escrow_id} as settled yet; run again",
                     escrow_id=intent.escrow_id,
                 )
+        ledger.apply(intent, Event.FINISH)
         self._account(outcome)
-        ledger.apply(
-            intent,
-            Event.FINISH,
-            result={
-                "spent": outcome.spent,
-                "fees": outcome.fees,
-                "refund": outcome.refund,
-            },
-        )
         outcome.settled_now = True
         self._result.actions.append(f"settled escrow {outcome.id}")
 
     def _account(self, outcome: SettledEscrow) -> None:
-        """Deposit, spent, fees and refund, from the chain's own settle event."""
+        """Deposit, spent, fees and refund, by the chain's own settle event.
+
+        The ledger has the event of our own transaction; for anybody else's the node's index is
+        asked, and what it does not tell stays unknown.
+        """
         outcome.settled = True
-        kept = next(
-            (
-                intent
-                for intent in reversed(self._intents(outcome.id))
-                if intent.state in (State.INCLUDED, State.DONE)
-            ),
-            None,
-        )
-        event = self._event(outcome.id)
+        kept = self._paid_by_us(outcome.id)
+        saved: dict[str, t.Any] = {}
         if kept is not None:
-            outcome.tx_hash = outcome.tx_hash or kept.tx_hash
+            saved = kept.result or {}
+            outcome.tx_hash = kept.tx_hash or outcome.tx_hash
             outcome.deposit = outcome.deposit or kept.amount
             outcome.tx_fee = kept.fee
-        if event is None:
-            saved = (kept.result if kept else None) or {}
-            outcome.spent, outcome.fees = saved.get("spent"), saved.get("fees")
-            outcome.refund = saved.get("refund")
-            if outcome.refund is None:
-                self._p.warn(
-                    f"escrow {outcome.id} is settled, but the event that names its refund could not"
-                    " be read"
-                )
-            return
-        # The chain's total_payout holds the fees too; deposit = spent + fees + refund.
-        outcome.spent = event.total_payout - event.fees
-        outcome.fees = event.fees
-        outcome.refund = event.remainder
-        outcome.tx_hash = event.tx_hash or outcome.tx_hash
+        if "refund" not in saved and (event := self._event(outcome.id)) is not None:
+            saved = event.accounts
+            outcome.tx_hash = event.tx_hash
+            outcome.deposit = outcome.deposit or sum(saved.values())
+        outcome.spent, outcome.fees = saved.get("spent"), saved.get("fees")
+        outcome.refund = saved.get("refund")
+        if outcome.refund is None:
+            self._p.warn(
+                f"escrow {outcome.id} is settled, but the event that names its refund could not"
+                " be read"
+            )
+
+    def _event(self, escrow_id: int) -> SettledEvent | None:
+        """Informs only: a node without an index must not turn a settled escrow into a failure."""
+        try:
+            return self._p.chain.settled_event(escrow_id)
+        except UnknownStateError as exc:
+            self._p.warn(f"the settle event of escrow {escrow_id} could not be looked up: {exc}")
+            return None
 
     def _predict(self, outcome: SettledEscrow, seen: SettleView) -> None:
         self._result.actions.append(f"settle escrow {outcome.id}")

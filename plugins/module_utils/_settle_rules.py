@@ -16,7 +16,7 @@ from ._errors import ProtocolError
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from ._escrow_rules import EpochClock, EscrowView
+    from ._escrow_rules import EscrowView
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,7 +86,6 @@ class SettleView:
     """Everything that the next step depends on."""
 
     view: EscrowView
-    clock: EpochClock
     settlement: Settlement | None
     settled_before: bool = False
     """The chain's event or our own included transaction proves that it was settled."""

@@ -33,7 +33,7 @@ from ._errors import (
     WaitTimeoutError,
 )
 from ._ledger import Event, Intent, Kind, Ledger, Via, private_folder, stamp, write_private
-from ._models import parse_time
+from ._models import SettledEvent, parse_time
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,8 +47,11 @@ if t.TYPE_CHECKING:
 EXPIRY_MARGIN: t.Final = timedelta(seconds=10)
 """The node's index may lag its blocks a little; a hash is called void only after that."""
 GATEWAY_LIFETIME: t.Final = timedelta(minutes=9)
-GATEWAY_SIGNS_WITHIN: t.Final = timedelta(seconds=30)
-"""The gateway asks the chain two things of at most 10 s each before it signs."""
+GATEWAY_SIGNS_WITHIN: t.Final = timedelta(seconds=430)
+"""The gateway may be held up before it signs, but it signs nothing once its caller is gone; this
+is a little more than the longest call."""
+GATEWAY_NOTICES_WITHIN: t.Final = timedelta(seconds=30)
+"""How long after the end of a call the gateway may still sign for it."""
 GATEWAY_MARGIN: t.Final = timedelta(minutes=2)
 
 _SENT: t.Final = frozenset({0, 19})
@@ -75,8 +78,18 @@ def lifetime_end(intent: Intent) -> datetime | None:
     """When the chain can no longer include this intent's transaction."""
     if intent.timeout_at is None:
         return None
-    end = parse_time(intent.timeout_at)
-    return end + (EXPIRY_MARGIN if intent.via is Via.SIGNED else GATEWAY_MARGIN)
+    if intent.via is Via.SIGNED:
+        return parse_time(intent.timeout_at) + EXPIRY_MARGIN
+    return _last_lifetime(intent.timeout_at, intent.result) + GATEWAY_MARGIN
+
+
+def _last_lifetime(timeout_at: str, result: dict[str, t.Any] | None) -> datetime:
+    """The latest end of lifetime of what the gateway signed; sooner when its call has ended."""
+    latest = parse_time(timeout_at)
+    ended = (result or {}).get("call_ended")
+    if ended is None:
+        return latest
+    return min(latest, parse_time(ended) + GATEWAY_NOTICES_WITHIN + GATEWAY_LIFETIME)
 
 
 def judge(
@@ -124,6 +137,9 @@ def record(ledger: Ledger, intent: Intent, finding: Finding) -> Intent:
     if tx is None:
         return intent
     facts: dict[str, t.Any] = {"height": tx.height, "gas_used": tx.gas_used}
+    if intent.kind is Kind.SETTLE and intent.escrow_id is not None:
+        event = SettledEvent.from_tx(tx, intent.escrow_id)
+        facts |= {} if event is None else event.accounts
     if finding.outcome is Outcome.REJECTED:
         facts |= {"code": tx.code, "codespace": tx.codespace, "raw_log": tx.raw_log[:500]}
         return ledger.apply(intent, Event.REJECT, facts, result=facts)
@@ -319,8 +335,8 @@ def signing_window(intent: Intent) -> tuple[datetime, datetime] | None:
     """Between which ends of lifetime the gateway's transaction for this intent must lie."""
     if intent.timeout_at is None:
         return None
-    end = parse_time(intent.timeout_at)
-    return end - GATEWAY_SIGNS_WITHIN - timedelta(seconds=1), end
+    first = parse_time(intent.timeout_at) - GATEWAY_SIGNS_WITHIN - timedelta(seconds=1)
+    return first, _last_lifetime(intent.timeout_at, intent.result)
 
 
 def created_escrow(tx: TxResult) -> int:

@@ -161,7 +161,7 @@ intents:
   elements: dict
   sample: []
 epoch:
-  description: Where the chain stands.
+  description: Where the chain stands. Null when that is not known, then no deadline is known either.
   returned: success
   type: dict
   sample:

@@ -13,6 +13,7 @@ import base64
 import hashlib
 import json
 import typing as t
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace as Obj
@@ -27,6 +28,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._errors import (
 from ansible_collections.gonka.devshard.plugins.module_utils._escrow import EscrowOptions
 from ansible_collections.gonka.devshard.plugins.module_utils._escrow_rules import Limits
 from ansible_collections.gonka.devshard.plugins.module_utils._ledger import Ledger, Via
+from ansible_collections.gonka.devshard.plugins.module_utils._models import SettledEvent
 from ansible_collections.gonka.devshard.plugins.module_utils._money import Ports
 
 CREATOR = "gonka1creator"
@@ -65,6 +67,8 @@ class FakeChain:
         """Whether the next broadcast is lost before or after the node has it."""
         self.check_tx: tuple[int, str] | None = None
         self.silent = False
+        self.before_execution: Callable[[int], None] | None = None
+        """What else happens in the block of the next settle, before it."""
         self.signed_by_gateways = 0
 
     # time
@@ -156,11 +160,12 @@ class FakeChain:
             raise UnknownStateError("the node keeps no index")
         return [tx.created for tx in self.txs.values() if tx.created and tx.creator == creator]
 
-    def settled_event(self, number: int) -> Obj | None:
+    def settled_event(self, number: int) -> SettledEvent | None:
+        if not self.index_on:
+            raise UnknownStateError("the node keeps no index")
         for tx in self.txs.values():
             if tx.settled and tx.settled.escrow_id == number:
-                found: Obj = tx.settled
-                return found
+                return tx.settled
         return None
 
     def broadcast(self, tx_bytes: str) -> Obj:
@@ -245,12 +250,15 @@ class FakeChain:
             model_id=message["model_id"],
             tx_hash=tx.txhash,
             height=self.height,
+            gas_wanted=body["gas"],
             timeout_timestamp=body["timeout_timestamp"],
         )
         tx.events = (Obj(type="devshard_escrow_created", attributes={"escrow_id": str(number)}),)
 
     def _settle(self, tx: Obj, message: dict[str, t.Any]) -> None:
         number = int(message["escrow_id"])
+        if self.before_execution is not None:
+            self.before_execution(number)
         escrow = self.escrows.get(number)
         if escrow is None:
             raise ValueError(f"escrow {number} not found")
@@ -263,15 +271,15 @@ class FakeChain:
         payout = message["cost"] + message["fees"]
         escrow.settled = True
         self.money += escrow.amount - payout
-        tx.settled = Obj(
-            escrow_id=number,
-            settler=escrow.creator,
-            total_payout=payout,
-            fees=message["fees"],
-            remainder=escrow.amount - payout,
-            tx_hash=tx.txhash,
-            height=self.height,
-        )
+        attributes = {
+            "escrow_id": str(number),
+            "settler": escrow.creator,
+            "total_payout": str(payout),
+            "fees": str(message["fees"]),
+            "remainder": str(escrow.amount - payout),
+        }
+        tx.events = (Obj(type="devshard_escrow_settled", attributes=attributes),)
+        tx.settled = SettledEvent.from_tx(tx, number)
 
 
 class FakeSigner:
@@ -337,6 +345,8 @@ class FakeGateway:
         self.lose: dict[str, t.Literal["before", "after"]] = {}
         """Which call loses its request or its reply, once."""
         self.signatures = 16
+        self.in_memory: dict[str, int] = {}
+        """Signatures that a settle would use; a restart costs them."""
         self.down = False
         self.creates = 0
 
@@ -401,6 +411,7 @@ class FakeGateway:
             "messages": [{"creator": CREATOR, "amount": str(amount), "model_id": model_id}],
             "timeout_timestamp": rfc3339(self._chain.now + timedelta(minutes=9)),
             "fee": options["fee_amount"],
+            "gas": options["gas_limit"],
         }
         tx_hash = self._chain.fresh_hash()
         self._chain.receive(tx_hash, body)
@@ -446,6 +457,7 @@ class FakeGateway:
             text = f"insufficient signatures: {self.signatures}/11 weight"
             raise ProtocolError(text, http_status=500, server_message=text)
         self.documents[number] = self.document(number, self.signatures)
+        self.in_memory[number] = self.signatures
         self._lost("finalize", lost)
         return self.documents[number]
 
@@ -474,9 +486,10 @@ class FakeGateway:
         self.creates += 1
         message = {"escrow_id": number, "cost": 160, "fees": CREATE_FEE}
         body = {
-            "messages": [{**message, "signatures": self.signatures}],
+            "messages": [{**message, "signatures": self.in_memory.get(number, 0)}],
             "timeout_timestamp": rfc3339(self._chain.now + timedelta(minutes=9)),
             "fee": options["fee_amount"],
+            "gas": options["gas_limit"],
         }
         tx_hash = self._chain.fresh_hash()
         self._chain.receive(tx_hash, body)

@@ -412,14 +412,32 @@ def test_a_create_that_the_chain_refused_is_closed_by_its_hash(world: World) -> 
     proved(world, 1)
 
 
-def test_two_escrows_that_fit_a_lost_reply_are_never_guessed(world: World, tmp_path: Path) -> None:
+def lose_a_reply_while_another_gateway_creates(world: World, folder: Path) -> World:
     world.gateway.lose["create"] = "after"
-    other = World(tmp_path / "other")
+    other = World(folder)
     other.chain, other.gateway._chain = world.chain, world.chain
     world.chain.delay = 3
     with pytest.raises(WaitTimeoutError):
         run(world, seconds=5, **GATEWAY)
     run(other, **GATEWAY)
+    return other
+
+
+def test_a_lost_reply_is_told_from_another_gateways_create_by_its_gas_limit(
+    world: World, tmp_path: Path
+) -> None:
+    other = lose_a_reply_while_another_gateway_creates(world, tmp_path / "other")
+    run(world, **GATEWAY)
+    assert len(world.chain.minted) == 2
+    (ours,), (theirs,) = world.gateway.records, other.gateway.records
+    assert {ours, theirs} == {"1", "2"}
+
+
+def test_two_escrows_that_fit_a_lost_reply_are_never_guessed(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("secrets.randbelow", lambda _limit: 7)
+    other = lose_a_reply_while_another_gateway_creates(world, tmp_path / "other")
     with pytest.raises(UnsafeError, match="all fit"):
         run(world, **GATEWAY)
     theirs = next(iter(other.gateway.records))
@@ -486,3 +504,41 @@ def test_an_intent_that_was_only_planned_is_dropped(world: World) -> None:
         assert ledger.get(intent.id).state is State.DROPPED
         assert ledger.history(intent.id)[-1].event == Event.DROP.value
     proved(world, 1)
+
+
+def test_an_index_that_lacks_a_known_escrow_allows_no_create(world: World) -> None:
+    run(world)
+    world.chain.txs.clear()
+    with pytest.raises(UnknownStateError, match="lacks the creation of escrow 1"):
+        run(world, count=2)
+    assert world.chain.minted == [1]
+
+
+def test_an_open_create_of_another_model_is_finished_too(world: World) -> None:
+    world.gateway.lose["add"] = "before"
+    with pytest.raises(TransportError):
+        run(world)
+    world.chain.models.append("other/model")
+    result = run(world, model_id="other/model")
+    assert (result.adopted, [entry["id"] for entry in result.created]) == ([1], [2])
+    assert {record.model for record in world.gateway.records.values()} == {MODEL, "other/model"}
+
+
+def test_a_killed_call_to_the_gateway_is_open_for_as_long_as_it_could_have_waited(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody noted when the call ended, so the gateway may have signed late in it."""
+
+    def killed(**_options: t.Any) -> t.NoReturn:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.gateway, "create_escrow", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(world, **GATEWAY)
+    world.chain.step(140)
+    with pytest.raises(WaitTimeoutError):
+        run(world, seconds=5, **GATEWAY)
+    world.chain.step(80)
+    run(world, **GATEWAY)
+    assert world.gateway.creates == 1

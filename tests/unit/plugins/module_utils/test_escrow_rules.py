@@ -231,6 +231,7 @@ def intent(**changes: t.Any) -> Intent:
         "updated_at": "2026-01-01T00:00:00Z",
         "model": "m",
         "amount": 5,
+        "gas": 499_000,
         "seen_height": 100,
         **changes,
     }
@@ -245,6 +246,7 @@ def birth(number: int, **changes: t.Any) -> Birth:
         "model": "m",
         "amount": 5,
         "epoch": 214,
+        "gas": 499_000,
         "timeout_at": None,
         **changes,
     }
@@ -258,6 +260,7 @@ def test_only_what_fits_in_every_respect_can_be_the_lost_create() -> None:
         birth(3, amount=6),
         birth(4),
         birth(5),
+        birth(6, gas=500_000),
     ]
     found = match_birth(intent(), births, taken={5}, window=None)
     assert [item.escrow_id for item in found] == [4]

@@ -119,7 +119,7 @@ def test_the_refund_is_what_the_chain_says_and_the_second_run_changes_nothing(
 
 def test_the_settlement_is_kept_private_beside_the_ledger(world: World) -> None:
     settle(world)
-    file = Path(world.path).parent / "settlements" / "escrow-1.json"
+    file = Path(world.path).parent / "settlements" / "fake" / "escrow-1.json"
     assert file.stat().st_mode & 0o777 == 0o600
     assert file.parent.stat().st_mode & 0o777 == 0o700
 
@@ -310,3 +310,73 @@ def test_the_newest_nonce_is_remembered_for_a_later_restore(world: World) -> Non
     settle(world)
     with world.open() as ledger:
         assert [mark.nonce for mark in ledger.session_marks(1)] == [41]
+
+
+def test_a_node_without_an_index_still_proves_our_own_settle(world: World) -> None:
+    settle(world)
+    world.chain.index_on = False
+    escrow = only(settle(world))
+    assert (escrow.settled, escrow.refund) == (True, REFUND), "the ledger kept the event's numbers"
+
+
+def test_without_an_index_a_foreign_settle_is_settled_but_its_refund_is_unknown(
+    world: World,
+) -> None:
+    world.chain.escrows[1].settled = True
+    world.chain.index_on = False
+    escrow = only(settle(world))
+    assert (escrow.settled, escrow.refund, escrow.tx_hash) == (True, None, None)
+    assert any("could not be read" in text for text in world.warnings)
+
+
+def test_without_an_index_a_pruned_escrow_is_unknown_not_lost(world: World) -> None:
+    del world.chain.escrows[1]
+    world.chain.index_on = False
+    with pytest.raises(UnknownStateError, match="index"):
+        settle(world)
+
+
+def test_settling_goes_on_without_the_public_api(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def down() -> t.NoReturn:
+        raise TransportError("the public API does not answer", sent=False)
+
+    monkeypatch.setattr(world.chain, "epoch", down)
+    assert only(settle(world)).refund == REFUND
+    assert any("no deadline can be told" in text for text in world.warnings)
+    with pytest.raises(UnknownStateError, match="deadlines"):
+        settle(world, ids=(), select="expiring")
+
+
+def test_a_restarted_gateway_is_finalized_again_before_it_settles(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It lost the signatures it had in memory: settling at once would be the false success."""
+    with monkeypatch.context() as patch:
+        patch.setattr(world.chain, "money", 0)
+        with pytest.raises(UnsafeError, match="are missing"):
+            settle(world, **GATEWAY)
+    world.gateway.in_memory.clear()
+    assert only(settle(world, **GATEWAY)).refund == REFUND
+    assert world.gateway.calls.count("finalize") == 2
+    assert settles_on_chain(world) == 1
+
+
+def test_somebody_else_who_settles_first_costs_the_fee_and_no_failure(world: World) -> None:
+    def first(_number: int) -> None:
+        world.chain.escrows[1].settled = True
+
+    world.chain.before_execution = first
+    escrow = only(settle(world))
+    assert (escrow.settled, escrow.refund) == (True, None)
+    assert any("somebody else settled" in text for text in world.warnings)
+
+
+def test_a_node_that_is_behind_never_leads_to_a_second_settle(world: World) -> None:
+    settle(world)
+    signed = world.signer.signed
+    world.chain.escrows[1].settled = False
+    with pytest.raises(UnknownStateError, match="Nothing is signed again"):
+        settle(world)
+    assert world.signer.signed == signed

@@ -71,7 +71,7 @@ def view(**changes: t.Any) -> EscrowView:
 
 
 def step(kept: Settlement | None = None, before: bool = False, **changes: t.Any) -> SettleStep:
-    seen = SettleView(view=view(**changes), clock=CLOCK, settlement=kept, settled_before=before)
+    seen = SettleView(view=view(**changes), settlement=kept, settled_before=before)
     return next_step(seen)
 
 
