@@ -91,7 +91,7 @@ gateway:
         default_request_max_tokens: 3072
     rotation:
       description: Where it sees the chain, and its last rotations. C(polled) is false in the seconds before
-      its first look.
+        its first look.
       type: dict
       sample:
         polled: true

@@ -98,14 +98,20 @@ def collections() -> Path:
 
 
 @functools.cache
-def rendered_docs(kind: str, wanted: tuple[str, ...]) -> dict[str, Data]:
-    """What ansible-doc says of plugins of ours, by their short name."""
-    shown = run_ansible("doc", "--json", "--type", kind, *(f"{FULL_NAME}.{n}" for n in wanted))
+def rendered_docs() -> dict[str, dict[str, Data]]:
+    """What ansible-doc makes of all our documentation: kind, full name, contents."""
+    shown = run_ansible("doc", "--metadata-dump", "--no-fail-on-errors", FULL_NAME)
     assert shown.returncode == 0, shown.stderr
-    found: dict[str, Data] = json.loads(shown.stdout)
-    return {name.removeprefix(f"{FULL_NAME}."): data for name, data in found.items()}
+    found: dict[str, dict[str, Data]] = json.loads(shown.stdout)["all"]
+    return found
+
+
+def rendered(kind: str, name: str) -> Data:
+    data = rendered_docs()[kind][f"{FULL_NAME}.{name}"]
+    assert "error" not in data, data["error"]
+    doc: Data = data["doc"]
+    return doc
 
 
 def module_docs(name: str) -> Data:
-    doc: Data = rendered_docs("module", tuple(MODULES))[name]["doc"]
-    return doc
+    return rendered("module", name)

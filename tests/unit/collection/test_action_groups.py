@@ -81,7 +81,9 @@ def test_options_and_fragments_agree(name: str) -> None:
 
 @pytest.mark.parametrize("name", MODULES)
 def test_notes_name_the_groups(name: str) -> None:
-    said = re.findall(rf"C\(group/{FULL_NAME}\.(\w+)\)", " ".join(module_docs(name).get("notes", [])))
+    said = re.findall(
+        rf"C\(group/{FULL_NAME}\.(\w+)\)", " ".join(module_docs(name).get("notes", []))
+    )
     assert sorted(said) == [group for group in sorted(GROUPS) if name in GROUPS[group]]
 
 

@@ -21,7 +21,7 @@ from ansible_collections.gonka.devshard.tests.unit.collection.collection_files i
     doc_constants,
     module_docs,
     read_yaml,
-    rendered_docs,
+    rendered,
 )
 
 README = (ROOT / "README.md").read_text()
@@ -132,7 +132,7 @@ def test_filter_has_documentation_beside_it(name: str) -> None:
     assert set(data) == {"DOCUMENTATION", "EXAMPLES", "RETURN"}
     assert data["DOCUMENTATION"]["name"] == name
     assert f"{FULL_NAME}.{name}" in data["EXAMPLES"]
-    assert rendered_docs("filter", tuple(FILTERS))[name]["doc"]["short_description"]
+    assert rendered("filter", name)["short_description"]
 
 
 @pytest.mark.parametrize("name", FILTERS)

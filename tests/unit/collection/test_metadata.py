@@ -35,7 +35,7 @@ def test_versions_agree() -> None:
     newest = max(releases, key=lambda release: [int(part) for part in release.split(".")])
     assert newest == version
     for name, heading in (("CHANGELOG.md", f"## v{version}"), ("CHANGELOG.rst", f"v{version}")):
-        assert heading in (ROOT / name).read_text().splitlines()
+        assert heading in (ROOT / name).read_text().replace("\\", "").splitlines()
     assert f"Version {version}" in (ROOT / "README.md").read_text()
 
 
