@@ -14,67 +14,91 @@ import typing as t
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-DEFAULT_TIMEOUT = 1800
-DEFAULT_PROGRESS = 10
+NUMBERS = {
+    "wait_timeout": 1800,
+    "wait_interval": 2,
+    "progress_interval": 10,
+    "polls": 5,
+    "unknown_timeout": 60,
+}
+"""The defaults of the module's options that the slices depend on."""
 
 display = Display()
 
+Result = dict[str, t.Any]
 
-def describe(host: str, result: dict[str, t.Any], left: float) -> str:
+
+def describe(host: str, failure: Result, left: float) -> str:
     """One line of progress for a slice that timed out."""
-    last = (result.get("failure") or {}).get("last") or {}
-    if last.get("verdict") == "busy":
-        what = f"{last.get('requests')} requests left"
+    last = failure.get("last") or {}
+    if last.get("verdict") == "unknown":
+        what = f"unknown: {last.get('reason') or 'no answer'}"
     else:
-        what = f"unknown: {last.get('reason', 'no answer')}"
+        what = f"{last.get('requests')} requests left"
+        if last.get("workers"):
+            what += f", {last['workers']} nginx workers of before the reload"
     return f"gateway_drain [{host}]: {what}, {max(0, round(left))} s until the deadline"
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
+class ActionModule(ActionBase):
     """See the documentation of module gonka.devshard.gateway_drain."""
 
     TRANSFERS_FILES = False
     _supports_check_mode = True
     _supports_async = False
 
-    def run(
-        self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None
-    ) -> dict[str, t.Any]:
+    def run(self, tmp: str | None = None, task_vars: Result | None = None) -> Result:
         task_vars = task_vars or {}
-        result: dict[str, t.Any] = super().run(tmp, task_vars)
+        result: Result = super().run(tmp, task_vars)
         args = dict(self._task.args)
-        validated, arguments = self._budget(args)
-        if not validated:
-            # the module itself says what is wrong with them
+        numbers = self._numbers(args)
+        if numbers is None or self._task.check_mode:
+            # without usable numbers the module itself says what is wrong with them
             return {**result, **self._call(args, task_vars)}
-        budget, progress = arguments
-        host = str(task_vars.get("inventory_hostname", ""))
+        return {**result, **self._in_slices(args, numbers, task_vars)}
+
+    def _in_slices(self, args: Result, numbers: dict[str, int], task_vars: Result) -> Result:
         start = time.monotonic()
+        budget = numbers["wait_timeout"]
+        # a slice must be able to hold a full row of looks
+        length = max(
+            numbers["progress_interval"], (numbers["polls"] + 1) * numbers["wait_interval"]
+        )
+        host = str(task_vars.get("inventory_hostname", ""))
+        blind = 0.0
         while True:
-            left = budget - (time.monotonic() - start)
-            part = self._call(
-                {**args, "wait_timeout": max(1, round(min(progress, left)))}, task_vars
-            )
-            left = budget - (time.monotonic() - start)
-            timed_out = part.get("failed") and (part.get("failure") or {}).get("kind") == "timeout"
-            if not timed_out or left <= 0:
+            began = time.monotonic()
+            left = budget - (began - start)
+            slice_args = {
+                **args,
+                "wait_timeout": max(1, round(min(length, left))),
+                "unknown_timeout": max(1, round(numbers["unknown_timeout"] - blind)),
+            }
+            part = self._call(slice_args, task_vars)
+            now = time.monotonic()
+            left = budget - (now - start)
+            failure = part.get("failure") or {}
+            if not part.get("failed") or failure.get("kind") != "timeout" or left <= 0:
                 break
-            display.display(describe(host, part, left))
+            unknown_for = float(failure.get("unknown_for") or 0)
+            # unknown for the whole slice goes on from the slice before
+            whole = unknown_for > 0 and unknown_for >= slice_args["wait_timeout"] - 1
+            blind = blind + (now - began) if whole else unknown_for
+            display.display(describe(host, failure, left))
         if "drain" in part:
             part["drain"]["elapsed"] = round(time.monotonic() - start, 1)
-        return {**result, **part}
+        return part
 
-    def _call(self, args: dict[str, t.Any], task_vars: dict[str, t.Any]) -> dict[str, t.Any]:
-        part: dict[str, t.Any] = self._execute_module(
+    def _call(self, args: Result, task_vars: Result) -> Result:
+        part: Result = self._execute_module(
             module_name="gonka.devshard.gateway_drain", module_args=args, task_vars=task_vars
         )
         return part
 
     @staticmethod
-    def _budget(args: dict[str, t.Any]) -> tuple[bool, tuple[int, int]]:
+    def _numbers(args: Result) -> dict[str, int] | None:
         try:
-            budget = int(args.get("wait_timeout", DEFAULT_TIMEOUT))
-            progress = int(args.get("progress_interval", DEFAULT_PROGRESS))
+            found = {name: int(args.get(name, default)) for name, default in NUMBERS.items()}
         except (TypeError, ValueError):
-            return False, (0, 0)
-        return budget > 0 and progress > 0, (budget, progress)
+            return None
+        return found if min(found.values()) > 0 else None

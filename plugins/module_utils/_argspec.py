@@ -111,11 +111,11 @@ def ledger() -> ArgumentSpec:
     )
 
 
-def wait(seconds: int = 300) -> ArgumentSpec:
+def wait(seconds: int = 300, interval: int = 2) -> ArgumentSpec:
     """Fragment ``_wait``."""
     return ArgumentSpec(
         options={
             "wait_timeout": {"type": "int", "default": seconds},
-            "wait_interval": {"type": "int", "default": 2},
+            "wait_interval": {"type": "int", "default": interval},
         }
     )

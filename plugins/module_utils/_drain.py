@@ -66,10 +66,14 @@ def judge(records: Iterable[Record], limiter: int, workers: int = 0) -> Sample:
 
     ``limiter`` alone proves nothing (it is bypassed in some PoC modes), and neither do the
     records alone. A record that is active but not loaded has no counter: unknown. An inactive
-    record without a runtime serves nobody.
+    record without a runtime serves nobody. A counter below zero counts nothing: unknown.
     """
     counted: dict[str, int] = {}
+    if limiter < 0:
+        return unknown(f"the limiter counts {limiter} requests")
     for record in records:
+        if record.active_requests is not None and record.active_requests < 0:
+            return unknown(f"escrow {record.id} counts {record.active_requests} requests")
         if record.active_requests is not None:
             counted[record.id] = record.active_requests
         elif record.active:
@@ -100,3 +104,18 @@ class Row:
     @property
     def full(self) -> bool:
         return self.length >= self.needed
+
+
+def in_words(sample: Sample) -> str:
+    """What the last look showed, for a message."""
+    if sample.verdict is Verdict.UNKNOWN:
+        return f"it is unknown what it still serves ({sample.reason})"
+    if sample.verdict is Verdict.DRAINED:
+        return "it was idle in the last look, but not often enough in a row"
+    parts = []
+    if sample.requests:
+        where = ", ".join(f"escrow {key}: {count}" for key, count in sample.per_escrow.items())
+        parts.append(f"{sample.requests} request(s) left" + (f" ({where})" if where else ""))
+    if sample.workers:
+        parts.append(f"{sample.workers} nginx worker(s) of before the reload still serve")
+    return " and ".join(parts)

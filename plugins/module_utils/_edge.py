@@ -1,6 +1,8 @@
 # Copyright (c) 2026 The gonka.devshard authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-# This file is private to the gonka.devshard collection; its content may change at any time.
+
+# This module is private to the collection.
+
 """Putting a slot in service at the edge, proved through the public route (design §5).
 
 Two ways: a flag file that nginx tests for every request (no reload, nothing to cut), and an alias
@@ -10,26 +12,31 @@ from the wanted slot several times in a row; otherwise the earlier state comes b
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import os
+import re
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.gonka.devshard.plugins.module_utils import _nginx_conf
-from ansible_collections.gonka.devshard.plugins.module_utils._errors import (
+from . import _nginx_conf
+from ._errors import (
     ConfigurationError,
+    DevshardError,
     TransportError,
     UnknownStateError,
     UnsafeError,
 )
+from ._wait import Deadline
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 Slot = t.Literal["main", "temp"]
 
 OTHER: t.Final[Mapping[Slot, Slot]] = {"main": "temp", "temp": "main"}
+_GLANCE: t.Final = 5.0
 
 
 @dataclass(frozen=True)
@@ -73,11 +80,12 @@ class FlagFile:
         return "temp" if self._path.exists() else "main"
 
     def write(self, slot: Slot) -> None:
-        if slot == "temp":
-            self._path.touch(mode=0o644)
-        else:
-            self._path.unlink(missing_ok=True)
-        _sync_directory(self._path.parent)
+        with _named(self._path):
+            if slot == "temp":
+                self._path.touch(mode=0o644)
+            else:
+                self._path.unlink(missing_ok=True)
+            _sync_directory(self._path.parent)
 
 
 class AliasInclude:
@@ -89,11 +97,17 @@ class AliasInclude:
         self._servers = servers
 
     def render(self, slot: Slot) -> str:
+        """The whole file. The variable tells which slot really answered, for a header."""
         return (
             "# managed by gonka.devshard.edge_slot\n"
             f"upstream {self._alias} {{\n"
             f"    server {self._servers[slot]} max_fails=0;\n"
             f"    server {self._servers[OTHER[slot]]} backup max_fails=0;\n"
+            "}\n"
+            f"map $upstream_addr ${self._alias}_served {{\n"
+            f"    default {slot};\n"
+            f"    ~{re.escape(self._servers['main'])}$ main;\n"
+            f"    ~{re.escape(self._servers['temp'])}$ temp;\n"
             "}\n"
         )
 
@@ -102,8 +116,9 @@ class AliasInclude:
             text = self._path.read_text(encoding="utf-8")
         except FileNotFoundError as exc:
             raise ConfigurationError(
-                f"there is no alias include at {self._path}; create it with slot main and include"
-                " it from the http block of nginx",
+                f"there is no alias include at {self._path}. Create it with this content, include it"
+                f" from the http block, use http://{self._alias} as proxy_pass, and add the header"
+                f" X-Devshard-Slot ${self._alias}_served always:\n{self.render('main')}",
                 path=str(self._path),
             ) from exc
         servers = _nginx_conf.upstream(_nginx_conf.parse(text), self._alias)
@@ -121,15 +136,27 @@ class AliasInclude:
         """Replaces the file by a rename in its directory; the one before is kept beside it."""
         candidate = self._path.with_name(f".{self._path.name}.candidate")
         previous = self._path.with_name(f"{self._path.name}.previous")
-        previous.unlink(missing_ok=True)
-        os.link(self._path, previous)
-        with candidate.open("w", encoding="utf-8") as handle:
-            handle.write(self.render(slot))
-            handle.flush()
-            os.fsync(handle.fileno())
-        candidate.chmod(0o644)
-        candidate.replace(self._path)
-        _sync_directory(self._path.parent)
+        with _named(self._path):
+            with candidate.open("w", encoding="utf-8") as handle:
+                handle.write(self.render(slot))
+                handle.flush()
+                os.fsync(handle.fileno())
+            candidate.chmod(0o644)
+            previous.unlink(missing_ok=True)
+            os.link(self._path, previous)
+            candidate.replace(self._path)
+            _sync_directory(self._path.parent)
+
+
+@contextlib.contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """A full disk or a missing directory is the host's fault and has a name."""
+    try:
+        yield
+    except OSError as exc:
+        raise ConfigurationError(
+            f"{path} cannot be changed: {exc.strerror}", path=str(path)
+        ) from exc
 
 
 def _sync_directory(path: Path) -> None:
@@ -205,23 +232,17 @@ def refuse_unsafe_reload(dump: str, answer: RouteAnswer, drain_budget: float) ->
 
 @dataclass(frozen=True)
 class SlotChange:
-    """What happened; ``workers`` are the old workers still finishing after a reload."""
+    """What happened; ``proved`` is the number of answers in a row that came from the slot."""
 
     slot: Slot
     previous: Slot
     changed: bool
     proved: int
-    workers: tuple[str, ...] = ()
 
 
-class Patience(t.Protocol):
-    """A deadline for one wait, with its pause between two looks."""
-
-    def expired(self) -> bool: ...
-    def pause(self) -> None: ...
-
-
-def _prove(route: Route, slot: Slot, confirmations: int, patience: Patience) -> Proof:
+def _prove(
+    route: Route, slot: Slot, confirmations: int, deadline: Deadline, interval: float
+) -> Proof:
     """Asks until K answers in a row come from the slot, or the time is over."""
     row: list[RouteAnswer] = []
     while True:
@@ -234,29 +255,28 @@ def _prove(route: Route, slot: Slot, confirmations: int, patience: Patience) -> 
         if verdict is Proof.PROVED:
             if len(row) >= confirmations:
                 return verdict
-            if patience.expired():
+            if deadline.expired():
                 return Proof.CONTRADICTED
             continue
-        if patience.expired():
+        if not deadline.pause(interval):
             return verdict
         row = []
-        patience.pause()
 
 
-def _refuse_untrusted(before: Proof, previous: Slot, alive: Callable[[Slot], bool]) -> None:
+def _refuse_untrusted(before: Proof, previous: Slot, *, alive: bool) -> None:
     """What the public route says before the change must explain itself."""
     if before is Proof.UNREACHABLE:
         raise UnknownStateError(
             "the public route does not answer, so a switch could not be proved; check that nginx"
-            " runs and that the probe URL is its own",
+            " runs and that public_url is its own",
             rolled_back=False,
         )
     if before is Proof.UNMARKED:
         raise ConfigurationError(
-            "the public route answers without the header X-Devshard-Slot, so which slot serves"
+            "the public route answers without the header that names the slot, so which slot serves"
             " cannot be seen; apply role gonka.devshard.edge, or add the header to the location"
         )
-    if before is Proof.CONTRADICTED and alive(previous):
+    if before is Proof.CONTRADICTED and alive:
         raise UnknownStateError(
             f"slot {previous} should be in service and is alive, but the public route does not"
             " answer from it: the running nginx does not follow its configuration. Reload nginx,"
@@ -265,65 +285,91 @@ def _refuse_untrusted(before: Proof, previous: Slot, alive: Callable[[Slot], boo
         )
 
 
-def put_in_service(
-    slot: Slot,
-    *,
-    selector: Selector,
-    route: Route,
-    alive: Callable[[Slot], bool],
-    confirmations: int,
-    patience: Callable[[], Patience],
-    apply: Callable[[], None] | None,
-    check_mode: bool,
-) -> SlotChange:
-    """Puts ``slot`` in service, or leaves everything as it was and says why.
+class Force(t.Protocol):
+    """Makes a written selector effective where it is not by itself: a reload.
 
-    ``patience`` starts a new deadline each time it is called. ``apply`` makes a written selector
-    effective (a reload); None when the selector is effective by itself (a flag file). Raises
-    UnsafeError before any change when the target is dead, and UnknownStateError with
-    ``rolled_back`` when the public route did not follow.
+    Raises ConfigurationError when nginx refuses, and nothing took effect then.
     """
-    previous = selector.read()
-    if not alive(slot):
-        raise UnsafeError(
-            f"slot {slot} does not answer, so it is not put in service; slot {previous} stays",
-            rolled_back=False,
-        )
-    _refuse_untrusted(_prove(route, previous, confirmations, patience()), previous, alive)
-    if previous == slot:
-        return SlotChange(slot, previous, changed=False, proved=confirmations)
-    if check_mode:
-        return SlotChange(slot, previous, changed=True, proved=0)
-    verdict = Proof.CONTRADICTED
-    try:
-        selector.write(slot)
-        if apply is not None:
-            apply()
-        verdict = _prove(route, slot, confirmations, patience())
-    finally:
-        # whatever ends the proof, an interrupt too, the slot of before is back
+
+    def __call__(self) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Switch:
+    """One way to put a slot in service, and how it is proved.
+
+    ``force`` is None when the selector is effective by itself (a flag file).
+    """
+
+    selector: Selector
+    route: Route
+    alive: Callable[[Slot], bool]
+    confirmations: int
+    timeout: float
+    interval: float
+    force: Force | None
+    deadline: Callable[[float], Deadline] = Deadline
+
+    def _prove(self, slot: Slot, timeout: float) -> Proof:
+        return _prove(self.route, slot, self.confirmations, self.deadline(timeout), self.interval)
+
+    def put(self, slot: Slot, *, check_mode: bool) -> SlotChange:
+        """Puts ``slot`` in service, or leaves everything as it was and says why.
+
+        Raises UnsafeError before any change when the target is dead, and UnknownStateError with
+        ``rolled_back`` when the public route did not follow.
+        """
+        written = self.selector.read()
+        if not self.alive(slot):
+            raise UnsafeError(
+                f"slot {slot} does not answer, so it is not put in service; slot {written} stays",
+                rolled_back=False,
+            )
+        # a glance: what is to be seen now has been so for long
+        before = self._prove(written, min(_GLANCE, self.timeout))
+        # what is written and not in force comes from a run that was cut off before its reload
+        unforced = before is Proof.CONTRADICTED and self.force is not None
+        if not unforced:
+            _refuse_untrusted(before, written, alive=self.alive(written))
+        previous: Slot = OTHER[slot] if unforced else written
+        if previous == slot:
+            return SlotChange(slot, previous, changed=False, proved=self.confirmations)
+        if check_mode:
+            return SlotChange(slot, previous, changed=True, proved=0)
+        self._change(slot, previous)
+        return SlotChange(slot, previous, changed=True, proved=self.confirmations)
+
+    def _change(self, slot: Slot, previous: Slot) -> None:
+        verdict = Proof.CONTRADICTED
+        refused = False
+        try:
+            self.selector.write(slot)
+            if self.force is not None:
+                self.force()
+            verdict = self._prove(slot, self.timeout)
+        except DevshardError as exc:
+            exc.details["rolled_back"] = True
+            refused = isinstance(exc, ConfigurationError)
+            raise
+        finally:
+            # whatever ends the proof, an interrupt too, the slot of before is back
+            if verdict is not Proof.PROVED:
+                self.selector.write(previous)
+                if self.force is not None and not refused:
+                    self.force()
         if verdict is not Proof.PROVED:
-            selector.write(previous)
-            if apply is not None:
-                apply()
-    if verdict is not Proof.PROVED:
-        back = _prove(route, previous, confirmations, patience())
-        raise UnknownStateError(
-            f"the public route did not answer from slot {slot} {confirmations} times in a row;"
-            f" slot {previous} is back in service"
-            + ("" if back is Proof.PROVED else ", which the public route does not confirm")
-            + ". Look at nginx's error log and at the slot's own answers",
-            rolled_back=True,
-            confirmed=back is Proof.PROVED,
-        )
-    return SlotChange(slot, previous, changed=True, proved=confirmations)
+            back = self._prove(previous, self.timeout)
+            raise UnknownStateError(
+                f"the public route did not answer from slot {slot} {self.confirmations} times in a"
+                f" row; slot {previous} is back in service"
+                + ("" if back is Proof.PROVED else ", which the public route does not confirm")
+                + ". Look at nginx's error log and at the slot's own answers",
+                rolled_back=True,
+                confirmed=back is Proof.PROVED,
+            )
 
 
-def reload_and_prove(
-    nginx: Nginx,
-    *,
-    wait: Callable[[Callable[[], bool]], bool],
-) -> tuple[str, ...]:
+def reload_and_prove(nginx: Nginx, *, deadline: Deadline, interval: float) -> tuple[str, ...]:
     """Checks, reloads, and proves that every worker of before is gone or shutting down.
 
     Returns the workers of before that still finish requests. Raises ConfigurationError when the
@@ -344,10 +390,12 @@ def reload_and_prove(
             not leaving for worker, leaving in now.items() if worker not in before
         )
 
-    if not wait(turned):
-        raise UnknownStateError(
-            "nginx accepted the reload but its old workers still take requests: it kept the old"
-            " configuration. Its error log names the reason (often an address it cannot listen on)"
-        )
+    while not turned():
+        if not deadline.pause(interval):
+            raise UnknownStateError(
+                "nginx accepted the reload but its old workers still take requests: it kept the old"
+                " configuration. Its error log names the reason (often an address it cannot listen"
+                " on)"
+            )
     now = nginx.workers()
     return tuple(sorted(worker for worker in before if worker in now))

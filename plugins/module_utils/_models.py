@@ -437,7 +437,7 @@ class GatewayState:
     @classmethod
     def from_api(cls, body: Reader) -> GatewayState:
         return cls(
-            devshards=tuple(Devshard.from_api(item) for item in body.children("devshards", [])),
+            devshards=tuple(Devshard.from_api(item) for item in body.children("devshards")),
             in_flight_requests=body.child("limiter").number("in_flight_requests"),
             settings=body.child("settings").raw(),
             capacity=body.child("capacity").raw(),

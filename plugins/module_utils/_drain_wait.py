@@ -1,0 +1,99 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection.
+
+"""Waiting until a gateway is drained, by the rules of ``_drain``."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from ._drain import Record, Row, Sample, Verdict, in_words, judge, unknown
+from ._errors import DevshardError, UnknownStateError, WaitTimeoutError
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ._models import GatewayState
+    from ._wait import Deadline
+
+_SAFE: t.Final = (
+    "nothing was stopped, both slots go on serving. Run the same again to go on waiting, or go back"
+    " with hot_swap_rollback=true"
+)
+
+
+def look(state: Callable[[], GatewayState], workers: Callable[[], int]) -> Sample:
+    """One look. Whatever is not a complete answer is unknown, never zero."""
+    try:
+        found = state()
+    except DevshardError as exc:
+        return unknown(str(exc))
+    records = (
+        Record(
+            item.id,
+            item.active,
+            None if item.runtime is None else item.runtime.active_requests,
+        )
+        for item in found.devshards
+    )
+    return judge(records, found.in_flight_requests, workers())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Drained:
+    """How the wait ended well."""
+
+    polls: int
+    elapsed: float
+    last: Sample
+
+    def to_result(self) -> dict[str, t.Any]:
+        return {
+            "drained": self.last.verdict is Verdict.DRAINED,
+            "polls": self.polls,
+            "elapsed": round(self.elapsed, 1),
+            "last": self.last.to_result(),
+        }
+
+
+def wait_until_drained(
+    take: Callable[[], Sample],
+    *,
+    needed: int,
+    deadline: Deadline,
+    interval: float,
+    unknown_timeout: float,
+) -> Drained:
+    """Looks until ``needed`` samples in a row say drained.
+
+    Fails at the deadline, and earlier when nothing could be found out for ``unknown_timeout``
+    seconds on end: that does not heal by waiting for streams.
+    """
+    row = Row(needed)
+    polls = 0
+    blind_since: float | None = None
+    while True:
+        began = deadline.elapsed
+        sample = take()
+        polls += 1
+        row = row.add(sample)
+        if row.full:
+            return Drained(polls=polls, elapsed=deadline.elapsed, last=sample)
+        if sample.verdict is not Verdict.UNKNOWN:
+            blind_since = None
+        elif blind_since is None:
+            blind_since = began
+        blind = 0.0 if blind_since is None else deadline.elapsed - blind_since
+        seen = {"last": sample.to_result(), "polls": polls, "unknown_for": round(blind, 1)}
+        if blind >= unknown_timeout:
+            raise UnknownStateError(
+                f"the gateway cannot be drained, for {blind:.0f} s {in_words(sample)}; {_SAFE}",
+                **seen,
+            )
+        if not deadline.pause(interval):
+            raise WaitTimeoutError(
+                f"the gateway is not drained: {in_words(sample)}; {_SAFE}", **seen
+            )

@@ -1,0 +1,317 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The gonka.devshard authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: edge_slot
+short_description: Put a slot in service at the edge
+version_added: 0.1.0
+author:
+  - The gonka.devshard authors (@gonka-devshard)
+description:
+  - Makes nginx send new requests to the gateway in slot C(main) or in slot C(temp), and proves through the public
+    route that it does. Requests that are being served stay where they are; wait for them with
+    M(gonka.devshard.gateway_drain).
+  - A slot that does not answer is refused before anything is changed. When the public route does not follow, the slot
+    of before is put back and the module fails with RV(failure.rolled_back=true).
+options:
+  slot:
+    description:
+      - The slot to put in service.
+    type: str
+    required: true
+    choices: [main, temp]
+  via:
+    description:
+      - How nginx learns of it.
+    type: str
+    default: flag
+    choices:
+      flag: By a file that nginx tests for each request, as the role P(gonka.devshard.edge#role) sets it up. Nothing is
+        reloaded and no connection is closed. Refused when the configuration of nginx does not test the file.
+      reload: By an include file that defines one upstream, and a reload. For an nginx that others manage. Refused
+        unless the chat location already closes client connections (C(keepalive_timeout 0)) and
+        C(worker_shutdown_timeout) is unset or at least O(drain_budget), since a reload would cut somebody otherwise.
+  flag_path:
+    description:
+      - The flag file, as nginx sees it. The file is there while slot C(temp) is in service.
+    type: path
+    default: /etc/nginx/devshard/temp-in-service
+  alias_path:
+    description:
+      - The include file, as nginx sees it. Required with O(via=reload). The one of before is kept beside it, with the
+        ending C(.previous).
+    type: path
+  alias_name:
+    description:
+      - Name of the upstream in the include file. The file also defines a variable of this name with the ending
+        C(_served), for the header O(slot_header).
+    type: str
+    default: devshard
+  drain_budget:
+    description:
+      - How long requests may go on after a reload, in seconds.
+    type: int
+    default: 1800
+  main_url:
+    description:
+      - URL of the gateway in slot main.
+    type: str
+    default: http://127.0.0.1:18080
+  temp_url:
+    description:
+      - URL of the gateway in slot temp.
+    type: str
+    default: http://127.0.0.1:18081
+  public_url:
+    description:
+      - URL of the public route, seen from the managed host.
+    type: str
+    default: http://127.0.0.1
+  probe_path:
+    description:
+      - Path that is asked to see which slot answers. Which status comes back does not matter.
+    type: str
+    default: /v1/status
+  chat_path:
+    description:
+      - Path of the location whose keep-alive is checked before a reload.
+    type: str
+    default: /v1/chat/completions
+  slot_header:
+    description:
+      - Header of the edge's answers that names the slot that answered.
+    type: str
+    default: X-Devshard-Slot
+  confirmations:
+    description:
+      - Number of answers in a row, each over a connection of its own, that must come from the slot.
+    type: int
+    default: 5
+  nginx_path:
+    description:
+      - The program nginx, on the host or in O(nginx_container).
+    type: path
+    default: /usr/sbin/nginx
+  nginx_container:
+    description:
+      - Name of the container that nginx runs in. Left out, nginx runs on the host itself. The directory of
+        O(flag_path) or O(alias_path) must be mounted from the host.
+    type: str
+  wait_timeout:
+    default: 30
+  wait_interval:
+    default: 1
+extends_documentation_fragment:
+  - gonka.devshard._attributes
+  - gonka.devshard._http
+  - gonka.devshard._wait
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+requirements:
+  - docker on the managed host, with O(nginx_container)
+seealso:
+  - module: gonka.devshard.gateway_drain
+"""
+
+EXAMPLES = r"""
+- name: Let temp take the requests
+  gonka.devshard.edge_slot:
+    slot: temp
+
+- name: The same for an nginx in a container that others manage
+  gonka.devshard.edge_slot:
+    slot: temp
+    via: reload
+    alias_path: /etc/nginx/aliases/devshard.conf
+    nginx_container: nginx
+    public_url: https://gateway.example.org
+"""
+
+RETURN = r"""
+edge:
+  description: What is in service.
+  returned: success
+  type: dict
+  contains:
+    slot:
+      description: The slot in service.
+      type: str
+      sample: temp
+    previous:
+      description: The slot that was in service before.
+      type: str
+      sample: main
+    proved:
+      description:
+        - How many answers in a row came from the slot. V(0) in check mode, where nothing was asked after the change.
+      type: int
+      sample: 5
+    workers:
+      description: After a reload, the workers of before that still serve requests.
+      type: list
+      elements: str
+      sample: []
+failure:
+  description: Why the module failed. RV(failure.rolled_back) tells whether something had been changed and was put back.
+  returned: failure
+  type: dict
+  sample:
+    kind: unknown
+    rolled_back: true
+"""
+
+import typing as t
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ansible_collections.gonka.devshard.plugins.module_utils import _argspec, _docker
+from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
+    Context,
+    Outcome,
+    run_module,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._edge import (
+    AliasInclude,
+    FlagFile,
+    RouteAnswer,
+    Selector,
+    Slot,
+    Switch,
+    refuse_unconfigured,
+    refuse_unsafe_reload,
+    reload_and_prove,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._errors import (
+    ConfigurationError,
+    DevshardError,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._nginx import Nginx, host_path
+from ansible_collections.gonka.devshard.plugins.module_utils._transport import Request, base_url
+from ansible_collections.gonka.devshard.plugins.module_utils._wait import Deadline
+
+SPEC = _argspec.ArgumentSpec(
+    options={
+        "slot": {"type": "str", "required": True, "choices": ["main", "temp"]},
+        "via": {"type": "str", "default": "flag", "choices": ["flag", "reload"]},
+        "flag_path": {"type": "path", "default": "/etc/nginx/devshard/temp-in-service"},
+        "alias_path": {"type": "path"},
+        "alias_name": {"type": "str", "default": "devshard"},
+        "drain_budget": {"type": "int", "default": 1800},
+        "main_url": {"type": "str", "default": "http://127.0.0.1:18080"},
+        "temp_url": {"type": "str", "default": "http://127.0.0.1:18081"},
+        "public_url": {"type": "str", "default": "http://127.0.0.1"},
+        "probe_path": {"type": "str", "default": "/v1/status"},
+        "chat_path": {"type": "str", "default": "/v1/chat/completions"},
+        "slot_header": {"type": "str", "default": "X-Devshard-Slot"},
+        "confirmations": {"type": "int", "default": 5},
+        "nginx_path": {"type": "path", "default": "/usr/sbin/nginx"},
+        "nginx_container": {"type": "str"},
+    },
+    required_if=(("via", "reload", ("alias_path",)),),
+).merge(
+    _argspec.http(),
+    _argspec.wait(30, 1),
+)
+
+
+def find_nginx(context: Context) -> tuple[Nginx, t.Callable[[str], Path]]:
+    """nginx, and how a path that it sees is reached from here."""
+    program = context.params["nginx_path"]
+    name = context.params["nginx_container"]
+    if name is None:
+        return Nginx(context.run, program=program, pid=None), Path
+    context.need_docker()
+    container = _docker.inspect(name)
+    if container is None or not container.pid:
+        raise ConfigurationError(f"the container {name} (nginx_container) does not run")
+    nginx = Nginx(lambda argv: _docker.execute(name, argv), program=program, pid=container.pid)
+    return nginx, lambda path: host_path(container, path)
+
+
+def ask(context: Context, url: str) -> RouteAnswer:
+    """One answer, over a new connection."""
+    response = context.new_transport().send(Request(method="GET", url=url, retry=False))
+    return RouteAnswer(
+        status=response.status,
+        slot=response.headers.get(context.params["slot_header"]),
+        closes=response.headers.get("Connection", "").lower() == "close",
+    )
+
+
+def alive(context: Context, url: str) -> bool:
+    """Whether a gateway answers there; one that redirects is alive."""
+    try:
+        response = context.transport.send(Request(method="GET", url=f"{url}/v1/status"))
+    except DevshardError:
+        return False
+    return response.status in (200, 308)
+
+
+def work(context: Context) -> Outcome:
+    params = context.params
+    if params["confirmations"] < 1:
+        raise ConfigurationError("confirmations must be 1 or more")
+    context.deadline()
+    public = base_url(params["public_url"], "public_url")
+    slots: dict[Slot, str] = {
+        "main": base_url(params["main_url"], "main_url"),
+        "temp": base_url(params["temp_url"], "temp_url"),
+    }
+    nginx, reach = find_nginx(context)
+    workers: list[str] = []
+    selector: Selector
+    if params["via"] == "flag":
+        selector = FlagFile(reach(params["flag_path"]))
+        refuse_unconfigured(nginx.dump(), params["flag_path"])
+    else:
+        servers: dict[Slot, str] = {slot: urlsplit(url).netloc for slot, url in slots.items()}
+        selector = AliasInclude(reach(params["alias_path"]), params["alias_name"], servers)
+        selector.read()
+        chat = ask(context, public + params["chat_path"])
+        refuse_unsafe_reload(nginx.dump(), chat, params["drain_budget"])
+
+    def force() -> None:
+        workers[:] = reload_and_prove(
+            nginx, deadline=Deadline(params["wait_timeout"]), interval=params["wait_interval"]
+        )
+
+    change = Switch(
+        selector=selector,
+        route=lambda: ask(context, public + params["probe_path"]),
+        alive=lambda slot: alive(context, slots[slot]),
+        confirmations=params["confirmations"],
+        timeout=params["wait_timeout"],
+        interval=params["wait_interval"],
+        force=force if params["via"] == "reload" else None,
+    ).put(params["slot"], check_mode=context.check_mode)
+    return Outcome(
+        changed=change.changed,
+        values={
+            "edge": {
+                "slot": change.slot,
+                "previous": change.previous,
+                "proved": change.proved,
+                "workers": workers,
+            }
+        },
+        before={"slot": change.previous},
+        after={"slot": change.slot},
+    )
+
+
+def main() -> None:
+    run_module(SPEC, work)
+
+
+if __name__ == "__main__":
+    main()

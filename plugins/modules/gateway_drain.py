@@ -1,0 +1,207 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The gonka.devshard authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: gateway_drain
+short_description: Wait until a gateway serves nobody any more
+version_added: 0.1.0
+author:
+  - The gonka.devshard authors (@gonka-devshard)
+description:
+  - Waits until a gateway can be stopped without cutting a stream. It changes nothing; take the gateway out of service
+    with M(gonka.devshard.edge_slot) before.
+  - Drained means that the sum of C(runtime.active_requests) over all loaded sessions is 0 and the limiter counts no
+    request, for O(polls) looks in a row. Both are read from the admin API, which answers alike for no, one and many
+    escrows and while the gateway is redirected.
+  - An error, a missing field, a field of a wrong type, a redirect or a web page is unknown. Unknown never counts as
+    drained and begins the row anew.
+  - When the time is over the module fails. Nothing was stopped then, and it can be run again.
+  - While it waits, a line for each O(progress_interval) tells on the terminal how many requests and how much time are
+    left.
+options:
+  polls:
+    description:
+      - Number of looks in a row that must say drained. Requests that are in the gateway's first checks are not counted
+        by it yet, so one look proves nothing.
+    type: int
+    default: 5
+  unknown_timeout:
+    description:
+      - Fail when nothing could be found out for so many seconds on end. It does not heal by waiting for streams.
+    type: int
+    default: 60
+  workers:
+    description:
+      - Workers of nginx from before a reload, as RV(gonka.devshard.edge_slot#module:workers) gave them. Drained then
+        needs them to be gone as well.
+    type: list
+    elements: str
+    default: []
+  progress_interval:
+    description:
+      - Time between two lines of progress, in seconds.
+    type: int
+    default: 10
+  wait_timeout:
+    default: 1800
+extends_documentation_fragment:
+  - gonka.devshard._attributes
+  - gonka.devshard._admin
+  - gonka.devshard._http
+  - gonka.devshard._wait
+attributes:
+  action_group:
+    description: The options of its connection can be set once with C(module_defaults).
+    support: full
+    membership:
+      - gonka.devshard.admin
+  check_mode:
+    support: full
+    details:
+      - Looks once and does not wait.
+  diff_mode:
+    support: N/A
+    details:
+      - This module only reads.
+  idempotent:
+    support: full
+    details:
+      - This module only reads.
+seealso:
+  - module: gonka.devshard.edge_slot
+"""
+
+EXAMPLES = r"""
+- name: Take slot main out of service
+  gonka.devshard.edge_slot:
+    slot: temp
+
+- name: Wait until it serves nobody
+  gonka.devshard.gateway_drain:
+    gateway_url: http://127.0.0.1:18080
+    env_file: /srv/gonka/devshard-gateway/config.devshard.env
+    wait_timeout: 1800
+"""
+
+RETURN = r"""
+drain:
+  description: How the wait ended.
+  returned: success
+  type: dict
+  contains:
+    drained:
+      description: Whether the gateway serves nobody. Can be false in check mode only.
+      type: bool
+      sample: true
+    polls:
+      description: Number of looks.
+      type: int
+      sample: 12
+    elapsed:
+      description: Seconds that were waited.
+      type: float
+      sample: 17.3
+    last:
+      description: The last look.
+      type: dict
+      contains:
+        verdict:
+          description: V(drained), V(busy) or V(unknown).
+          type: str
+          sample: drained
+        requests:
+          description: Requests that are served, null when unknown.
+          type: int
+          sample: 0
+        limiter:
+          description: Requests that the limiter counts, null when unknown.
+          type: int
+          sample: 0
+        workers:
+          description: How many of O(workers) still run.
+          type: int
+          sample: 0
+        reason:
+          description: Why it is unknown, else empty.
+          type: str
+          sample: ""
+        per_escrow:
+          description: Requests of each escrow that serves some.
+          type: dict
+          sample: {}
+failure:
+  description: Why the module failed. RV(failure.last) holds the last look.
+  returned: failure
+  type: dict
+  sample:
+    kind: timeout
+    last:
+      verdict: busy
+      requests: 3
+"""
+
+from ansible_collections.gonka.devshard.plugins.module_utils import _argspec, _processes
+from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
+    Context,
+    Outcome,
+    run_module,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._drain import Sample
+from ansible_collections.gonka.devshard.plugins.module_utils._drain_wait import (
+    Drained,
+    look,
+    wait_until_drained,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._errors import ConfigurationError
+
+SPEC = _argspec.ArgumentSpec(
+    options={
+        "polls": {"type": "int", "default": 5},
+        "unknown_timeout": {"type": "int", "default": 60},
+        "workers": {"type": "list", "elements": "str", "default": []},
+        "progress_interval": {"type": "int", "default": 10},
+    },
+).merge(
+    _argspec.admin(),
+    _argspec.http(),
+    _argspec.wait(1800),
+)
+
+
+def work(context: Context) -> Outcome:
+    params = context.params
+    if params["polls"] < 1 or params["unknown_timeout"] < 1 or params["progress_interval"] < 1:
+        raise ConfigurationError("polls, unknown_timeout and progress_interval must be 1 or more")
+    workers = params["workers"]
+    if strange := [key for key in workers if not _processes.KEY.fullmatch(key)]:
+        raise ConfigurationError(f"workers: {strange[0]!r} was not given by edge_slot")
+    deadline = context.deadline()
+    gateway = context.gateway
+
+    def take() -> Sample:
+        return look(gateway.state, lambda: len(_processes.still_there(workers)))
+
+    if context.check_mode:
+        drained = Drained(polls=1, elapsed=deadline.elapsed, last=take())
+    else:
+        drained = wait_until_drained(
+            take,
+            needed=params["polls"],
+            deadline=deadline,
+            interval=params["wait_interval"],
+            unknown_timeout=params["unknown_timeout"],
+        )
+    return Outcome(changed=False, values={"drain": drained.to_result()})
+
+
+def main() -> None:
+    run_module(SPEC, work)
+
+
+if __name__ == "__main__":
+    main()
