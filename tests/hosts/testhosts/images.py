@@ -27,6 +27,8 @@ from testhosts.engine import docker, install, need
 from testhosts.shell import ROOT, cache_dir, exclusive, run, say, step
 
 PREFIX = "gonka-devshard"
+# Tests reach it with: docker exec CONTAINER curl http://127.0.0.1:9101/requests
+GATEWAY_FAULTS_PORT = 9101
 _LABEL = "gonka-devshard.hash"
 _SUITE = "trixie"
 _BECH32 = "bech32==1.2.0"
@@ -179,7 +181,8 @@ def catalogue(bech32: Path) -> Catalogue:
             gateway_image(variant),
             simnet,
             changes=(
-                f"ENV SIMNET_VERSION={variant}",
+                f"ENV SIMNET_IMAGE_VERSION={variant}",
+                f"ENV SIMNET_FAULTS_PORT={GATEWAY_FAULTS_PORT}",
                 f"LABEL org.opencontainers.image.version={variant}",
                 *(f"ENV {name}={value}" for name, value in settings.items()),
                 'CMD ["python3", "-m", "simnet", "gateway"]',

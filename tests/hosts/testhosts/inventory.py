@@ -56,6 +56,7 @@ def variables(project: Project) -> dict[str, t.Any]:
         "creator_address": ready["creator"],
         "gateway_image": f"{REGISTRY}/{gateway_image('1.0')}",
         "gateway_private_key": ready["creator_key"],
+        "inferenced_version": "v0.2.13",
         "inferenced_release_url": net["release"] + _RELEASE_PATH + "/{{ inferenced_version }}",
         "docker_engine_daemon_options": {"insecure-registries": [REGISTRY]},
         # Where a test on this machine reaches the simulator.
