@@ -1,6 +1,8 @@
 # Copyright (c) 2026 The gonka.devshard authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-# This file is private to the gonka.devshard collection; its content may change at any time.
+
+# This module is private to the collection.
+
 """The hot swap as a state machine (guide §8, contract ``gateway.md`` §7): pure functions.
 
 A swap is a fixed sequence of steps, each a desired state that may be run again. What was done is
@@ -12,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import re
 import typing as t
 from dataclasses import dataclass, field
 
@@ -228,13 +231,16 @@ def remaining(journal: Journal, seen: Seen) -> tuple[Step, ...]:
     """The steps still to run, in order, for an open swap.
 
     Being drained or checked is not a lasting state: the drain is run again directly before the
-    step that relies on it. A temp that a reboot or a crash has stopped is started again as long
-    as it has escrows of its own to serve, and never once its stop has begun.
+    step that relies on it, and only then. A temp that a reboot or a crash has stopped is started
+    again as long as it has escrows of its own to serve, and never once its stop has begun. Until
+    traffic has moved, a swap that is continued needs an open window as much as a new one.
     """
     steps = [
         step for step in sequence(journal.mode, journal.temp_escrows) if step not in journal.done
     ]
     front: list[Step] = []
+    if not journal.rolling_back and Step.SWITCH_TO_TEMP in steps and seen.flag == "main":
+        front.append(Step.PREFLIGHT)
     if _temp_is_needed(journal) and not seen.temp_running and Step.START_TEMP not in steps:
         front += [Step.START_TEMP, Step.CHECK_TEMP]
     if Step.REPLACE_MAIN in steps and Step.DRAIN_MAIN in journal.done:
@@ -249,12 +255,14 @@ def remaining(journal: Journal, seen: Seen) -> tuple[Step, ...]:
             front.append(Step.SWITCH_BACK)
         front.append(Step.DRAIN_TEMP)
     ordered = [step for step in Step if step in front or step in steps]
-    if not seen.main_running and Step.DRAIN_MAIN in ordered:
-        # nothing runs there that could be cut
-        ordered.remove(Step.DRAIN_MAIN)
-    if journal.mode == "temp" and not seen.temp_running and Step.START_TEMP not in ordered:
-        ordered = [step for step in ordered if step is not Step.DRAIN_TEMP]
-    return tuple(ordered)
+    # where nothing runs nothing can be cut, and a drain that no stop follows is idle
+    temp_runs = seen.temp_running or Step.START_TEMP in ordered
+    idle = {
+        Step.DRAIN_MAIN: not seen.main_running or Step.REPLACE_MAIN not in ordered,
+        Step.DRAIN_TEMP: journal.mode == "temp"
+        and not (temp_runs and relies_on_temp_drain in ordered),
+    }
+    return tuple(step for step in ordered if not idle.get(step, False))
 
 
 def plan(
@@ -370,12 +378,32 @@ def window_refusals(window: Window, *, min_blocks: int) -> list[str]:
     return reasons
 
 
+_GENERATION = re.compile(r"v0\.[0-9]+\.[0-9]+-v(?P<number>[1-9][0-9]*)(?:[.-]|$)")
+
+
+def generation_of_tag(image: str) -> str | None:
+    """The gateway generation that a tag of the project names, as mainnet-v0.2.13-v3-latest does.
+
+    None when it names none; the gateway itself is asked once it runs.
+    """
+    name = image.partition("@")[0].rpartition("/")[2]
+    found = _GENERATION.search(name.partition(":")[2])
+    return None if found is None else f"v{found['number']}"
+
+
+def digest_of(image: str) -> str | None:
+    """The digest in an image reference; None for one by tag."""
+    _, found, digest = image.rpartition("@")
+    return digest if found and digest.startswith("sha256:") else None
+
+
 @dataclass(frozen=True)
 class SessionMark:
     """Where a session stood: compared before and after it was moved or restarted."""
 
     nonce: int
     balance: int
+    active: bool = True
 
 
 def session_losses(
@@ -392,6 +420,8 @@ def session_losses(
         now = after.get(escrow)
         if now is None:
             losses.append(f"escrow {escrow} is not loaded any more")
+        elif mark.active and not now.active:
+            losses.append(f"escrow {escrow} was deactivated")
         elif now.nonce < mark.nonce:
             losses.append(f"escrow {escrow} is at nonce {now.nonce}, it was at {mark.nonce}")
         elif now.nonce == mark.nonce and now.balance != mark.balance:

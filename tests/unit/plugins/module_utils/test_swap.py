@@ -18,6 +18,8 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap import (
     Step,
     SwapRefused,
     Window,
+    digest_of,
+    generation_of_tag,
     plan,
     remaining,
     roll_back,
@@ -158,7 +160,7 @@ def drive(world: World, journal: Journal, stop_after: int, *, half: bool) -> Jou
     return journal
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(
     kills=st.lists(
         st.tuples(
@@ -356,13 +358,50 @@ def test_rotation_distance_does_not_matter_with_rotation_off() -> None:
 
 
 def test_session_losses() -> None:
-    before = {str(number): SessionMark(nonce=10, balance=100) for number in range(1, 6)}
+    before = {str(number): SessionMark(nonce=10, balance=100) for number in range(1, 7)}
     after = {
         "1": SessionMark(nonce=10, balance=100),
         "2": SessionMark(nonce=12, balance=90),
         "3": SessionMark(nonce=0, balance=5000),
         "4": SessionMark(nonce=10, balance=99),
         "5": None,
+        "6": SessionMark(nonce=10, balance=100, active=False),
     }
     losses = session_losses(before, after)
-    assert [loss.split()[1] for loss in losses] == ["3", "4", "5"]
+    assert [loss.split()[1] for loss in losses] == ["3", "4", "5", "6"]
+
+
+def test_a_session_that_was_inactive_may_stay_so() -> None:
+    mark = SessionMark(nonce=10, balance=100, active=False)
+    assert session_losses({"1": mark}, {"1": mark}) == []
+
+
+@pytest.mark.parametrize(
+    ("image", "generation"),
+    [
+        ("ghcr.io/gonka-ai/devshard-gateway:mainnet-v0.2.13-latest", None),
+        ("ghcr.io/gonka-ai/devshard-gateway:mainnet-v0.2.13-v3-latest", "v3"),
+        ("ghcr.io/gonka-ai/devshard-gateway:mainnet-v0.2.15-v4.1.1", "v4"),
+        ("registry.test:5000/gateway:v3", None),
+        ("registry.test:5000/v3/gateway:1.0", None),
+        (f"registry.test:5000/gateway:v0.2.13-v3@sha256:{'0' * 64}", "v3"),
+        (f"registry.test:5000/gateway@sha256:{'0' * 64}", None),
+        ("libermans/gonka-devshard-proxy:latest", None),
+    ],
+)
+def test_generation_of_tag(image: str, generation: str | None) -> None:
+    assert generation_of_tag(image) == generation
+
+
+def test_digest_of() -> None:
+    assert digest_of("r:5000/g@sha256:ab") == "sha256:ab"
+    assert digest_of("r:5000/g:1") is None
+
+
+def test_a_swap_continued_before_its_switch_looks_at_the_window_again() -> None:
+    world = World()
+    journal = drive(world, fresh(), 4, half=False)
+    assert remaining(journal, world.seen())[:2] == (Step.PREFLIGHT, Step.CHECK_TEMP)
+    journal = drive(world, fresh(), 6, half=False)
+    assert Step.PREFLIGHT not in remaining(journal, world.seen())
+    assert Step.PREFLIGHT not in remaining(roll_back(journal), world.seen())
