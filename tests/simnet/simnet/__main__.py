@@ -50,6 +50,13 @@ def _parser() -> argparse.ArgumentParser:
             name = port.name.replace("_", "-")
             command.add_argument(f"--{name}-port", type=int, default=0)
     run.add_argument("--gateway-port", type=int, default=0)
+    run.add_argument(
+        "--gateway-env",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="one more variable for the gateway",
+    )
     return parser
 
 

@@ -77,6 +77,7 @@ class GatewayProcess:
         self._host = options.host
         self._port = options.gateway_port or _free_port(options.host)
         self._faults_port = _free_port(options.host)
+        self._more = dict(entry.split("=", 1) for entry in options.gateway_env)
         self._process: asyncio.subprocess.Process | None = None
 
     def _environment(self, admin_key: str, api_key: str) -> dict[str, str]:
@@ -104,6 +105,7 @@ class GatewayProcess:
             # The real default is two seconds; blocks are faster here.
             "DEVSHARD_TX_POLL_INTERVAL_MS": "200",
             "SIMNET_FAULTS_PORT": str(self._faults_port),
+            **self._more,
         }
 
     async def start(self) -> dict[str, Any]:

@@ -288,11 +288,12 @@ class Picker:
         ]
         if not usable:
             raise ApiError(429, "no available escrows: participant request budget exhausted")
-        self._turn += 1
         busy = {
             runtime.id: runtime.active_requests / (weights.get(runtime.id) or 1)
             for runtime in usable
         }
         least = min(busy.values())
         best = [runtime for runtime in usable if busy[runtime.id] == least]
-        return best[self._turn % len(best)]
+        chosen = best[self._turn % len(best)]
+        self._turn += 1
+        return chosen

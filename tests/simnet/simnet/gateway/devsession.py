@@ -261,12 +261,13 @@ class DevSession:
         for diff in self._db.open_session(
             self.key.address, self.escrow.config, self.escrow.slots, self.state.balance
         ):
+            mismatch = SessionError(f"state root mismatch at nonce {diff.nonce}")
             try:
                 self.state.apply(diff.payload)
-            except InsufficientBalanceError as error:
-                raise SessionError(f"replay nonce {diff.nonce}: {error}") from error
+            except (InsufficientBalanceError, SessionError, KeyError, TypeError) as error:
+                raise mismatch from error
             if self.state.root != diff.root:
-                raise SessionError(f"state root mismatch at nonce {diff.nonce}")
+                raise mismatch
             self._remember(diff)
 
     def _remember(self, diff: StoredDiff) -> None:
@@ -369,6 +370,21 @@ class DevSession:
                 self._judge(link, newest, root, last)
                 link.acked = last
 
+    async def show_fork(self, timeout: float) -> bool:
+        """A diff that could not be stored: let a host see it that knows another one there.
+
+        Never sent to a host that would take it: the other author's diff is the one on disk.
+        """
+        for link in self.links.values():
+            try:
+                newest, _ = await self._post_diffs(link, 1, 0, timeout)
+                if newest >= self.nonce:
+                    await self._post_diffs(link, self.nonce, self.nonce, timeout)
+                    return True
+            except HostUnavailableError as error:
+                LOG.info("escrow=%d %s", self.escrow.id, error)
+        return False
+
     def _judge(self, link: HostLink, newest: int, root: bytes, sent: int) -> None:
         slot = link.slots[0]
         if newest == sent and root == self._roots[sent]:
@@ -407,12 +423,7 @@ class DevSession:
             if isinstance(answer, dict):
                 self.signatures.update(answer)
             elif isinstance(answer, (HostStateError, HostUnavailableError)):
-                LOG.info(
-                    "escrow=%d signature_fetch_failed host=%s: %s",
-                    self.escrow.id,
-                    link.address,
-                    answer,
-                )
+                LOG.info("escrow=%d signature_fetch_failed: %s", self.escrow.id, answer)
             else:
                 raise answer
         return len(self.signatures)

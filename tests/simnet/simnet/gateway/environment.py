@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 import logging
 import re
@@ -106,22 +107,10 @@ def storage_dir(variables: Mapping[str, str]) -> Path:
 
 def _tuning(variables: Mapping[str, str]) -> Tuning:
     given: dict[str, t.Any] = {}
-    for name, default in (
-        ("poll_seconds", 5.0),
-        ("rotation_seconds", 15.0),
-        ("balance_seconds", 30.0),
-        ("chain_timeout", 10.0),
-        ("public_timeout", 5.0),
-        ("host_timeout", 30.0),
-        ("signature_retry_seconds", 2.0),
-        ("auto_settle_seconds", 10.0),
-        ("nonce_limit", 19_800),
-        ("low_balance", 1_000_000),
-        ("cache_seconds", 3600.0),
-    ):
-        text = variables.get(f"SIMNET_{name.upper()}")
+    for field in dataclasses.fields(Tuning):
+        text = variables.get(f"SIMNET_{field.name.upper()}")
         if text:
-            given[name] = type(default)(text)
+            given[field.name] = int(text) if isinstance(field.default, int) else float(text)
     return Tuning(**given)
 
 

@@ -10,7 +10,7 @@ import itertools
 import logging
 import time
 import typing as t
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -26,7 +26,7 @@ from simnet.gateway.devsession import (
     Op,
 )
 from simnet.gateway.goish import JSON, ApiError, ProxyError, compact
-from simnet.gateway.runtime import Runtime
+from simnet.gateway.runtime import SYNC_BURST, Runtime
 from simnet.gateway.sessiondb import SessionError
 from simnet.gateway.settings import limit_of
 
@@ -35,8 +35,9 @@ if t.TYPE_CHECKING:
 
 LOG = logging.getLogger("devshardctl")
 _ATTEMPTS = 3
-# Under load hosts are told in batches of this length; alone each request tells one host.
-_SYNC_SECONDS = 0.5
+_FORK_TRIES = 4
+# Each request tells its host, unless a burst of them did so in this time: then a batch does.
+_SYNC_SECONDS = 0.25
 _STREAM = "text/event-stream"
 
 
@@ -192,7 +193,7 @@ class Inference:
                     502,
                     "redundancy: no currently-available host outside the request's exclude set",
                 )
-            self._write_start(work, slot)
+            await self._write_start(work, slot)
             link = work.runtime.session.link_of(slot)
             try:
                 await self._tell(work.runtime, link)
@@ -218,7 +219,7 @@ class Inference:
                 return (first + step) % count
         return None
 
-    def _write_start(self, work: Work, slot: int) -> None:
+    async def _write_start(self, work: Work, slot: int) -> None:
         chat = work.chat
         op: Op = {
             "t": "start",
@@ -236,21 +237,26 @@ class Inference:
             self._gateway.rotator.exhausted(work.runtime)
             raise ProxyError(502, f"prepare: {error}") from error
         except SessionError as error:
+            self._in_background(work.runtime, self._show_fork(work.runtime))
             raise ProxyError(502, str(error)) from error
         work.attempts.append({"nonce": work.nonce, "host_idx": slot, "outcome": "started"})
 
+    @property
+    def _receipt_timeout(self) -> float:
+        return float(self._gateway.settings["redundancy"]["receipt_timeout_ms"]) / 1000
+
     async def _tell(self, runtime: Runtime, link: HostLink) -> None:
-        """Now, if no host was told for a while; else with the next batch."""
-        loop = asyncio.get_running_loop()
-        if loop.time() - runtime.last_sync < _SYNC_SECONDS:
+        """Now, unless requests come too fast; then with the next batch."""
+        now = asyncio.get_running_loop().time()
+        burst = len(runtime.syncs) == SYNC_BURST
+        if burst and now - runtime.syncs[0] < _SYNC_SECONDS:
             self._flush_later(runtime)
             return
-        timeout = self._gateway.settings["redundancy"]["receipt_timeout_ms"] / 1000
-        runtime.last_sync = loop.time()
+        runtime.syncs.append(now)
         try:
-            await runtime.session.sync(link, timeout)
+            await runtime.session.sync(link, self._receipt_timeout)
         except (HostStateError, HostUnavailableError):
-            runtime.last_sync = 0.0
+            runtime.syncs.clear()
             raise
         self._gateway.participants.succeeded(link.address)
 
@@ -263,19 +269,16 @@ class Inference:
         slot = self._slot(runtime, set())
         if slot is None:
             return
-        timeout = self._gateway.settings["redundancy"]["receipt_timeout_ms"] / 1000
         link = runtime.session.link_of(slot)
         try:
-            await runtime.session.sync(link, timeout)
+            await runtime.session.sync(link, self._receipt_timeout)
         except HostStateError as error:
             # The next request meets it by itself.
-            runtime.last_sync = 0.0
+            runtime.syncs.clear()
             LOG.info("devshard=%s %s", runtime.id, error)
         except HostUnavailableError as error:
             self._gateway.participants.failed(link.address, self._gateway.settings)
             LOG.info("devshard=%s %s", runtime.id, error)
-        else:
-            runtime.last_sync = asyncio.get_running_loop().time()
 
     # --- the reply -------------------------------------------------------------
 
@@ -391,9 +394,20 @@ class Inference:
         )
         if chat.script.after > 0:
             LOG.info("request=%s stage=request_returned_while_speculation_pending", work.id)
-            task = asyncio.create_task(self._late(work))
-            work.runtime.background.add(task)
-            task.add_done_callback(work.runtime.background.discard)
+            self._in_background(work.runtime, self._late(work))
+
+    @staticmethod
+    def _in_background(runtime: Runtime, work: Coroutine[t.Any, t.Any, None]) -> None:
+        task = asyncio.create_task(work)
+        runtime.background.add(task)
+        task.add_done_callback(runtime.background.discard)
+
+    async def _show_fork(self, runtime: Runtime) -> None:
+        # The other author may be telling its hosts in batches.
+        for _ in range(_FORK_TRIES):
+            if await runtime.session.show_fork(self._receipt_timeout):
+                return
+            await asyncio.sleep(_SYNC_SECONDS)
 
     async def _late(self, work: Work) -> None:
         """Losing attempts and timeouts write diffs when nobody is served any more."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import typing as t
+from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from simnet.gateway.devsession import DevSession
 from simnet.gateway.environment import Environment
 from simnet.gateway.sessiondb import SessionDb, SessionError
 
+SYNC_BURST = 4
 DEFAULT_ROUTE_PREFIX = "/v1/devshard"
 
 
@@ -43,7 +45,8 @@ class Runtime:
     reserved_tokens: int = 0
     being_replaced: bool = False
     retired: bool = False
-    last_sync: float = 0.0
+    # When hosts were told of single diffs, lately.
+    syncs: deque[float] = field(default_factory=lambda: deque(maxlen=SYNC_BURST))
     flush: asyncio.Task[None] | None = None
     background: set[asyncio.Task[None]] = field(default_factory=set)
 
