@@ -7,6 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleFilterError
+
 from ansible_collections.gonka.devshard.plugins.module_utils import _profiles
 from ansible_collections.gonka.devshard.plugins.module_utils._errors import ConfigurationError
 

@@ -29,9 +29,12 @@ from ._profiles import DEFAULT_PROFILE, Profile, profile
 from ._wait import Deadline
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from ._argspec import ArgumentSpec
+
+
+_SHORTEST_HIDDEN: t.Final = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +59,25 @@ class Context:
         self._module.warn(text)
 
     def hide(self, secret: str) -> None:
-        """Keep a secret that came from a file out of everything this run returns."""
-        self._module.no_log_values.add(secret)
+        """Keep a secret that came from a file out of everything this run returns.
+
+        Not a very short one: Ansible masks it wherever it occurs, also inside other words.
+        """
+        if len(secret) >= _SHORTEST_HIDDEN:
+            self._module.no_log_values.add(secret)
+
+    def hide_secrets(self, variables: Mapping[str, t.Any]) -> None:
+        """Hide what an environment holds under the names of secrets, lists of keys also by key."""
+        for name in _env_file.SECRETS:
+            value = str(variables.get(name) or "")
+            for secret in (value, *value.split(",")):
+                self.hide(secret.strip())
+
+    def positive(self, *options: str) -> None:
+        """Refuse numbers that must be more than 0."""
+        for name in options:
+            if self.params[name] <= 0:
+                raise ConfigurationError(f"{name} must be more than 0, got {self.params[name]}")
 
     @functools.cached_property
     def profile(self) -> Profile:
@@ -71,10 +91,14 @@ class Context:
         """One whose next request surely goes over a connection of its own."""
         if _transport.REQUESTS_IMPORT_ERROR is not None:
             self._missing("requests", _transport.REQUESTS_IMPORT_ERROR)
+        self.positive("request_timeout")
+        ca_path = self.params["ca_path"]
+        if ca_path is not None and not Path(ca_path).exists():
+            raise ConfigurationError(f"there is no {ca_path} on this host (ca_path)")
         return _transport.HttpTransport(
             timeout=self.params["request_timeout"],
             validate_certs=self.params["validate_certs"],
-            ca_path=self.params.get("ca_path"),
+            ca_path=ca_path,
         )
 
     def run(self, argv: list[str]) -> tuple[int, str, str]:
@@ -96,17 +120,11 @@ class Context:
     def environment(self) -> dict[str, str] | None:
         """The environment file's variables; None when there is no such file."""
         path = Path(self.params["env_file"])
-        try:
-            text = path.read_text(encoding="utf-8")
-        except FileNotFoundError:
+        text = _env_file.read(path)
+        if text is None:
             return None
-        except PermissionError as exc:
-            raise ConfigurationError(f"{path} cannot be read; run with become: true") from exc
         found = _env_file.parse(text, str(path))
-        for name in _env_file.SECRETS:
-            for value in (found.get(name, ""), *found.get(name, "").split(",")):
-                if value:
-                    self.hide(value)
+        self.hide_secrets(found)
         return found
 
     def secret(self, option: str, variable: str) -> str:
@@ -135,6 +153,7 @@ class Context:
 
     @functools.cached_property
     def chain(self) -> ChainApi:
+        self.positive("max_block_age")
         return ChainApi(
             self.transport,
             rest=self.params["chain_rest"],
@@ -157,10 +176,8 @@ class Context:
         )
 
     def deadline(self) -> Deadline:
-        seconds = self.params["wait_timeout"]
-        if seconds <= 0 or self.params["wait_interval"] <= 0:
-            raise ConfigurationError("wait_timeout and wait_interval must be more than 0 seconds")
-        return Deadline(seconds)
+        self.positive("wait_timeout", "wait_interval")
+        return Deadline(self.params["wait_timeout"])
 
     @contextlib.contextmanager
     def _ledger(self, purpose: str | None) -> Iterator[Ledger | None]:
@@ -235,6 +252,12 @@ def run_module(spec: ArgumentSpec, work: Callable[[Context], Outcome]) -> None:
             failure=failure,
             changed=bool(result.get("changed", failure.get("changed", False))),
             **{key: value for key, value in result.items() if key != "changed"},
+        )
+    except PermissionError as exc:
+        module.fail_json(
+            msg=f"{exc.filename}: permission denied. Run with become: true",
+            exception=exc,
+            failure={"kind": ConfigurationError.kind, "message": str(exc)},
         )
     else:
         result = {"changed": outcome.changed, **outcome.values}

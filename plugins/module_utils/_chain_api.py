@@ -229,8 +229,15 @@ class ChainApi:
                 TxResult.from_api(reply, ends)
                 for reply, ends in zip(replies, lifetimes, strict=False)
             ]
-            if len(found) >= body.whole("total") or not replies:
+            # some nodes leave the total out, or say 0: then only a short page is the last one
+            total = body.whole("total", 0)
+            if len(found) >= total and (total > 0 or len(replies) < _PAGE):
                 return found
+            if not replies:
+                raise UnknownStateError(
+                    f"the node at {self._rest} says that {total} transactions fit {query}, but"
+                    f" shows {len(found)}"
+                )
         raise UnknownStateError(
             f"more than {_MAX_PAGES * _PAGE} transactions fit {query}; they are not all looked at"
         )

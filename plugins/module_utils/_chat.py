@@ -19,7 +19,7 @@ import uuid
 from dataclasses import dataclass
 
 from ._errors import DevshardError, ProtocolError, UnknownStateError, WaitTimeoutError
-from ._transport import Request, Response, failure_of
+from ._transport import Request, Response, bearer, failure_of
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -79,6 +79,8 @@ def sse_events(chunks: Iterable[bytes]) -> t.Iterator[str]:
             text = line.decode("utf-8", "replace").strip()
             if text.startswith("data:"):
                 yield text.removeprefix("data:").strip()
+    if rest.strip() == b"data: [DONE]":
+        yield "[DONE]"
 
 
 def read_stream(events: Iterable[str], where: str) -> tuple[str, int]:
@@ -91,16 +93,20 @@ def read_stream(events: Iterable[str], where: str) -> tuple[str, int]:
     count = 0
     for event in events:
         if event == "[DONE]":
+            if count == 0:
+                raise ProtocolError(f"{where}: the stream ended before anything came")
             return "".join(content), count
         try:
             body = json.loads(event)
-        except ValueError as exc:
-            raise ProtocolError(f"{where}: the stream holds an event that is no JSON") from exc
+            if "error" not in body:
+                content += [choice["delta"].get("content") or "" for choice in body["choices"]]
+        except (ValueError, KeyError, TypeError, AttributeError) as exc:
+            raise ProtocolError(
+                f"{where}: the stream holds an event that is no part of a chat completion"
+            ) from exc
         if "error" in body:
             raise ProtocolError(f"{where}: the stream ended with an error: {_message(body)}")
         count += 1
-        for choice in body.get("choices") or ():
-            content.append((choice.get("delta") or {}).get("content") or "")
     raise ProtocolError(
         f"{where}: the stream broke off after {count} chunk(s), without [DONE]", chunks=count
     )
@@ -113,10 +119,12 @@ def _message(body: Mapping[str, t.Any]) -> str:
 
 def _read_whole(response: Response, where: str) -> str:
     try:
-        body = json.loads(response.body)
-        return str(body["choices"][0]["message"]["content"])
+        content = json.loads(response.body)["choices"][0]["message"]["content"]
     except (ValueError, KeyError, IndexError, TypeError) as exc:
         raise ProtocolError(f"{where}: the reply is no chat completion") from exc
+    if not isinstance(content, str):
+        raise ProtocolError(f"{where}: the reply holds no text")
+    return content
 
 
 def _failure(request: Request, response: Response) -> DevshardError:
@@ -147,7 +155,7 @@ def unique_prompt(prompt: str) -> str:
 def ask(
     transport: StreamTransport,
     base_url: str,
-    api_key: str | None,
+    api_key: str,
     options: ChatOptions,
     clock: Callable[[], float] = time.monotonic,
 ) -> ChatReply:
@@ -161,7 +169,7 @@ def ask(
             "max_tokens": options.max_tokens,
             "stream": options.stream,
         },
-        headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
+        headers=bearer(api_key, "the client's key"),
         timeout=options.timeout,
     )
     start = clock()

@@ -135,8 +135,7 @@ def plan_key(signer: Inferenced, key: str, expected: str | None) -> KeyPlan:
             " was imported",
             address=address,
         )
-    # asking makes the program create its home, so a keyring that is not there is not asked
-    found = signer.address() if Path(signer.keyring_dir, "keyring-test").is_dir() else None
+    found = signer.address()
     if found is not None and found != address:
         raise ConfigurationError(
             f"the keyring {signer.keyring_dir} holds the key of {found} under the name"

@@ -18,6 +18,7 @@ if t.TYPE_CHECKING:
 try:
     import docker
     from docker.errors import DockerException, ImageNotFound, NotFound
+    from requests.exceptions import RequestException
 
     DOCKER_IMPORT_ERROR: ImportError | None = None
 except ImportError as exc:
@@ -103,7 +104,7 @@ def inspect(name: str) -> Container | None:
             client.close()
     except NotFound:
         return None
-    except DockerException as exc:
+    except (DockerException, RequestException) as exc:
         raise TransportError(f"the Docker Engine of this host does not answer: {exc}") from exc
     return from_inspect(attrs, digests)
 
@@ -116,7 +117,7 @@ def execute(name: str, argv: list[str]) -> tuple[int, str, str]:
             rc, (stdout, stderr) = client.containers.get(name).exec_run(argv, demux=True)
         finally:
             client.close()
-    except DockerException as exc:
+    except (DockerException, RequestException) as exc:
         raise TransportError(f"{argv[0]} could not be run in container {name}: {exc}") from exc
     return (
         int(rc),

@@ -20,7 +20,8 @@ if t.TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
     image: str
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] | None
+    """None when there is no file with it."""
     storage: str
     address: str
     """address:port on the host."""
@@ -52,10 +53,12 @@ def find_drift(container: Container | None, wanted: Wanted, profile: Profile) ->
     reasons = []
     if wanted.image not in (container.image, *container.digests):
         reasons.append(f"its image is {container.image}, wanted is {wanted.image}")
+    if wanted.environment is None:
+        reasons.append("there is no environment file to compare it with")
     # what the image itself or compose sets is not in the file and does not count
     differs = sorted(
         name
-        for name, value in wanted.environment.items()
+        for name, value in (wanted.environment or {}).items()
         if container.environment.get(name) != value
     )
     bootstrap = tuple(name for name in differs if name in profile.bootstrap_variables)

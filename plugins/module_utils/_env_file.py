@@ -14,6 +14,7 @@ import re
 import secrets
 import typing as t
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ._errors import ConfigurationError
 from ._inferenced import CURVE_ORDER, check_private_key
@@ -29,31 +30,63 @@ SECRETS: t.Final = (PRIVATE_KEY, API_KEYS, ADMIN_API_KEY)
 _NAME: t.Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _BARE: t.Final = re.compile(r"[A-Za-z0-9_./:@,+=-]+")
 _SECRET: t.Final = re.compile(r"[A-Za-z0-9_.,+=/-]+")
-_LINE: t.Final = re.compile(r"\s*(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)=(?P<value>.*)")
+_LINE: t.Final = re.compile(
+    r"""\s*(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)=
+    (?: '(?P<single>[^']*)' | "(?P<double>[^"]*)" | (?P<bare>[^\s'"]*) )
+    (?:\s+\#.*|\s*)""",
+    re.VERBOSE,
+)
+_EXPANDED: t.Final = re.compile(r"[$`\\]")
+_EXPANDED_BARE: t.Final = re.compile(r"[$`\\;&|<>()]|^~")
 _MIN_KEY: t.Final = 16
 """The gateway logs the last 8 characters of a presented key; shorter ones would show too much."""
 
 
-def parse(text: str, where: str) -> dict[str, str]:
-    """Names and values. What is no assignment, comment or blank is refused with its line."""
+def read(file: Path) -> str | None:
+    """The file as it is; None when there is none."""
+    try:
+        return file.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError as exc:
+        raise ConfigurationError(f"{file} is no text file in UTF-8") from exc
+    except PermissionError as exc:
+        raise ConfigurationError(f"{file} cannot be read; run with become: true") from exc
+    except OSError as exc:
+        raise ConfigurationError(f"{file} cannot be read: {exc.strerror}") from exc
+
+
+def parse(text: str, where: str, *, literal: bool = False) -> dict[str, str]:
+    """Names and values. What is no assignment, comment or blank is refused with its line.
+
+    A value that shell and Compose would expand stays as it is written; ``literal`` refuses it, and
+    for a secret it is always refused.
+    """
     found: dict[str, str] = {}
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
+        place = f"{where}, line {number}"
+        if "\r" in line:
+            raise ConfigurationError(
+                f"{place}: the line has a Windows line ending, which the shell would take for a"
+                " part of the value; convert the file"
+            )
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         match = _LINE.fullmatch(line)
         if match is None:
-            raise ConfigurationError(f"{where}, line {number}: this is no NAME=VALUE assignment")
-        found[match["name"]] = _unquote(match["value"].strip(), f"{where}, line {number}")
+            raise ConfigurationError(
+                f"{place}: this is no NAME=VALUE assignment that shell and Compose read alike. Put a"
+                " value with blanks or quotes in single quotes, on one line"
+            )
+        name, value = match["name"], match[match.lastgroup or "bare"]
+        expanded = {"double": _EXPANDED, "bare": _EXPANDED_BARE}.get(match.lastgroup or "")
+        if expanded and expanded.search(value) and (literal or name in SECRETS):
+            raise ConfigurationError(
+                f"{place}: the shell or Compose would expand what {name} is set to; write the"
+                " value itself, in single quotes"
+            )
+        found[name] = value
     return found
-
-
-def _unquote(value: str, where: str) -> str:
-    for quote in ("'", '"'):
-        if value.startswith(quote):
-            if len(value) < 2 or not value.endswith(quote):
-                raise ConfigurationError(f"{where}: a quote is not closed")
-            return value[1:-1]
-    return value
 
 
 def render(variables: Mapping[str, str], header: str) -> str:
@@ -67,6 +100,11 @@ def render(variables: Mapping[str, str], header: str) -> str:
                 f"the value of {name} contains a single quote or a line break, which Compose and"
                 " the shell would read differently"
             )
+        if value.endswith("\\"):
+            raise ConfigurationError(
+                f"the value of {name} ends with a backslash, which Compose would take for a quoted"
+                " quote"
+            )
         lines.append(f"export {name}={value if _BARE.fullmatch(value) else _quoted(value)}")
     return "\n".join(lines) + "\n"
 
@@ -78,7 +116,9 @@ def _quoted(value: str) -> str:
 def check_secret(name: str, value: str, where: str) -> str:
     """Refuse what would not survive quoting or would be printed whole in the gateway's log."""
     if not value:
-        raise ConfigurationError(f"{where}: {name} is empty")
+        raise ConfigurationError(
+            f"{where}: {name} is empty. Give a value, or leave it out to have one generated"
+        )
     if name == PRIVATE_KEY:
         return check_private_key(value, f"{where}: {name}")
     if _SECRET.fullmatch(value) is None:
@@ -146,12 +186,13 @@ def plan(wish: EnvWish, present: Mapping[str, str] | None, where: str) -> EnvPla
     for name in SECRETS:
         given = wish.given.get(name)
         if given is not None:
-            check_secret(name, given, "the settings")
-            if name == PRIVATE_KEY and there.get(name) not in (None, "", given):
+            check_secret(name, given, "the options")
+            present_key = there.get(name, "").lower()
+            if name == PRIVATE_KEY and present_key not in ("", given.lower()):
                 raise ConfigurationError(
                     f"{where} holds another creator key than the one given. Escrows of the key in"
                     " the file could not be settled any more, so it is not replaced. Settle them"
-                    " (playbook gonka.devshard.retire), or leave the key out of the settings"
+                    " (playbook gonka.devshard.retire), or leave the key out of the options"
                 )
             wanted[name] = given
         elif name in there:

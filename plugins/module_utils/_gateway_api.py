@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from ._errors import AuthenticationError, NotFoundError
 from ._models import CreateReply, GatewayState, Reader, RotationStatus, SessionStatus, SettleReply
-from ._transport import Request, base_url, expect_json_object
+from ._transport import Request, base_url, bearer, expect_json_object
 
 if t.TYPE_CHECKING:
     from ._profiles import Profile
@@ -31,7 +31,7 @@ class GatewayApi:
     def __init__(self, transport: Transport, *, url: str, admin_key: str, profile: Profile) -> None:
         self._http = transport
         self.url = base_url(url, "gateway_url")
-        self._headers = {"Authorization": f"Bearer {admin_key}"}
+        self._headers = bearer(admin_key, "the gateway's admin key")
         self._profile = profile
 
     def _call(
@@ -44,8 +44,9 @@ class GatewayApi:
             return expect_json_object(request, self._http.send(request))
         except AuthenticationError as exc:
             raise AuthenticationError(
-                f"{exc}. The gateway has another admin key than DEVSHARD_ADMIN_API_KEY in the"
-                " environment file; a changed key needs the container to be recreated",
+                f"{exc}. The gateway has another admin key than the one that was used (option"
+                " admin_api_key, else DEVSHARD_ADMIN_API_KEY in the environment file). It reads"
+                " its key when the container is created",
                 **exc.details,
             ) from exc
         except NotFoundError as exc:

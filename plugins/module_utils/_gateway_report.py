@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ._models import Reader
+
 if t.TYPE_CHECKING:
     from ._docker import Container
     from ._models import Devshard, GatewayState, RotationStatus
@@ -36,10 +38,10 @@ def _row(item: Devshard) -> dict[str, t.Any]:
 def report(
     url: str, state: GatewayState, rotation: RotationStatus, container: Container | None
 ) -> dict[str, t.Any]:
-    disabled = state.settings.get("disabled")
+    settings = Reader(dict(state.settings), "state.settings")
     return {
         "url": url,
-        "disabled": bool(disabled.get("enabled")) if isinstance(disabled, dict) else False,
+        "disabled": settings.child("disabled").flag("enabled"),
         "active_requests": state.active_requests,
         "in_flight_requests": state.in_flight_requests,
         "devshards": [_row(item) for item in state.devshards],

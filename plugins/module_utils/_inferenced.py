@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import typing as t
 from dataclasses import dataclass
+from pathlib import Path
 
 from ._errors import ConfigurationError, ConflictError, ProtocolError
 
@@ -88,6 +89,9 @@ class Inferenced:
 
     def address(self) -> str | None:
         """The address of the creator's key; None when the keyring has no key of this name."""
+        if not Path(self.keyring_dir, "keyring-test").is_dir():
+            # asking would make the program create its home
+            return None
         argv = [self.path, "keys", "show", self.key_name, "-a", *self._keyring()]
         result = self.run(argv, None)
         text = result.stdout.strip()
@@ -196,9 +200,20 @@ def runner(
     """A :class:`Run` over ``AnsibleModule.run_command``."""
 
     def run(argv: list[str], data: str | None) -> CliResult:
-        rc, stdout, stderr = run_command(
-            argv, data=data, environ_update={"LC_ALL": "C"}, check_rc=False, handle_exceptions=True
-        )
+        try:
+            rc, stdout, stderr = run_command(
+                argv,
+                data=data,
+                binary_data=True,
+                environ_update={"LC_ALL": "C"},
+                check_rc=False,
+                handle_exceptions=False,
+            )
+        except OSError as exc:
+            raise ConfigurationError(
+                f"{argv[0]} cannot be run: {exc.strerror}. Is it the program for this machine's"
+                " architecture, and executable?"
+            ) from exc
         return CliResult(rc, stdout, stderr)
 
     return run

@@ -82,10 +82,9 @@ class Reader:
         found = self._get(key, default)
         if isinstance(found, bool) or not isinstance(found, (int, str)):
             raise self._wrong(key, "a whole number", found)
-        try:
-            return int(found)
-        except ValueError as exc:
-            raise self._wrong(key, "a whole number", found) from exc
+        if isinstance(found, str) and not re.fullmatch(r"-?[0-9]{1,40}", found):
+            raise ProtocolError(f"{self.path}.{key}: expected a whole number, got {found[:40]!r}")
+        return int(found)
 
     def number(self, key: str) -> int:
         """A JSON number that is whole; a string is the wrong type here."""
@@ -180,7 +179,7 @@ class EscrowParams:
             fee_per_nonce=params.whole("fee_per_nonce", 0),
             allowed_creator_addresses=params.texts("allowed_creator_addresses"),
             approved_versions=tuple(
-                item if isinstance(item, str) else str(item.get("name"))
+                item if isinstance(item, str) else Reader(item, "approved_versions").text("name")
                 for item in params.items("approved_versions", [])
             ),
             min_gas_price=gas,

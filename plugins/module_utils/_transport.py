@@ -13,10 +13,13 @@ the caller (no netrc).
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import json
+import re
+import socket
 import time
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from ._errors import (
@@ -37,6 +40,7 @@ if t.TYPE_CHECKING:
 try:
     import requests
     from requests.utils import get_environ_proxies
+    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
     REQUESTS_IMPORT_ERROR: ImportError | None = None
 except ImportError as exc:
@@ -92,14 +96,29 @@ class StreamTransport(Transport, t.Protocol):
 
 def base_url(url: str, option: str) -> str:
     """A base URL as the clients want it: http(s), no credentials, no trailing slash."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigurationError(f"{option} must be an http or https URL, got {url!r}")
-    if parts.username is not None or parts.password is not None:
-        raise ConfigurationError(f"{option} must not contain a user name or a password")
-    if parts.query or parts.fragment:
-        raise ConfigurationError(f"{option} must not contain '?' or '#', got {url!r}")
+    if "@" in url:
+        raise ConfigurationError(f"{option} must not contain a user name or a password ('@')")
+    if "?" in url or "#" in url:
+        raise ConfigurationError(f"{option} must not contain '?' or '#'")
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or re.search(r"[^\x21-\x7e]", url):
+        raise ConfigurationError(
+            f"{option} must be an http or https URL such as https://node.example.org, got {url!r}"
+        )
     return url.rstrip("/")
+
+
+def bearer(key: str, where: str) -> dict[str, str]:
+    """The header that carries a key. One that cannot travel in a header is never shown."""
+    if re.fullmatch(r"[\x21-\x7e]+", key) is None:
+        raise ConfigurationError(
+            f"{where} is empty, or holds a blank, a line break or a character that is not ASCII"
+        )
+    return {"Authorization": f"Bearer {key}"}
 
 
 class HttpTransport:
@@ -159,7 +178,7 @@ class HttpTransport:
                 timeout=request.timeout or self._timeout,
                 allow_redirects=False,
                 verify=self._verify,
-                proxies=get_environ_proxies(request.url, no_proxy=None),
+                proxies=_proxies(request.url),
                 stream=True,
             )
         except requests.RequestException as exc:
@@ -170,6 +189,15 @@ class HttpTransport:
             answer.close()
 
 
+def _proxies(url: str) -> dict[str, str]:
+    """The environment's proxies, but none for this very host: a key stays on its loopback."""
+    host = urlsplit(url).hostname or ""
+    with contextlib.suppress(ValueError):
+        if host == "localhost" or ipaddress.ip_address(host).is_loopback:
+            return {}
+    return dict(get_environ_proxies(url, no_proxy=None))
+
+
 def _chunks(request: Request, answer: requests.Response) -> Iterator[bytes]:
     try:
         yield from answer.iter_content(chunk_size=None)
@@ -177,22 +205,26 @@ def _chunks(request: Request, answer: requests.Response) -> Iterator[bytes]:
         raise TransportError(
             f"{request.where}: the answer broke off: {_reason(exc)}", url=request.url, sent=True
         ) from exc
+    # urllib3 before 2.0 takes a connection that closes early for the end of the answer
+    length = answer.headers.get("Content-Length", "")
+    if re.fullmatch("[0-9]+", length) and answer.raw.tell() < int(length):
+        raise TransportError(f"{request.where}: the answer broke off", url=request.url, sent=True)
 
 
 def _no_answer(request: Request, exc: requests.RequestException) -> TransportError:
     """``sent`` is False only where no connection came about, else None: nobody knows."""
-    unsent: bool | None = None
-    if isinstance(exc, requests.exceptions.ConnectTimeout) or _refused(exc):
-        unsent = False
+    unsent = False if _unconnected(exc) else None
     return TransportError(f"{request.where}: {_reason(exc)}", url=request.url, sent=unsent)
 
 
-def _refused(exc: requests.RequestException) -> bool:
-    cause = getattr(exc.args[0], "reason", None) if exc.args else None
-    return type(cause).__name__ in (
-        "NewConnectionError",
-        "ConnectTimeoutError",
-        "NameResolutionError",
+def _cause(exc: requests.RequestException) -> object:
+    """What urllib3 says behind the exception of ``requests``."""
+    return getattr(exc.args[0], "reason", None) if exc.args else None
+
+
+def _unconnected(exc: requests.RequestException) -> bool:
+    return isinstance(exc, requests.exceptions.ConnectTimeout) or isinstance(
+        _cause(exc), (NewConnectionError, ConnectTimeoutError)
     )
 
 
@@ -204,22 +236,37 @@ def _reason(exc: requests.RequestException) -> str:
         return "no answer within the time-out"
     if isinstance(exc, requests.exceptions.SSLError):
         return "the TLS certificate or handshake was refused"
-    cause = getattr(exc.args[0], "reason", None) if exc.args else None
-    if type(cause).__name__ == "NameResolutionError":
-        return "the host name cannot be resolved"
-    if _refused(exc):
+    cause = _cause(exc)
+    if isinstance(cause, NewConnectionError):
+        system = cause.__cause__ or cause.__context__
+        if isinstance(system, socket.gaierror):
+            return "the host name cannot be resolved"
+        if isinstance(system, OSError) and not isinstance(system, ConnectionRefusedError):
+            return f"no connection: {system.strerror}"
         return "the connection was refused"
     return f"the connection failed ({type(cause or exc).__name__})"
 
 
 def _retry_after(response: Response) -> float:
     value = response.headers.get("Retry-After", "")
-    return min(float(value), _MAX_RETRY_AFTER) if value.isdigit() else 0.0
+    return min(float(value), _MAX_RETRY_AFTER) if re.fullmatch(r"[0-9]{1,9}", value) else 0.0
 
 
-def _shown(response: Response) -> str:
-    text = " ".join(response.text.split())
+def _shown(text: str) -> str:
+    text = " ".join(text.split())
     return text if len(text) <= _BODY_SHOWN else text[:_BODY_SHOWN] + "…"
+
+
+def _without_key(request: Request, response: Response) -> Response:
+    """The answer without the request's key: a debug page repeats what it was asked."""
+    key = request.headers.get("Authorization", "").removeprefix("Bearer ").encode()
+    return replace(response, body=response.body.replace(key, b"***")) if key else response
+
+
+def _excerpt(request: Request, response: Response) -> str:
+    """The beginning of what should have been data. A broken-off admin state may hold keys."""
+    text = _without_key(request, response).text
+    return _shown(re.sub(r"[0-9a-fA-F]{16,}", "***", text))
 
 
 def server_error(response: Response) -> tuple[str, t.Any]:
@@ -230,25 +277,33 @@ def server_error(response: Response) -> tuple[str, t.Any]:
     try:
         body = json.loads(response.body)
     except ValueError:
-        return _shown(response), None
+        return _shown(response.text), None
     if isinstance(body, dict):
         error = body.get("error", body)
         if isinstance(error, dict) and isinstance(error.get("message"), str):
             return str(error["message"]), error
         if isinstance(error, str):
             return error, body
-    return _shown(response), None
+    return _shown(response.text), None
 
 
 def failure_of(request: Request, response: Response) -> DevshardError:
     """The error for an answer with an unexpected status, by its cause."""
-    message, error = server_error(response)
+    message, error = server_error(_without_key(request, response))
     details = {
         "http_status": response.status,
         "url": request.url,
         "server_message": message,
         "server_error": error,
     }
+    target = response.headers.get("Location")
+    if 300 <= response.status < 400 and target:
+        # a gateway's own 308 names no target in its headers
+        return ProtocolError(
+            f"{request.where}: redirects to {_shown(target)}, which is not followed; give the URL"
+            " of the service itself",
+            **details,
+        )
     text = f"{request.where}: got {response.status}: {message}"
     kinds: dict[int, type[ProtocolError]] = {
         401: AuthenticationError,
@@ -268,7 +323,8 @@ def expect_json(request: Request, response: Response) -> t.Any:
     kind = response.headers.get("Content-Type", "")
     if "html" in kind:
         raise ProtocolError(
-            f"{request.where}: answered a web page, not JSON; is the URL right? {_shown(response)}",
+            f"{request.where}: answered a web page, not JSON; is the URL right?"
+            f" {_excerpt(request, response)}",
             http_status=200,
             url=request.url,
         )
@@ -276,7 +332,7 @@ def expect_json(request: Request, response: Response) -> t.Any:
         return json.loads(response.body)
     except ValueError as exc:
         raise ProtocolError(
-            f"{request.where}: the answer is no complete JSON: {_shown(response)}",
+            f"{request.where}: the answer is no complete JSON: {_excerpt(request, response)}",
             http_status=200,
             url=request.url,
         ) from exc

@@ -159,9 +159,11 @@ SPEC = _argspec.ArgumentSpec(
 def work(context: Context) -> Outcome:
     params = context.params
     url = base_url(params["base_url"], "base_url")
+    context.positive("max_tokens", "reply_timeout")
     if context.check_mode:
         return Outcome(changed=False, values={"chat": None})
     key = context.secret("api_key", API_KEYS).split(",")[0].strip()
+    context.hide(key)
     options = ChatOptions(
         model=params["model"],
         prompt=params["prompt"],

@@ -105,6 +105,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     run_module,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._drift import Wanted, find_drift
+from ansible_collections.gonka.devshard.plugins.module_utils._errors import ConfigurationError
 
 SPEC = _argspec.ArgumentSpec(
     options={
@@ -120,10 +121,12 @@ SPEC = _argspec.ArgumentSpec(
 
 def work(context: Context) -> Outcome:
     params = context.params
+    if not 0 < params["port"] < 65536:
+        raise ConfigurationError(f"port must be from 1 to 65535, got {params['port']}")
     context.need_docker()
     wanted = Wanted(
         image=params["image"],
-        environment=context.environment or {},
+        environment=context.environment,
         storage=params["storage"],
         address=f"127.0.0.1:{params['port']}",
     )

@@ -28,7 +28,7 @@ options:
     required: true
   variables:
     description:
-      - All other variables. Values are strings without single quotes and line breaks.
+      - All other variables. Values are strings without single quotes and line breaks, and no backslash at the end.
     type: dict
     required: true
   private_key:
@@ -125,26 +125,38 @@ SPEC = _argspec.ArgumentSpec(
 HEADER = "Managed by gonka.devshard. For Compose and for 'source'; it holds secrets."
 
 
+def as_text(name: str, value: object) -> str:
+    """A variable as the gateway reads it; what has no such spelling is refused."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (str, int, float)):
+        return str(value)
+    raise ConfigurationError(
+        f"variables.{name} must be a string or a number, got {type(value).__name__}; write a list"
+        " or a dict as JSON (filter to_json)"
+    )
+
+
 def work(context: Context) -> Outcome:
     params = context.params
     file = Path(params["path"])
-    text = file.read_text(encoding="utf-8") if file.exists() else None
-    present = None if text is None else _env_file.parse(text, str(file))
+    # a secret among the plain variables is refused below, and must not be shown when it is
+    context.hide_secrets(params["variables"])
+    text = _env_file.read(file)
+    present = None if text is None else _env_file.parse(text, str(file), literal=True)
+    context.hide_secrets(present or {})
     given = {
         _env_file.PRIVATE_KEY: params["private_key"],
         _env_file.API_KEYS: params["api_keys"],
         _env_file.ADMIN_API_KEY: params["admin_api_key"],
     }
     wish = _env_file.EnvWish(
-        variables={name: str(value) for name, value in params["variables"].items()},
+        variables={name: as_text(name, value) for name, value in params["variables"].items()},
         given={name: value for name, value in given.items() if value is not None},
         purge=params["purge"],
     )
     plan = _env_file.plan(wish, present, str(file))
-    for name in _env_file.SECRETS:
-        for value in (plan.variables[name], (present or {}).get(name)):
-            if value:
-                context.hide(value)
+    context.hide_secrets(plan.variables)
     wanted = _env_file.render(plan.variables, HEADER)
     exposed = text is not None and stat.S_IMODE(file.stat().st_mode) != 0o600
     changed = wanted != text or exposed

@@ -148,6 +148,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Outcome,
     run_module,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._errors import DevshardError
 from ansible_collections.gonka.devshard.plugins.module_utils._settings import (
     SettingsWish,
     check_applied,
@@ -192,8 +193,12 @@ def work(context: Context) -> Outcome:
     after = {**found, **changes.after}
     if changes.patch and not context.check_mode:
         context.gateway.post_settings(changes.patch)
-        after = context.gateway.settings()
-        check_applied(after, wish)
+        try:
+            after = context.gateway.settings()
+            check_applied(after, wish)
+        except DevshardError as exc:
+            exc.details["changed"] = True
+            raise
     return Outcome(
         changed=bool(changes.patch),
         values={
