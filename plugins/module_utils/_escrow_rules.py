@@ -52,9 +52,14 @@ class Deadline:
 
 
 def deadline(epoch_index: int, clock: EpochClock) -> Deadline:
-    """The end of the epoch after the escrow's own; negative ``blocks_left`` means passed."""
+    """The end of the epoch after the escrow's own; negative ``blocks_left`` means passed.
+
+    An escrow of a later epoch than the clock shows proves that the epoch is that far already: the
+    chain stamped it. The deadline must rather be told too early than too late.
+    """
     last = epoch_index + SETTLE_EPOCHS
-    height = clock.next_switch + (last - clock.effective) * clock.epoch_length - 1
+    effective = max(clock.effective, epoch_index)
+    height = clock.next_switch + (last - effective) * clock.epoch_length - 1
     left = height - clock.height
     seconds = None if clock.block_seconds is None else int(left * clock.block_seconds)
     return Deadline(epoch=last, height=height, blocks_left=left, seconds_left=seconds)

@@ -124,6 +124,12 @@ def test_each_reason_makes_it_unusable(changes: dict[str, t.Any], reason: str) -
     assert made.to_result()["usable"] is False
 
 
+
+def test_an_escrow_of_a_later_epoch_than_the_clock_shows_corrects_the_clock() -> None:
+    behind = replace(CLOCK, effective=CLOCK.effective - 1)
+    assert deadline(214, behind).height == deadline(214, CLOCK).height
+
+
 def test_a_healthy_escrow_is_usable_up_to_its_limits() -> None:
     assert view().usable
     assert view(nonce=19_799, balance=1_000_000).usable
