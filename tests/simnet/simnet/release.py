@@ -160,3 +160,7 @@ def main(argv: list[str]) -> int:
     else:
         write_inferenced(options.output, options.version, options.arch)
     return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -89,7 +89,7 @@ def run_ansible(tool: str, *arguments: str | Path) -> subprocess.CompletedProces
 def collections() -> Path:
     """The collection path of the checkout, with the collections that ours depends on."""
     made = subprocess.run(
-        [sys.executable, ROOT / "tests" / "tools" / "tree"],
+        [sys.executable, ROOT / "tests" / "tools" / "tree.py"],
         capture_output=True,
         text=True,
         check=True,

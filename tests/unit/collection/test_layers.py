@@ -60,6 +60,7 @@ LAYERS: tuple[tuple[str, frozenset[str]], ...] = (
         frozenset(
             {
                 "_backup",
+                "_devshard",
                 "_chat",
                 "_creator",
                 "_drain_wait",

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright (c) 2026 The gonka.devshard authors
 """Makes `.tree`, the checkout as a collection path with its dependencies, and prints its path."""

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
+"""All gates that look at the files without running the product. Stops at the first failure.
+
+Without arguments every gate; with arguments only those whose name contains one of them.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tarfile
+from pathlib import Path
+
+from _gates import BUILD, NAME, NAMESPACE, ROOT, Failed, Step, link_tree, list_files, run_all
+
+FULL_NAME = f"{NAMESPACE}.{NAME}"
+SPDX = "SPDX-License-Identifier: GPL-3.0-or-later"
+# they cannot carry a comment, or are written by a program, or are the licence itself: REUSE.toml
+WITHOUT_SPDX = ("LICENSES/", "COPYING", "CHANGELOG.", "changelogs/changelog.yaml")
+WITHOUT_SPDX_TYPES = (".md", ".json", ".bin", ".pem", ".png", ".svg")
+PACKAGES = ("plugins", "tests", "benchmarks")
+
+
+def python_paths() -> list[str]:
+    return [name for name in PACKAGES if (ROOT / name).is_dir()]
+
+
+def ruff_check(step: Step) -> None:
+    step.call("ruff", "check", *python_paths())
+
+
+def ruff_format(step: Step) -> None:
+    step.call("ruff", "format", "--check", "--quiet", "--diff", *python_paths())
+
+
+def mypy(step: Step) -> None:
+    inside = Path(".tree", "ansible_collections", NAMESPACE, NAME)
+    step.call(
+        "mypy",
+        *("--no-error-summary", "--cache-dir", ".cache/mypy"),
+        *[str(inside / name) for name in python_paths() if name != "tests"],
+        "tests/simnet/simnet",
+        *[str(inside / name) for name in python_tests()],
+    )
+
+
+def python_tests() -> list[str]:
+    """Test folders with their place in the collection; the simulator is a package of its own."""
+    return sorted(
+        f"tests/{folder.name}"
+        for folder in (ROOT / "tests").iterdir()
+        if folder.is_dir()
+        and folder.name not in ("simnet", "hosts", "tools", "output")
+        and any(name.startswith(f"tests/{folder.name}/") and name.endswith(".py") for name in FILES)
+    )
+
+
+def mypy_tools(step: Step) -> None:
+    step.call(
+        "mypy",
+        *("--no-error-summary", "--cache-dir", ".cache/mypy-tools"),
+        *[
+            name
+            for name in FILES
+            if name.startswith(("tests/tools/", "tests/hosts/")) and is_python(name)
+        ],
+        env={"MYPYPATH": "tests/tools:tests/hosts"},
+    )
+
+
+def yamllint(step: Step) -> None:
+    step.call("yamllint", "--strict", ".")
+
+
+def ansible_lint(step: Step) -> None:
+    step.call("ansible-lint", "--offline", "--nocolor", "-q")
+
+
+def shellcheck(step: Step) -> None:
+    scripts = [name for name in FILES if is_shell(name)]
+    if scripts:
+        step.call("shellcheck", "--external-sources", *scripts)
+
+
+def docs(step: Step) -> None:
+    step.call(
+        "antsibull-docs",
+        *("lint-collection-docs", "--plugin-docs", "--skip-rstcheck"),
+        *("--validate-collection-refs", "dependent", "--disallow-unknown-collection-refs", "."),
+    )
+
+
+def changelog(step: Step) -> None:
+    step.call("antsibull-changelog", "lint")
+
+
+def spdx(step: Step) -> None:
+    missing = []
+    for name in FILES:
+        if name.startswith(WITHOUT_SPDX) or name.endswith(WITHOUT_SPDX_TYPES):
+            continue
+        text = (ROOT / name).read_bytes()
+        if text and SPDX.encode() not in b"\n".join(text.splitlines()[:6]):
+            missing.append(name)
+    if missing:
+        step.output.append("".join(f"{name}: no line '{SPDX}'\n" for name in missing))
+        raise Failed(f"{len(missing)} files without a licence line")
+
+
+def package(step: Step) -> None:
+    """Builds the collection, installs what was built, and reads the documentation of that."""
+    work = BUILD / "package"
+    shutil.rmtree(work, ignore_errors=True)
+    step.call("ansible-galaxy", "collection", "build", "--output-path", work)
+    tarball = next(work.glob("*.tar.gz"))
+    with tarfile.open(tarball) as archive:
+        shipped = {m.name for m in archive if m.isfile()} - {"MANIFEST.json", "FILES.json"}
+    strays = sorted(shipped - set(list_files()))
+    if strays:
+        raise Failed(f"files that git ignores are in the package, see build_ignore: {strays}")
+    step.call(
+        *("ansible-galaxy", "collection", "install", "--offline", "--no-deps"),
+        *("--collections-path", work, tarball),
+    )
+    installed = work / "ansible_collections" / NAMESPACE / NAME
+    for kind, names in content(installed).items():
+        if not names:
+            continue
+        wanted = {f"{FULL_NAME}.{name}" for name in names}
+        shown = step.call(
+            *("ansible-doc", "--json", "--type", kind, *sorted(wanted)),
+            env={"ANSIBLE_COLLECTIONS_PATH": str(work)},
+        )
+        found = json.loads(shown[shown.index("{") :])
+        broken = {name for name in found if not found[name] or "error" in found[name]}
+        if wanted - set(found) or broken:
+            raise Failed(f"ansible-doc knows nothing of {kind} {wanted - set(found) | broken}")
+
+
+def content(installed: Path) -> dict[str, list[str]]:
+    plugins = installed / "plugins"
+    return {
+        "module": sorted(p.stem for p in (plugins / "modules").glob("*.py")),
+        "filter": sorted(p.stem for p in (plugins / "filter").glob("*.yml")),
+        "lookup": sorted(p.stem for p in (plugins / "lookup").glob("*.py")),
+        "role": sorted(
+            p.parent.parent.name for p in installed.glob("roles/*/meta/argument_specs.yml")
+        ),
+    }
+
+
+def first_line(name: str) -> bytes:
+    with (ROOT / name).open("rb") as stream:
+        return stream.readline(200)
+
+
+def is_python(name: str) -> bool:
+    return name.endswith(".py")
+
+
+def is_shell(name: str) -> bool:
+    line = first_line(name)
+    return name.endswith(".sh") or (line.startswith(b"#!") and line.split()[-1].endswith(b"sh"))
+
+
+FILES = list_files()
+# the slow ones first
+GATES = {
+    "ansible-lint": ansible_lint,
+    "mypy": mypy,
+    "package": package,
+    "antsibull-docs": docs,
+    "yamllint": yamllint,
+    "ruff check": ruff_check,
+    "ruff format": ruff_format,
+    "licence lines": spdx,
+    "shellcheck": shellcheck,
+    "mypy tools": mypy_tools,
+    "changelog": changelog,
+}
+
+
+def main(words: list[str]) -> int:
+    link_tree()
+    steps = [
+        Step(name, work)
+        for name, work in GATES.items()
+        if not words or any(word in name for word in words)
+    ]
+    return run_all("lint", steps)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
