@@ -24,6 +24,7 @@ from simnet.release import write_inferenced
 _LOG = logging.getLogger("simnet")
 _READY_SECONDS = 30.0
 _STOP_SECONDS = 10.0
+_RESTART_SECONDS = 0.3
 
 
 class GatewayStartError(Exception):
@@ -57,7 +58,7 @@ def ready_line(network: Network, creator: crypto.PrivateKey, directory: Path) ->
     }
 
 
-def _free_port(host: str) -> int:
+def free_port(host: str) -> int:
     with socket.socket() as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])
@@ -75,8 +76,8 @@ class GatewayProcess:
         self._creator = creator
         self._directory = directory
         self._host = options.host
-        self._port = options.gateway_port or _free_port(options.host)
-        self._faults_port = _free_port(options.host)
+        self._port = options.gateway_port or free_port(options.host)
+        self._faults_port = free_port(options.host)
         self._more = dict(entry.split("=", 1) for entry in options.gateway_env)
         self._process: asyncio.subprocess.Process | None = None
 
@@ -110,25 +111,31 @@ class GatewayProcess:
 
     async def start(self) -> dict[str, Any]:
         self._directory.mkdir(parents=True, exist_ok=True)
-        state = self._directory.parent
-        admin_key, api_key = _secret("admin-key", state), _secret("api-key", state)
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "simnet",
-            "gateway",
-            env=self._environment(admin_key, api_key),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=sys.stderr.fileno(),
-        )
+        await self._spawn()
         url = f"http://{self._host}:{self._port}".replace("0.0.0.0", "127.0.0.1")
         await self._until_ready(f"{url}/v1/status")
+        admin_key, api_key = self._keys()
         return {
             "gateway": url,
             "gateway_faults": url.rsplit(":", 1)[0] + f":{self._faults_port}",
             "admin_key": admin_key,
             "api_key": api_key,
         }
+
+    def _keys(self) -> tuple[str, str]:
+        state = self._directory.parent
+        return _secret("admin-key", state), _secret("api-key", state)
+
+    async def _spawn(self) -> None:
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "simnet",
+            "gateway",
+            env=self._environment(*self._keys()),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=sys.stderr.fileno(),
+        )
 
     async def _until_ready(self, url: str) -> None:
         loop = asyncio.get_running_loop()
@@ -151,7 +158,9 @@ class GatewayProcess:
         while self._process is not None:
             status = await self._process.wait()
             _LOG.warning("gateway ended with status %s, starting it again", status)
-            await self.start()
+            await asyncio.sleep(_RESTART_SECONDS)
+            # It may end again at once, for instance while the chain is silent.
+            await self._spawn()
 
     async def stop(self) -> None:
         process, self._process = self._process, None

@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import typing as t
 from pathlib import Path
 
 import aiohttp
 import pytest
+
 from simnet.gateway.testing import ADMIN, API_KEY, KIMI, QWEN, Setup, play, until
 
 REJECTED = "rate limit exceeded: too many concurrent requests"
@@ -267,12 +269,13 @@ def test_token_limits_decide_what_is_reserved(tmp_path: Path) -> None:
         await client.create()
         limits = [{"model_id": QWEN, "access_mode": "open", "default_request_max_tokens": 10}]
         await client.settings(model_limits=limits, request_max_tokens_cap=4000)
-        for more, key, expected in (
+        cases: tuple[tuple[dict[str, t.Any], str | None, int], ...] = (
             ({}, None, 10),
             ({"max_tokens": 9000}, None, 4000),
             ({"max_completion_tokens": 20}, None, 20),
             ({"max_tokens": 9000}, ADMIN, 9000),
-        ):
+        )
+        for more, key, expected in cases:
             await client.chat(key=key, **more)
             state = await client.good("GET", "/devshard/1/v1/state")
             newest = max(state["inferences"], key=int)

@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+import typing as t
 from pathlib import Path
 
 import aiohttp
 import pytest
+
 from simnet import crypto, txs
 from simnet.gateway.testing import ADMIN, AMOUNT, CREATOR, KIMI, QWEN, Setup, play, until
 
@@ -106,8 +108,10 @@ def test_refusals(tmp_path: Path) -> None:
             (
                 {"private_key_env": "POOR"},
                 502,
-                f"fetch account {STRANGER.address}: "
-                f"GET /cosmos/auth/v1beta1/accounts/{STRANGER.address} status 404: ",
+                (
+                    f"fetch account {STRANGER.address}: "
+                    f"GET /cosmos/auth/v1beta1/accounts/{STRANGER.address} status 404: "
+                ),
             ),
             ({"chain_id": "other"}, 502, "broadcast tx failed code=4 codespace=sdk raw_log="),
             ({"fee_denom": "gold"}, 502, "broadcast tx failed code=10"),
@@ -230,15 +234,14 @@ def test_new_requests_wait_while_a_runtime_is_built(tmp_path: Path, call: str) -
         minted = await client.good("POST", CREATE, {**BODY, "register": False})
         point = "create.before_register" if call == "create" else f"{call}.before_build"
         client.gateway.points.arm({"point": point, "action": "wait"})
-        body = {"id": str(minted["escrow_id"]), "private_key_env": "DEVSHARD_PRIVATE_KEY"}
-        path, body = {
-            "create": (CREATE, dict(BODY)),
-            "add": ("/v1/admin/devshards", body),
-            "import": (
-                "/v1/admin/devshards/import",
-                {**body, "storage_path": str(tmp_path / "main" / "escrow-2")},
-            ),
-        }[call]
+        record = {"id": str(minted["escrow_id"]), "private_key_env": "DEVSHARD_PRIVATE_KEY"}
+        session = {**record, "storage_path": str(tmp_path / "main" / "escrow-2")}
+        calls: dict[str, tuple[str, dict[str, t.Any]]] = {
+            "create": (CREATE, BODY),
+            "add": ("/v1/admin/devshards", record),
+            "import": ("/v1/admin/devshards/import", session),
+        }
+        path, body = calls[call]
         slow = asyncio.create_task(client.admin("POST", path, body))
         await until(client.gateway.mutex.locked)
         status = asyncio.create_task(client.get("/v1/status"))

@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from simnet.gateway.goish import ApiError, Struct, decode
 from simnet.gateway.testing import ADMIN, KIMI, QWEN, Reply, Setup, play
 

@@ -16,9 +16,10 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+
 from simnet.gateway.environment import FatalError
 from simnet.gateway.testing import ADMIN, AMOUNT, QWEN, Setup, play, until
-from simnet.launch import _free_port
+from simnet.launch import free_port
 
 SIMNET = Path(__file__).resolve().parents[2] / "simnet"
 HEADERS = {"Authorization": f"Bearer {ADMIN}"}
@@ -30,7 +31,7 @@ class Child:
 
     def __init__(self, setup: Setup, name: str = "main", **more: str) -> None:
         self._setup = setup
-        self.port, self.faults_port = _free_port("127.0.0.1"), _free_port("127.0.0.1")
+        self.port, self.faults_port = free_port("127.0.0.1"), free_port("127.0.0.1")
         self._variables = setup.environment(
             name,
             DEVSHARD_PORT=str(self.port),

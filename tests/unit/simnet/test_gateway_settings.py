@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from simnet.gateway.environment import FatalError, bootstrap, read_environment, storage_dir
 from simnet.gateway.settings import canonical_access
 from simnet.gateway.testing import KIMI, QWEN, Setup, play
@@ -120,8 +121,10 @@ def test_what_post_does_not_know_or_cannot_empty(tmp_path: Path) -> None:
         ),
         (
             {"model_limits": [{"model_id": "m", "default_request_max_tokens": 5000}]},
-            "model_limits.default_request_max_tokens must be <= request_max_tokens_cap "
-            'for model_id "m"',
+            (
+                "model_limits.default_request_max_tokens must be <= request_max_tokens_cap "
+                'for model_id "m"'
+            ),
         ),
         (
             {"escrow_rotation": {"enabled": True, "models": [MODEL, MODEL]}},
@@ -133,8 +136,10 @@ def test_what_post_does_not_know_or_cannot_empty(tmp_path: Path) -> None:
         ),
         (
             {"model_limits": [{"model_id": 5}]},
-            "json: cannot unmarshal number into Go struct field "
-            "adminSettingsRequest.model_limits.model_id of type string",
+            (
+                "json: cannot unmarshal number into Go struct field "
+                "adminSettingsRequest.model_limits.model_id of type string"
+            ),
         ),
     ],
 )

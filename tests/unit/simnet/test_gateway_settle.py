@@ -11,6 +11,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+
 from simnet import crypto, txs
 from simnet.gateway.environment import FatalError
 from simnet.gateway.testing import CREATOR, QWEN, Client, Setup, play, until

@@ -9,7 +9,10 @@ import os
 import signal
 import subprocess
 import sys
+import time
+import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +21,11 @@ import pytest
 SIMNET = Path(__file__).resolve().parents[2] / "simnet"
 
 
-def _start(directory: Path, command: str) -> tuple[subprocess.Popen[str], dict[str, Any]]:
+def _start(
+    directory: Path, command: str, *more: str
+) -> tuple[subprocess.Popen[str], dict[str, Any]]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "simnet", command, "--dir", str(directory)],
+        [sys.executable, "-m", "simnet", command, "--dir", str(directory), *more],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": str(SIMNET)},
@@ -28,6 +33,21 @@ def _start(directory: Path, command: str) -> tuple[subprocess.Popen[str], dict[s
     )
     assert process.stdout is not None
     return process, json.loads(process.stdout.readline())
+
+
+def _ask(line: dict[str, Any], path: str) -> Any:
+    request = urllib.request.Request(
+        line["gateway"] + path, headers={"Authorization": f"Bearer {line['admin_key']}"}
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.load(answer)
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def _stop(process: subprocess.Popen[str], number: int) -> str:
@@ -59,14 +79,37 @@ def test_run(tmp_path: Path) -> None:
             "gateway", "chain_rest", "chain_rpc", "public_api", "faults", "admin_key", "api_key",
             "creator_key", "models", "amount", "inferenced",
         } <= set(line)  # fmt: skip
-        request = urllib.request.Request(
-            line["gateway"] + "/v1/admin/state",
-            headers={"Authorization": f"Bearer {line['admin_key']}"},
-        )
-        with urllib.request.urlopen(request) as answer:
-            assert json.load(answer)["devshards"] == []
+        assert _ask(line, "/v1/admin/state")["devshards"] == []
     finally:
         rest = _stop(process, signal.SIGTERM)
     assert (process.returncode, rest) == (0, "")
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(line["gateway"] + "/v1/status", timeout=2)
+
+
+def _process_id(line: dict[str, Any]) -> str:
+    try:
+        with urllib.request.urlopen(line["gateway_faults"] + "/process", timeout=10) as answer:
+            return str(json.load(answer)["process_id"])
+    except (urllib.error.URLError, ConnectionError):
+        return ""
+
+
+def test_a_gateway_that_ends_is_started_again(tmp_path: Path) -> None:
+    process, line = _start(tmp_path, "run", "--gateway-env", "SIMNET_POLL_SECONDS=0.2")
+    try:
+        first = _process_id(line)
+        crash = urllib.request.Request(line["gateway_faults"] + "/crash", data=b"{}")
+        with pytest.raises((urllib.error.URLError, ConnectionError)):
+            urllib.request.urlopen(crash, timeout=10)
+        _until(lambda: _process_id(line) not in ("", first))
+        _until(lambda: _answers(line))
+    finally:
+        _stop(process, signal.SIGTERM)
+
+
+def _answers(line: dict[str, Any]) -> bool:
+    try:
+        return bool(_ask(line, "/v1/admin/state"))
+    except (urllib.error.URLError, ConnectionError):
+        return False
