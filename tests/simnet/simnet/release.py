@@ -13,6 +13,7 @@ import importlib.util
 import io
 import json
 import os
+import sys
 import zipfile
 from pathlib import Path
 
