@@ -76,7 +76,7 @@ class Load:
             *(
                 self._client(next(clients), kind)
                 for kind, count in self._kinds.items()
-                for _ in range(count)
+                for _unused in range(count)
             )
         )
 

@@ -176,9 +176,9 @@ class EnsureEscrows:
             self._adopt(seen.views[escrow_id])
         if self._p.check_mode:
             wanted = {"model": self._o.model_id, "amount": self._o.amount}
-            self._result.created = [dict(wanted) for _ in range(plan.create)]
+            self._result.created = [dict(wanted) for _unused in range(plan.create)]
         else:
-            for _ in range(plan.create):
+            for _unused in range(plan.create):
                 self._create()
         return self._finish(seen, plan)
 

@@ -76,7 +76,7 @@ class Nginx:
 
 
 def _complaint(result: Output) -> str | None:
-    rc, _, stderr = result
+    rc, _unused, stderr = result
     if rc == 0:
         return None
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]

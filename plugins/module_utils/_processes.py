@@ -76,7 +76,7 @@ def still_there(keys: Iterable[str], proc: Path = PROC) -> list[str]:
     """Those of the named processes that have not ended."""
     left = []
     for key in keys:
-        pid, _, started = key.partition("@")
+        pid, _unused, started = key.partition("@")
         try:
             if _stat(proc / pid)[1] == int(started):
                 left.append(key)

@@ -393,7 +393,7 @@ def generation_of_tag(image: str) -> str | None:
 
 def digest_of(image: str) -> str | None:
     """The digest in an image reference; None for one by tag."""
-    _, found, digest = image.rpartition("@")
+    _unused, found, digest = image.rpartition("@")
     return digest if found and digest.startswith("sha256:") else None
 
 

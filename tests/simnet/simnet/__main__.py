@@ -64,7 +64,7 @@ def _config(options: argparse.Namespace, creator: crypto.PrivateKey) -> NetworkC
     config = NetworkConfig(chain_id=options.chain_id)
     config.balances = {creator.address: options.balance}
     for entry in options.account:
-        address, _, amount = entry.partition("=")
+        address, _unused, amount = entry.partition("=")
         crypto.decode_address(address)
         config.balances[address] = int(amount)
     config.allowlist = [] if options.open else [creator.address, *options.allow]
@@ -105,7 +105,7 @@ async def _serve(options: argparse.Namespace, directory: Path) -> int:
             waits.add(network.blocks)
         if gateway is not None:
             waits.add(asyncio.create_task(gateway.supervise()))
-        done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        done, _unused = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         for task in waits - done:
             task.cancel()
         for task in done:

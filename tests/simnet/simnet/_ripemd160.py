@@ -24,7 +24,7 @@ _RIGHT_CONSTANTS = (0x50A28BE6, 0x5C4DD124, 0x6D703EF3, 0x7A6D76E9, 0x00000000)
 def _word_orders() -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
     left = [tuple(range(16))]
     right = [tuple((9 * i + 5) % 16 for i in range(16))]
-    for _ in range(4):
+    for _unused in range(4):
         left.append(tuple(_RHO[i] for i in left[-1]))
         right.append(tuple(_RHO[i] for i in right[-1]))
     return left, right

@@ -232,7 +232,7 @@ class Chain:
 
     def advance_epochs(self, count: int) -> None:
         """Go on until ``count`` new epochs became effective."""
-        for _ in range(count):
+        for _unused in range(count):
             self.advance_to("set_new_validators")
 
     # --- transactions ----------------------------------------------------------

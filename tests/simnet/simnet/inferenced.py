@@ -384,12 +384,12 @@ class Cli:
     def create_escrow(self) -> None:
         amount, model_id = need_args(self.flags, 2)
         number = unsigned(amount, "invalid amount")
-        sender, _ = self._sender()
+        sender, _unused = self._sender()
         self._generate(txs.MsgCreate(sender, number, model_id))
 
     def settle_escrow(self) -> None:
         path = need_args(self.flags, 1)[0]
-        sender, _ = self._sender()
+        sender, _unused = self._sender()
         try:
             settlement = json.loads(Path(path).read_text())
         except FileNotFoundError as error:

@@ -83,6 +83,6 @@ def slots_of(config: NetworkConfig, hosts: list[Host], escrow_id: int, size: int
     seed = hashlib.sha256(f"{config.chain_id}/escrow/{escrow_id}".encode()).digest()
     draw = random.Random(seed)
     members = draw.sample(hosts, min(config.hosts_per_escrow, len(hosts), size))
-    group = members + [draw.choice(members) for _ in range(size - len(members))]
+    group = members + [draw.choice(members) for _unused in range(size - len(members))]
     draw.shuffle(group)
     return [host.address for host in group]

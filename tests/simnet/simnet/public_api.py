@@ -71,7 +71,7 @@ class PublicApi:
                             }
                         ]
                     }
-                    for _ in models
+                    for _unused in models
                 ],
             }
             for host in chain.hosts

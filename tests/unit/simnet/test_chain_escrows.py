@@ -238,7 +238,7 @@ def test_index_of_latest_epoch_rises_before_the_effective_one(world: World) -> N
 def test_phases_in_order(world: World) -> None:
     seen = []
     world.chain.advance_to("poc_start")
-    for _ in range(world.chain.epoch.params.switch_offset + 1):
+    for _unused in range(world.chain.epoch.params.switch_offset + 1):
         if not seen or seen[-1] != world.chain.phase:
             seen.append(world.chain.phase)
         world.block()

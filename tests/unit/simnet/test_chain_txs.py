@@ -157,7 +157,7 @@ def test_fees_and_events(world: World) -> None:
 
 
 def test_search_by_event(world: World) -> None:
-    for _ in range(3):
+    for _unused in range(3):
         world.create()
     query = f"devshard_escrow_created.creator='{world.creator.address}'"
     newest = world.chain.search(query, newest_first=True)
@@ -176,7 +176,7 @@ def test_search_by_event(world: World) -> None:
 def test_delayed_inclusion(world: World) -> None:
     world.chain.inclusion = Inclusion("delay", blocks=3, times=1)
     answer = world.broadcast()
-    for _ in range(3):
+    for _unused in range(3):
         world.block()
         assert world.chain.tx(answer.hash) is None
     world.block()

@@ -191,7 +191,7 @@ def test_picker(tmp_path: Path) -> None:
         first, second = await client.create(), await client.create()
         await client.open_models()
         client.gateway.poller.weights = {}
-        served = [(await client.chat()).headers["X-Devshard-Id"] for _ in range(4)]
+        served = [(await client.chat()).headers["X-Devshard-Id"] for _unused in range(4)]
         assert served == [first, second, first, second]
         runtime = client.gateway.runtimes[first]
         slow = asyncio.create_task(
@@ -469,7 +469,7 @@ def test_hosts_learn_everything_also_under_load(tmp_path: Path) -> None:
         client = await setup.gateway()
         devshard = await client.create()
         await client.open_models()
-        replies = await asyncio.gather(*(client.chat(stream=True) for _ in range(40)))
+        replies = await asyncio.gather(*(client.chat(stream=True) for _unused in range(40)))
         assert {reply.status for reply in replies} == {200}
         assert (await client.status_of(devshard))["nonce"] == 40
         links = client.gateway.runtimes[devshard].session.links.values()

@@ -77,7 +77,7 @@ def test_deactivate_is_idempotent_and_lets_requests_finish(tmp_path: Path) -> No
             assert (busy.status, busy.message) == (409, "devshard 1 has active requests")
         active = await client.admin("DELETE", f"{DEVSHARDS}/1")
         assert active.message == "devshard 1 is active; deactivate it first"
-        for _ in range(2):
+        for _unused in range(2):
             assert await client.good("POST", f"{DEVSHARDS}/1/deactivate") == {
                 "active": False,
                 "id": "1",
@@ -155,7 +155,7 @@ def test_import_freezes_the_state_that_it_read(tmp_path: Path) -> None:
         assert activated["active"] is True
         assert (await target.status_of("1"))["nonce"] == 1, "and not read again"
         # The same directory: the second author of nonce 2 fails, and from then on every time.
-        for _ in range(2):
+        for _unused in range(2):
             failed = await target.chat()
             text = "UNIQUE constraint failed: diffs.escrow_id, diffs.nonce"
             assert (failed.status, failed.message) == (502, text)
@@ -181,7 +181,7 @@ def test_a_move_keeps_nonce_and_balance(tmp_path: Path) -> None:
         source = await setup.gateway("source")
         await source.create()
         await source.open_models()
-        for _ in range(3):
+        for _unused in range(3):
             await source.chat()
         before = await source.status_of("1")
         await source.good("POST", f"{DEVSHARDS}/1/deactivate")

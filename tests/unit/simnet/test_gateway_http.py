@@ -52,7 +52,7 @@ def test_status_has_another_shape_with_exactly_one_loaded_runtime(tmp_path: Path
 def test_zero_is_left_out_in_pool_and_admin_views(tmp_path: Path) -> None:
     async def scenario(setup: Setup) -> None:
         client = await setup.gateway()
-        first, _ = await client.create(), await client.create()
+        first, _unused = await client.create(), await client.create()
         pool = (await client.get("/v1/status")).json["devshards"][0]
         assert "nonce" not in pool
         assert pool["balance"] == 4_999_990_000
@@ -68,7 +68,7 @@ def test_zero_is_left_out_in_pool_and_admin_views(tmp_path: Path) -> None:
 def test_pool_order_is_by_text(tmp_path: Path) -> None:
     async def scenario(setup: Setup) -> None:
         client = await setup.gateway()
-        for _ in range(10):
+        for _unused in range(10):
             await client.create()
         listed = [item["id"] for item in (await client.get("/v1/status")).json["devshards"]]
         assert listed == ["1", "10", *map(str, range(2, 10))]

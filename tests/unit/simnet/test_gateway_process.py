@@ -262,7 +262,7 @@ def test_a_chain_that_knows_no_escrow_deactivates_for_good(
 ) -> None:
     async def scenario(setup: Setup) -> None:
         client = await setup.gateway()
-        for _ in range(2):
+        for _unused in range(2):
             await client.create()
         setup.network.rules.add(
             {"action": "status", "status": status, "body": body, "path": "devshard_escrow/"}
@@ -303,7 +303,7 @@ def test_a_failed_first_start_is_none(tmp_path: Path) -> None:
 def test_first_start_with_escrows(tmp_path: Path) -> None:
     async def scenario(setup: Setup) -> None:
         first = await setup.gateway("first")
-        for _ in range(2):
+        for _unused in range(2):
             await first.create()
         text = '[{"id":"1","private_key_env":"DEVSHARD_PRIVATE_KEY"}]'
         second = await setup.gateway("second", DEVSHARDS_JSON=text)
@@ -317,7 +317,7 @@ def test_first_start_with_escrows(tmp_path: Path) -> None:
 def test_broken_images(tmp_path: Path) -> None:
     async def scenario(setup: Setup) -> None:
         async with child(setup, SIMNET_IMAGE_VERSION="v9") as gateway:
-            for _ in range(2):
+            for _unused in range(2):
                 await gateway.create()
             process = await gateway.fault("/process", method="GET")
             assert process["image_version"] == "v9"

@@ -187,7 +187,7 @@ def test_import(tmp_path: Path) -> None:
             text = json.dumps(recorded).replace("/root/.devshardctl", str(tmp_path / "main"))
             recorded.update(json.loads(text))
         temp = await setup.gateway("main/temp")
-        for _ in range(5):
+        for _unused in range(5):
             await temp.create()
         await temp.open_models()
         for devshard in ("4", "5"):

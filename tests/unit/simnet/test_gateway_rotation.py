@@ -303,7 +303,7 @@ def test_depletion(tmp_path: Path) -> None:
         runtime.session.state.balance = 4_999_990_000
         await until(lambda: setup.escrow("1")["settled"])
         # A high nonce is noticed when a request is routed.
-        for _ in range(2):
+        for _unused in range(2):
             assert (await client.chat()).status == 200
         assert (await client.chat()).status == 502
         await until(lambda: "3" in client.gateway.runtimes)

@@ -26,7 +26,7 @@ async def served(setup: Setup, chats: int = 2, **more: str) -> Client:
     client = await setup.gateway(**more)
     await client.create()
     await client.open_models()
-    for _ in range(chats):
+    for _unused in range(chats):
         assert (await client.chat()).status == 200
     return client
 
@@ -154,7 +154,7 @@ def test_another_creator_cannot_settle_and_hears_nothing_of_it(tmp_path: Path) -
         setup.chain.bank.set_balance(stranger.address, 10**9)
         client = await served(setup)
         answer = await client.good("POST", SETTLE, {"private_key": stranger.hex})
-        code, _ = await block_of(setup, answer["tx_hash"])
+        code, _unused = await block_of(setup, answer["tx_hash"])
         assert code == 1173
 
     play(tmp_path, scenario)
@@ -208,7 +208,7 @@ def test_interrupted_it_stays_finalizing_for_ever(tmp_path: Path) -> None:
         client = await served(setup)
         client.gateway.points.arm({"point": "finalize.round", "action": "error", "after": 5})
         assert (await client.admin("POST", FINALIZE)).status == 500
-        for _ in range(2):
+        for _unused in range(2):
             stuck = await client.admin("POST", FINALIZE)
             text = "finalize already in progress (phase=finalizing, nonce=7)"
             assert (stuck.status, stuck.message) == (500, text)
@@ -308,7 +308,7 @@ def test_a_lost_session_begins_anew_and_is_not_recoverable(tmp_path: Path) -> No
         assert failed.status == 500
         answer = await client.admin("POST", SETTLE)
         if answer.status == 200:
-            code, _ = await block_of(setup, answer.json["tx_hash"])
+            code, _unused = await block_of(setup, answer.json["tx_hash"])
             assert code == 1
         assert setup.escrow("1")["settled"] is False
 
@@ -321,7 +321,7 @@ def test_an_older_copy_is_stuck_in_finalizing(tmp_path: Path) -> None:
         await setup.stop(client)
         shutil.copytree(tmp_path / "main" / "escrow-1", tmp_path / "old")
         client = await setup.gateway()
-        for _ in range(30):
+        for _unused in range(30):
             assert (await client.chat()).status == 200
         await client.good("POST", "/devshard/1/v1/debug/sync-hosts")
         await setup.stop(client)

@@ -48,13 +48,13 @@ class Client:
         return json.loads(raw)
 
     async def faults(self, path: str, body: Any = None, method: str | None = None) -> Any:
-        status, _, raw = await self.ask("faults", path, body, method)
+        status, _unused, raw = await self.ask("faults", path, body, method)
         assert status == 200, raw
         return json.loads(raw)
 
     async def broadcast(self, raw: bytes) -> Any:
         body = {"tx_bytes": txs.b64(raw), "mode": "BROADCAST_MODE_SYNC"}
-        status, _, answer = await self.ask("chain_rest", "/cosmos/tx/v1beta1/txs", body)
+        status, _unused, answer = await self.ask("chain_rest", "/cosmos/tx/v1beta1/txs", body)
         assert status == 200
         return json.loads(answer)["tx_response"]
 
@@ -102,7 +102,7 @@ def test_create_over_http(tmp_path: Path) -> None:
         answer = await client.broadcast(client.signed())
         assert answer["code"] == 0
         path = f"/cosmos/tx/v1beta1/txs/{answer['txhash']}"
-        status, _, _ = await client.ask("chain_rest", path)
+        status, _unused, _unused = await client.ask("chain_rest", path)
         assert status == 404
         await client.faults("/chain/advance", {"blocks": 1})
         found = await client.get("chain_rest", path)
@@ -223,7 +223,7 @@ def test_answers_that_are_not_json(tmp_path: Path) -> None:
             "times": 1,
         }
         await client.faults("/faults", body)
-        assert [(await client.ask("chain_rpc", "/status"))[0] for _ in range(3)] == [200, 429, 200]
+        assert [(await client.ask("chain_rpc", "/status"))[0] for _unused in range(3)] == [200, 429, 200]
 
     play(tmp_path, scenario)
 
@@ -262,7 +262,7 @@ def test_hang_and_delay(tmp_path: Path) -> None:
 )
 def test_nonsense_at_the_faults_port(tmp_path: Path, path: str, body: Any) -> None:
     async def scenario(client: Client) -> None:
-        status, _, raw = await client.ask("faults", path, body)
+        status, _unused, raw = await client.ask("faults", path, body)
         assert status == 400
         assert json.loads(raw)["error"]
 
@@ -282,7 +282,7 @@ def test_stale_node_and_index_off(tmp_path: Path) -> None:
         assert after["result"]["node_info"]["other"]["tx_index"] == "off"
         block = await client.get("chain_rest", "/cosmos/base/tendermint/v1beta1/blocks/latest")
         assert Timestamp.parse(block["block"]["header"]["time"]) == when(after)
-        status, _, _ = await client.ask("chain_rest", "/cosmos/tx/v1beta1/txs/" + "0" * 64)
+        status, _unused, _unused = await client.ask("chain_rest", "/cosmos/tx/v1beta1/txs/" + "0" * 64)
         assert status == 500
         state = await client.faults("/reset", {})
         assert state["controls"]["paused"] is False
@@ -366,7 +366,7 @@ def test_bad_requests_to_hosts(tmp_path: Path) -> None:
             (f"/hosts/{host:02d}{base}/signatures", {"process_id": "p", "nonce": "1"}),
             (f"/hosts/{host:02d}{base}/diffs?from=x", None),
         ):
-            status, _, raw = await client.ask("public_api", path, body)
+            status, _unused, raw = await client.ask("public_api", path, body)
             assert status == 400, path
             assert json.loads(raw)["error"]
 
@@ -393,11 +393,11 @@ def test_request_log(tmp_path: Path) -> None:
 def test_release_server(tmp_path: Path) -> None:
     async def scenario(client: Client) -> None:
         base = "/gonka-ai/gonka/releases/download/release/v0.2.13"
-        status, _, sums = await client.ask("release", f"{base}/checksums.txt")
+        status, _unused, sums = await client.ask("release", f"{base}/checksums.txt")
         assert status == 200
         table = dict(reversed(line.split("  ")) for line in sums.decode().splitlines())
         for arch in ("amd64", "arm64"):
-            status, _, raw = await client.ask("release", f"{base}/inferenced-{arch}.zip")
+            status, _unused, raw = await client.ask("release", f"{base}/inferenced-{arch}.zip")
             assert status == 200
             assert hashlib.sha256(raw).hexdigest() == table[f"inferenced-{arch}.zip"]
             assert zipfile.ZipFile(io.BytesIO(raw)).namelist() == ["inferenced"]
@@ -410,14 +410,14 @@ def test_release_server(tmp_path: Path) -> None:
 def test_json_rpc(tmp_path: Path) -> None:
     async def scenario(client: Client) -> None:
         call = {"jsonrpc": "2.0", "id": 5, "method": "status", "params": {}}
-        status, _, raw = await client.ask("chain_rpc", "/", call)
+        status, _unused, raw = await client.ask("chain_rpc", "/", call)
         answer = json.loads(raw)
         assert (status, answer["id"]) == (200, 5)
         assert answer["result"]["node_info"]["network"] == "gonka-sim"
-        status, _, raw = await client.ask("chain_rpc", "/tx?hash=0x" + "0" * 64)
+        status, _unused, raw = await client.ask("chain_rpc", "/tx?hash=0x" + "0" * 64)
         assert status == 500
         assert json.loads(raw)["error"]["code"] == -32603
-        status, _, raw = await client.ask("chain_rpc", "/", {**call, "method": "nonsense"})
+        status, _unused, raw = await client.ask("chain_rpc", "/", {**call, "method": "nonsense"})
         assert json.loads(raw)["error"]["code"] == -32601
         assert (await client.ask("chain_rpc", "/nonsense"))[0] == 404
 

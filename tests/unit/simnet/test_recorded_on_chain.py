@@ -71,7 +71,7 @@ def test_recorded_bytes_are_refused_late_or_on_another_chain() -> None:
 def test_recorded_settlement_is_executed() -> None:
     chain = _chain("2026-11-23T23:01:29Z")
     message = txs.MsgSettle.from_json(RECORDED["settle_tx_json"]["body"]["messages"][0])
-    for _ in range(2):
+    for _unused in range(2):
         chain.escrows.create(txs.MsgCreate(CREATOR, AMOUNT, DEFAULT_MODELS[0]), 214, False)
     chain.store.run(
         "UPDATE escrows SET body = json_set(body, '$.slots', json(?)) WHERE id = 2",

@@ -52,7 +52,7 @@ def _until(condition: Callable[[], bool]) -> None:
 
 def _stop(process: subprocess.Popen[str], number: int) -> str:
     process.send_signal(number)
-    rest, _ = process.communicate(timeout=15)
+    rest, _unused = process.communicate(timeout=15)
     return rest
 
 

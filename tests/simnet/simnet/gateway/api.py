@@ -263,7 +263,7 @@ class Api:
         gateway, method = self._gateway, request.method
         if rest == "import" and method == "POST":
             return reply(await gateway.import_devshard(decode(await request.read(), _IMPORT)))
-        name, _, verb = rest.partition("/")
+        name, _unused, verb = rest.partition("/")
         if not name:
             return not_found()
         if not verb and method == "DELETE":

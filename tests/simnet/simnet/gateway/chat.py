@@ -76,7 +76,7 @@ def _script(text: str, default: Script) -> Script:
         return default
     pairs = (word.partition("=") for word in match[1].split())
     try:
-        return default.updated({name: value for name, _, value in pairs})
+        return default.updated({name: value for name, _unused, value in pairs})
     except FaultError as error:
         raise ApiError(400, str(error)) from error
 

@@ -377,7 +377,7 @@ class DevSession:
         """
         for link in self.links.values():
             try:
-                newest, _ = await self._post_diffs(link, 1, 0, timeout)
+                newest, _unused = await self._post_diffs(link, 1, 0, timeout)
                 if newest >= self.nonce:
                     await self._post_diffs(link, self.nonce, self.nonce, timeout)
                     return True

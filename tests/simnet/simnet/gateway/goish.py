@@ -134,7 +134,7 @@ def parse(body: bytes) -> t.Any:
     if not text:
         raise ValueError("EOF")
     try:
-        value, _ = json.JSONDecoder().raw_decode(text)
+        value, _unused = json.JSONDecoder().raw_decode(text)
     except json.JSONDecodeError as error:
         if error.pos >= len(text) or error.msg.startswith("Unterminated string"):
             raise ValueError("unexpected EOF") from error

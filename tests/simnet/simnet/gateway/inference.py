@@ -186,7 +186,7 @@ class Inference:
     async def _start(self, work: Work) -> None:
         """Write the request into the session and tell a host."""
         tried: set[str] = set()
-        for _ in range(_ATTEMPTS):
+        for _unused in range(_ATTEMPTS):
             slot = self._slot(work.runtime, tried)
             if slot is None:
                 raise ProxyError(
@@ -404,7 +404,7 @@ class Inference:
 
     async def _show_fork(self, runtime: Runtime) -> None:
         # The other author may be telling its hosts in batches.
-        for _ in range(_FORK_TRIES):
+        for _unused in range(_FORK_TRIES):
             if await runtime.session.show_fork(self._receipt_timeout):
                 return
             await asyncio.sleep(_SYNC_SECONDS)
@@ -412,7 +412,7 @@ class Inference:
     async def _late(self, work: Work) -> None:
         """Losing attempts and timeouts write diffs when nobody is served any more."""
         runtime, script = work.runtime, work.chat.script
-        for _ in range(script.after):
+        for _unused in range(script.after):
             await asyncio.sleep(script.every)
             if runtime.session.phase != "active":
                 return

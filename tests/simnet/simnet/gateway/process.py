@@ -103,7 +103,7 @@ def _die_at_once() -> None:
     if os.getpid() == 1:
         # The kernel gives the first process of a container no default action.
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: os._exit(2))
+            signal.signal(number, lambda *_unused: os._exit(2))
     else:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_DFL)

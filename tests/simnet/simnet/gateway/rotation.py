@@ -191,7 +191,7 @@ class Rotator:
         if missing > 0 and key in self._failed:
             status.create_error = SUPPRESSED
             return False
-        for _ in range(missing):
+        for _unused in range(missing):
             try:
                 await self._create(model, status.role, status.epoch)
             except ApiError as error:
@@ -310,7 +310,7 @@ class Rotator:
             LOG.info("auto_settle_skipped devshard=%s", runtime.id)
 
     async def _auto_settle(self, runtime: Runtime) -> None:
-        for _ in range(_SETTLE_TRIES):
+        for _unused in range(_SETTLE_TRIES):
             try:
                 await self._gateway.settle(runtime, {})
             except (BusyError, SettleError) as error:

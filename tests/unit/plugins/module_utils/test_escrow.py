@@ -139,7 +139,7 @@ def test_late_inclusion_is_waited_for_and_then_adopted_by_the_next_run(world: Wo
 
 def test_while_it_is_open_nothing_is_signed_again(world: World) -> None:
     world.chain.delay = 10_000
-    for _ in range(4):
+    for _unused in range(4):
         with pytest.raises(WaitTimeoutError):
             run(world, seconds=10)
     assert world.signer.signed == 1
@@ -356,7 +356,7 @@ def test_a_paid_escrow_that_was_pruned_is_told_as_lost(world: World) -> None:
     world.gateway.lose["add"] = "before"
     with pytest.raises(TransportError):
         run(world)
-    for _ in range(3):
+    for _unused in range(3):
         world.chain.next_epoch()
     run(world)
     assert [intent.state for intent in intents(world)] == [State.LOST, State.DONE]
@@ -382,7 +382,7 @@ def test_a_lost_reply_of_the_gateway_never_mints_twice(
     if lose == "before":
         with pytest.raises(WaitTimeoutError):
             run(world, **GATEWAY)
-        for _ in range(3):
+        for _unused in range(3):
             with pytest.raises(WaitTimeoutError):
                 run(world, seconds=5, **GATEWAY)
         assert world.gateway.creates == 0

@@ -124,7 +124,6 @@ def test_each_reason_makes_it_unusable(changes: dict[str, t.Any], reason: str) -
     assert made.to_result()["usable"] is False
 
 
-
 def test_an_escrow_of_a_later_epoch_than_the_clock_shows_corrects_the_clock() -> None:
     behind = replace(CLOCK, effective=CLOCK.effective - 1)
     assert deadline(214, behind).height == deadline(214, CLOCK).height
@@ -176,7 +175,7 @@ def test_planning_again_after_the_plan_gives_nothing(
 ) -> None:
     views = [
         view(number, recorded=recorded, active=recorded, loaded=recorded, settled=settled)
-        for number, (recorded, settled, _) in enumerate(shapes, start=1)
+        for number, (recorded, settled, _unused) in enumerate(shapes, start=1)
     ]
     adoptable = {number for number, shape in enumerate(shapes, start=1) if shape[2]}
     first = plan_pool(wish(count=count), views, ours=(), adoptable=adoptable)

@@ -84,12 +84,12 @@ def test_no_way_leads_out_of_an_end_and_none_skips_the_record(
 def test_every_open_state_has_a_way_to_an_end(kind: Kind, via: Via) -> None:
     table = transitions(kind, via)
     reachable = {State.PLANNED}
-    for _ in State:
-        reachable |= {after for (before, _), after in table.items() if before in reachable}
+    for _unused in State:
+        reachable |= {after for (before, _unused), after in table.items() if before in reachable}
     for state in reachable - TERMINAL:
         seen = {state}
-        for _ in State:
-            seen |= {after for (before, _), after in table.items() if before in seen}
+        for _unused in State:
+            seen |= {after for (before, _unused), after in table.items() if before in seen}
         assert seen & TERMINAL, state
 
 
