@@ -74,6 +74,7 @@ class SettledEscrow:
     tx_fee: int | None = None
     tx_hash: str | None = None
     settled_now: bool = False
+    predicted: bool = False
     problem: dict[str, t.Any] | None = None
 
     def to_result(self) -> dict[str, t.Any]:
@@ -98,6 +99,14 @@ class SettleResult:
     @property
     def changed(self) -> bool:
         return bool(self.actions)
+
+    @property
+    def before(self) -> dict[str, t.Any]:
+        return {"unsettled": [e.id for e in self.escrows if not e.settled or e.settled_now]}
+
+    @property
+    def after(self) -> dict[str, t.Any]:
+        return {"unsettled": [e.id for e in self.escrows if not e.settled and not e.predicted]}
 
     def to_result(self) -> dict[str, t.Any]:
         return {
@@ -181,7 +190,7 @@ class SettleEscrows:
                 else:
                     if reason is not None:
                         waiting.append((work, reason))
-            todo = [work for work, _ in waiting]
+            todo = [work for work, _unused in waiting]
             if todo and not self._p.deadline.pause(self._p.interval):
                 for work, reason in waiting:
                     work.outcome.problem = reason.to_failure()
@@ -638,6 +647,7 @@ class SettleEscrows:
             return None
 
     def _predict(self, outcome: SettledEscrow, seen: SettleView) -> None:
+        outcome.predicted = True
         self._result.actions.append(f"settle escrow {outcome.id}")
         if seen.settlement is not None and seen.view.amount is not None:
             outcome.spent = seen.settlement.cost

@@ -27,7 +27,6 @@ options:
       - The escrows to settle. Exactly one of O(ids) and O(select) is needed.
     type: list
     elements: int
-    default: []
   select:
     description:
       - Settle all escrows of this gateway and this creator that are unsettled on the chain and fit.
@@ -81,6 +80,12 @@ options:
       - Lifetime of a transaction signed by this host, in seconds, from 30 to 600 (the chain's limit).
     type: int
     default: 120
+  wait_timeout:
+    description:
+      - Most time to wait, in seconds, more than 0, for requests that still run, for signatures and for the chain. When
+        it is over the module fails and tells what it saw last; running it again continues.
+    type: int
+    default: 1800
 extends_documentation_fragment:
   - gonka.devshard._attributes
   - gonka.devshard._admin
@@ -173,3 +178,77 @@ actions:
     - finalized escrow 4711
     - settled escrow 4711
 """
+
+from pathlib import Path
+
+from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
+from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
+    Context,
+    Outcome,
+    run_module,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._ledger import Via
+from ansible_collections.gonka.devshard.plugins.module_utils._settle import (
+    SettleEscrows,
+    SettleOptions,
+)
+
+SPEC = _argspec.ArgumentSpec(
+    options={
+        "ids": {"type": "list", "elements": "int"},
+        "select": {
+            "type": "str",
+            "choices": ["expiring", "depleted", "inactive_unsettled", "all"],
+        },
+        "model_id": {"type": "str"},
+        "expiring_blocks": {"type": "int", "default": 1000},
+        "settle_via": {"type": "str", "default": "signed", "choices": ["signed", "gateway"]},
+        "private_key_env": {"type": "str", "default": "DEVSHARD_PRIVATE_KEY", "no_log": False},
+        "creator": {"type": "str"},
+        "fee_amount": {"type": "int", "default": 1_000_000},
+        "gas_limit": {"type": "int", "default": 1_000_000},
+        "tx_lifetime": {"type": "int", "default": 120},
+    },
+    mutually_exclusive=(("ids", "select"),),
+    required_one_of=(("ids", "select"),),
+    required_if=(("settle_via", "gateway", ("creator",)),),
+).merge(
+    _argspec.admin(),
+    _argspec.chain(),
+    _argspec.http(),
+    _argspec.inferenced(),
+    _argspec.ledger(),
+    _argspec.wait(1800),
+)
+
+
+def work(context: Context) -> Outcome:
+    params = context.params
+    options = SettleOptions(
+        ids=tuple(params["ids"] or ()),
+        select=params["select"],
+        model_id=params["model_id"],
+        expiring_blocks=params["expiring_blocks"],
+        settle_via=Via(params["settle_via"]),
+        private_key_env=params["private_key_env"],
+        creator=params["creator"],
+        fee_amount=params["fee_amount"],
+        gas_limit=params["gas_limit"],
+        tx_lifetime=params["tx_lifetime"],
+    )
+    with context.ports("escrow_settle") as ports:
+        result = SettleEscrows(ports, options, Path(params["ledger_path"]).parent).run()
+    return Outcome(
+        changed=result.changed,
+        values=result.to_result(),
+        before=result.before,
+        after=result.after,
+    )
+
+
+def main() -> None:
+    run_module(SPEC, work)
+
+
+if __name__ == "__main__":
+    main()

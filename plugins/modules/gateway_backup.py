@@ -52,6 +52,10 @@ options:
     description:
       - Name of the backup to restore, as RV(backup.name) gave it. Required with O(state=restored).
     type: str
+  force:
+    description:
+      - With O(state=restored), restore although deposits may be lost. Give the sum in C(ngonka) that the refusal named.
+    type: int
 extends_documentation_fragment:
   - gonka.devshard._attributes
   - gonka.devshard._chain
@@ -95,7 +99,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 backup:
-  description: The backup that was made or restored.
+  description: The backup that was made or restored. Null in check mode with O(state=present).
   returned: success
   type: dict
   contains:
@@ -121,7 +125,22 @@ backup:
       elements: dict
       sample:
         - escrow_id: 4711
+          path: escrow-4711
           nonce: 23
+sessions:
+  description: With O(state=restored), what is known outside of the backup about each escrow that would serve again.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - escrow_id: 4711
+      nonce: 23
+      unsettled: true
+      amount: 5000000000
+      hosts_nonce: 23
+      ledger_nonce: 21
+      storage_nonce: null
+      refusal: null
 removed:
   description: Names of older backups that were removed.
   returned: success
@@ -141,3 +160,118 @@ actions:
   sample:
     - backed up gateway.db
 """
+
+import shutil
+import typing as t
+from datetime import datetime, timezone
+from pathlib import Path
+
+from ansible_collections.gonka.devshard.plugins.module_utils import _argspec, _backup
+from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
+    Context,
+    Outcome,
+    run_module,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._errors import (
+    ConfigurationError,
+    UnsafeError,
+)
+
+SPEC = _argspec.ArgumentSpec(
+    options={
+        "state": {"type": "str", "default": "present", "choices": ["present", "restored"]},
+        "storage_dir": {"type": "path", "required": True},
+        "dest": {"type": "path", "required": True},
+        "sessions": {"type": "bool", "default": False},
+        "keep": {"type": "int", "default": 7},
+        "name": {"type": "str"},
+        "force": {"type": "int"},
+    },
+    required_if=(("state", "restored", ("name",)),),
+).merge(_argspec.chain(), _argspec.http(), _argspec.ledger())
+
+
+def present(context: Context, storage: Path, target: Path) -> Outcome:
+    params = context.params
+    what = "gateway.db and sessions" if params["sessions"] else "gateway.db"
+    actions = [f"backed up {what}"]
+    backup = None
+    if context.check_mode:
+        _backup.check_storage(storage)
+        if params["sessions"]:
+            _backup.refuse_in_use(storage)
+        # the new one is not there yet
+        kept = max(params["keep"] - 1, 1) if params["keep"] else 0
+    else:
+        with context.chain_ports(None) as ports:
+            backup = _backup.make_backup(
+                storage,
+                target,
+                with_sessions=params["sessions"],
+                now=datetime.now(timezone.utc),
+                ledger=ports.ledger,
+            )
+        kept = params["keep"]
+    removed = _backup.surplus(_backup.list_backups(target), kept)
+    if not context.check_mode:
+        for old in removed:
+            shutil.rmtree(old)
+    return Outcome(
+        changed=True,
+        values={
+            "backup": None if backup is None else backup.to_result(),
+            "sessions": [],
+            "removed": [old.name for old in removed],
+            "replaced": None,
+            "actions": [*actions, *(f"removed backup {old.name}" for old in removed)],
+        },
+    )
+
+
+def restored(context: Context, storage: Path, target: Path) -> Outcome:
+    backup = _backup.read_backup(target / context.params["name"])
+    values: dict[str, t.Any] = {"backup": backup.to_result(), "removed": [], "replaced": None}
+    if _backup.is_restored(backup, storage):
+        return Outcome(changed=False, values={**values, "sessions": [], "actions": []})
+    with context.chain_ports("gateway_backup") as ports:
+        ports.chain.head()
+        if storage.exists():
+            _backup.refuse_in_use(storage)
+        found = _backup.freshness(ports, backup, storage)
+        sessions = [item.to_result() for item in found]
+        if (reason := _backup.refuse_restore(found)) is not None:
+            at_risk = _backup.at_risk(found)
+            if context.params["force"] != at_risk:
+                raise UnsafeError(
+                    f"{reason}. To give that up, give force={at_risk}",
+                    at_risk=at_risk,
+                    sessions=sessions,
+                )
+            ports.warn(f"restored by force: {reason}")
+        if not context.check_mode:
+            kept = _backup.restore(backup, storage, datetime.now(timezone.utc))
+            values["replaced"] = None if kept is None else str(kept)
+    return Outcome(
+        changed=True,
+        values={**values, "sessions": sessions, "actions": [f"restored backup {backup.name}"]},
+    )
+
+
+def work(context: Context) -> Outcome:
+    params = context.params
+    storage, target = Path(params["storage_dir"]), Path(params["dest"])
+    if params["keep"] < 0:
+        raise ConfigurationError(f"keep must be 0 or more, got {params['keep']}")
+    if target.is_relative_to(storage):
+        raise ConfigurationError(f"dest {target} must not lie in the storage {storage}")
+    if params["state"] == "present":
+        return present(context, storage, target)
+    return restored(context, storage, target)
+
+
+def main() -> None:
+    run_module(SPEC, work)
+
+
+if __name__ == "__main__":
+    main()

@@ -74,7 +74,7 @@ class FakeChain:
     # time
 
     def step(self, blocks: int = 1) -> None:
-        for _ in range(blocks):
+        for _unused in range(blocks):
             self.height += 1
             self.now += BLOCK
             if self.height - self.epoch_start >= EPOCH_BLOCKS:
@@ -186,7 +186,7 @@ class FakeChain:
         ends = datetime.fromisoformat(message["timeout_timestamp"].replace("Z", "+00:00"))
         if self.check_tx is not None:
             return reply(*self.check_tx)
-        if tx_hash in self.txs or any(known == tx_hash for known, _ in self.pending):
+        if tx_hash in self.txs or any(known == tx_hash for known, _unused in self.pending):
             return reply(19)
         if ends < self.now:
             return reply(42, "tx timeout")
@@ -345,6 +345,8 @@ class FakeGateway:
         self.lose: dict[str, t.Literal["before", "after"]] = {}
         """Which call loses its request or its reply, once."""
         self.signatures = 16
+        self.stored: dict[str, int] = {}
+        """Folders with a session that another process wrote, and its nonce."""
         self.in_memory: dict[str, int] = {}
         """Signatures that a settle would use; a restart costs them."""
         self.down = False
@@ -417,7 +419,7 @@ class FakeGateway:
         self._chain.receive(tx_hash, body)
         if lost:
             self._lost("create", lost)
-        for _ in range(9):
+        for _unused in range(9):
             self._chain.step()
             tx = self._chain.txs.get(tx_hash)
             if tx is None:
@@ -430,6 +432,26 @@ class FakeGateway:
             return Obj(escrow_id=int(number), tx_hash=tx_hash, creator=CREATOR, registered=True)
         text = f"wait for tx {tx_hash}: not found"
         raise ProtocolError(text, http_status=502, server_message=text)
+
+    def activate(self, number: str) -> None:
+        lost = self._call("activate")
+        record = self.records[number]
+        if record.runtime is None:
+            record.runtime = self._record(number, record.model).runtime
+            record.runtime.nonce = self.stored.get(record.storage_path, 0)
+        record.active = record.runtime.active = True
+        self._lost("activate", lost)
+
+    def import_session(self, number: str, *, storage_path: str, **options: t.Any) -> None:
+        lost = self._call("import")
+        if number in self.records:
+            raise ConflictError("already exists in gateway state", http_status=409)
+        record = self._record(number, options["model"])
+        record.storage_path = storage_path
+        record.active = record.runtime.active = False
+        record.runtime.nonce = self.stored.get(storage_path, 0)
+        self.records[number] = record
+        self._lost("import", lost)
 
     def deactivate(self, number: str) -> None:
         lost = self._call("deactivate")
@@ -521,6 +543,7 @@ class World:
         self.path = str(folder / "state" / "ledger.db")
         self.warnings: list[str] = []
         self.known_nonce = 0
+        self.silent_hosts = 0
         self.ledger_class: type[Ledger] = Ledger
 
     def ports(
@@ -546,7 +569,9 @@ class World:
             "warn": self.warnings.append,
             "check_mode": check,
             "hosts_nonce": lambda escrow, since: Obj(
-                nonce=self.known_nonce, silent=(), asked=len(escrow.slots)
+                nonce=self.known_nonce,
+                silent=escrow.slots[: self.silent_hosts],
+                asked=len(escrow.slots),
             ),
         }
         return Ports(**values)
