@@ -69,6 +69,11 @@ class GatewayApi:
     def rotation(self) -> RotationStatus:
         return RotationStatus.from_api(Reader(self._call("GET", "/v1/debug/rotation"), "rotation"))
 
+    def has(self, path: str) -> bool:
+        """Whether a path answers at all; False for 404 and 405."""
+        request = Request(method="GET", url=self.url + path, headers=self._headers)
+        return self._http.send(request).status not in (404, 405)
+
     def session(self, number: str) -> SessionStatus:
         """Nonce and balance of one loaded session; refused (308) while the gateway is disabled."""
         body = self._call("GET", f"/devshard/{quote(number)}/v1/status")

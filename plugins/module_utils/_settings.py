@@ -26,7 +26,7 @@ _ELSEWHERE: t.Final = {
     "escrow_rotation": "the module gonka.devshard.escrow_rotation",
 }
 _OMITTED_WHEN_ZERO: t.Final = frozenset({"tx_gas_limit"})
-_NOT_SETTABLE: t.Final = frozenset({("participant_throttle", "eof_transport_failure_threshold")})
+NOT_SETTABLE: t.Final = frozenset({("participant_throttle", "eof_transport_failure_threshold")})
 _INHERITED: t.Final = ("max_concurrent_requests", "max_input_tokens_in_flight")
 
 
@@ -64,7 +64,7 @@ def _compare(current: Mapping[str, t.Any], wanted: Mapping[str, t.Any], path: st
                     f"{where}: expected {'a dict' if isinstance(found, dict) else 'no dict'}"
                 )
             for part in value:
-                if (name, part) in _NOT_SETTABLE:
+                if (name, part) in NOT_SETTABLE:
                     raise ConfigurationError(f"the gateway shows {where}.{part} but cannot set it")
             if nested := _compare(found, value, f"{where}."):
                 patch[name] = nested

@@ -65,6 +65,12 @@ class Profile:
     # host protocol, for the newest nonce that hosts know
     host_session_prefix: str
 
+    # what tells a gateway of another generation, since none says which it is
+    foreign_paths: tuple[str, ...]
+    """Admin paths that answer 200 in other generations only."""
+    foreign_settings: tuple[str, ...]
+    """Settings that only other generations have."""
+
     def to_result(self) -> dict[str, t.Any]:
         """For roles: plain data."""
         return {

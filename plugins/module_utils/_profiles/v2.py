@@ -54,4 +54,6 @@ PROFILE = Profile(
     nonce_limit=19_800,
     min_balance=1_000_000,
     host_session_prefix="/v1/devshard",
+    foreign_paths=("/v1/debug/memstats",),
+    foreign_settings=("chain_grpc",),
 )

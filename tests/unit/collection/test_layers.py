@@ -72,6 +72,9 @@ LAYERS: tuple[tuple[str, frozenset[str]], ...] = (
                 "_rotation",
                 "_settle",
                 "_signed_tx",
+                "_swap_gateway",
+                "_swap_handover",
+                "_swap_host",
                 "_swap_journal",
             }
         ),

@@ -1,0 +1,405 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection.
+
+"""What a swap asks of the two gateways: settings, rotation, sessions, and whether now is the time."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, replace
+
+from . import _settings
+from ._errors import DevshardError, UnknownStateError, UnsafeError, WaitTimeoutError
+from ._escrow_observe import read_clock
+from ._escrow_rules import Wish, deadline, refuse_create
+from ._ledger import Kind, Via
+from ._rotation import patch_for, rotation_of
+from ._settings import Settings, SettingsWish
+from ._swap import SessionMark, Window, session_losses, window_refusals
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ._gateway_api import GatewayApi
+    from ._ledger import Ledger
+    from ._models import GatewayState, RotationStatus
+    from ._money import ChainPorts, Ports
+    from ._profiles import Profile
+    from ._wait import Deadline
+
+# settings
+
+
+_OWN: t.Final = ("disabled", "escrow_rotation", "model_limits")
+
+
+def settings_wish(source: Mapping[str, t.Any]) -> SettingsWish:
+    """Everything of one gateway that another one needs to serve the same clients.
+
+    Not its rotation, since two rotators on one wallet pay twice, and not its redirect.
+    """
+    plain: Settings = {}
+    for name, value in source.items():
+        if name in _OWN:
+            continue
+        plain[name] = (
+            {
+                part: held
+                for part, held in value.items()
+                if (name, part) not in _settings.NOT_SETTABLE
+            }
+            if isinstance(value, dict)
+            else value
+        )
+    return SettingsWish(
+        settings=plain,
+        model_limits=source.get("model_limits") or [],
+        purge_model_limits=True,
+        disabled={"enabled": False},
+    )
+
+
+def copy_settings(source: GatewayApi, target: GatewayApi, *, check_mode: bool) -> dict[str, t.Any]:
+    """Makes the target's settings those of the source; compares first, reads back after."""
+    wish = settings_wish(source.settings())
+    current = target.settings()
+    plan = _settings.plan(current, wish)
+    patch = dict(plan.patch)
+    if rotation_of(current)["enabled"]:
+        patch["escrow_rotation"] = {"enabled": False}
+    if patch and not check_mode:
+        answered = target.post_settings(patch)
+        _settings.check_applied(answered, wish)
+        if rotation_of(target.settings())["enabled"]:
+            raise UnknownStateError("the gateway accepted the settings but still rotates escrows")
+    return {
+        "changed": bool(patch),
+        "set": sorted(patch),
+        "before": plan.before,
+        "after": plan.after,
+    }
+
+
+def refuse_foreign(gateway: GatewayApi, profile: Profile) -> None:
+    """Refuses a gateway that behaves like another generation; no answer says which it is."""
+    signs = [path for path in profile.foreign_paths if gateway.has(path)]
+    held = gateway.settings()
+    signs += [f"the setting {name}" for name in profile.foreign_settings if name in held]
+    if signs:
+        raise UnsafeError(
+            f"the gateway at {gateway.url} is of another generation than {profile.name}: it has"
+            f" {', '.join(signs)}. It could not open the sessions of this directory, and the"
+            " deposits of their escrows would be stranded. Deploy the other generation side by"
+            " side, with a directory, ports and escrows of its own",
+            signs=signs,
+        )
+
+
+# rotation
+
+
+def freeze_rotation(gateway: GatewayApi, *, check_mode: bool) -> dict[str, t.Any]:
+    """Switches rotation off and tells what it was. The answer comes after a running pass ended."""
+    before = rotation_of(gateway.settings())
+    wanted = {**before, "enabled": False}
+    changed = before != wanted
+    if changed and not check_mode:
+        gateway.post_settings({"escrow_rotation": {"enabled": False}})
+        if rotation_of(gateway.settings())["enabled"]:
+            raise UnknownStateError("the gateway accepted the settings but still rotates escrows")
+    return {"changed": changed, "before": before, "after": wanted}
+
+
+def restore_rotation(
+    gateway: GatewayApi, saved: Mapping[str, t.Any], *, check_mode: bool
+) -> dict[str, t.Any]:
+    """Puts back exactly what was there before, field by field."""
+    wanted = rotation_of({"escrow_rotation": dict(saved)})
+    before = rotation_of(gateway.settings())
+    patch = patch_for(before, wanted)
+    if patch and not check_mode:
+        gateway.post_settings({"escrow_rotation": patch})
+        found = rotation_of(gateway.settings())
+        if differs := patch_for(found, wanted):
+            raise UnknownStateError(
+                "the gateway accepted the rotation settings but shows others:"
+                f" {', '.join(sorted(differs))}",
+                wanted=wanted,
+                found=found,
+            )
+    return {"changed": bool(patch), "before": before, "after": wanted}
+
+
+# sessions
+
+
+def marks_of(state: GatewayState) -> dict[str, SessionMark]:
+    """Every loaded session, where it stands."""
+    return {
+        item.id: SessionMark(
+            nonce=item.runtime.nonce, balance=item.runtime.balance, active=item.active
+        )
+        for item in state.devshards
+        if item.runtime is not None
+    }
+
+
+def active_only(marks: Mapping[str, SessionMark]) -> dict[str, SessionMark]:
+    return {number: mark for number, mark in marks.items() if mark.active}
+
+
+def refuse_stop(ports: ChainPorts, gateway_id: str, state: GatewayState) -> None:
+    """Refuses to stop a gateway that could not start again, or that is in the middle of something.
+
+    One with active escrows exits when the chain does not answer for each of them, and takes one
+    that the chain does not have out of service for ever.
+    """
+    busy = [
+        f"escrow {item.id} is in phase {item.runtime.phase}"
+        for item in state.devshards
+        if item.runtime is not None and item.runtime.phase == "finalizing"
+    ]
+    busy += [
+        f"escrow {item.id} is recorded as active but not loaded"
+        for item in state.devshards
+        if item.active and item.runtime is None
+    ]
+    busy += _open_intents(ports.ledger, ports.chain_id, gateway_id)
+    if busy:
+        raise UnsafeError(f"the gateway must not be stopped now: {'; '.join(busy)}", reasons=busy)
+    ports.chain.head()
+    for item in state.devshards:
+        if not item.active:
+            continue
+        try:
+            escrow = ports.chain.escrow(int(item.id))
+        except DevshardError as exc:
+            raise UnsafeError(
+                f"the gateway must not be stopped now: the chain does not answer for escrow"
+                f" {item.id} ({exc}), so a gateway that starts would exit. Both gateways go on"
+                " serving; run the same again once the chain answers",
+                escrow_id=item.id,
+            ) from exc
+        if escrow is None:
+            raise UnsafeError(
+                f"the gateway must not be stopped now: the chain does not have escrow {item.id}, so"
+                " a gateway that starts would take it out of service for ever. Look at it with"
+                " gonka.devshard.escrow_info, and deactivate it if it is settled and pruned",
+                escrow_id=item.id,
+            )
+
+
+def _open_intents(ledger: Ledger | None, chain_id: str, gateway_id: str) -> list[str]:
+    """Creates and settles that the gateway itself was asked for and whose outcome is open."""
+    if ledger is None:
+        return []
+    return [
+        f"intent {intent.id} in the ledger, a {intent.kind.value} by this gateway, is open (finish"
+        f" it with the playbook gonka.devshard.{_PLAYBOOK[intent.kind]})"
+        for intent in ledger.intents(gateway=gateway_id, chain_id=chain_id, only_open=True)
+        if intent.via is Via.GATEWAY
+    ]
+
+
+_PLAYBOOK: t.Final = {
+    Kind.CREATE: "escrow",
+    Kind.SETTLE: "settle",
+    Kind.DELETE: "retire",
+    Kind.IMPORT: "hot_swap",
+}
+
+
+def compare_sessions(
+    gateway: GatewayApi,
+    expected: Mapping[str, SessionMark],
+    *,
+    until: Deadline,
+    interval: float,
+) -> dict[str, SessionMark]:
+    """Waits until every expected session is loaded, active and not behind. Returns all sessions.
+
+    A gateway that was just started may still load; a loss that stays is a loss.
+    """
+    while True:
+        losses: list[str]
+        try:
+            found = marks_of(gateway.state())
+            losses = session_losses(expected, {key: found.get(key) for key in expected})
+        except DevshardError as exc:
+            found, losses = {}, [str(exc)]
+        if not losses:
+            return found
+        if not until.pause(interval):
+            raise UnsafeError(
+                "the gateway does not serve what it served before: " + "; ".join(losses),
+                losses=losses,
+            )
+
+
+# the window
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TempNeed:
+    """Escrows that the swap will create for one model."""
+
+    model_id: str
+    amount: int
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WindowWish:
+    min_blocks: int
+    needs: Sequence[TempNeed]
+    fee_amount: int
+    creator: str | None
+    wait: bool
+
+
+def window_of(status: RotationStatus, state: GatewayState) -> Window:
+    """Unknown is None: the gateway shows zeros and blanks before its first successful poll."""
+    known = status.polled
+    return Window(
+        phase=status.phase if known else None,
+        confirmation_poc_phase=status.confirmation_poc_phase if known else None,
+        blocks_to_epoch_switch=status.blocks_to_epoch_switch if known else None,
+        blocks_until_next_rotation=status.blocks_until_next_rotation if known else None,
+        rotation_enabled=bool(status.settings.get("enabled", False)),
+        phases={
+            item.id: item.runtime.phase for item in state.devshards if item.runtime is not None
+        },
+        active_without_runtime=tuple(
+            item.id for item in state.devshards if item.active and item.runtime is None
+        ),
+    )
+
+
+_SETTLING: t.Final = 30.0
+"""Seconds for which a gateway may show no chain data after its settings were changed."""
+
+
+class SwapWindow:
+    """Whether a swap may begin now."""
+
+    def __init__(self, ports: Ports, wish: WindowWish) -> None:
+        self._p = ports
+        self._w = wish
+
+    def run(self) -> dict[str, t.Any]:
+        lasting = self._lasting()
+        if lasting:
+            raise UnsafeError(f"no swap: {'; '.join(lasting)}", reasons=lasting)
+        looks = 0
+        while True:
+            reasons, unknown = self._passing()
+            looks += 1
+            if not reasons:
+                return {
+                    "open": True,
+                    "looks": looks,
+                    "waited": round(self._p.deadline.elapsed, 1),
+                }
+            if self._p.check_mode:
+                return {"open": False, "looks": looks, "waited": 0.0, "reasons": reasons}
+            patient = self._w.wait or (unknown and self._p.deadline.elapsed < _SETTLING)
+            if not patient or not self._p.deadline.pause(self._p.interval):
+                text = "; ".join(reasons)
+                if self._w.wait:
+                    raise WaitTimeoutError(
+                        f"no swap, the window did not open: {text}", reasons=reasons
+                    )
+                raise UnsafeError(
+                    f"no swap now: {text}. Nothing was changed. Run it again later, or let it wait"
+                    " with hot_swap_wait_for_window=true",
+                    reasons=reasons,
+                )
+
+    def _passing(self) -> tuple[list[str], bool]:
+        """Reasons that pass with time, and whether they are only that nothing is known yet."""
+        try:
+            status, state = self._p.gateway.rotation(), self._p.gateway.state()
+        except DevshardError as exc:
+            return [f"the gateway does not tell where the chain stands ({exc})"], True
+        window = window_of(status, state)
+        reasons = window_refusals(window, min_blocks=self._w.min_blocks)
+        ledger = self._p.ledger
+        reasons += _open_intents(ledger, self._p.chain_id, self._p.gateway_id)
+        known = replace(
+            window,
+            phase="Inference",
+            confirmation_poc_phase="",
+            blocks_to_epoch_switch=self._w.min_blocks,
+            blocks_until_next_rotation=self._w.min_blocks,
+        )
+        only_unknown = not status.polled and not window_refusals(
+            known, min_blocks=self._w.min_blocks
+        )
+        return reasons, only_unknown
+
+    def _lasting(self) -> list[str]:
+        """Reasons that waiting does not heal."""
+        state = self._p.gateway.state()
+        disabled = state.settings.get("disabled")
+        reasons: list[str] = []
+        if isinstance(disabled, dict) and disabled.get("enabled"):
+            reasons.append(
+                "the gateway redirects its clients, so there is nothing to swap under; replace it"
+                " with gateway_allow_recreate=true once it is drained"
+            )
+        clock = read_clock(self._p.chain)
+        for item in state.devshards:
+            if not item.active:
+                continue
+            escrow = self._p.chain.escrow(int(item.id))
+            if escrow is None:
+                reasons.append(f"the chain does not have active escrow {item.id}")
+                continue
+            left = deadline(escrow.epoch_index, clock).blocks_left
+            if left < self._w.min_blocks:
+                reasons.append(
+                    f"escrow {item.id} must be settled within {max(0, left)} blocks, settle it first"
+                )
+        return reasons + self._unaffordable()
+
+    def _unaffordable(self) -> list[str]:
+        """Why the escrows of the temporary gateway could not be created."""
+        if not self._w.needs:
+            return []
+        chain = self._p.chain
+        creator = self._p.creator(self._w.creator)
+        params = chain.escrow_params()
+        balance = chain.balance(creator)
+        models = chain.active_models()
+        reasons = []
+        for need in self._w.needs:
+            wish = Wish(
+                model=need.model_id,
+                amount=need.amount,
+                count=need.count,
+                max_creates=need.count,
+                max_total_locked=None,
+                fee=self._w.fee_amount,
+            )
+            refusal = refuse_create(
+                wish,
+                need.count,
+                balance=balance,
+                locked=0,
+                allowed=params.allowed_creator_addresses,
+                creator=creator,
+                min_amount=params.min_amount,
+                max_amount=params.max_amount,
+                active_models=models,
+            )
+            if refusal is not None:
+                reasons.append(refusal)
+        total = sum(need.count * (need.amount + 2 * self._w.fee_amount) for need in self._w.needs)
+        if not reasons and balance < total:
+            reasons.append(
+                f"the wallet {creator} has {balance} ngonka, the escrows of the temporary gateway"
+                f" need {total} with their fees: {total - balance} ngonka are missing"
+            )
+        return reasons

@@ -1,0 +1,129 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The gonka.devshard authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: swap_handover
+short_description: Take the sessions of a stopped temporary gateway out of its hands
+version_added: 0.1.0
+author:
+  - The gonka.devshard authors (@gonka-devshard)
+description:
+  - Two gateways that serve one escrow lose its deposit. This module makes sure that a temporary gateway whose sessions
+    are about to be imported elsewhere can never serve them again. Its C(gateway.db) is moved into a folder C(archive)
+    beside it, so a gateway that is started on this storage would find no record.
+  - It lists the sessions with the nonce that their own files tell, for M(gonka.devshard.devshard).
+  - Refused while the container exists, or while any process has a file of the storage open.
+options:
+  storage_dir:
+    description:
+      - The temporary gateway's storage on the host.
+    type: path
+    required: true
+  seen_as:
+    description:
+      - The same folder as the gateway that imports sees it, inside its container.
+    type: str
+    required: true
+  container:
+    description:
+      - Name of the temporary gateway's container. It must be gone.
+    type: str
+    default: devshardctl-temp
+extends_documentation_fragment:
+  - gonka.devshard._attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+requirements:
+  - docker on the managed host
+seealso:
+  - module: gonka.devshard.devshard
+  - module: gonka.devshard.swap_step
+"""
+
+EXAMPLES = r"""
+- name: Take over what the temporary gateway served
+  gonka.devshard.swap_handover:
+    storage_dir: /srv/gonka/devshard-gateway/.devshardctl/temp-20260102T030405Z
+    seen_as: /root/.devshardctl/temp-20260102T030405Z
+  register: left
+
+- name: Import it
+  gonka.devshard.devshard:
+    id: "{{ item.id }}"
+    state: imported
+    storage_path: "{{ item.storage_path }}"
+    expected_nonce: "{{ item.nonce }}"
+  loop: "{{ left.sessions }}"
+"""
+
+RETURN = r"""
+sessions:
+  description: The sessions that the temporary gateway left.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: The escrow.
+      type: int
+      sample: 4711
+    nonce:
+      description: Its newest nonce, read from the session's own files.
+      type: int
+      sample: 23
+    storage_path:
+      description: The session's folder as the importing gateway sees it.
+      type: str
+      sample: /root/.devshardctl/temp-20260102T030405Z/escrow-4711
+"""
+
+from pathlib import Path
+
+from ansible_collections.gonka.devshard.plugins.module_utils import _argspec, _docker
+from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
+    Context,
+    Outcome,
+    run_module,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._errors import UnsafeError
+from ansible_collections.gonka.devshard.plugins.module_utils._swap_handover import hand_over
+
+SPEC = _argspec.ArgumentSpec(
+    options={
+        "storage_dir": {"type": "path", "required": True},
+        "seen_as": {"type": "str", "required": True},
+        "container": {"type": "str", "default": "devshardctl-temp"},
+    },
+)
+
+
+def work(context: Context) -> Outcome:
+    params = context.params
+    context.need_docker()
+    if _docker.inspect(params["container"]) is not None:
+        raise UnsafeError(
+            f"the container {params['container']} still exists, it could serve its escrows again;"
+            " remove it first"
+        )
+    changed, left = hand_over(
+        Path(params["storage_dir"]), params["seen_as"], check_mode=context.check_mode
+    )
+    return Outcome(changed=changed, values={"sessions": [item.to_result() for item in left]})
+
+
+def main() -> None:
+    run_module(SPEC, work)
+
+
+if __name__ == "__main__":
+    main()

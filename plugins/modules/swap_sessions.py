@@ -1,0 +1,164 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The gonka.devshard authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: swap_sessions
+short_description: Tell where a gateway's sessions stand, and compare it with before
+version_added: 0.1.0
+author:
+  - The gonka.devshard authors (@gonka-devshard)
+description:
+  - With O(state=listed) tells nonce and balance of every loaded session.
+  - With O(state=stoppable) does the same and refuses when the gateway must not be stopped, that is when the chain does
+    not answer for each of its active escrows, since a gateway that starts would exit or take the escrow out of service
+    for ever, or when a finalize, settle or create is under way.
+  - With O(state=intact) waits until every session in O(expected) is loaded, active as it was, and not behind. A smaller
+    nonce, or a session that is not there, means that a storage was lost or mixed up.
+options:
+  state:
+    description:
+      - What to check.
+    type: str
+    default: listed
+    choices: [listed, stoppable, intact]
+  expected:
+    description:
+      - Sessions as RV(sessions) was before, by the id of the escrow. Only those that were active are compared.
+    type: dict
+    default: {}
+  wait_timeout:
+    default: 60
+extends_documentation_fragment:
+  - gonka.devshard._attributes
+  - gonka.devshard._admin
+  - gonka.devshard._chain
+  - gonka.devshard._http
+  - gonka.devshard._ledger
+  - gonka.devshard._wait
+attributes:
+  action_group:
+    description: The options of its connections can be set once with C(module_defaults).
+    support: full
+    membership:
+      - gonka.devshard.admin
+      - gonka.devshard.chain
+      - gonka.devshard.ledger
+  check_mode:
+    support: full
+    details:
+      - This module only reads.
+  diff_mode:
+    support: N/A
+    details:
+      - This module only reads.
+  idempotent:
+    support: full
+    details:
+      - This module only reads.
+seealso:
+  - module: gonka.devshard.escrow_info
+  - module: gonka.devshard.swap_step
+"""
+
+EXAMPLES = r"""
+- name: Look whether the gateway may be stopped
+  gonka.devshard.swap_sessions:
+    state: stoppable
+  register: before
+
+- name: Check after its restart that nothing was lost
+  gonka.devshard.swap_sessions:
+    state: intact
+    expected: "{{ before.sessions }}"
+"""
+
+RETURN = r"""
+sessions:
+  description: The loaded sessions by the id of their escrow.
+  returned: success
+  type: dict
+  sample:
+    "4711":
+      nonce: 23
+      balance: 4999965000
+      active: true
+"""
+
+import dataclasses
+import typing as t
+
+from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
+from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
+    Context,
+    Outcome,
+    run_module,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._errors import ConfigurationError
+from ansible_collections.gonka.devshard.plugins.module_utils._swap import SessionMark
+from ansible_collections.gonka.devshard.plugins.module_utils._swap_gateway import (
+    active_only,
+    compare_sessions,
+    marks_of,
+    refuse_stop,
+)
+
+SPEC = _argspec.ArgumentSpec(
+    options={
+        "state": {
+            "type": "str",
+            "default": "listed",
+            "choices": ["listed", "stoppable", "intact"],
+        },
+        "expected": {"type": "dict", "default": {}},
+    },
+).merge(
+    _argspec.admin(),
+    _argspec.chain(),
+    _argspec.http(),
+    _argspec.ledger(),
+    _argspec.wait(60),
+)
+
+
+def read_marks(raw: dict[str, t.Any]) -> dict[str, SessionMark]:
+    try:
+        return {
+            str(number): SessionMark(
+                nonce=int(mark["nonce"]),
+                balance=int(mark["balance"]),
+                active=bool(mark["active"]),
+            )
+            for number, mark in raw.items()
+        }
+    except (KeyError, TypeError, ValueError) as exc:
+        raise ConfigurationError(f"expected is not what this module returned: {exc}") from exc
+
+
+def work(context: Context) -> Outcome:
+    state = context.params["state"]
+    expected = active_only(read_marks(context.params["expected"]))
+    with context.ports(None) as ports:
+        if state == "intact":
+            found = compare_sessions(
+                ports.gateway, expected, until=ports.deadline, interval=ports.interval
+            )
+        else:
+            seen = ports.gateway.state()
+            if state == "stoppable":
+                refuse_stop(ports, ports.gateway_id, seen)
+            found = marks_of(seen)
+    sessions = {number: dataclasses.asdict(mark) for number, mark in found.items()}
+    return Outcome(changed=False, values={"sessions": sessions})
+
+
+def main() -> None:
+    run_module(SPEC, work)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The gonka.devshard authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: swap_settings
+short_description: Give a gateway the settings of another one
+version_added: 0.1.0
+author:
+  - The gonka.devshard authors (@gonka-devshard)
+description:
+  - Copies every setting that clients depend on from the gateway at O(source_url), access modes and limits of all models
+    included. Not copied are the redirect and the rotation, which is switched off, since two rotations on one wallet pay
+    twice.
+  - Settings are compared first, and nothing is sent when nothing differs. What the gateway shows afterwards is compared
+    with what was asked.
+  - Refuses a gateway that behaves like another generation than O(gateway_profile).
+options:
+  source_url:
+    description:
+      - URL of the gateway whose settings are copied. It has the same admin key.
+    type: str
+    required: true
+extends_documentation_fragment:
+  - gonka.devshard._attributes
+  - gonka.devshard._admin
+  - gonka.devshard._http
+attributes:
+  action_group:
+    description: The options of its connection can be set once with C(module_defaults).
+    support: full
+    membership:
+      - gonka.devshard.admin
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+seealso:
+  - module: gonka.devshard.gateway_settings
+  - module: gonka.devshard.swap_step
+"""
+
+EXAMPLES = r"""
+- name: Give the temporary gateway the settings of main
+  gonka.devshard.swap_settings:
+    gateway_url: http://127.0.0.1:18081
+    source_url: http://127.0.0.1:18080
+    env_file: /srv/gonka/devshard-gateway/config.devshard.env
+"""
+
+RETURN = r"""
+set:
+  description: Names of the settings that were set.
+  returned: success
+  type: list
+  elements: str
+  sample: [default_model, model_limits]
+"""
+
+from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
+from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
+    Context,
+    Outcome,
+    run_module,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._env_file import ADMIN_API_KEY
+from ansible_collections.gonka.devshard.plugins.module_utils._errors import ConfigurationError
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway_api import GatewayApi
+from ansible_collections.gonka.devshard.plugins.module_utils._swap_gateway import (
+    copy_settings,
+    refuse_foreign,
+)
+
+SPEC = _argspec.ArgumentSpec(options={"source_url": {"type": "str", "required": True}}).merge(
+    _argspec.admin(), _argspec.http()
+)
+
+
+def work(context: Context) -> Outcome:
+    target = context.gateway
+    source = GatewayApi(
+        context.transport,
+        url=context.params["source_url"],
+        admin_key=context.secret("admin_api_key", ADMIN_API_KEY),
+        profile=context.profile,
+    )
+    if source.url == target.url:
+        raise ConfigurationError("source_url and gateway_url are the same gateway")
+    refuse_foreign(target, context.profile)
+    found = copy_settings(source, target, check_mode=context.check_mode)
+    return Outcome(
+        changed=found["changed"],
+        values={"set": found["set"]},
+        before=found["before"],
+        after=found["after"],
+    )
+
+
+def main() -> None:
+    run_module(SPEC, work)
+
+
+if __name__ == "__main__":
+    main()

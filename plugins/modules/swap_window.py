@@ -1,0 +1,194 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The gonka.devshard authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: swap_window
+short_description: Check, or wait, whether a hot swap may begin now
+version_added: 0.1.0
+author:
+  - The gonka.devshard authors (@gonka-devshard)
+description:
+  - A swap takes as long as the longest stream, and in between the gateway is restarted. It must not run into a change
+    of epoch, a PoC phase or a rotation, nor into a finalize, settle or create that is under way.
+  - Refuses as well what waiting does not heal, that is an active escrow that must be settled soon, a gateway that
+    redirects its clients, and a wallet that cannot pay the escrows of the temporary gateway.
+  - What cannot be found out refuses. Nothing is changed.
+options:
+  min_blocks:
+    description:
+      - So many blocks must be left to the change of epoch, to the next rotation, and to the deadline of each active
+        escrow.
+    type: int
+    default: 400
+  wait:
+    description:
+      - Wait for the window, up to O(wait_timeout), instead of refusing.
+    type: bool
+    default: false
+  temp_escrows:
+    description:
+      - The escrows that the temporary gateway will need.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      model_id:
+        description:
+          - The model, exactly as the chain spells it.
+        type: str
+        required: true
+      amount:
+        description:
+          - Deposit of each, in C(ngonka).
+        type: int
+        required: true
+      count:
+        description:
+          - Their number.
+        type: int
+        default: 1
+  fee_amount:
+    description:
+      - Fee of one transaction, in C(ngonka).
+    type: int
+    default: 1000000
+  creator:
+    description:
+      - Address of the creator. By default it is read from the keyring; when given, both must be equal.
+    type: str
+  wait_timeout:
+    default: 21600
+  wait_interval:
+    default: 10
+extends_documentation_fragment:
+  - gonka.devshard._attributes
+  - gonka.devshard._admin
+  - gonka.devshard._chain
+  - gonka.devshard._http
+  - gonka.devshard._inferenced
+  - gonka.devshard._ledger
+  - gonka.devshard._wait
+attributes:
+  action_group:
+    description: The options of its connections can be set once with C(module_defaults).
+    support: full
+    membership:
+      - gonka.devshard.admin
+      - gonka.devshard.chain
+      - gonka.devshard.inferenced
+      - gonka.devshard.ledger
+  check_mode:
+    support: full
+    details:
+      - Looks once. A closed window is then told and is no failure.
+  diff_mode:
+    support: N/A
+    details:
+      - This module only reads.
+  idempotent:
+    support: full
+    details:
+      - This module only reads.
+seealso:
+  - module: gonka.devshard.swap_step
+"""
+
+EXAMPLES = r"""
+- name: Wait until a swap may begin
+  gonka.devshard.swap_window:
+    wait: true
+    temp_escrows:
+      - model_id: "{{ model }}"
+        amount: 5000000000
+"""
+
+RETURN = r"""
+window:
+  description: The window.
+  returned: success
+  type: dict
+  contains:
+    open:
+      description: Whether a swap may begin. Can be false in check mode only.
+      type: bool
+      sample: true
+    looks:
+      description: How often was looked.
+      type: int
+      sample: 1
+    waited:
+      description: Seconds that were waited.
+      type: float
+      sample: 0.1
+    reasons:
+      description: Why it is closed, in check mode.
+      type: list
+      elements: str
+      sample: []
+"""
+
+from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
+from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
+    Context,
+    Outcome,
+    run_module,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._swap_gateway import (
+    SwapWindow,
+    TempNeed,
+    WindowWish,
+)
+
+SPEC = _argspec.ArgumentSpec(
+    options={
+        "min_blocks": {"type": "int", "default": 400},
+        "wait": {"type": "bool", "default": False},
+        "temp_escrows": {
+            "type": "list",
+            "elements": "dict",
+            "default": [],
+            "options": {
+                "model_id": {"type": "str", "required": True},
+                "amount": {"type": "int", "required": True},
+                "count": {"type": "int", "default": 1},
+            },
+        },
+        "fee_amount": {"type": "int", "default": 1_000_000},
+        "creator": {"type": "str"},
+    },
+).merge(
+    _argspec.admin(),
+    _argspec.chain(),
+    _argspec.http(),
+    _argspec.inferenced(),
+    _argspec.ledger(),
+    _argspec.wait(21_600, 10),
+)
+
+
+def work(context: Context) -> Outcome:
+    params = context.params
+    context.positive("min_blocks", "fee_amount")
+    wish = WindowWish(
+        min_blocks=params["min_blocks"],
+        needs=[TempNeed(**need) for need in params["temp_escrows"]],
+        fee_amount=params["fee_amount"],
+        creator=params["creator"],
+        wait=params["wait"],
+    )
+    with context.ports(None) as ports:
+        found = SwapWindow(ports, wish).run()
+    return Outcome(changed=False, values={"window": {"reasons": [], **found}})
+
+
+def main() -> None:
+    run_module(SPEC, work)
+
+
+if __name__ == "__main__":
+    main()
