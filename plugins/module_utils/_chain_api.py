@@ -43,7 +43,7 @@ _INFERENCE: t.Final = "/productscience/inference/inference"
 _TXS: t.Final = "/cosmos/tx/v1beta1/txs"
 _PAGE: t.Final = 100
 _MAX_PAGES: t.Final = 50
-_PACE_BLOCKS: t.Final = 100
+_PACE_BLOCKS: t.Final = (100, 20, 4)
 DENOM: t.Final = "ngonka"
 
 
@@ -111,16 +111,17 @@ class ChainApi:
         """Seconds from block to block, measured over the last blocks; None if it has no old ones."""
         last = self._block("latest")
         height = last.whole("height")
-        back = min(_PACE_BLOCKS, height - 1)
-        if back < 1:
-            return None
-        try:
-            first = self._block(str(height - back))
-        except ProtocolError:
-            # a node that pruned them, or does not serve old blocks
-            return None
-        span = parse_time(last.text("time")) - parse_time(first.text("time"))
-        return round(span.total_seconds() / back, 3)
+        for back in _PACE_BLOCKS:
+            if back >= height:
+                continue
+            try:
+                first = self._block(str(height - back))
+            except ProtocolError:
+                # a node that began later, pruned them, or does not serve old blocks
+                continue
+            span = parse_time(last.text("time")) - parse_time(first.text("time"))
+            return round(span.total_seconds() / back, 3)
+        return None
 
     def tx_indexer_on(self) -> bool:
         """Whether this node can find transactions at all; without, not found proves nothing."""
