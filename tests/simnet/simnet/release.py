@@ -12,6 +12,7 @@ import hashlib
 import importlib.util
 import io
 import json
+import marshal
 import os
 import sys
 import zipfile
@@ -69,14 +70,27 @@ def _vendored_files(name: str) -> list[tuple[str, bytes]]:
     ]
 
 
-def build_inferenced(version: str, arch: str) -> bytes:
-    """Return the executable: one file that any Python 3.10 or newer runs."""
+def _bytecode(name: str, source: bytes) -> tuple[str, bytes]:
+    """The module as this Python compiles it; another one passes over it and reads the source."""
+    unchecked_hash = (1).to_bytes(4, "little")
+    head = importlib.util.MAGIC_NUMBER + unchecked_hash + importlib.util.source_hash(source)
+    code = compile(source, name, "exec", dont_inherit=True)
+    return f"{name}c", head + marshal.dumps(code)
+
+
+def build_inferenced(version: str, arch: str, *, bytecode: bool = False) -> bytes:
+    """Return the executable: one file that any Python 3.10 or newer runs.
+
+    With bytecode it starts in half the time here, but its bytes depend on this Python.
+    """
     own = Path(__file__).parent
     stamp = json.dumps({"version": version, "arch": arch}, sort_keys=True)
     files = [("__main__.py", _MAIN.encode()), ("simnet/_stamp.json", stamp.encode())]
     files += [(f"simnet/{name}.py", (own / f"{name}.py").read_bytes()) for name in _OWN_MODULES]
     for name in _VENDORED:
         files += _vendored_files(name)
+    if bytecode:
+        files += [_bytecode(name, source) for name, source in files if name.endswith(".py")]
     buffer = io.BytesIO()
     buffer.write(_SHEBANG)
     with zipfile.ZipFile(buffer, "w") as archive:
@@ -97,7 +111,7 @@ def write_inferenced(target: Path, version: str = DEFAULT_VERSION, arch: str = "
     """Write the executable where it can be run."""
     target.parent.mkdir(parents=True, exist_ok=True)
     fresh = target.with_name(target.name + ".new")
-    fresh.write_bytes(build_inferenced(version, arch))
+    fresh.write_bytes(build_inferenced(version, arch, bytecode=True))
     fresh.chmod(0o755)
     os.replace(fresh, target)
     return target
