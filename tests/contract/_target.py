@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
+"""What the suite is pointed at: the variables ``DEVSHARD_TEST_*``, or a simulator of its own."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ansible_collections.gonka.devshard.tests.money.network import Network
+
+PREFIX: t.Final = "DEVSHARD_TEST_"
+FAULTS: t.Final = f"{PREFIX}FAULTS_URL"
+REQUIRED: t.Final = (
+    "GATEWAY_URL",
+    "CHAIN_REST",
+    "CHAIN_RPC",
+    "PUBLIC_API",
+    "ADMIN_KEY",
+    "API_KEY",
+    "CREATOR_KEY",
+    "MODEL",
+    "AMOUNT",
+    "INFERENCED",
+)
+# Only waiting times are shorter than the real gateway's; the tests wait for events, not times.
+_FAST: t.Final = (
+    "SIMNET_POLL_SECONDS=0.3",
+    "SIMNET_ROTATION_SECONDS=0.3",
+    "SIMNET_SIGNATURE_RETRY_SECONDS=0.05",
+    "SIMNET_CHAIN_TIMEOUT=2",
+    "DEVSHARD_TX_POLL_TIMEOUT_MS=2000",
+)
+
+
+class TargetError(Exception):
+    """The variables do not make sense."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    gateway: str
+    chain_rest: str
+    chain_rpc: str
+    public_api: str
+    admin_key: str
+    api_key: str
+    creator_key: str
+    model: str
+    amount: int
+    inferenced: str
+    faults: str | None
+
+
+def from_environment(environment: Mapping[str, str]) -> Target | None:
+    """None when not one variable is set."""
+    given = {name: environment.get(PREFIX + name, "") for name in REQUIRED}
+    faults = environment.get(FAULTS, "")
+    if not any(given.values()) and not faults:
+        return None
+    missing = [PREFIX + name for name, value in given.items() if not value]
+    if missing:
+        raise TargetError(f"set all or none: {', '.join(missing)} is missing")
+    if not given["AMOUNT"].isdigit():
+        raise TargetError(f"{PREFIX}AMOUNT must be a whole number of ngonka")
+    return Target(
+        gateway=given["GATEWAY_URL"],
+        chain_rest=given["CHAIN_REST"],
+        chain_rpc=given["CHAIN_RPC"],
+        public_api=given["PUBLIC_API"],
+        admin_key=given["ADMIN_KEY"],
+        api_key=given["API_KEY"],
+        creator_key=given["CREATOR_KEY"],
+        model=given["MODEL"],
+        amount=int(given["AMOUNT"]),
+        inferenced=given["INFERENCED"],
+        faults=faults or None,
+    )
+
+
+@contextmanager
+def simulator(folder: Path) -> Iterator[Target]:
+    """A network and a gateway in a process group of their own."""
+    network = Network(folder, gateway_env=_FAST)
+    try:
+        line = network.ready
+        yield Target(
+            gateway=line["gateway"],
+            chain_rest=line["chain_rest"],
+            chain_rpc=line["chain_rpc"],
+            public_api=line["public_api"],
+            admin_key=line["admin_key"],
+            api_key=line["api_key"],
+            creator_key=line["creator_key"],
+            model=line["models"][0],
+            amount=line["amount"],
+            inferenced=line["inferenced"],
+            faults=line["faults"],
+        )
+    finally:
+        network.stop()
