@@ -1,0 +1,89 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs a whole module in this process, from its arguments to what it prints."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import json
+import typing as t
+from dataclasses import dataclass
+from unittest import mock
+
+from ansible.module_utils.common import warnings
+from ansible.module_utils.testing import patch_module_args
+
+PACKAGE = "ansible_collections.gonka.devshard.plugins.modules"
+
+
+@dataclass(frozen=True)
+class ModuleRun:
+    """``output`` is everything that was printed, as the controller and its log get it."""
+
+    result: dict[str, t.Any]
+    output: str
+    exit_code: int
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.result.get("failed"))
+
+    @property
+    def msg(self) -> str:
+        return str(self.result["msg"])
+
+    @property
+    def kind(self) -> str:
+        return str(self.result["failure"]["kind"])
+
+
+def load(name: str) -> t.Any:
+    return importlib.import_module(f"{PACKAGE}.{name}")
+
+
+def run_module(
+    name: str, params: t.Mapping[str, t.Any], *, check: bool = False, verbose: bool = False
+) -> ModuleRun:
+    """``verbose`` is what ``-vvv`` and ANSIBLE_DISPLAY_TRACEBACK make of it."""
+    arguments = {
+        **params,
+        "_ansible_check_mode": check,
+        "_ansible_diff": True,
+        "_ansible_verbosity": 3 if verbose else 0,
+        "_ansible_tracebacks_for": ["error", "warning"] if verbose else [],
+    }
+    out = io.StringIO()
+    with (
+        mock.patch.dict(warnings._global_warnings, clear=True),
+        mock.patch.dict(warnings._global_deprecations, clear=True),
+        patch_module_args(arguments),
+        contextlib.redirect_stdout(out),
+    ):
+        try:
+            load(name).main()
+        except SystemExit as exc:
+            code = int(exc.code or 0)
+        else:
+            raise AssertionError(f"{name} ended without a result")
+    lines = [line for line in out.getvalue().splitlines() if line.strip()]
+    assert len(lines) == 1, "a module prints one line of JSON and nothing else"
+    run = ModuleRun(json.loads(lines[0]), out.getvalue(), code)
+    assert run.failed == (code != 0)
+    assert "deprecations" not in run.result
+    return run
+
+
+def succeeded(name: str, params: t.Mapping[str, t.Any], *, check: bool = False) -> dict[str, t.Any]:
+    """The result, without what Ansible adds to it."""
+    run = run_module(name, params, check=check)
+    assert not run.failed, run.msg
+    return {key: value for key, value in run.result.items() if key != "invocation"}
+
+
+def failed(name: str, params: t.Mapping[str, t.Any], *, check: bool = False) -> ModuleRun:
+    run = run_module(name, params, check=check)
+    assert run.failed, run.output
+    return run
