@@ -70,11 +70,12 @@ class Http:
         *,
         auth: str | None = None,
         raw: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
         timeout: float = 120,
     ) -> Answer:
         """``auth`` is the name of a key: ``admin``, ``client`` or ``wrong``."""
         data = raw
-        headers = {"User-Agent": "contract-tests"}
+        headers = {"User-Agent": "contract-tests", **(headers or {})}
         if auth is not None:
             headers["Authorization"] = f"Bearer {self._keys[auth]}"
         if body is not None:

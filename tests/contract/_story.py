@@ -24,7 +24,7 @@ from ansible_collections.gonka.devshard.tests.contract._client import (
 from ansible_collections.gonka.devshard.tests.contract._recordings import Exchange, Words
 from ansible_collections.gonka.devshard.tests.contract._shape import GATEWAY, Rules
 from ansible_collections.gonka.devshard.tests.contract._target import FAULTS, Target
-from ansible_collections.gonka.devshard.tests.money.network import Faults
+from ansible_collections.gonka.devshard.tests.money.network import Port
 
 LIMIT: t.Final = 8
 KEY_ENV: t.Final = "DEVSHARD_PRIVATE_KEY"
@@ -148,11 +148,14 @@ class Story:
         state = self.gateway.get("/v1/admin/state", "admin").good()
         assert state["devshards"] == [], "the suite wants a gateway without escrows"
         self._first_settings = self.settings()
+        rotation: Json = {"enabled": False}
+        if "models" in self._first_settings["escrow_rotation"]:
+            rotation["models"] = []
         self.post_settings(
             default_model=self.target.model,
             model_limits=[],
             disabled={"enabled": False},
-            escrow_rotation={"enabled": False, "models": []},
+            escrow_rotation=rotation,
         )
         until(self._in_inference, "the chain is in the phase Inference", seconds=300)
 
@@ -380,10 +383,10 @@ class Story:
 
     # --- faults ------------------------------------------------------------------
 
-    def faults(self) -> Faults:
+    def faults(self) -> Port:
         if self.target.faults is None:
             pytest.skip(f"needs fault injection: {FAULTS} is not set")
-        return Faults(self.target.faults)
+        return Port(self.target.faults)
 
 
 def _key_of(exchange: Exchange) -> str | None:

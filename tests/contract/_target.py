@@ -4,13 +4,16 @@
 
 from __future__ import annotations
 
+import json
+import os
+import sys
 import typing as t
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.gonka.devshard.tests.money.network import Network
+from ansible_collections.gonka.devshard.tests.money.network import ROOT, Process
 
 PREFIX: t.Final = "DEVSHARD_TEST_"
 FAULTS: t.Final = f"{PREFIX}FAULTS_URL"
@@ -84,9 +87,15 @@ def from_environment(environment: Mapping[str, str]) -> Target | None:
 @contextmanager
 def simulator(folder: Path) -> Iterator[Target]:
     """A network and a gateway in a process group of their own."""
-    network = Network(folder, gateway_env=_FAST)
+    argv = [sys.executable, "-m", "simnet", "run", "--dir", str(folder / "state")]
+    argv += ["--block-interval", "0.2", *[f"--gateway-env={entry}" for entry in _FAST]]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests" / "simnet")}
+    process = Process(argv, environment, folder / "simulator.log")
     try:
-        line = network.ready
+        text = process.first_line()
+        if not text:
+            raise TargetError((folder / "simulator.log").read_text()[-4000:])
+        line = json.loads(text)
         yield Target(
             gateway=line["gateway"],
             chain_rest=line["chain_rest"],
@@ -101,4 +110,4 @@ def simulator(folder: Path) -> Iterator[Target]:
             faults=line["faults"],
         )
     finally:
-        network.stop()
+        process.stop()

@@ -16,7 +16,7 @@ from ansible_collections.gonka.devshard.tests.contract._target import (
     from_environment,
     simulator,
 )
-from ansible_collections.gonka.devshard.tests.money.network import Faults
+from ansible_collections.gonka.devshard.tests.money.network import Port
 
 # fees of the transactions that fail or settle, generously
 _TRANSACTIONS = 60
@@ -66,7 +66,7 @@ def signing(cli: Cli, story: Story) -> Cli:
 
 
 @pytest.fixture
-def faults(story: Story) -> Iterator[Faults]:
+def faults(story: Story) -> Iterator[Port]:
     """The network's faults port; healthy again afterwards. Skips where there is none."""
     port = story.faults()
     try:
