@@ -55,7 +55,7 @@ money: tests-ready ## Whole operations cut off at every step: no deposit is lost
 .PHONY: molecule
 molecule: tests-ready ## The plays on real systemd hosts (SCENARIOS='site fleet': only those)
 	@tests/hosts/hosts images
-	@$(VENV) MOLECULE_GLOB='molecule/*/molecule.yml' molecule test --report $(addprefix -s ,$(SCENARIOS))
+	@$(VENV) MOLECULE_GLOB='molecule/*/molecule.yml' molecule test --report --no-command-borders $(addprefix -s ,$(SCENARIOS))
 
 .PHONY: simnet
 simnet: tests-ready ## The simulated network and a gateway in the foreground, without containers

@@ -39,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("names", nargs="+", type=_name, metavar="NAME")
     up.add_argument("--inventory", type=Path, help="write an Ansible inventory (JSON) there")
     up.add_argument("--vars", type=Path, help="write the rest there, for -e @FILE")
+    up.add_argument("--fresh", action="store_true", help="make the named hosts bare again")
     up.add_argument("--net-arg", action="append", default=[], help="option for 'simnet net'")
     down = commands.add_parser("down", help="remove the project")
     down.add_argument("--images", action="store_true", help="and all images of ours")
@@ -52,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
 def _up(project: Project, options: argparse.Namespace) -> None:
     engine.ensure()
     engine.explain()
-    project.up(images.ensure(), options.names, options.net_arg)
+    project.up(images.ensure(), options.names, options.net_arg, fresh=options.fresh)
     if options.inventory is not None:
         inventory.write(options.inventory, inventory.inventory(project))
     if options.vars is not None:

@@ -89,9 +89,18 @@ class Project:
 
     # -- up --------------------------------------------------------------------------------
 
-    def up(self, wanted: Catalogue, names: t.Sequence[str], net_args: t.Sequence[str]) -> None:
+    def up(
+        self,
+        wanted: Catalogue,
+        names: t.Sequence[str],
+        net_args: t.Sequence[str],
+        *,
+        fresh: bool = False,
+    ) -> None:
         with exclusive(f"project-{self.name}"):
             self._remove_outdated(wanted)
+            if fresh:
+                self._remove_hosts(names)
             with step(f"Starting {', '.join(['the simulated network', 'the registry', *names])}"):
                 self._start(wanted, names, net_args)
 
@@ -130,7 +139,7 @@ class Project:
         docker("run", "--detach", *common, *options, image.tag, *command)
 
     def _host_run(self, role: str) -> list[str]:
-        volume = f"{self.container(role)}-docker"
+        volume = self._docker_volume(role)
         docker("volume", "create", "--label", f"{_LABEL}={self.name}", volume)
         options = ["--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE", "--stop-signal", "SIGRTMIN+3"]
         for part in ("seccomp=unconfined", "systempaths=unconfined", "apparmor=unconfined"):
@@ -203,6 +212,14 @@ class Project:
     def down(self) -> None:
         with exclusive(f"project-{self.name}"), step(f"Removing all of {self.name}"):
             self._remove()
+
+    def _remove_hosts(self, names: t.Sequence[str]) -> None:
+        for role in set(names) & set(self.containers()):
+            docker("rm", "--force", "--volumes", self.container(role))
+            docker("volume", "rm", self._docker_volume(role))
+
+    def _docker_volume(self, role: str) -> str:
+        return f"{self.container(role)}-docker"
 
     def _remove(self) -> None:
         names = [container.name for container in self.containers().values()]
