@@ -100,7 +100,12 @@ def merge_limits(
         named.append(model)
         given = {key: value for key, value in item.items() if value is not None}
         base = merged.get(model) or {name: inherited[name] for name in _INHERITED}
-        merged[model] = {**base, **given}
+        # as the gateway prints it, so that the prediction equals what it will show
+        merged[model] = {
+            key: value
+            for key, value in {**base, **given}.items()
+            if key in _INHERITED or value not in (0, "")
+        }
     return [entry for model, entry in merged.items() if not purge or model in named]
 
 

@@ -40,9 +40,9 @@ class Answer:
     """Wait for this before answering."""
 
 
-def json_answer(body: object, status: int = 200, **headers: str) -> Answer:
+def json_answer(body: object, status: int = 200, headers: dict[str, str] | None = None) -> Answer:
     kind = {"Content-Type": "application/json"}
-    return Answer(status, json.dumps(body).encode(), {**kind, **headers})
+    return Answer(status, json.dumps(body).encode(), {**kind, **(headers or {})})
 
 
 def html_answer(text: str, status: int = 200) -> Answer:

@@ -256,11 +256,11 @@ def _page(numbers: range, total: object) -> dict[str, t.Any]:
     made = body("tx_create")["tx_response"]
     responses = []
     for number in numbers:
-        event = {"type": "devshard_escrow_created", "attributes": []}
-        event["attributes"] = [
+        attributes = [
             {**item, "value": str(number)} if item["key"] == "escrow_id" else item
             for item in made["events"][0]["attributes"]
         ]
+        event = {"type": "devshard_escrow_created", "attributes": attributes}
         responses.append({**made, "txhash": f"{number:064X}", "events": [event]})
     page: dict[str, t.Any] = {"tx_responses": responses, "txs": []}
     if total is not None:

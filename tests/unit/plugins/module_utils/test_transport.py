@@ -120,7 +120,7 @@ def test_reads_give_up_in_the_end(http: HttpTransport, server: Server, sleeps: S
 def test_the_server_may_ask_for_a_longer_pause(
     http: HttpTransport, server: Server, sleeps: Sleeps, header: str, pause: float
 ) -> None:
-    server.answers(json_answer({}, 429, **{"Retry-After": header}), json_answer({}))
+    server.answers(json_answer({}, 429, {"Retry-After": header}), json_answer({}))
     ask(http, server)
     assert sleeps == [pause]
 
