@@ -101,6 +101,10 @@ class Http:
         return self.ask("POST", path, body, auth=auth, **more)
 
 
+class TooLateError(AssertionError):
+    """A deadline passed."""
+
+
 def until(
     condition: Callable[[], Found], what: str, seconds: float = 60, pause: float = 0.1
 ) -> Found:
@@ -110,7 +114,8 @@ def until(
         found = condition()
         if found:
             return found
-        assert time.monotonic() < deadline, f"after {seconds:.0f} seconds still not true: {what}"
+        if time.monotonic() > deadline:
+            raise TooLateError(f"after {seconds:.0f} seconds still not true: {what}")
         time.sleep(pause)
 
 

@@ -100,7 +100,7 @@ class Escrows:
         if model_id not in known:
             raise MessageError(
                 f'failed to get epoch group for model "{model_id}": '
-                "epoch group data not found: key not found"
+                "epoch group data not found for the given poc start block height and model id"
             )
         if not known[model_id].active:
             raise MessageError(f'no validation weights in epoch group for model "{model_id}"')
