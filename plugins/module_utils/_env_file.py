@@ -20,7 +20,7 @@ from ._errors import ConfigurationError
 from ._inferenced import CURVE_ORDER, check_private_key
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 PRIVATE_KEY: t.Final = "DEVSHARD_PRIVATE_KEY"
 API_KEYS: t.Final = "DEVSHARD_API_KEYS"
@@ -211,8 +211,9 @@ def plan(wish: EnvWish, present: Mapping[str, str] | None, where: str) -> EnvPla
     )
 
 
-def shown(variables: Mapping[str, str]) -> dict[str, str]:
-    """For a diff: secrets show only that they are there."""
+def shown(variables: Mapping[str, str], changed: Collection[str] = ()) -> dict[str, str]:
+    """For a diff: secrets show only that they are there, and whether it is another one."""
     return {
-        name: "(secret)" if name in SECRETS else value for name, value in sorted(variables.items())
+        name: value if name not in SECRETS else "(new secret)" if name in changed else "(secret)"
+        for name, value in sorted(variables.items())
     }

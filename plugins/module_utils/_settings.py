@@ -40,9 +40,13 @@ class SettingsWish:
 
 @dataclass(frozen=True, kw_only=True)
 class SettingsPlan:
-    """``patch`` is what is posted; empty means that nothing differs and nothing is posted."""
+    """``patch`` is what is posted; empty means that nothing differs and nothing is posted.
+
+    ``settings`` is everything as the gateway will show it.
+    """
 
     patch: Settings
+    settings: Settings
     before: Settings
     after: Settings
 
@@ -133,7 +137,9 @@ def plan(current: Mapping[str, t.Any], wish: SettingsWish) -> SettingsPlan:
         if differs := {key: value for key, value in given.items() if held.get(key) != value}:
             patch["disabled"] = differs
     after = _apply(current, patch)
-    return SettingsPlan(patch=patch, before=_shown(current, patch), after=_shown(after, patch))
+    return SettingsPlan(
+        patch=patch, settings=after, before=_shown(current, patch), after=_shown(after, patch)
+    )
 
 
 def _by_model(limits: Sequence[Mapping[str, t.Any]]) -> dict[str, Settings]:
@@ -149,6 +155,15 @@ def _apply(current: Mapping[str, t.Any], patch: Mapping[str, t.Any]) -> Settings
     for name, value in patch.items():
         found = after.get(name)
         after[name] = {**found, **value} if isinstance(found, dict) else value
+    # what is empty the gateway leaves out
+    if not after.get("model_limits"):
+        after.pop("model_limits", None)
+    for name in _OMITTED_WHEN_ZERO:
+        if after.get(name) == 0:
+            del after[name]
+    disabled = after.get("disabled")
+    if isinstance(disabled, dict) and disabled.get("new_url") == "":
+        after["disabled"] = {key: value for key, value in disabled.items() if key != "new_url"}
     return after
 
 

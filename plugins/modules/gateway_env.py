@@ -122,6 +122,7 @@ SPEC = _argspec.ArgumentSpec(
     },
 )
 
+_MODE = 0o600
 HEADER = "Managed by gonka.devshard. For Compose and for 'source'; it holds secrets."
 
 
@@ -135,6 +136,10 @@ def as_text(name: str, value: object) -> str:
         f"variables.{name} must be a string or a number, got {type(value).__name__}; write a list"
         " or a dict as JSON (filter to_json)"
     )
+
+
+def _shown(mode: int, variables: dict[str, str]) -> dict[str, object]:
+    return {"mode": f"0{mode:o}", "variables": variables}
 
 
 def work(context: Context) -> Outcome:
@@ -158,8 +163,8 @@ def work(context: Context) -> Outcome:
     plan = _env_file.plan(wish, present, str(file))
     context.hide_secrets(plan.variables)
     wanted = _env_file.render(plan.variables, HEADER)
-    exposed = text is not None and stat.S_IMODE(file.stat().st_mode) != 0o600
-    changed = wanted != text or exposed
+    mode = None if text is None else stat.S_IMODE(file.stat().st_mode)
+    changed = wanted != text or mode != _MODE
     if changed and not context.check_mode:
         if not file.parent.is_dir():
             raise ConfigurationError(f"there is no directory {file.parent} for the file")
@@ -174,8 +179,8 @@ def work(context: Context) -> Outcome:
                 "differing": sorted({*plan.added, *plan.changed, *plan.removed}),
             }
         },
-        before=_env_file.shown(present or {}),
-        after=_env_file.shown(plan.variables),
+        before={} if mode is None else _shown(mode, _env_file.shown(present or {})),
+        after=_shown(_MODE, _env_file.shown(plan.variables, plan.changed)),
     )
 
 

@@ -190,7 +190,7 @@ def work(context: Context) -> Outcome:
     )
     found = context.gateway.settings()
     changes = plan(found, wish)
-    after = {**found, **changes.after}
+    after = changes.settings
     if changes.patch and not context.check_mode:
         context.gateway.post_settings(changes.patch)
         try:
