@@ -18,7 +18,13 @@ import typing as t
 import uuid
 from dataclasses import dataclass
 
-from ._errors import DevshardError, ProtocolError, UnknownStateError, WaitTimeoutError
+from ._errors import (
+    DevshardError,
+    PocPhaseError,
+    ProtocolError,
+    UnknownStateError,
+    WaitTimeoutError,
+)
 from ._transport import Request, Response, bearer, failure_of
 
 if t.TYPE_CHECKING:
@@ -61,12 +67,6 @@ class ChatReply:
             "request_id": self.request_id,
             "slot": self.slot,
         }
-
-
-class PocPhaseError(UnknownStateError):
-    """503: the network generates proofs of compute and serves nobody now; nothing is wrong."""
-
-    kind = "poc_phase"
 
 
 def sse_events(chunks: Iterable[bytes]) -> t.Iterator[str]:

@@ -42,6 +42,12 @@ class UnknownStateError(DevshardError):
     kind = "unknown"
 
 
+class PocPhaseError(UnknownStateError):
+    """503: the network generates proofs of compute and serves nobody now; nothing is wrong."""
+
+    kind = "poc_phase"
+
+
 class BusyError(DevshardError):
     """Somebody else works on it at this moment."""
 

@@ -241,7 +241,8 @@ class FaultsApi:
 
 
 def _typed(value: Any, kind: type, name: str) -> Any:
-    if type(value) is not kind:
+    # a boolean is an int for Python, but not for who sent it
+    if not isinstance(value, kind) or isinstance(value, bool) is not (kind is bool):
         raise FaultError(f"{name} must be a {kind.__name__}")
     return value
 

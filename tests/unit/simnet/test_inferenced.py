@@ -263,7 +263,11 @@ class _FakeRpc:
 @pytest.fixture
 def online(run: Run, world: World, monkeypatch: pytest.MonkeyPatch) -> Run:
     fake = _FakeRpc(world)
-    monkeypatch.setattr(inferenced.Rpc, "call", lambda *args: fake(*args))  # noqa: PLW0108 - it binds
+
+    def call(rpc: inferenced.Rpc, method: str, params: dict[str, Any]) -> Any:
+        return fake(rpc, method, params)
+
+    monkeypatch.setattr(inferenced.Rpc, "call", call)
     return run
 
 

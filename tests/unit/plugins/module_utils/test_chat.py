@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from ansible_collections.gonka.devshard.plugins.module_utils._chat import (
     ChatOptions,
     ChatReply,
-    PocPhaseError,
     ask,
     ask_through_poc,
     read_stream,
@@ -23,6 +22,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._chat import (
 from ansible_collections.gonka.devshard.plugins.module_utils._errors import (
     AuthenticationError,
     DevshardError,
+    PocPhaseError,
     ProtocolError,
     RateLimitedError,
     RedirectedError,
