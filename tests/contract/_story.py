@@ -30,7 +30,7 @@ LIMIT: t.Final = 8
 KEY_ENV: t.Final = "DEVSHARD_PRIVATE_KEY"
 INFERENCE: t.Final = "/productscience/inference/inference"
 TXS: t.Final = "/cosmos/tx/v1beta1/txs"
-# more than the largest settlement seen, and than the default that it comes close to
+# well above the largest settlement seen
 SETTLE_GAS: t.Final = 1_000_000
 Json = dict[str, t.Any]
 
@@ -156,6 +156,8 @@ class Story:
             model_limits=[],
             disabled={"enabled": False},
             escrow_rotation=rotation,
+            # the default is near what a settlement needs, gateway.md §F
+            tx_gas_limit=SETTLE_GAS,
         )
         until(self._in_inference, "the chain is in the phase Inference", seconds=300)
 
@@ -371,8 +373,7 @@ class Story:
             self.gateway.post("/v1/admin/devshards", body).good()
         self.deactivate(escrow_id)
         self.gateway.post(f"/devshard/{escrow_id}/v1/finalize", timeout=1200).good()
-        body = {"gas_limit": SETTLE_GAS}
-        self.gateway.post(f"/v1/admin/devshards/{escrow_id}/settle", body, timeout=1200).good()
+        self.gateway.post(f"/v1/admin/devshards/{escrow_id}/settle", timeout=1200).good()
         self.settled(escrow_id)
 
     def forget(self, escrow_id: str) -> None:

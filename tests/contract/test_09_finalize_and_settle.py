@@ -19,7 +19,6 @@ from ansible_collections.gonka.devshard.tests.contract._recordings import (
 )
 from ansible_collections.gonka.devshard.tests.contract._shape import GATEWAY, differences
 from ansible_collections.gonka.devshard.tests.contract._story import (
-    KEY_ENV,
     Json,
     Story,
     attributes,
@@ -109,7 +108,7 @@ def check_settlement(story: Story, number: str, answer: Answer) -> Json:
     assert body["escrow_id"] == number
     assert isinstance(body["nonce"], int)
     assert isinstance(body["version"], str)
-    approved = [str(entry) for entry in params["approved_versions"]]
+    approved = [entry for entry in params["approved_versions"] if isinstance(entry, str)]
     assert not approved or body["version"] in approved
     assert sorted(entry["slot_id"] for entry in body["host_stats"]) == list(range(slots))
     signers = [entry["slot_id"] for entry in body["signatures"]]
@@ -132,7 +131,6 @@ def test_private_key_in_a_record_is_shown_in_clear(story: Story) -> None:
     key = story.target.creator_key
     story.gateway.post("/v1/admin/devshards", {"id": number, "private_key": key}).good()
     assert story.record(number)["private_key"] == key
-    assert story.record(number)["private_key_env"] == KEY_ENV
 
 
 # escrow 1: finalized by the gateway, settled by the CLI
