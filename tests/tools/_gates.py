@@ -167,10 +167,11 @@ def environment(extra: t.Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def run_all(title: str, steps: t.Sequence[Step], workers: int | None = None) -> int:
+def run_all(title: str, steps: t.Sequence[Step], *, keep_going: bool = False) -> int:
     """Runs the steps side by side, stops them all at the first failure, returns the exit code."""
     began = time.monotonic()
     lock = threading.Lock()
+    failures = 0
 
     def run(step: Step) -> str | None:
         start = time.monotonic()
@@ -182,19 +183,25 @@ def run_all(title: str, steps: t.Sequence[Step], workers: int | None = None) -> 
             print(f"ok    {step.name} ({time.monotonic() - start:.0f} s)", flush=True)
         return None
 
-    with concurrent.futures.ThreadPoolExecutor(workers or os.cpu_count() or 2) as pool:
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 2) as pool:
         waiting = {pool.submit(run, step): step for step in steps}
         for done in concurrent.futures.as_completed(waiting):
             problem = done.result()
             if problem is None:
                 continue
-            for other in waiting:
-                other.cancel()
-            for step in steps:
-                step.stop()
+            failures += 1
             failed = waiting[done]
-            sys.stdout.write("".join(failed.output))
-            print(f"FAIL  {failed.name}: {problem}", flush=True)
-            return 1
+            with lock:
+                sys.stdout.write("".join(failed.output))
+                print(f"FAIL  {failed.name}: {problem}", flush=True)
+            if not keep_going:
+                for other in waiting:
+                    other.cancel()
+                for step in steps:
+                    step.stop()
+                return 1
+    if failures:
+        print(f"{title}: {failures} of {len(steps)} gates failed")
+        return 1
     print(f"{title}: {len(steps)} gates passed in {time.monotonic() - began:.0f} s")
     return 0

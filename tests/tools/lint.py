@@ -2,7 +2,8 @@
 # Copyright (c) 2026 The gonka.devshard authors
 """All gates that look at the files without running the product. Stops at the first failure.
 
-Without arguments every gate; with arguments only those whose name contains one of them.
+Without arguments every gate; with arguments only those whose name contains one of them. With
+`--all` it goes on after a failure.
 """
 
 from __future__ import annotations
@@ -183,13 +184,15 @@ GATES = {
 
 
 def main(words: list[str]) -> int:
+    keep_going = "--all" in words
+    words = [word for word in words if word != "--all"]
     link_tree()
     steps = [
         Step(name, work)
         for name, work in GATES.items()
         if not words or any(word in name for word in words)
     ]
-    return run_all("lint", steps)
+    return run_all("lint", steps, keep_going=keep_going)
 
 
 if __name__ == "__main__":
