@@ -236,7 +236,7 @@ def test_index_of_latest_epoch_rises_before_the_effective_one(world: World) -> N
 
 
 def test_phases_in_order(world: World) -> None:
-    seen = []
+    seen: list[str] = []
     world.chain.advance_to("poc_start")
     for _unused in range(world.chain.epoch.params.switch_offset + 1):
         if not seen or seen[-1] != world.chain.phase:

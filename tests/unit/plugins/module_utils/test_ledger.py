@@ -150,9 +150,14 @@ def test_what_is_recorded_once_never_changes(path: str) -> None:
         intent = ledger.apply(
             planned(ledger), Event.SIGN, tx_hash="AB", tx_bytes="Cg==", timeout_at="t"
         )
-        for name in ("tx_hash", "tx_bytes", "timeout_at"):
+        changes: list[dict[str, t.Any]] = [
+            {"tx_hash": "other"},
+            {"tx_bytes": "other"},
+            {"timeout_at": "other"},
+        ]
+        for change in changes:
             with pytest.raises(IllegalTransition):
-                ledger.apply(intent, Event.NOTE, **{name: "other"})
+                ledger.apply(intent, Event.NOTE, **change)
         with pytest.raises(ValueError, match="not to be changed"):
             ledger.apply(intent, Event.NOTE, amount=1)
         with pytest.raises(IllegalTransition):

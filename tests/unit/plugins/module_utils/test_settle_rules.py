@@ -121,7 +121,7 @@ def test_a_signature_of_a_slot_that_is_not_there_is_refused() -> None:
 
 def test_the_steps_follow_each_other() -> None:
     kept = settlement()
-    idle = {"active": False}
+    idle: dict[str, t.Any] = {"active": False}
     assert step() is SettleStep.DEACTIVATE
     assert step(active=False, active_requests=2) is SettleStep.WAIT_IDLE
     assert step(**idle) is SettleStep.FINALIZE
@@ -137,7 +137,7 @@ def test_a_cut_off_finalize_is_stuck_unless_its_settlement_was_kept() -> None:
 
 
 def test_a_kept_settlement_needs_no_gateway() -> None:
-    gone = {"recorded": False, "active": False, "loaded": False, "phase": None}
+    gone: dict[str, t.Any] = {"recorded": False, "active": False, "loaded": False, "phase": None}
     assert step(settlement(), **gone) is SettleStep.SETTLE
     assert step(None, **gone) is SettleStep.NO_SOURCE
 
