@@ -76,8 +76,7 @@ options:
   other_gateways_need:
     description:
       - What rotation of all other gateways that share the creator needs, in C(ngonka). It is added to what
-        this gateway needs. RV(rotation.funding_needed) of their runs, or the filter
-        P(gonka.devshard.funding_needed#filter), tells it.
+        this gateway needs. RV(rotation.funding_needed) of their runs tells it.
     type: int
     default: 0
   fee_amount:
