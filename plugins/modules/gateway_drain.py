@@ -37,7 +37,7 @@ options:
     default: 60
   workers:
     description:
-      - Workers of nginx from before a reload, as RV(gonka.devshard.edge_slot#module:workers) gave them. Drained then
+      - Workers of nginx from before a reload, as RV(gonka.devshard.edge_slot#module:edge.workers) gave them. Drained then
         needs them to be gone as well.
     type: list
     elements: str
@@ -138,11 +138,17 @@ failure:
   description: Why the module failed. RV(failure.last) holds the last look.
   returned: failure
   type: dict
-  sample:
-    kind: timeout
+  contains:
+    kind:
+      description: What kind of failure, for example V(timeout).
+      type: str
+      sample: timeout
     last:
-      verdict: busy
-      requests: 3
+      description: The last look, as RV(drain.last).
+      type: dict
+      sample:
+        verdict: busy
+        requests: 3
 """
 
 from ansible_collections.gonka.devshard.plugins.module_utils import _argspec, _processes
