@@ -108,7 +108,11 @@ def _object(
     return lines
 
 
-_CHAIN_TEXTS = {"chain_phase": "string", "confirmation_poc_phase": "string", "block_reason": "string"}
+_CHAIN_TEXTS = {
+    "chain_phase": "string",
+    "confirmation_poc_phase": "string",
+    "block_reason": "string",
+}
 _RUNTIME = {
     **_CHAIN_TEXTS,
     "phase": "string",

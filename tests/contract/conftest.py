@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+
 from ansible_collections.gonka.devshard.tests.contract._cli import FEE, Cli
 from ansible_collections.gonka.devshard.tests.contract._story import LIMIT, Story, creator_cli
 from ansible_collections.gonka.devshard.tests.contract._target import (

@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.gonka.devshard.tests.contract._cli import Cli, Ran
 from ansible_collections.gonka.devshard.tests.contract._recordings import (
     CREATOR,

@@ -7,6 +7,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+
 from ansible_collections.gonka.devshard.plugins.module_utils._models import parse_time
 from ansible_collections.gonka.devshard.tests.contract._cli import (
     FEE,
@@ -97,9 +98,7 @@ def test_another_account_number(story: Story, signing: Cli, unsigned: Json, acco
     assert "signature verification failed" in reply["raw_log"]
 
 
-def test_out_of_gas_costs_the_fee(
-    story: Story, signing: Cli, unsigned: Json, account: int
-) -> None:
+def test_out_of_gas_costs_the_fee(story: Story, signing: Cli, unsigned: Json, account: int) -> None:
     """The mempool lets it pass; the block refuses it, and the fee is gone."""
     before = story.chain.balance(story.creator)
     signed = signing.signed(with_gas(a_little_later(unsigned, 4), 100_000), account)

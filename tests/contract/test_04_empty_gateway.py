@@ -9,6 +9,7 @@ import re
 import secrets
 
 import pytest
+
 from ansible_collections.gonka.devshard.tests.contract._client import (
     is_plain_error,
     is_text_error,
@@ -145,9 +146,7 @@ def test_double_slash_is_redirected(story: Story) -> None:
 
 
 def test_status(story: Story) -> None:
-    body = until(
-        lambda: _with_models(story), "the status knows the chain's models", seconds=30
-    )
+    body = until(lambda: _with_models(story), "the status knows the chain's models", seconds=30)
     assert (body["mode"], body["runtimes"], body["devshards"]) == ("gateway", 0, [])
     assert body["capacity"]["escrow_weights"] == {}
     assert body["capacity"]["host_count"] == 0
@@ -276,8 +275,10 @@ def test_chat_without_a_runtime(story: Story) -> None:
         ({"amount": 0}, "amount is required"),
         (
             {"amount": "5000000000"},
-            "json: cannot unmarshal string into Go struct field"
-            " adminCreateEscrowRequest.amount of type uint64",
+            (
+                "json: cannot unmarshal string into Go struct field"
+                " adminCreateEscrowRequest.amount of type uint64"
+            ),
         ),
         (
             {"amount": 5_000_000_000, "private_key": "0xabc"},

@@ -7,6 +7,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+
 from ansible_collections.gonka.devshard.tests.contract._client import (
     is_retired,
     is_text_error,
@@ -78,8 +79,10 @@ REFUSED: list[tuple[Json, str]] = [
                 }
             ]
         },
-        "model_limits.default_request_max_tokens must be <= request_max_tokens_cap"
-        ' for model_id "a/model"',
+        (
+            "model_limits.default_request_max_tokens must be <= request_max_tokens_cap"
+            ' for model_id "a/model"'
+        ),
     ),
     # §5.6
     (
@@ -185,7 +188,7 @@ def test_no_json(story: Story, raw: bytes, message: str) -> None:
         b"{}",
         b'{"no_such_field": {"x": 1}}',
         b'{"default_model": null, "model_limits": null, "perf": null}',
-        b'{} and what follows the first value',
+        b"{} and what follows the first value",
     ],
 )
 def test_nothing_to_merge(story: Story, raw: bytes) -> None:
@@ -291,7 +294,9 @@ def test_rotation_models_are_replaced_whole(story: Story) -> None:
         assert second["escrow_rotation"]["models"] == [other]
         assert second["escrow_rotation"]["enabled"] is False
     finally:
-        assert "models" not in story.post_settings(escrow_rotation={"models": []})["escrow_rotation"]
+        assert (
+            "models" not in story.post_settings(escrow_rotation={"models": []})["escrow_rotation"]
+        )
 
 
 def test_no_blocks_before_poc_are_stored_as_the_default(story: Story) -> None:
@@ -322,7 +327,11 @@ def test_chain_is_polled_again_after_a_post(story: Story) -> None:
 @pytest.fixture
 def disabled(story: Story) -> t.Iterator[None]:
     before = story.settings()["disabled"]
-    patch = {"enabled": True, "message": "gone & away", "new_url": "https://new.example/v1?a=1&b=<2>"}
+    patch = {
+        "enabled": True,
+        "message": "gone & away",
+        "new_url": "https://new.example/v1?a=1&b=<2>",
+    }
     story.post_settings(disabled=patch)
     yield
     story.post_settings(disabled={**before, "new_url": before.get("new_url", "")})

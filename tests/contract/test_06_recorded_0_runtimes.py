@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 
 import pytest
+
 from ansible_collections.gonka.devshard.tests.contract._cli import FEE
 from ansible_collections.gonka.devshard.tests.contract._recordings import Exchange, load
 from ansible_collections.gonka.devshard.tests.contract._story import Story, event_of
@@ -15,9 +16,7 @@ from ansible_collections.gonka.devshard.tests.contract._story import Story, even
 MADE = {"create_nomodel": "1", "create_unknownmodel": "2"}
 
 
-@pytest.mark.parametrize(
-    "exchange", load("gateway-0-runtimes"), ids=lambda exchange: exchange.id
-)
+@pytest.mark.parametrize("exchange", load("gateway-0-runtimes"), ids=lambda exchange: exchange.id)
 def test_recorded(story: Story, exchange: Exchange) -> None:
     if exchange.name in MADE:
         story.purse.may_spend()

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.gonka.devshard.tests.contract._client import is_text_error, until
 from ansible_collections.gonka.devshard.tests.contract._recordings import Exchange, load
 from ansible_collections.gonka.devshard.tests.contract._story import Story
@@ -51,9 +52,7 @@ def test_records(story: Story) -> None:
         assert record["runtime"]["active"] is True
 
 
-@pytest.mark.parametrize(
-    "exchange", load("gateway-2-runtimes"), ids=lambda exchange: exchange.id
-)
+@pytest.mark.parametrize("exchange", load("gateway-2-runtimes"), ids=lambda exchange: exchange.id)
 def test_recorded(story: Story, exchange: Exchange) -> None:
     story.need("1", "2")
     if exchange.name == "create_no_register":

@@ -8,6 +8,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
 from ansible_collections.gonka.devshard.tests.contract._client import (
     SSE,
     Answer,
@@ -170,17 +171,17 @@ def test_stream(story: Story, direct: bool) -> None:
 
 def test_cache(story: Story) -> None:
     """The same words again: the same body with a new request id."""
-    body = {"messages": story.prompt(), "max_tokens": 20}
-    first = story.chat(**body)
-    again = story.chat(**body)
+    messages = story.prompt()
+    first = story.chat(messages=messages)
+    again = story.chat(messages=messages)
     assert (first.status, again.status) == (200, 200)
     assert again.body == first.body
     assert again.headers["X-Devshard-ID"] == first.headers["X-Devshard-ID"]
     assert again.headers["X-Request-Id"] != first.headers["X-Request-Id"]
     # and it is shared with the escrow's own route
-    direct = story.chat(devshard=story.ids["36"], **body)
+    direct = story.chat(devshard=story.ids["36"], messages=messages)
     assert direct.body == first.body
-    other = story.chat(messages=story.prompt(), max_tokens=20)
+    other = story.chat()
     assert other.json["id"] != first.json["id"]
 
 

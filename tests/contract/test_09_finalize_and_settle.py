@@ -9,6 +9,7 @@ import json
 import threading
 
 import pytest
+
 from ansible_collections.gonka.devshard.tests.contract._cli import FEE, Cli
 from ansible_collections.gonka.devshard.tests.contract._client import Answer, is_text_error, until
 from ansible_collections.gonka.devshard.tests.contract._recordings import (
@@ -54,7 +55,9 @@ def test_recorded_with_a_request_under_way(story: Story, faults: Port) -> None:
     rule = {"action": "delay", "service": "hosts", "method": "POST", "seconds": 2}
     faults.post("/faults", rule)
     answers: list[Answer] = []
-    chat = threading.Thread(target=lambda: answers.append(Story(story.target).chat(devshard=number)))
+    chat = threading.Thread(
+        target=lambda: answers.append(Story(story.target).chat(devshard=number))
+    )
     chat.start()
     until(lambda: story.record(number)["runtime"]["active_requests"], "a request is under way")
     for exchange in load("gateway-chat-settle"):
@@ -86,9 +89,7 @@ def test_recorded_after(story: Story, exchange: Exchange) -> None:
         assert answer.json["settler"] == story.creator
         story.settled(number)
         refund = story.chain.balance(story.creator) - before
-        event = event_of(
-            story.chain.included(story.hashes["tx_settle"]), "devshard_escrow_settled"
-        )
+        event = event_of(story.chain.included(story.hashes["tx_settle"]), "devshard_escrow_settled")
         assert refund == int(event["remainder"]) - FEE
     if exchange.name == "settle_again":
         # 200 all the same; only the chain tells, and the fee is spent

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 
 import pytest
+
 from ansible_collections.gonka.devshard.tests.contract._client import JSON, Answer
 from ansible_collections.gonka.devshard.tests.contract._recordings import (
     CREATOR,

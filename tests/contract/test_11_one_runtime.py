@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.gonka.devshard.tests.contract._client import (
     is_text_error,
     is_unauthorized,

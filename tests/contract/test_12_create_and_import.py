@@ -10,6 +10,7 @@ import uuid
 
 import pytest
 import requests
+
 from ansible_collections.gonka.devshard.tests.contract._cli import (
     GAS,
     Cli,
@@ -243,12 +244,45 @@ def test_recorded_lost_after_broadcast(story: Story, faults: Port) -> None:
     (number,) = escrows_of(tx)
     story.purse.paid(number, tx_hash)
     assert number not in story.records()
-    # registered by hand, it serves and is settled like any other
+    # registered by hand, it serves like any other
+    story.ids["lost"] = number
     body = {"id": number, "private_key_env": KEY_ENV, "model": story.target.model}
     story.gateway.post("/v1/admin/devshards", body).good()
     assert story.chat(auth="admin", devshard=number).status == 200
-    story.settle(number)
-    story.forget(number)
+
+
+@pytest.mark.parametrize("name", ["finalize_lost", "finalize_lost2", "settle_lost"])
+def test_recorded_without_a_quorum(story: Story, faults: Port, name: str) -> None:
+    """gateway-lost-storage.json: too few hosts sign. The 200 of the settle says nothing."""
+    (number,) = story.need("lost")
+    escrow = story.chain.escrow(number)
+    assert escrow is not None
+    faults.post("/hosts", {"silent": silent_hosts(escrow["slots"])})
+    exchange = one("gateway-lost-storage", name)
+    answer = story.replay(exchange, ids={"1": number}, timeout=1200)
+    assert story.record(number)["runtime"]["phase"] == "settlement"
+    if name == "settle_lost":
+        tx = story.chain.included(answer.json["tx_hash"])
+        assert tx["code"] != 0
+        assert "insufficient quorum: " in tx["raw_log"]
+        assert story.record(number)["active"] is False
+
+
+def silent_hosts(slots: list[str]) -> list[str]:
+    """So many hosts that no quorum is left."""
+    silent: list[str] = []
+    for host in sorted(set(slots)):
+        if sum(slots.count(entry) for entry in silent) < len(slots) - 2 * len(slots) // 3:
+            silent.append(host)
+    return silent
+
+
+def test_a_quorum_later_is_enough(story: Story) -> None:
+    """The hosts are back: finalize collects what was missing, and the deposit with it."""
+    if "lost" not in story.ids:
+        pytest.skip("needs the escrow of the test with faults")
+    story.settle(story.ids["lost"])
+    story.forget(story.ids["lost"])
 
 
 def test_chat_through_the_imported_one(story: Story) -> None:

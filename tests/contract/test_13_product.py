@@ -1,0 +1,445 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
+"""The product's own clients against the same target: what they parse is what is really said."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from ansible_collections.gonka.devshard.plugins.module_utils import _chat, _hosts, _signed_tx
+from ansible_collections.gonka.devshard.plugins.module_utils._chain_api import ChainApi
+from ansible_collections.gonka.devshard.plugins.module_utils._errors import (
+    AuthenticationError,
+    ConfigurationError,
+    ConflictError,
+    NotFoundError,
+    ProtocolError,
+    RedirectedError,
+    UnknownStateError,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway_api import GatewayApi
+from ansible_collections.gonka.devshard.plugins.module_utils._inferenced import (
+    CliResult,
+    Inferenced,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._models import SettledEvent
+from ansible_collections.gonka.devshard.plugins.module_utils._profiles import (
+    DEFAULT_PROFILE,
+    profile,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._transport import HttpTransport
+from ansible_collections.gonka.devshard.tests.contract._cli import FEE, Cli
+from ansible_collections.gonka.devshard.tests.contract._client import WRONG_KEY, until
+from ansible_collections.gonka.devshard.tests.contract._recordings import NO_ESCROW
+from ansible_collections.gonka.devshard.tests.contract._story import (
+    KEY_ENV,
+    SETTLE_GAS,
+    Story,
+)
+from ansible_collections.gonka.devshard.tests.contract.test_01_chain import NOBODY
+
+# the networks' clocks are near ours, unless a test before moved the simulated one
+_MAX_AGE = timedelta(hours=2).total_seconds()
+
+
+@pytest.fixture(scope="module")
+def transport() -> HttpTransport:
+    return HttpTransport(timeout=60)
+
+
+@pytest.fixture(scope="module")
+def chain(story: Story, transport: HttpTransport) -> ChainApi:
+    return ChainApi(
+        transport,
+        rest=story.target.chain_rest,
+        public_api=story.target.public_api,
+        chain_id=story.chain_id,
+        max_block_age=_MAX_AGE,
+    )
+
+
+@pytest.fixture(scope="module")
+def gateway(story: Story, transport: HttpTransport) -> GatewayApi:
+    return GatewayApi(
+        transport,
+        url=story.target.gateway,
+        admin_key=story.target.admin_key,
+        profile=profile(DEFAULT_PROFILE),
+    )
+
+
+@pytest.fixture(scope="module")
+def signer(signing: Cli) -> Inferenced:
+    def run(argv: list[str], data: str | None) -> CliResult:
+        done = subprocess.run(
+            argv, input=data or "", capture_output=True, text=True, cwd=signing.home, check=False
+        )
+        return CliResult(done.returncode, done.stdout, done.stderr)
+
+    home = str(signing.home)
+    return Inferenced(
+        run=run, path=signing.program, home=home, keyring_dir=home, key_name="creator"
+    )
+
+
+@pytest.fixture
+def active(story: Story) -> str:
+    """An escrow that was imported and serves; the other one is loaded and inactive."""
+    (number,) = story.need("4")
+    return number
+
+
+@pytest.fixture
+def passive(story: Story) -> str:
+    (number,) = story.need("5")
+    return number
+
+
+# the chain
+
+
+def test_head(story: Story, chain: ChainApi) -> None:
+    head = chain.head()
+    assert head.chain_id == story.chain_id
+    assert head.height > 0
+    assert head.catching_up is False
+
+
+def test_another_chain_is_refused(story: Story, transport: HttpTransport) -> None:
+    other = ChainApi(
+        transport,
+        rest=story.target.chain_rest,
+        public_api=story.target.public_api,
+        chain_id="another-chain-1",
+        max_block_age=_MAX_AGE,
+    )
+    with pytest.raises(ConfigurationError, match=story.chain_id):
+        other.head()
+
+
+def test_old_block_is_refused(story: Story, transport: HttpTransport) -> None:
+    late = ChainApi(
+        transport,
+        rest=story.target.chain_rest,
+        public_api=story.target.public_api,
+        chain_id=story.chain_id,
+        max_block_age=60,
+        now=lambda: datetime.now(timezone.utc) + timedelta(days=1),
+    )
+    with pytest.raises(UnknownStateError, match="is behind"):
+        late.head()
+
+
+def test_pace(chain: ChainApi) -> None:
+    pace = chain.block_seconds()
+    assert pace is None or pace > 0
+
+
+def test_params(story: Story, chain: ChainApi) -> None:
+    params = chain.escrow_params()
+    assert (params.min_amount, params.max_amount) == (story.min_amount, story.max_amount)
+    allowed = params.allowed_creator_addresses
+    assert not allowed or story.creator in allowed
+    assert params.min_gas_price >= 0
+    assert params.group_size > 0
+
+
+def test_account_and_balance(story: Story, chain: ChainApi) -> None:
+    account = chain.account(story.creator)
+    assert account is not None
+    assert account.address == story.creator
+    assert account.account_number == story.chain.account_number(story.creator)
+    assert chain.account(NOBODY) is None
+    assert chain.balance(story.creator) == story.chain.balance(story.creator)
+    assert chain.balance(NOBODY) == 0
+
+
+def test_escrow(story: Story, chain: ChainApi, active: str) -> None:
+    escrow = chain.escrow(int(active))
+    assert escrow is not None
+    assert escrow.id == int(active)
+    assert escrow.creator == story.creator
+    assert escrow.amount == story.target.amount
+    assert escrow.model_id == story.target.model
+    assert escrow.settled is False
+    assert chain.escrow(int(NO_ESCROW)) is None
+
+
+def test_created_escrows(story: Story, chain: ChainApi) -> None:
+    found = {str(event.escrow_id): event for event in chain.created_by(story.creator)}
+    for number, tx_hash in story.purse.spent.items():
+        event = found[number]
+        assert event.tx_hash == tx_hash
+        assert event.amount == story.target.amount
+        assert event.timeout_timestamp is not None
+        assert event.gas_wanted > 0
+
+
+def test_settled_event(story: Story, chain: ChainApi) -> None:
+    (number,) = story.need("2")
+    event = chain.settled_event(int(number))
+    assert event is not None
+    assert event.tx_hash == story.hashes["tx_settle"]
+    assert sum(event.accounts.values()) == story.target.amount
+
+
+def test_transactions(story: Story, chain: ChainApi) -> None:
+    made = chain.tx(story.hashes["tx_create"])
+    assert made is not None
+    assert made.code == 0
+    assert str(_signed_tx.created_escrow(made)) == story.need("1")[0]
+    failed = chain.tx(story.hashes["tx_failed"])
+    assert failed is not None
+    assert (failed.code, failed.codespace) == (1, "undefined")
+    assert "out of range" in failed.raw_log
+    settled = chain.tx(story.hashes["tx_settle"])
+    assert settled is not None
+    assert SettledEvent.from_tx(settled, int(story.need("2")[0])) is not None
+    assert chain.tx("0" * 64) is None
+    assert chain.tx_indexer_on()
+
+
+def test_epoch_and_models(story: Story, chain: ChainApi) -> None:
+    epoch = chain.epoch()
+    assert epoch.index > 0
+    assert epoch.phase == "Inference"
+    assert epoch.confirmation_poc is False
+    models = chain.active_models()
+    assert {story.target.model, story.other_model} <= set(models)
+    try:
+        known = chain.governance_models()
+    except NotFoundError as exc:
+        pytest.skip(f"this stand-in for the public API has no such list: {exc}")
+    assert set(models) <= set(known)
+
+
+def test_hosts_newest_nonce(
+    story: Story, chain: ChainApi, transport: HttpTransport, active: str
+) -> None:
+    """What the hosts know of the session is never more than what the gateway has written."""
+    prefix = profile(DEFAULT_PROFILE).host_session_prefix
+    escrow = chain.escrow(int(active))
+    assert escrow is not None
+    found = _hosts.newest_nonce(transport, chain, prefix, escrow, since=0)
+    assert found.asked == len(set(escrow.slots))
+    if len(found.silent) == found.asked:
+        pytest.skip("the hosts of the target's network cannot be reached from here")
+    assert found.silent == ()
+    assert 0 < found.nonce <= story.status(active)["nonce"]
+
+
+# the gateway
+
+
+def test_state(story: Story, gateway: GatewayApi, active: str, passive: str) -> None:
+    state = gateway.state()
+    found = {item.id: item for item in state.devshards}
+    assert set(found) == {active, passive}
+    assert state.active_requests == state.in_flight_requests == 0
+    one, two = found[active], found[passive]
+    assert (one.active, two.active) == (True, False)
+    assert one.private_key_env == KEY_ENV
+    assert one.has_plain_key is False
+    assert one.runtime is not None
+    assert one.runtime.phase == "active"
+    assert one.runtime.nonce > 0
+    # a fresh session: zero is left out by the gateway
+    assert two.runtime is not None
+    assert (two.runtime.nonce, two.runtime.active) == (0, False)
+    assert state.settings == story.settings()
+
+
+def test_rotation_status(gateway: GatewayApi) -> None:
+    until(lambda: gateway.rotation().polled, "the gateway has polled the chain", seconds=30)
+    rotation = gateway.rotation()
+    assert rotation.phase == "Inference"
+    assert rotation.latest == ()
+    assert rotation.settings["enabled"] is False
+
+
+def test_session(story: Story, gateway: GatewayApi, active: str) -> None:
+    session = gateway.session(active)
+    assert session.escrow_id == active
+    assert session.phase == "active"
+    assert (session.nonce, session.balance) == (
+        story.status(active)["nonce"],
+        story.status(active)["balance"],
+    )
+    with pytest.raises(NotFoundError, match="unknown devshard"):
+        gateway.session(NO_ESCROW)
+    with pytest.raises(ConflictError, match="session not yet finalized"):
+        gateway.finalized(active)
+
+
+def test_settings(story: Story, gateway: GatewayApi) -> None:
+    before = gateway.settings()
+    assert gateway.post_settings({}) == before
+    with pytest.raises(ProtocolError, match="request_max_tokens_cap must be > 0") as caught:
+        gateway.post_settings({"request_max_tokens_cap": 0})
+    assert caught.value.details["http_status"] == 400
+
+
+def test_wrong_admin_key(story: Story, transport: HttpTransport) -> None:
+    other = GatewayApi(
+        transport,
+        url=story.target.gateway,
+        admin_key=WRONG_KEY,
+        profile=profile(DEFAULT_PROFILE),
+    )
+    with pytest.raises(AuthenticationError, match="another admin key"):
+        other.state()
+
+
+def test_redirected(story: Story, gateway: GatewayApi, active: str) -> None:
+    """While disabled the admin's view still answers, a session's does not."""
+    before = story.settings()["disabled"]
+    gateway.post_settings({"disabled": {"enabled": True, "new_url": "https://new.example/v1"}})
+    try:
+        assert gateway.state().settings["disabled"]["enabled"] is True
+        with pytest.raises(RedirectedError):
+            gateway.session(active)
+    finally:
+        patch = {**before, "new_url": before.get("new_url", "")}
+        gateway.post_settings({"disabled": patch})
+
+
+def test_create_that_the_chain_refuses(story: Story, gateway: GatewayApi) -> None:
+    with pytest.raises(ProtocolError, match="out of range") as caught:
+        gateway.create_escrow(
+            model_id=story.target.model,
+            amount=1,
+            private_key_env=KEY_ENV,
+            chain_id=story.chain_id,
+            fee_amount=FEE,
+            gas_limit=SETTLE_GAS,
+        )
+    assert caught.value.details["http_status"] == 502
+
+
+def test_conflicts(gateway: GatewayApi, active: str, passive: str) -> None:
+    with pytest.raises(ConflictError, match="already active"):
+        gateway.activate(active)
+    with pytest.raises(ConflictError, match="deactivate it first"):
+        gateway.delete(active)
+    with pytest.raises(ConflictError, match="already loaded"):
+        gateway.import_session(
+            passive, storage_path="/nowhere", private_key_env=KEY_ENV, model="a/model"
+        )
+    with pytest.raises(ProtocolError, match="escrow not found"):
+        gateway.add(NO_ESCROW, private_key_env=KEY_ENV)
+    with pytest.raises(NotFoundError, match="is not active"):
+        gateway.deactivate(NO_ESCROW)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_chat(story: Story, transport: HttpTransport, active: str, stream: bool) -> None:
+    options = _chat.ChatOptions(
+        model=story.target.model, prompt="Say hello", max_tokens=20, stream=stream, timeout=60
+    )
+    reply = _chat.ask(transport, story.target.gateway, story.target.api_key, options)
+    assert reply.content
+    assert reply.devshard_id == active
+    assert reply.request_id is not None
+    assert reply.stream is stream
+    with pytest.raises(AuthenticationError):
+        _chat.ask(transport, story.target.gateway, WRONG_KEY, options)
+
+
+# the CLI, and the end of both escrows
+
+
+def test_cli(story: Story, signer: Inferenced) -> None:
+    assert signer.version().lstrip("v")[0].isdigit()
+    assert signer.address() == story.creator
+    assert replace(signer, key_name="nobody").address() is None
+    with pytest.raises(ConflictError, match="already has a key named creator"):
+        signer.import_key(story.target.creator_key)
+
+
+def test_signing_a_create(story: Story, signing: Cli, signer: Inferenced) -> None:
+    """Nothing is sent."""
+    unsigned = signer.generate_create(
+        story.target.amount,
+        story.target.model,
+        chain_id=story.chain_id,
+        fee=FEE,
+        gas=SETTLE_GAS,
+        lifetime=120,
+    )
+    wanted = {
+        "@type": "/inference.inference.MsgCreateDevshardEscrow",
+        "creator": story.creator,
+        "amount": str(story.target.amount),
+        "model_id": story.target.model,
+    }
+    assert _signed_tx.check_unsigned(unsigned, wanted).endswith("Z")
+
+
+def test_settled_by_the_cli(
+    story: Story,
+    chain: ChainApi,
+    gateway: GatewayApi,
+    signing: Cli,
+    signer: Inferenced,
+    active: str,
+) -> None:
+    gateway.deactivate(active)
+    settlement = gateway.finalize(active)
+    assert settlement["escrow_id"] == active
+    assert gateway.finalized(active)["state_root"] == settlement["state_root"]
+    file, signed = signing.home / "settle.json", signing.home / "settle.signed.json"
+    file.write_text(json.dumps(settlement))
+    unsigned = signer.generate_settle(
+        str(file), chain_id=story.chain_id, fee=FEE, gas=SETTLE_GAS, lifetime=120
+    )
+    _signed_tx.check_unsigned(unsigned, {"settler": story.creator, "escrow_id": active})
+    file.write_text(unsigned)
+    account = chain.account(story.creator)
+    assert account is not None
+    signed.write_text(
+        signer.sign(str(file), account_number=account.account_number, chain_id=story.chain_id)
+    )
+    tx_bytes = signer.encode(str(signed)).strip()
+    tx_hash = _signed_tx.hash_of(tx_bytes)
+    reply = chain.broadcast(tx_bytes)
+    assert (reply.code, reply.txhash) == (0, tx_hash)
+    assert chain.broadcast(tx_bytes).code == 19
+    tx = until(lambda: chain.tx(tx_hash), "the settlement is in a block")
+    assert tx.code == 0, tx.raw_log
+    event = until(lambda: chain.settled_event(int(active)), "its event is found")
+    assert event.accounts["refund"] > 0
+    escrow = chain.escrow(int(active))
+    assert escrow is not None
+    assert escrow.settled is True
+
+
+def test_settled_by_the_gateway(
+    story: Story, chain: ChainApi, gateway: GatewayApi, passive: str
+) -> None:
+    """Never used: all comes back but the fee for creating it."""
+    gateway.activate(passive)
+    gateway.deactivate(passive)
+    reply = gateway.settle(
+        passive,
+        private_key_env=KEY_ENV,
+        chain_id=story.chain_id,
+        fee_amount=FEE,
+        gas_limit=SETTLE_GAS,
+    )
+    assert (reply.escrow_id, reply.settler) == (int(passive), story.creator)
+    story.settled(passive)
+    event = until(lambda: chain.settled_event(int(passive)), "its event is found")
+    assert event.tx_hash == reply.tx_hash
+    fee = chain.escrow_params().create_devshard_fee
+    assert event.accounts == {"spent": 0, "fees": fee, "refund": story.target.amount - fee}
+
+
+def test_deleted(gateway: GatewayApi, active: str, passive: str) -> None:
+    for number in (active, passive):
+        assert gateway.delete(number) == {"deleted": True, "id": number}
+    assert gateway.state().devshards == ()
