@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 import typing as t
 import uuid
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ if t.TYPE_CHECKING:
 
 
 _SHORTEST_HIDDEN: t.Final = 8
+_PASSWORD: t.Final = re.compile(r"//[^/@:]*:([^/@]+)@")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +74,12 @@ class Context:
             value = str(variables.get(name) or "")
             for secret in (value, *value.split(",")):
                 self.hide(secret.strip())
+
+    def hide_passwords(self) -> None:
+        """Those in URLs are refused later, but Ansible shows all arguments."""
+        for value in self.params.values():
+            if isinstance(value, str) and (found := _PASSWORD.search(value)):
+                self.hide(found[1])
 
     def positive(self, *options: str) -> None:
         """Refuse numbers that must be more than 0."""
@@ -241,8 +249,10 @@ class Context:
 def run_module(spec: ArgumentSpec, work: Callable[[Context], Outcome]) -> None:
     """Run one module. Errors that have a name become a failure; any other is a bug and stays one."""
     module = AnsibleModule(supports_check_mode=True, **spec.to_kwargs())
+    context = Context(module)
+    context.hide_passwords()
     try:
-        outcome = work(Context(module))
+        outcome = work(context)
     except DevshardError as exc:
         failure = exc.to_failure()
         result = failure.pop("result", None) or {}

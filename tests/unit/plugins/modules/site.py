@@ -8,21 +8,30 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
+import subprocess
 import sys
 import typing as t
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ansible_collections.gonka.devshard.plugins.module_utils._inferenced import Inferenced, runner
 from ansible_collections.gonka.devshard.tests.money.network import ROOT, Port, Process
 
 FAST = ("SIMNET_POLL_SECONDS=0.3", "DEVSHARD_TX_POLL_TIMEOUT_MS=2000")
 READS = ("GET", "HEAD")
 
 
+def _run_command(argv: list[str], data: str | None, **_more: t.Any) -> tuple[int, str, str]:
+    done = subprocess.run(argv, input=data, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
 class Net:
     """A chain and a gateway in a process group of their own."""
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         argv = [sys.executable, "-m", "simnet", "run", "--dir", str(folder / "state")]
         argv += ["--block-interval", "0.2", *[f"--gateway-env={entry}" for entry in FAST]]
         environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests" / "simnet")}
@@ -38,6 +47,20 @@ class Net:
 
     def stop(self) -> None:
         self._process.stop()
+
+    def home(self) -> Path:
+        """A home with the creator's key, made once, since the program starts slowly."""
+        folder = self._folder / "home"
+        if not folder.exists():
+            signer = Inferenced(
+                run=runner(_run_command),
+                path=self.ready["inferenced"],
+                home=str(folder),
+                keyring_dir=str(folder / "keyring"),
+                key_name="devshard-create",
+            )
+            signer.import_key(self.ready["creator_key"])
+        return folder
 
     def heal(self) -> None:
         """No fault is left, the creator is listed and solvent, the settings are the first ones."""
@@ -136,6 +159,10 @@ class Site:
     def escrow(self, **more: t.Any) -> dict[str, t.Any]:
         wish = {"model_id": self.model, "amount": self.net.ready["amount"], "wait_interval": 1}
         return {**self.money(), **wish, **more}
+
+    def import_key(self) -> None:
+        """The creator's key is in the keyring, as after the role creator."""
+        shutil.copytree(self.net.home(), self.folder / "inferenced")
 
     def snapshot(self) -> dict[str, tuple[int, str]]:
         """All files and folders with their modes and contents."""
