@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import enum
 import shutil
+import stat
 import tempfile
 import typing as t
 from dataclasses import dataclass
@@ -101,6 +102,8 @@ class KeyPlan:
 
     address: str
     present: bool
+    exposed: tuple[Path, ...]
+    """Folders and files of the keyring that others than its owner can reach."""
 
 
 def address_of(signer: Inferenced, key: str) -> str:
@@ -143,4 +146,23 @@ def plan_key(signer: Inferenced, key: str, expected: str | None) -> KeyPlan:
             " key_name, or remove that key when none of its escrows is unsettled",
             address=address,
         )
-    return KeyPlan(address=address, present=found is not None)
+    return KeyPlan(
+        address=address, present=found is not None, exposed=exposed(Path(signer.keyring_dir))
+    )
+
+
+def exposed(keyring: Path) -> tuple[Path, ...]:
+    """What of a keyring others can reach; the program leaves that to its caller."""
+    if not keyring.is_dir():
+        return ()
+    return tuple(
+        path
+        for path in (keyring, *sorted(keyring.rglob("*")))
+        if stat.S_IMODE(path.stat().st_mode) & 0o077
+    )
+
+
+def close(paths: tuple[Path, ...]) -> None:
+    """Leave them to their owner alone."""
+    for path in paths:
+        path.chmod(0o700 if path.is_dir() else 0o600)

@@ -46,7 +46,8 @@ attributes:
   idempotent:
     support: full
 notes:
-  - The keyring backend C(test) is not encrypted. This module makes its directory accessible to root alone.
+  - The keyring backend C(test) is not encrypted. This module makes its directory and files accessible to their owner
+    alone.
 seealso:
   - module: gonka.devshard.creator_info
 """
@@ -82,7 +83,11 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Outcome,
     run_module,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._creator import plan_key
+from ansible_collections.gonka.devshard.plugins.module_utils._creator import (
+    close,
+    exposed,
+    plan_key,
+)
 from ansible_collections.gonka.devshard.plugins.module_utils._env_file import PRIVATE_KEY
 from ansible_collections.gonka.devshard.plugins.module_utils._errors import (
     ConfigurationError,
@@ -116,18 +121,21 @@ def work(context: Context) -> Outcome:
             changed=True, values={"creator": {"address": params["address"], "key_name": name}}
         )
     plan = plan_key(signer, key, params["address"])
-    after = {"address": plan.address, "key_name": name}
-    if not plan.present and not context.check_mode:
-        private_folder(Path(params["keyring_dir"]))
-        signer.import_key(key)
-        private_folder(Path(params["keyring_dir"], "keyring-test"))
-        if signer.address() != plan.address:
-            raise ProtocolError("the keyring holds another key than the one that was imported")
+    creator = {"address": plan.address, "key_name": name}
+    if not context.check_mode:
+        keyring = Path(params["keyring_dir"])
+        if not plan.present:
+            private_folder(keyring)
+            signer.import_key(key)
+            if signer.address() != plan.address:
+                raise ProtocolError("the keyring holds another key than the one that was imported")
+        close(exposed(keyring))
+    before = {**creator, "only_owner": not plan.exposed} if plan.present else {}
     return Outcome(
-        changed=not plan.present,
-        values={"creator": after},
-        before=after if plan.present else {},
-        after=after,
+        changed=not plan.present or bool(plan.exposed),
+        values={"creator": creator},
+        before=before,
+        after={**creator, "only_owner": True},
     )
 
 

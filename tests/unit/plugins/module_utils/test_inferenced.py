@@ -245,10 +245,12 @@ def test_a_program_that_cannot_be_run() -> None:
 
 
 def test_a_fresh_keyring(signer: Inferenced, keyrings: Keyrings) -> None:
-    assert plan_key(signer, KEY, None) == KeyPlan(address=CREATOR, present=False)
+    assert plan_key(signer, KEY, None) == KeyPlan(address=CREATOR, present=False, exposed=())
     assert all(folder != signer.keyring_dir for folder, _ in keyrings.held), "only asked"
     signer.import_key(KEY)
-    assert plan_key(signer, KEY, CREATOR) == KeyPlan(address=CREATOR, present=True)
+    plan = plan_key(signer, KEY, CREATOR)
+    assert (plan.address, plan.present) == (CREATOR, True)
+    assert plan.exposed == (Path(signer.keyring_dir), Path(signer.keyring_dir, "keyring-test"))
 
 
 def test_the_scratch_keyring_is_removed(

@@ -23,4 +23,4 @@ def site(net: Net, tmp_path: Path) -> Site:
     net.heal()
     folder = tmp_path / "host"
     folder.mkdir()
-    return Site(net, folder, Path(net.ready["inferenced"]))
+    return Site(net, folder)

@@ -8,30 +8,61 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 import typing as t
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ansible_collections.gonka.devshard.plugins.module_utils._inferenced import Inferenced, runner
+from ansible_collections.gonka.devshard.plugins.module_utils._creator import close, exposed
+from ansible_collections.gonka.devshard.plugins.module_utils._inferenced import (
+    CliResult,
+    Inferenced,
+)
 from ansible_collections.gonka.devshard.tests.money.network import ROOT, Port, Process
 
 FAST = ("SIMNET_POLL_SECONDS=0.3", "DEVSHARD_TX_POLL_TIMEOUT_MS=2000")
 READS = ("GET", "HEAD")
 
 
-def _run_command(argv: list[str], data: str | None, **_more: t.Any) -> tuple[int, str, str]:
+# Keys as the real program keeps them, which starts much slower: its recorded answers and files.
+PROGRAM = """#!/bin/sh
+verb=$2 name=$3
+while [ $# -gt 0 ]; do
+  case $1 in
+    --keyring-dir) keyring=$2/keyring-test ;;
+    --home) home=$2 ;;
+  esac
+  shift
+done
+mkdir -p "$home/config" "$home/data"
+if [ "$verb" = import-hex ]; then
+  [ ! -e "$keyring/$name.info" ] || { echo "$name: cannot overwrite key [<source>]" >&2; exit 1; }
+  read -r key
+  mkdir -p "$keyring"
+  echo "$key" > "$keyring/$name.info"
+  echo "$name" > "$keyring/$key.address"
+else
+  [ -e "$keyring/$name.info" ] || {
+    echo "Usage: a lot of help" >&2
+    echo "$name is not a valid name or address: decoding bech32 failed" >&2
+    exit 1
+  }
+  read -r key < "$keyring/$name.info"
+  [ "$key" = '@KEY@' ] && echo '@ADDRESS@' || echo 'gonka15jz7yqwxuv4eu8l6cysfrgslcyvh7f3ykf8ykp'
+fi
+"""
+
+
+def _run(argv: list[str], data: str | None) -> CliResult:
     done = subprocess.run(argv, input=data, capture_output=True, text=True, check=False)
-    return done.returncode, done.stdout, done.stderr
+    return CliResult(done.returncode, done.stdout, done.stderr)
 
 
 class Net:
     """A chain and a gateway in a process group of their own."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
         argv = [sys.executable, "-m", "simnet", "run", "--dir", str(folder / "state")]
         argv += ["--block-interval", "0.2", *[f"--gateway-env={entry}" for entry in FAST]]
         environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests" / "simnet")}
@@ -47,20 +78,6 @@ class Net:
 
     def stop(self) -> None:
         self._process.stop()
-
-    def home(self) -> Path:
-        """A home with the creator's key, made once, since the program starts slowly."""
-        folder = self._folder / "home"
-        if not folder.exists():
-            signer = Inferenced(
-                run=runner(_run_command),
-                path=self.ready["inferenced"],
-                home=str(folder),
-                keyring_dir=str(folder / "keyring"),
-                key_name="devshard-create",
-            )
-            signer.import_key(self.ready["creator_key"])
-        return folder
 
     def heal(self) -> None:
         """No fault is left, the creator is listed and solvent, the settings are the first ones."""
@@ -100,11 +117,15 @@ class Site:
 
     net: Net
     folder: Path
-    cli: Path
+    cli: Path = field(init=False)
     secrets: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
         ready = self.net.ready
+        self.cli = self.folder.parent / "inferenced"
+        text = PROGRAM.replace("@KEY@", ready["creator_key"])
+        self.cli.write_text(text.replace("@ADDRESS@", ready["creator"]))
+        self.cli.chmod(0o755)
         self.secrets = {
             "DEVSHARD_PRIVATE_KEY": ready["creator_key"],
             "DEVSHARD_API_KEYS": ready["api_key"],
@@ -162,7 +183,16 @@ class Site:
 
     def import_key(self) -> None:
         """The creator's key is in the keyring, as after the role creator."""
-        shutil.copytree(self.net.home(), self.folder / "inferenced")
+        options = self.inferenced()
+        signer = Inferenced(
+            run=_run,
+            path=options["inferenced_path"],
+            home=options["inferenced_home"],
+            keyring_dir=options["keyring_dir"],
+            key_name="devshard-create",
+        )
+        signer.import_key(self.net.ready["creator_key"])
+        close(exposed(Path(options["keyring_dir"])))
 
     def snapshot(self) -> dict[str, tuple[int, str]]:
         """All files and folders with their modes and contents."""
