@@ -22,7 +22,6 @@ from ._errors import (
     DevshardError,
     PocPhaseError,
     ProtocolError,
-    UnknownStateError,
     WaitTimeoutError,
 )
 from ._transport import Request, Response, bearer, failure_of

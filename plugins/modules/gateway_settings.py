@@ -87,10 +87,12 @@ options:
           - Whether the gateway is disabled.
         type: bool
         required: true
-      message:
+      text:
         description:
           - What clients are told.
+          - The gateway's own name for it is the alias; Ansible keeps that name for itself.
         type: str
+        aliases: [message]
       new_url:
         description:
           - Where clients are sent.
@@ -142,6 +144,8 @@ actions:
     - set model_limits
 """
 
+import typing as t
+
 from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
 from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Context,
@@ -160,13 +164,13 @@ _LIMIT = {
     "access_mode": {"type": "str", "choices": ["open", "api_key", "admin_only"]},
     "access_message": {"type": "str"},
     "max_concurrent_requests": {"type": "int"},
-    "max_input_tokens_in_flight": {"type": "int"},
+    "max_input_tokens_in_flight": {"type": "int", "no_log": False},
     "default_request_max_tokens": {"type": "int", "no_log": False},
     "request_max_tokens_cap": {"type": "int", "no_log": False},
 }
 _DISABLED = {
     "enabled": {"type": "bool", "required": True},
-    "message": {"type": "str"},
+    "text": {"type": "str", "aliases": ["message"]},
     "new_url": {"type": "str"},
 }
 
@@ -180,13 +184,24 @@ SPEC = _argspec.ArgumentSpec(
 ).merge(_argspec.admin(), _argspec.http())
 
 
+def disabled_state(option: dict[str, t.Any] | None) -> dict[str, t.Any] | None:
+    """The option in the gateway's own words."""
+    if option is None:
+        return None
+    return {
+        "enabled": option["enabled"],
+        "message": option["text"],
+        "new_url": option["new_url"],
+    }
+
+
 def work(context: Context) -> Outcome:
     params = context.params
     wish = SettingsWish(
         settings=params["settings"],
         model_limits=params["model_limits"],
         purge_model_limits=params["purge_model_limits"],
-        disabled=params["disabled"],
+        disabled=disabled_state(params["disabled"]),
     )
     found = context.gateway.settings()
     changes = plan(found, wish)
