@@ -40,9 +40,9 @@ PYTHON = [
 ROLE_FILES = sorted(
     path
     for folder in ("tasks", "templates", "vars", "handlers")
-    for path in ROOT.glob(f"roles/*/{folder}/*")
-    # the program that installs packages is no business of a generation
-    if path.parent.parent.name not in ("docker_engine", "inferenced")
+    for path in ROOT.glob(f"roles/*/{folder}/**/*")
+    # what a generation is called does not matter to the roles that install programs
+    if path.is_file() and not {"docker_engine", "inferenced"} & set(path.parts)
 )
 
 
