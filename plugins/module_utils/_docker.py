@@ -124,3 +124,25 @@ def execute(name: str, argv: list[str]) -> tuple[int, str, str]:
         (stdout or b"").decode("utf-8", "replace"),
         (stderr or b"").decode("utf-8", "replace"),
     )
+
+
+def resolve_tag(image: str) -> str:
+    """What a tag means now, by digest, asked of its registry by the engine; nothing is pulled."""
+    name, tag = _split_tag(image)
+    try:
+        client = docker.from_env(timeout=60)
+        try:
+            found = client.api.inspect_distribution(f"{name}:{tag}")
+        finally:
+            client.close()
+    except DockerException as exc:
+        raise TransportError(
+            f"the registry does not tell what {image} is: {exc}. Nothing was changed"
+        ) from exc
+    return f"{name}@{found['Descriptor']['digest']}"
+
+
+def _split_tag(image: str) -> tuple[str, str]:
+    """Name and tag; a colon before a slash belongs to the registry's port."""
+    head, colon, tail = image.rpartition(":")
+    return (head, tail) if colon and "/" not in tail else (image, "latest")

@@ -19,7 +19,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 SCHEMA = 1
 
@@ -100,6 +100,20 @@ class Journal:
     @property
     def open(self) -> bool:
         return Step.DONE not in self.done
+
+    @property
+    def touched(self) -> bool:
+        """Whether anything was begun that a later run would have to finish or undo."""
+        return any(step is not Step.PREFLIGHT for step in self.started)
+
+    def undo(self, step: Step, forget: Collection[str]) -> Journal:
+        """As if the step had not been run: its effect was taken back."""
+        return dataclasses.replace(
+            self,
+            started=tuple(item for item in self.started if item is not step),
+            done=tuple(item for item in self.done if item is not step),
+            data={key: value for key, value in self.data.items() if key not in forget},
+        )
 
     def start(self, step: Step) -> Journal:
         if step in self.started:
@@ -261,6 +275,8 @@ def remaining(journal: Journal, seen: Seen) -> tuple[Step, ...]:
         Step.DRAIN_MAIN: not seen.main_running or Step.REPLACE_MAIN not in ordered,
         Step.DRAIN_TEMP: journal.mode == "temp"
         and not (temp_runs and relies_on_temp_drain in ordered),
+        # what was given back after a failure is not taken again once it is restored for good
+        Step.FREEZE_ROTATION: Step.RESTORE_ROTATION not in ordered,
     }
     return tuple(step for step in ordered if not idle.get(step, False))
 
@@ -399,10 +415,13 @@ def digest_of(image: str) -> str | None:
 
 @dataclass(frozen=True)
 class SessionMark:
-    """Where a session stood: compared before and after it was moved or restarted."""
+    """Where a session stood: compared before and after it was moved or restarted.
+
+    ``balance`` is None where only the nonce is known, from the session's own files.
+    """
 
     nonce: int
-    balance: int
+    balance: int | None
     active: bool = True
 
 
@@ -424,7 +443,7 @@ def session_losses(
             losses.append(f"escrow {escrow} was deactivated")
         elif now.nonce < mark.nonce:
             losses.append(f"escrow {escrow} is at nonce {now.nonce}, it was at {mark.nonce}")
-        elif now.nonce == mark.nonce and now.balance != mark.balance:
+        elif mark.balance is not None and now.nonce == mark.nonce and now.balance != mark.balance:
             losses.append(
                 f"escrow {escrow} has balance {now.balance} ngonka at nonce {now.nonce}, it had"
                 f" {mark.balance}"

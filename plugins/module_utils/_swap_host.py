@@ -27,6 +27,7 @@ from ._swap import (
 from ._swap_journal import RUN
 
 if t.TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from ._docker import Container
@@ -34,11 +35,11 @@ if t.TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wish:
-    """What the play asks for. References in ``target`` and ``previous`` are by digest."""
+    """What the play asks for. ``previous`` is by digest, and so is what ``resolve`` gives."""
 
     run: str
-    target: str | None
     asked: str | None
+    resolve: Callable[[str], str]
     previous: str | None
     previous_asked: str | None
     origin_asked: str | None
@@ -94,7 +95,12 @@ def refuse_generation(asked: str | None, profile: str) -> None:
 def make_plan(
     journal: Journal | None, main: Container | None, temp: Container | None, slot: Slot, wish: Wish
 ) -> tuple[SwapPlan, Journal | None, Seen]:
-    """The steps to run, and the journal as it has to be written before the first of them."""
+    """The steps to run, and the journal as it has to be written before the first of them.
+
+    A swap that got no further than its preflight binds nobody: another one may begin.
+    """
+    if journal is not None and not journal.touched and not wish.rollback:
+        journal = None
     target = _target(journal, wish)
     seen = observe(main, temp, slot, target=target)
     if journal is not None and wish.rollback:
@@ -123,24 +129,22 @@ def make_plan(
 
 
 def _target(journal: Journal | None, wish: Wish) -> str:
-    """An open swap is finished with the image it began with, if that is what is asked for."""
-    if journal is not None and (wish.rollback or wish.target is None):
+    """The wanted image by digest. The registry is asked only where nothing else tells it."""
+    if journal is not None and (wish.rollback or wish.asked in (None, journal.asked)):
         return journal.target
-    target = wish.previous if wish.rollback and wish.target is None else wish.target
-    if target is None:
-        if wish.rollback:
+    if wish.rollback:
+        if wish.previous is None:
             raise UnsafeError(
                 "no swap: there is nothing to roll back to, no earlier image is recorded in the"
                 " deploy directory"
             )
-        raise ConfigurationError("target is needed: no swap is open")
-    if digest_of(target) is None:
-        raise ConfigurationError(
-            f"target must be an image by digest (NAME@sha256:...), got {target}"
-        )
-    if not wish.rollback:
-        refuse_generation(wish.asked, wish.profile)
-    return target
+        return wish.previous
+    if wish.asked is None:
+        raise ConfigurationError("image is needed: no swap is open")
+    refuse_generation(wish.asked, wish.profile)
+    if digest_of(wish.asked) is not None:
+        return wish.asked
+    return wish.resolve(wish.asked)
 
 
 def begin(found: SwapPlan, seen: Seen, wish: Wish, now: datetime) -> Journal:

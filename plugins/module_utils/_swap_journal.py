@@ -16,7 +16,7 @@ from ._errors import BusyError, ConfigurationError, UnknownStateError
 from ._swap import Journal, Step, SwapRefused
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
 RUN: t.Final = "run"
@@ -120,6 +120,14 @@ def note_finish(
     if not journal.open and not check_mode:
         file.archive(journal)
     return journal, changed
+
+
+def note_undone(
+    file: JournalFile, run: str, step: Step, forget: Collection[str], *, check_mode: bool
+) -> tuple[Journal, bool]:
+    """Records that a step's effect was taken back, and forgets what it had saved."""
+    before = opened(file, run)
+    return _write(file, before, before.undo(step, forget), check_mode=check_mode)
 
 
 def _write(

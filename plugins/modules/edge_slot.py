@@ -21,9 +21,9 @@ description:
 options:
   slot:
     description:
-      - The slot to put in service.
+      - The slot to put in service. Left out, nothing is changed or asked, and RV(edge.slot) tells the slot that is in
+        service.
     type: str
-    required: true
     choices: [main, temp]
   via:
     description:
@@ -165,9 +165,15 @@ failure:
   description: Why the module failed. RV(failure.rolled_back) tells whether something had been changed and was put back.
   returned: failure
   type: dict
-  sample:
-    kind: unknown
-    rolled_back: true
+  contains:
+    kind:
+      description: What kind of failure, for example V(unknown).
+      type: str
+      sample: unknown
+    rolled_back:
+      description: Whether something had been changed and was put back.
+      type: bool
+      sample: true
 """
 
 import typing as t
@@ -201,7 +207,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._wait import Deadli
 
 SPEC = _argspec.ArgumentSpec(
     options={
-        "slot": {"type": "str", "required": True, "choices": ["main", "temp"]},
+        "slot": {"type": "str", "choices": ["main", "temp"]},
         "via": {"type": "str", "default": "flag", "choices": ["flag", "reload"]},
         "flag_path": {"type": "path", "default": "/etc/nginx/devshard/temp-in-service"},
         "alias_path": {"type": "path"},
@@ -257,6 +263,15 @@ def alive(context: Context, url: str) -> bool:
     return response.status in (200, 308)
 
 
+def result(slot: Slot, previous: Slot, *, proved: int, workers: list[str]) -> Outcome:
+    return Outcome(
+        changed=slot != previous,
+        values={"edge": {"slot": slot, "previous": previous, "proved": proved, "workers": workers}},
+        before={"slot": previous},
+        after={"slot": slot},
+    )
+
+
 def work(context: Context) -> Outcome:
     params = context.params
     if params["confirmations"] < 1:
@@ -272,11 +287,15 @@ def work(context: Context) -> Outcome:
     selector: Selector
     if params["via"] == "flag":
         selector = FlagFile(reach(params["flag_path"]))
-        refuse_unconfigured(nginx.dump(), params["flag_path"])
     else:
         servers: dict[Slot, str] = {slot: urlsplit(url).netloc for slot, url in slots.items()}
         selector = AliasInclude(reach(params["alias_path"]), params["alias_name"], servers)
-        selector.read()
+    written = selector.read()
+    if params["slot"] is None:
+        return result(written, written, proved=0, workers=workers)
+    if params["via"] == "flag":
+        refuse_unconfigured(nginx.dump(), params["flag_path"])
+    else:
         chat = ask(context, public + params["chat_path"])
         refuse_unsafe_reload(nginx.dump(), chat, params["drain_budget"])
 
@@ -294,19 +313,7 @@ def work(context: Context) -> Outcome:
         interval=params["wait_interval"],
         force=force if params["via"] == "reload" else None,
     ).put(params["slot"], check_mode=context.check_mode)
-    return Outcome(
-        changed=change.changed,
-        values={
-            "edge": {
-                "slot": change.slot,
-                "previous": change.previous,
-                "proved": change.proved,
-                "workers": workers,
-            }
-        },
-        before={"slot": change.previous},
-        after={"slot": change.slot},
-    )
+    return result(change.slot, change.previous, proved=change.proved, workers=workers)
 
 
 def main() -> None:

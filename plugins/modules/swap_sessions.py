@@ -28,7 +28,8 @@ options:
     choices: [listed, stoppable, intact]
   expected:
     description:
-      - Sessions as RV(sessions) was before, by the id of the escrow. Only those that were active are compared.
+      - Sessions as RV(sessions) was before, by the id of the escrow. Only those that were active are compared, and a
+        balance only where there is one.
     type: dict
     default: {}
   wait_timeout:
@@ -130,12 +131,12 @@ def read_marks(raw: dict[str, t.Any]) -> dict[str, SessionMark]:
         return {
             str(number): SessionMark(
                 nonce=int(mark["nonce"]),
-                balance=int(mark["balance"]),
+                balance=None if mark.get("balance") is None else int(mark["balance"]),
                 active=bool(mark["active"]),
             )
             for number, mark in raw.items()
         }
-    except (KeyError, TypeError, ValueError) as exc:
+    except (AttributeError, KeyError, TypeError, ValueError) as exc:
         raise ConfigurationError(f"expected is not what this module returned: {exc}") from exc
 
 

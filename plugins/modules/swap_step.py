@@ -30,6 +30,7 @@ options:
       started: Note that O(step) begins, with O(data) that must outlive it. What an earlier attempt noted under the same
         name is kept.
       finished: Note that O(step) is done, with O(data) for later steps. The last step closes the journal.
+      undone: Note that the effect of O(step) was taken back, and forget what O(forget) names.
   path:
     description:
       - The journal. Those of finished swaps lie beside it, under their id.
@@ -42,7 +43,7 @@ options:
     type: str
   step:
     description:
-      - The step. Required with O(state=started) and O(state=finished).
+      - The step. Required with O(state=started), O(state=finished) and O(state=undone).
     type: str
     choices:
       - preflight
@@ -67,25 +68,28 @@ options:
       - What is to be remembered with the step. No secrets.
     type: dict
     default: {}
-  target:
+  forget:
     description:
-      - The wanted image by digest. Needed with O(state=planned) when no swap is open.
-    type: str
-  asked:
+      - Names in O(data) that are forgotten with O(state=undone).
+    type: list
+    elements: str
+    default: []
+  image:
     description:
-      - The wanted image as it was asked for, usually by tag.
+      - The wanted image, by tag or by digest. Needed with O(state=planned) when no swap is open. What a tag means is
+        asked of its registry, without pulling it.
     type: str
-  current_asked:
+  current_image:
     description:
       - How the image that runs now was asked for.
     type: str
-  previous:
+  previous_digest:
     description:
       - The image by digest that O(rollback=true) leads to when no swap is open.
     type: str
-  previous_asked:
+  previous_image:
     description:
-      - How O(previous) was asked for.
+      - How O(previous_digest) was asked for.
     type: str
   rollback:
     description:
@@ -151,8 +155,8 @@ EXAMPLES = r"""
 - name: Compute the steps
   gonka.devshard.swap_step:
     run: "{{ run }}"
-    target: registry.example.org/gateway@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
-    asked: registry.example.org/gateway:2.1
+    image: registry.example.org/gateway:2.1
+    current_image: registry.example.org/gateway:2.0
   register: swap
 
 - name: Note that a step begins, with what has to be put back later
@@ -269,6 +273,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap_journal impor
     JournalFile,
     note_finish,
     note_start,
+    note_undone,
 )
 
 SPEC = _argspec.ArgumentSpec(
@@ -276,17 +281,17 @@ SPEC = _argspec.ArgumentSpec(
         "state": {
             "type": "str",
             "default": "planned",
-            "choices": ["read", "planned", "started", "finished"],
+            "choices": ["read", "planned", "started", "finished", "undone"],
         },
         "path": {"type": "path", "default": f"{_argspec.STATE_DIR}/swap.json"},
         "run": {"type": "str"},
         "step": {"type": "str", "choices": [step.value for step in Step]},
         "data": {"type": "dict", "default": {}},
-        "target": {"type": "str"},
-        "asked": {"type": "str"},
-        "current_asked": {"type": "str"},
-        "previous": {"type": "str"},
-        "previous_asked": {"type": "str"},
+        "forget": {"type": "list", "elements": "str", "default": []},
+        "image": {"type": "str"},
+        "current_image": {"type": "str"},
+        "previous_digest": {"type": "str"},
+        "previous_image": {"type": "str"},
         "rollback": {"type": "bool", "default": False},
         "mode": {"type": "str", "default": "temp", "choices": ["temp", "pool"]},
         "temp_escrows": {"type": "str", "default": "import", "choices": ["import", "settle"]},
@@ -300,6 +305,7 @@ SPEC = _argspec.ArgumentSpec(
         ("state", "planned", ("run",)),
         ("state", "started", ("run", "step")),
         ("state", "finished", ("run", "step")),
+        ("state", "undone", ("run", "step")),
     ),
 )
 
@@ -317,11 +323,11 @@ def planned(context: Context, file: JournalFile) -> Outcome:
     context.need_docker()
     wish = Wish(
         run=params["run"],
-        target=params["target"],
-        asked=params["asked"],
-        previous=params["previous"],
-        previous_asked=params["previous_asked"],
-        origin_asked=params["current_asked"],
+        asked=params["image"],
+        resolve=_docker.resolve_tag,
+        previous=params["previous_digest"],
+        previous_asked=params["previous_image"],
+        origin_asked=params["current_image"],
         rollback=params["rollback"],
         mode=params["mode"],
         temp_escrows=params["temp_escrows"],
@@ -375,10 +381,12 @@ def work(context: Context) -> Outcome:
         return Outcome(changed=False, values={"swap": described(file.read())})
     if state == "planned":
         return planned(context, file)
-    note = note_start if state == "started" else note_finish
-    journal, changed = note(
-        file, params["run"], Step(params["step"]), params["data"], check_mode=context.check_mode
-    )
+    run, step, dry = params["run"], Step(params["step"]), context.check_mode
+    if state == "undone":
+        journal, changed = note_undone(file, run, step, params["forget"], check_mode=dry)
+    else:
+        note = note_start if state == "started" else note_finish
+        journal, changed = note(file, run, step, params["data"], check_mode=dry)
     return Outcome(changed=changed, values={"swap": described(journal)})
 
 
