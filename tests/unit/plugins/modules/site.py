@@ -169,12 +169,15 @@ class Site:
             "keyring_dir": str(self.folder / "inferenced" / "keyring"),
         }
 
+    def ledger(self) -> dict[str, t.Any]:
+        return {"ledger_path": str(self.folder / "state" / "ledger.db")}
+
     def money(self) -> dict[str, t.Any]:
         return {
             **self.admin(),
             **self.chain(),
             **self.inferenced(),
-            "ledger_path": str(self.folder / "state" / "ledger.db"),
+            **self.ledger(),
         }
 
     def escrow(self, **more: t.Any) -> dict[str, t.Any]:
