@@ -38,15 +38,12 @@ Json = dict[str, t.Any]
 
 @dataclass
 class Purse:
-    """Every escrow that was paid for. Asked before each create, so that 8 is never exceeded."""
+    """Every escrow that was paid for."""
 
     spent: dict[str, str] = field(default_factory=dict)
     """Escrow id to the hash of its create."""
     lost: set[str] = field(default_factory=set)
     """Escrows of a simulated network whose session was destroyed on purpose."""
-
-    def may_spend(self, count: int = 1) -> None:
-        assert len(self.spent) + count <= LIMIT, f"these tests may spend {LIMIT} escrows"
 
     def paid(self, escrow_id: str, tx_hash: str) -> str:
         self.spent[escrow_id] = tx_hash
@@ -100,12 +97,12 @@ class Chain:
     def included(self, tx_hash: str) -> Json:
         return until(lambda: self.tx(tx_hash), f"transaction {tx_hash} is in a block")
 
-    def created(self, creator: str) -> list[str]:
-        """Escrows that a creator's newest transactions made."""
+    def created(self, creator: str) -> dict[str, str]:
+        """Escrows that a creator's newest transactions made, with those; the newest first."""
         query = quote(f"devshard_escrow_created.creator='{creator}'", safe="")
         path = f"{TXS}?query={query}&order_by=ORDER_BY_DESC&page=1&limit=100"
         replies = self.rest.get(path).good()["tx_responses"]
-        return [number for reply in replies for number in escrows_of(reply)]
+        return {number: reply["txhash"] for reply in replies for number in escrows_of(reply)}
 
 
 def attributes(event: Json) -> dict[str, str]:
@@ -140,7 +137,10 @@ class Story:
         self.hashes: dict[str, str] = {}
         """Hashes of transactions that later tests look up, by the name of their recording."""
         self.storage = ""
+        self.seen: set[tuple[str, str]] = set()
+        """What of the recordings was compared."""
         self._first_settings: Json = {}
+        self._older: set[str] = set()
 
     # --- the start and the end ---------------------------------------------------
 
@@ -148,6 +148,7 @@ class Story:
         """The state that the recordings began with; what was there is put back by `restore`."""
         state = self.gateway.get("/v1/admin/state", "admin").good()
         assert state["devshards"] == [], "the suite wants a gateway without escrows"
+        self._older = set(self.chain.created(self.creator))
         self._first_settings = self.settings()
         rotation: Json = {"enabled": False}
         if "models" in self._first_settings["escrow_rotation"]:
@@ -190,16 +191,42 @@ class Story:
         failed = []
         with contextlib.suppress(AssertionError):
             self.post_settings(disabled={"enabled": False}, escrow_rotation={"enabled": False})
+        # also those whose test failed before it could note them
+        self.purse.spent = {**self.spent_on_chain(), **self.purse.spent}
         for escrow_id in sorted(self.unsettled()):
             try:
                 self.settle(escrow_id)
             except AssertionError as exc:
                 failed.append(f"escrow {escrow_id} is not settled: {exc}")
-        for escrow_id in list(self.records()):
-            if escrow_id in self.purse.spent and escrow_id not in self.unsettled():
-                self.forget(escrow_id)
+        locked = self.unsettled()
+        for escrow_id in self.records():
+            if escrow_id in self.purse.spent and escrow_id not in locked:
+                try:
+                    self.forget(escrow_id)
+                except AssertionError as exc:
+                    failed.append(f"the record {escrow_id} is still there: {exc}")
         self.restore_settings()
         return failed
+
+    def spent_on_chain(self) -> dict[str, str]:
+        """All escrows that the creator made since the start, by the chain's events."""
+        made = self.chain.created(self.creator)
+        return {number: tx_hash for number, tx_hash in made.items() if number not in self._older}
+
+    def may_spend(self, count: int = 1) -> None:
+        """Asked before each create, so that the limit is never exceeded."""
+        spent = {**self.spent_on_chain(), **self.purse.spent}
+        assert len(spent) + count <= LIMIT, f"these tests may spend {LIMIT} escrows: {spent}"
+
+    def new_escrow(self) -> str:
+        """Note the one escrow that somebody else made since the last look, and tell its id."""
+        fresh = {
+            number: tx_hash
+            for number, tx_hash in self.spent_on_chain().items()
+            if number not in self.purse.spent
+        }
+        ((number, tx_hash),) = fresh.items()
+        return self.purse.paid(number, tx_hash)
 
     def unsettled(self) -> list[str]:
         """Escrows of this run whose deposit is still locked and can be had back."""
@@ -265,6 +292,7 @@ class Story:
         ids: Mapping[str, str] | None = None,
         timeout: float = 300,
     ) -> Answer:
+        self.saw(exchange)
         request, words = exchange.request, self.words(ids)
         body = words.body(request.get("body"))
         raw = request["body"].encode() if isinstance(request.get("body"), str) else None
@@ -276,6 +304,15 @@ class Story:
             raw=raw,
             timeout=timeout,
         )
+
+    def saw(self, exchange: Exchange) -> Exchange:
+        """Every recorded exchange is compared somewhere: the last file looks."""
+        self.seen.add((exchange.file, exchange.name))
+        return exchange
+
+    def recorded(self, file: str, name: str) -> Exchange:
+        """A recorded exchange that the asking test compares."""
+        return self.saw(recordings.one(file, name))
 
     def need(self, *names: str) -> list[str]:
         """Our ids of recorded escrows; without them the tests before have failed or were left out."""

@@ -42,9 +42,14 @@ def scratch(story: Story, cli: Cli, tmp_path_factory: pytest.TempPathFactory) ->
     return Cli(cli.program, home, story.chain_id, cli.node)
 
 
-def replay(cli: Cli, exchange: Exchange, known: dict[str, str]) -> Ran:
+def replay(story: Story, cli: Cli, exchange: Exchange, known: dict[str, str] | None = None) -> Ran:
     """Run a recorded call with the target's words for what it names."""
-    words = {"/root/.inference": str(cli.home), "http://chain.test:26657": cli.node, **known}
+    story.saw(exchange)
+    words = {
+        "/root/.inference": str(cli.home),
+        "http://chain.test:26657": cli.node,
+        **(known or {}),
+    }
     argv = [words.get(word, word) for word in exchange.data["argv"][1:]]
     argv = [KEY if word == "<hex key>" else word for word in argv]
     stdin = exchange.data.get("stdin", "").replace("<hex key>", KEY)
@@ -71,8 +76,8 @@ def compare_errors(recorded: str, found: str) -> None:
     between("inferenced", "keys_show_missing", "keys_list"),
     ids=lambda exchange: exchange.id,
 )
-def test_recorded_keyring(scratch: Cli, exchange: Exchange) -> None:
-    ran = replay(scratch, exchange, {})
+def test_recorded_keyring(story: Story, scratch: Cli, exchange: Exchange) -> None:
+    ran = replay(story, scratch, exchange)
     recorded = exchange.data["stdout"]
     assert ran.rc == exchange.data["rc"], ran
     if recorded.startswith("["):
@@ -108,14 +113,14 @@ def test_key_files(scratch: Cli) -> None:
     assert (scratch.home / "data").is_dir()
 
 
-def test_version(cli: Cli) -> None:
-    ran = cli.run("version")
+def test_version(story: Story, scratch: Cli) -> None:
+    ran = replay(story, scratch, one("inferenced", "version"))
     text = ran.good() or ran.stderr
     assert re.fullmatch(r"v?\d+\.\d+\.\d+\S*\n", text), ran
 
 
-def test_long_version(scratch: Cli) -> None:
-    found = replay(scratch, one("inferenced", "version_long_json"), {}).json
+def test_long_version(story: Story, scratch: Cli) -> None:
+    found = replay(story, scratch, one("inferenced", "version_long_json")).json
     # the recording is cut in the list of what it was built from
     for key in ("name", "server_name", "version", "commit", "build_tags", "go"):
         assert isinstance(found[key], str), key
@@ -124,6 +129,7 @@ def test_long_version(scratch: Cli) -> None:
 
 @pytest.mark.parametrize(
     "exchange",
+    # query_escrow follows when there is one
     [
         item
         for item in between("inferenced", "query_params", "query_tx_missing")
@@ -133,7 +139,7 @@ def test_long_version(scratch: Cli) -> None:
 )
 def test_recorded_queries(scratch: Cli, story: Story, exchange: Exchange) -> None:
     known = {CREATOR: story.creator, "99999": NO_ESCROW}
-    ran = replay(scratch, exchange, known)
+    ran = replay(story, scratch, exchange, known)
     recorded = exchange.data["stdout"]
     assert ran.rc == exchange.data["rc"], ran
     if recorded:
@@ -149,8 +155,8 @@ def test_recorded_queries(scratch: Cli, story: Story, exchange: Exchange) -> Non
     compare_errors(exchange.data["stderr"], ran.stderr)
 
 
-def test_settle_needs_a_file(scratch: Cli) -> None:
+def test_settle_needs_a_file(story: Story, scratch: Cli) -> None:
     exchange = one("inferenced", "settle_help")
-    ran = replay(scratch, exchange, {})
+    ran = replay(story, scratch, exchange)
     # the recorder cut it here
     assert ran.good().startswith(exchange.data["stdout"].partition("[f")[0]), ran

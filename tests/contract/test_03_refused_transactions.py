@@ -17,7 +17,7 @@ from ansible_collections.gonka.devshard.tests.contract._cli import (
     with_gas,
     with_timeout,
 )
-from ansible_collections.gonka.devshard.tests.contract._recordings import one, plain
+from ansible_collections.gonka.devshard.tests.contract._recordings import plain
 from ansible_collections.gonka.devshard.tests.contract._shape import CHAIN, differences
 from ansible_collections.gonka.devshard.tests.contract._story import Story
 
@@ -62,7 +62,7 @@ def refused(story: Story, signing: Cli, tx: Json, account: int, **sign: object) 
 
 
 def test_expired(story: Story, signing: Cli, unsigned: Json, account: int) -> None:
-    recorded = one("inferenced", "broadcast_expired").response["json"]["tx_response"]
+    recorded = story.recorded("inferenced", "broadcast_expired").response["json"]["tx_response"]
     past = parse_time(story.chain.header()["time"]) - timedelta(seconds=2)
     reply = refused(story, signing, with_timeout(unsigned, past), account)
     assert not differences([recorded], reply, CHAIN)
@@ -71,7 +71,9 @@ def test_expired(story: Story, signing: Cli, unsigned: Json, account: int) -> No
 
 
 def test_with_a_sequence(story: Story, signing: Cli, unsigned: Json, account: int) -> None:
-    recorded = one("inferenced", "broadcast_signed_online").response["json"]["tx_response"]
+    recorded = story.recorded("inferenced", "broadcast_signed_online").response["json"][
+        "tx_response"
+    ]
     reply = refused(story, signing, a_little_later(unsigned, 1), account, sequence=1)
     assert not differences([recorded], reply, CHAIN)
     assert (reply["codespace"], reply["code"]) == ("sdk", 18)

@@ -19,7 +19,7 @@ MADE = {"create_nomodel": "1", "create_unknownmodel": "2"}
 @pytest.mark.parametrize("exchange", load("gateway-0-runtimes"), ids=lambda exchange: exchange.id)
 def test_recorded(story: Story, exchange: Exchange) -> None:
     if exchange.name in MADE:
-        story.purse.may_spend()
+        story.may_spend()
     before = story.chain.balance(story.creator)
     answer = story.replay(exchange)
     if exchange.name in MADE:
@@ -68,5 +68,5 @@ def test_transaction_of_the_create(story: Story) -> None:
 
 
 def test_creator_is_found_by_the_event(story: Story) -> None:
-    newest = story.chain.created(story.creator)
+    newest = list(story.chain.created(story.creator))
     assert newest[:2] == list(reversed(story.need("1", "2")))

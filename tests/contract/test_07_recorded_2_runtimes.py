@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.gonka.devshard.plugins.module_utils._models import parse_time
 from ansible_collections.gonka.devshard.tests.contract._client import is_text_error, until
 from ansible_collections.gonka.devshard.tests.contract._recordings import Exchange, load
 from ansible_collections.gonka.devshard.tests.contract._story import Story
@@ -48,6 +49,7 @@ def test_records(story: Story) -> None:
         assert record["model"] == story.target.model
         assert record["storage_path"] == f"{story.storage}/escrow-{number}"
         assert "private_key" not in record
+        assert parse_time(record["created_at"]) <= parse_time(record["updated_at"])
         assert "rotation_role" not in record
         assert record["runtime"]["active"] is True
 
@@ -56,7 +58,7 @@ def test_records(story: Story) -> None:
 def test_recorded(story: Story, exchange: Exchange) -> None:
     story.need("1", "2")
     if exchange.name == "create_no_register":
-        story.purse.may_spend()
+        story.may_spend()
     answer = story.replay(exchange)
     if exchange.name == "create_no_register":
         story.minted("3", answer.json)

@@ -61,7 +61,7 @@ def test_recorded_429(story: Story) -> None:
     exchange = one("gateway-chat", "chat_429")
     with story.changed_settings(max_concurrent_requests_per_10000_weight=1):
         refused = until(lambda: _refused(story), "a burst goes beyond the cap")
-    compare(exchange, refused, story.words(), GATEWAY)
+    compare(story.saw(exchange), refused, story.words(), GATEWAY)
 
 
 def _refused(story: Story) -> Answer | None:
@@ -250,6 +250,9 @@ def test_input_tokens_in_flight(story: Story) -> None:
         answer = story.chat()
         is_text_error(answer, 429, "rate limit exceeded: too many input tokens in flight")
         assert "Retry-After" not in answer.headers
+    metrics = story.gateway.get("/metrics").text
+    wanted = 'devshard_gateway_limit_rejections_total{reason="max_input_tokens_in_flight"} '
+    assert wanted in metrics
 
 
 def test_output_tokens_are_capped_silently(story: Story) -> None:

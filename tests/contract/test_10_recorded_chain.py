@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
 
+from ansible_collections.gonka.devshard.tests.contract._cli import Cli
 from ansible_collections.gonka.devshard.tests.contract._client import JSON, Answer
 from ansible_collections.gonka.devshard.tests.contract._recordings import (
     CREATOR,
@@ -40,6 +42,7 @@ def path_of(story: Story, exchange: Exchange) -> str:
 
 
 def ask(story: Story, exchange: Exchange) -> Answer:
+    story.saw(exchange)
     service = story.chain.rpc if exchange.name.startswith("rpc_") else story.chain.rest
     return service.ask(exchange.request["method"], path_of(story, exchange))
 
@@ -57,6 +60,16 @@ def test_recorded(story: Story, exchange: Exchange) -> None:
     if recorded["status"] != 200:
         assert answer.json["code"] == recorded["body"]["code"], answer
         assert plain(answer.json["message"]) == plain(recorded["body"]["message"]), answer
+
+
+def test_recorded_query_of_an_escrow(story: Story, signing: Cli) -> None:
+    """The CLI's view leaves out what is false and empty."""
+    (number,) = story.need("2")
+    recorded = json.loads(story.recorded("inferenced", "query_escrow").data["stdout"])
+    argv = ["query", "inference", "show-devshard-escrow", number, "--output", "json"]
+    found = signing.run(*argv, "--node", signing.node, "--home", str(signing.home)).json
+    assert not differences([recorded], found)
+    assert found == {"escrow": story.chain.escrow(number), "found": True}
 
 
 def test_failed_transaction(story: Story) -> None:

@@ -252,6 +252,24 @@ def test_finalize_is_not_yet_there(story: Story, only: str) -> None:
         is_text_error(story.gateway.get(path, "admin"), 409, "session not yet finalized")
 
 
+@pytest.mark.parametrize("raw", [b"{", b"{} and more", b'{"gas_limit": "1"}'])
+def test_settle_wants_json_and_nothing_after_it(story: Story, only: str, raw: bytes) -> None:
+    path = f"/v1/admin/devshards/{only}/settle"
+    is_text_error(story.gateway.ask("POST", path, auth="admin", raw=raw), 400)
+    assert story.status(only)["phase"] == "active"
+
+
+def test_settle_without_a_key(story: Story, only: str) -> None:
+    """502, and it stays inactive; nothing was finalized."""
+    story.gateway.post("/v1/admin/devshards", {"id": only})
+    body = {"private_key_env": "NO_SUCH_VARIABLE_HERE"}
+    answer = story.gateway.post(f"/v1/admin/devshards/{only}/settle", body)
+    is_text_error(answer, 502, "private_key or private_key_env is required")
+    assert story.record(only)["active"] is False
+    assert story.status(only)["phase"] == "active"
+    story.gateway.post("/v1/admin/devshards", {"id": only}).good()
+
+
 # its end: the bare route finalizes and does not deactivate
 
 

@@ -50,10 +50,10 @@ _HASH = re.compile(r"\b[0-9A-F]{64}\b")
 
 
 def test_signed_once(story: Story, signing: Cli) -> None:
-    story.purse.may_spend()
+    story.may_spend()
     target = story.target
     replies = {
-        name: one("inferenced", name).response["json"]["tx_response"]
+        name: story.recorded("inferenced", name).response["json"]["tx_response"]
         for name in ("broadcast_first", "broadcast_again_at_once", "broadcast_after_inclusion")
     }
     account = story.chain.account_number(story.creator)
@@ -61,14 +61,17 @@ def test_signed_once(story: Story, signing: Cli) -> None:
     known = len(story.chain.created(story.creator))
 
     unsigned = signing.unsigned("create-devshard-escrow", str(target.amount), target.model)
-    recorded = json.loads(one("inferenced", "create_generate_only").data["stdout"])
+    recorded = json.loads(story.recorded("inferenced", "create_generate_only").data["stdout"])
     assert not differences([recorded], unsigned)
     assert re.fullmatch(
         plain(recorded["body"]["timeout_timestamp"]), plain(unsigned["body"]["timeout_timestamp"])
     )
     signed = signing.signed(unsigned, account)
     whole = json.loads((signing.home / "signed.json").read_text())
-    assert not differences([json.loads(one("inferenced", "sign_offline").data["stdout"])], whole)
+    sample = json.loads(story.recorded("inferenced", "sign_offline").data["stdout"])
+    assert not differences([sample], whole)
+    # what the CLI encodes is what the chain calls by the hash of these bytes
+    story.recorded("inferenced", "encode")
     assert whole["auth_info"]["signer_infos"][0]["sequence"] == "0"
     # the same message in other bytes has the same slot of time
     rival = signing.signed(with_gas(unsigned, GAS + 1), account)
@@ -85,7 +88,7 @@ def test_signed_once(story: Story, signing: Cli) -> None:
 
     tx = story.chain.included(signed.tx_hash)
     assert tx["code"] == 0, tx["raw_log"]
-    sample = one("inferenced", "tx_by_hash").response["json"]
+    sample = story.recorded("inferenced", "tx_by_hash").response["json"]
     (event,) = [item for item in tx["events"] if item["type"] == "devshard_escrow_created"]
     assert not differences([sample["created_event"][0]], event)
     story.ids["4"] = story.purse.paid(event_of(tx, event["type"])["escrow_id"], signed.tx_hash)
@@ -123,7 +126,7 @@ def test_bytes_of_the_block(story: Story) -> None:
 
 def test_create_that_cannot_be_registered(story: Story) -> None:
     """The deposit is locked, there is no record, and the reply tells what to repair."""
-    story.purse.may_spend()
+    story.may_spend()
     body = {
         "amount": story.target.amount,
         "model_id": story.target.model,
@@ -153,7 +156,7 @@ def test_recorded_temp(story: Story) -> None:
             "its deposit would be the ninth: with faults the deposits go to the lost create and"
             " to rotation; the same shape is compared in gateway-0-runtimes"
         )
-    story.purse.may_spend()
+    story.may_spend()
     (exchange,) = load("gateway-temp")
     answer = story.replay(exchange)
     number = story.minted("temp", answer.json)
@@ -230,7 +233,7 @@ def test_recorded_chain_hung(story: Story, faults: Port) -> None:
 
 def test_recorded_lost_after_broadcast(story: Story, faults: Port) -> None:
     """The hash in the message decides: the chain has the escrow, the gateway no record."""
-    story.purse.may_spend()
+    story.may_spend()
     exchange = one("gateway-create-faults", "create_lost_after_broadcast")
     rule = {"action": "hang", "service": "chain", "method": "GET", "path": f"^{TXS}/"}
     faults.post("/faults", rule)

@@ -70,7 +70,7 @@ def stage(story: Story, name: str) -> Json | None:
 
 def test_recorded_prepare(story: Story) -> None:
     story.need_runtimes(0)
-    story.purse.may_spend(2)
+    story.may_spend(2)
     polled = until(lambda: chain(story), "the gateway knows the chain's height", seconds=30)
     if polled["blocks_to_epoch_switch"] < _ENOUGH_BLOCKS:
         pytest.skip("the epoch ends soon: rotation would make more escrows than are paid for")
@@ -90,8 +90,8 @@ def test_recorded_prepare(story: Story) -> None:
         }
     )
     record = until(lambda: role(story, "temp"), "rotation has made a temp", seconds=120)
-    (tx_hash,) = [name for name in made(story) if name not in story.purse.spent.values()]
-    story.ids["temp"] = story.purse.paid(record["id"], tx_hash)
+    story.ids["temp"] = story.new_escrow()
+    assert record["id"] == story.ids["temp"]
     row = until(lambda: stage(story, "prepare_temp"), "the stage is in the status", seconds=120)
     assert record["rotation_epoch"] == row["epoch"] == polled["epoch_index"]
     assert record["active"] is True
@@ -103,22 +103,14 @@ def test_recorded_prepare(story: Story) -> None:
         story.replay(exchange)
 
 
-def made(story: Story) -> list[str]:
-    """Hashes of the creates that the chain's index knows, for as many as were paid for, and one."""
-    path = f"?query=devshard_escrow_created.creator%3D%27{story.creator}%27"
-    order = f"&order_by=ORDER_BY_DESC&page=1&limit={len(story.purse.spent) + 1}"
-    replies = story.chain.rest.get(f"/cosmos/tx/v1beta1/txs{path}{order}").good()["tx_responses"]
-    return [reply["txhash"] for reply in replies]
-
-
 def test_recorded_finish(story: Story) -> None:
     temp = story.ids.get("temp")
     if temp is None or role(story, "temp") is None:
         pytest.skip("no temp was made")
     story.post_settings(escrow_rotation={"pre_poc_blocks": 1})
     record = until(lambda: role(story, "regular"), "rotation has made a regular", seconds=120)
-    (tx_hash,) = [name for name in made(story) if name not in story.purse.spent.values()]
-    story.ids["regular"] = story.purse.paid(record["id"], tx_hash)
+    story.ids["regular"] = story.new_escrow()
+    assert record["id"] == story.ids["regular"]
     row = until(lambda: stage(story, "finish_regular"), "the stage is in the status", seconds=120)
     assert (row["role"], row["created_count"]) == ("regular", 1)
     assert (row["settled_count"], row["settle_failed_count"]) == (1, 0)

@@ -279,7 +279,8 @@ class Api:
     async def _settle(self, request: web.Request, name: str) -> Answer:
         gateway, raw = self._gateway, await request.read()
         runtime = gateway.loaded(name)
-        body = decode(raw, _SETTLE) if raw.strip() else {}
+        # Here, and only here, nothing may follow the JSON.
+        body = decode(raw, _SETTLE, whole=True) if raw.strip() else {}
         try:
             return reply(await gateway.settle(runtime, body))
         except BusyError as error:

@@ -125,8 +125,8 @@ def _mismatch(value: t.Any, where: str, kind: str) -> ApiError:
     )
 
 
-def parse(body: bytes) -> t.Any:
-    """Read the first JSON value; what follows it is ignored. Errors are Go's texts."""
+def parse(body: bytes, *, whole: bool = False) -> t.Any:
+    """Read the first JSON value; what follows it is ignored, or not. Errors are Go's texts."""
     try:
         text = body.decode().lstrip(" \t\r\n")
     except UnicodeDecodeError as error:
@@ -134,20 +134,23 @@ def parse(body: bytes) -> t.Any:
     if not text:
         raise ValueError("EOF")
     try:
-        value, _unused = json.JSONDecoder().raw_decode(text)
+        value, end = json.JSONDecoder().raw_decode(text)
     except json.JSONDecodeError as error:
         if error.pos >= len(text) or error.msg.startswith("Unterminated string"):
             raise ValueError("unexpected EOF") from error
         raise ValueError(
             f"invalid character {text[error.pos]!r} looking for beginning of value"
         ) from error
+    rest = text[end:].lstrip(" \t\r\n")
+    if whole and rest:
+        raise ValueError(f"invalid character {rest[0]!r} after top-level value")
     return value
 
 
-def decode(body: bytes, struct: Struct) -> dict[str, t.Any]:
+def decode(body: bytes, struct: Struct, *, whole: bool = False) -> dict[str, t.Any]:
     """Read a request: unknown fields are ignored, ``null`` is as good as absent."""
     try:
-        value = parse(body)
+        value = parse(body, whole=whole)
     except ValueError as error:
         raise ApiError(400, str(error)) from error
     if value is None:
