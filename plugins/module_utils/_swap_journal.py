@@ -100,23 +100,29 @@ def opened(file: JournalFile, run: str) -> Journal:
     return journal
 
 
-def note_start(
-    file: JournalFile, run: str, step: Step, data: Mapping[str, t.Any], *, check_mode: bool
+def note(
+    file: JournalFile,
+    run: str,
+    *,
+    finished: tuple[Step, Mapping[str, t.Any]] | None,
+    started: tuple[Step, Mapping[str, t.Any]] | None,
+    check_mode: bool,
 ) -> tuple[Journal, bool]:
-    """Records that a step begins. What an earlier attempt has saved is never overwritten."""
-    before = opened(file, run)
-    fresh = {key: value for key, value in data.items() if key not in before.data}
-    return _write(file, before, before.start(step).remember(fresh), check_mode=check_mode)
+    """Records in one write that a step is done and that the next one begins.
 
-
-def note_finish(
-    file: JournalFile, run: str, step: Step, data: Mapping[str, t.Any], *, check_mode: bool
-) -> tuple[Journal, bool]:
-    """Records that a step is done; the last one closes the journal."""
+    What an earlier attempt at the beginning step has saved is never overwritten. The last step
+    closes the journal.
+    """
     before = opened(file, run)
-    journal, changed = _write(
-        file, before, before.finish(step).remember(data), check_mode=check_mode
-    )
+    journal = before
+    if finished is not None:
+        step, data = finished
+        journal = journal.finish(step).remember(data)
+    if started is not None:
+        step, data = started
+        fresh = {key: value for key, value in data.items() if key not in journal.data}
+        journal = journal.start(step).remember(fresh)
+    journal, changed = _write(file, before, journal, check_mode=check_mode)
     if not journal.open and not check_mode:
         file.archive(journal)
     return journal, changed

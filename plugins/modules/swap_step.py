@@ -28,7 +28,7 @@ options:
       planned: Compute the steps that are to be run now. The journal of a new swap is begun when there are any, and an
         open one is taken over by O(run).
       started: Note that O(step) begins, with O(data) that must outlive it. What an earlier attempt noted under the same
-        name is kept.
+        name is kept. With O(finished) the same write notes that the step before is done.
       finished: Note that O(step) is done, with O(data) for later steps. The last step closes the journal.
       undone: Note that the effect of O(step) was taken back, and forget what O(forget) names.
   path:
@@ -66,6 +66,15 @@ options:
   data:
     description:
       - What is to be remembered with the step. No secrets.
+    type: dict
+    default: {}
+  finished:
+    description:
+      - With O(state=started), the step before that is done, one of those that O(step) can be.
+    type: str
+  finished_data:
+    description:
+      - What is to be remembered with O(finished).
     type: dict
     default: {}
   forget:
@@ -258,6 +267,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Outcome,
     run_module,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._errors import ConfigurationError
 from ansible_collections.gonka.devshard.plugins.module_utils._swap import (
     Journal,
     Seen,
@@ -271,8 +281,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap_host import (
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._swap_journal import (
     JournalFile,
-    note_finish,
-    note_start,
+    note,
     note_undone,
 )
 
@@ -287,6 +296,8 @@ SPEC = _argspec.ArgumentSpec(
         "run": {"type": "str"},
         "step": {"type": "str", "choices": [step.value for step in Step]},
         "data": {"type": "dict", "default": {}},
+        "finished": {"type": "str"},
+        "finished_data": {"type": "dict", "default": {}},
         "forget": {"type": "list", "elements": "str", "default": []},
         "image": {"type": "str"},
         "current_image": {"type": "str"},
@@ -373,6 +384,16 @@ def _plan_result(
     }
 
 
+def step_before(params: dict[str, t.Any]) -> tuple[Step, dict[str, t.Any]] | None:
+    name = params["finished"]
+    if not name:
+        return None
+    try:
+        return Step(name), params["finished_data"]
+    except ValueError as exc:
+        raise ConfigurationError(f"finished: there is no step {name}") from exc
+
+
 def work(context: Context) -> Outcome:
     params = context.params
     file = JournalFile(Path(params["path"]))
@@ -384,9 +405,18 @@ def work(context: Context) -> Outcome:
     run, step, dry = params["run"], Step(params["step"]), context.check_mode
     if state == "undone":
         journal, changed = note_undone(file, run, step, params["forget"], check_mode=dry)
+    elif state == "started":
+        journal, changed = note(
+            file,
+            run,
+            finished=step_before(params),
+            started=(step, params["data"]),
+            check_mode=dry,
+        )
     else:
-        note = note_start if state == "started" else note_finish
-        journal, changed = note(file, run, step, params["data"], check_mode=dry)
+        journal, changed = note(
+            file, run, finished=(step, params["data"]), started=None, check_mode=dry
+        )
     return Outcome(changed=changed, values={"swap": described(journal)})
 
 
