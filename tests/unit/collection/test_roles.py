@@ -116,3 +116,35 @@ def test_role_metadata(role: str) -> None:
     needed = [dependency["role"] for dependency in meta.get("dependencies", [])]
     # docker_engine needs none of the shared settings and can be used alone
     assert needed == ([] if role in ("devshard", "docker_engine") else [SHARED])
+
+
+def conditions(value: object) -> t.Iterator[str]:
+    """Everything below a task file that must be true or false."""
+    if isinstance(value, list):
+        for item in value:
+            yield from conditions(item)
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            if key in ("when", "that", "until", "failed_when", "changed_when"):
+                yield from map(str, inner if isinstance(inner, list) else [inner])
+            else:
+                yield from conditions(inner)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_booleans_from_the_command_line_work_in_conditions(role: str) -> None:
+    """``-e name=true`` is a string, and a condition on it alone is an error since 2.19."""
+    flags = [
+        name
+        for point in entry_points(role).values()
+        for name, spec in point.get("options", {}).items()
+        if spec.get("type") == "bool"
+    ]
+    raw = [
+        f"{path.name}: {condition}"
+        for path in (ROOT / "roles" / role / "tasks").rglob("*.yml")
+        for condition in conditions(read_yaml(path))
+        for flag in flags
+        if re.search(rf"\b{flag}\b(?!\s*(\| bool|is (not )?defined))", condition)
+    ]
+    assert raw == []
