@@ -128,7 +128,7 @@ def execute(name: str, argv: list[str]) -> tuple[int, str, str]:
 
 def resolve_tag(image: str) -> str:
     """What a tag means now, by digest, asked of its registry by the engine; nothing is pulled."""
-    name, tag = _split_tag(image)
+    name, tag = split_tag(image)
     try:
         client = docker.from_env(timeout=60)
         try:
@@ -142,7 +142,7 @@ def resolve_tag(image: str) -> str:
     return f"{name}@{found['Descriptor']['digest']}"
 
 
-def _split_tag(image: str) -> tuple[str, str]:
+def split_tag(image: str) -> tuple[str, str]:
     """Name and tag; a colon before a slash belongs to the registry's port."""
     head, colon, tail = image.rpartition(":")
     return (head, tail) if colon and "/" not in tail else (image, "latest")
