@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from ansible_collections.gonka.devshard.tests.contract._cli import FEE, Cli
-from ansible_collections.gonka.devshard.tests.contract._story import LIMIT, Story, creator_cli
+from ansible_collections.gonka.devshard.tests.contract._story import Story, creator_cli
 from ansible_collections.gonka.devshard.tests.contract._target import (
     Target,
     TargetError,
@@ -19,7 +19,8 @@ from ansible_collections.gonka.devshard.tests.contract._target import (
 )
 from ansible_collections.gonka.devshard.tests.money.network import Port
 
-# fees of the transactions that fail or settle, generously
+# deposits that are locked at the same time, and fees of transactions, generously
+_LOCKED = 4
 _TRANSACTIONS = 60
 
 
@@ -52,7 +53,7 @@ def story(target: Target, cli: Cli) -> Iterator[Story]:
     params = told.chain.params()["devshard_escrow_params"]
     told.min_amount, told.max_amount = int(params["min_amount"]), int(params["max_amount"])
     assert told.min_amount <= target.amount <= told.max_amount, params
-    needed = LIMIT * target.amount + _TRANSACTIONS * FEE
+    needed = _LOCKED * target.amount + _TRANSACTIONS * FEE
     assert told.chain.balance(told.creator) >= needed, f"{told.creator} needs {needed} ngonka"
     told.begin()
     yield told

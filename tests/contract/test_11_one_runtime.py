@@ -180,8 +180,6 @@ def test_unknown_request(story: Story, only: str) -> None:
     ("method", "path"),
     [
         ("POST", "/v1/status"),
-        ("POST", "/v1/models"),
-        ("GET", "/v1/chat/completions"),
         ("PUT", "/v1/finalize"),
         ("POST", "/v1/state"),
         ("POST", "/v1/debug/state"),

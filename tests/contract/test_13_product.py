@@ -258,7 +258,7 @@ def test_rotation_status(gateway: GatewayApi) -> None:
     until(lambda: gateway.rotation().polled, "the gateway has polled the chain", seconds=30)
     rotation = gateway.rotation()
     assert rotation.phase == "Inference"
-    assert rotation.latest == ()
+    assert all(row["stage"] in ("prepare_temp", "finish_regular") for row in rotation.latest)
     assert rotation.settings["enabled"] is False
 
 
