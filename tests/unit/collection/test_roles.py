@@ -114,8 +114,9 @@ def test_role_metadata(role: str) -> None:
     assert required == f">={meta['galaxy_info']['min_ansible_version']}.0"
     assert meta["galaxy_info"]["license"] == "GPL-3.0-or-later"
     needed = [dependency["role"] for dependency in meta.get("dependencies", [])]
-    # docker_engine needs none of the shared settings and can be used alone
-    assert needed == ([] if role in ("devshard", "docker_engine") else [SHARED])
+    # docker_engine and schedule need none of the shared settings and can be used alone
+    alone = role in ("devshard", "docker_engine", "schedule")
+    assert needed == ([] if alone else [SHARED])
 
 
 def conditions(value: object) -> t.Iterator[str]:
