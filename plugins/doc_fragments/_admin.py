@@ -30,6 +30,6 @@ options:
       - Key of the admin API. By default C(DEVSHARD_ADMIN_API_KEY) of O(env_file), so that no play needs to know it.
     type: str
 notes:
-  - The options of the gateway can be set once for all modules that have them, in C(module_defaults) with the action group
-    C(group/gonka.devshard.admin).
+  - The options of the gateway can be set once for all modules that have them, in C(module_defaults) with the
+    action group C(group/gonka.devshard.admin).
 """

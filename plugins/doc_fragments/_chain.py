@@ -36,6 +36,6 @@ options:
     type: int
     default: 120
 notes:
-  - The options of the chain can be set once for all modules that have them, in C(module_defaults) with the action group
-    C(group/gonka.devshard.chain).
+  - The options of the chain can be set once for all modules that have them, in C(module_defaults) with the
+    action group C(group/gonka.devshard.chain).
 """

@@ -30,6 +30,6 @@ options:
     type: str
     default: devshard-create
 notes:
-  - The options of C(inferenced) can be set once for all modules that have them, in C(module_defaults) with the action group
-    C(group/gonka.devshard.inferenced).
+  - The options of C(inferenced) can be set once for all modules that have them, in C(module_defaults) with the
+    action group C(group/gonka.devshard.inferenced).
 """

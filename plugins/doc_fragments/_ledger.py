@@ -16,6 +16,6 @@ options:
     type: path
     default: /var/lib/gonka-devshard/ledger.db
 notes:
-  - The options of the ledger can be set once for all modules that have them, in C(module_defaults) with the action group
-    C(group/gonka.devshard.ledger).
+  - The options of the ledger can be set once for all modules that have them, in C(module_defaults) with the
+    action group C(group/gonka.devshard.ledger).
 """

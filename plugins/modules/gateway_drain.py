@@ -37,8 +37,8 @@ options:
     default: 60
   workers:
     description:
-      - Workers of nginx from before a reload, as RV(gonka.devshard.edge_slot#module:edge.workers) gave them. Drained then
-        needs them to be gone as well.
+      - Workers of nginx from before a reload, as RV(gonka.devshard.edge_slot#module:edge.workers) gave them. Drained
+        then needs them to be gone as well.
     type: list
     elements: str
     default: []

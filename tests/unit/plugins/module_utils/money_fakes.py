@@ -28,7 +28,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._errors import (
 from ansible_collections.gonka.devshard.plugins.module_utils._escrow import EscrowOptions
 from ansible_collections.gonka.devshard.plugins.module_utils._escrow_rules import Limits
 from ansible_collections.gonka.devshard.plugins.module_utils._ledger import Ledger, Via
-from ansible_collections.gonka.devshard.plugins.module_utils._models import SettledEvent
+from ansible_collections.gonka.devshard.plugins.module_utils._models import SettledEvent, TxResult
 from ansible_collections.gonka.devshard.plugins.module_utils._money import Ports
 
 CREATOR = "gonka1creator"
@@ -165,7 +165,8 @@ class FakeChain:
             raise UnknownStateError("the node keeps no index")
         for tx in self.txs.values():
             if tx.settled and tx.settled.escrow_id == number:
-                return tx.settled
+                found: SettledEvent = tx.settled
+                return found
         return None
 
     def broadcast(self, tx_bytes: str) -> Obj:
@@ -279,7 +280,7 @@ class FakeChain:
             "remainder": str(escrow.amount - payout),
         }
         tx.events = (Obj(type="devshard_escrow_settled", attributes=attributes),)
-        tx.settled = SettledEvent.from_tx(tx, number)
+        tx.settled = SettledEvent.from_tx(t.cast(TxResult, tx), number)
 
 
 class FakeSigner:
