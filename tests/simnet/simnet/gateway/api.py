@@ -31,7 +31,7 @@ from simnet.gateway.goish import (
     wrong_method,
 )
 from simnet.gateway.inference import Inference
-from simnet.gateway.metrics import render
+from simnet.gateway.metrics import Requests, render
 from simnet.gateway.runtime import Runtime
 
 Answer = web.StreamResponse
@@ -89,13 +89,15 @@ class Api:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._inference = Inference(gateway)
-        self.counts: Counter[tuple[str, str, int]] = Counter()
+        self._requests = Requests()
 
     # --- layers ----------------------------------------------------------------
 
     async def handle(self, request: web.Request) -> Answer:
+        began = time.monotonic()
         response = await self._checked(request)
-        self.counts[(_pattern(request.path), request.method, response.status)] += 1
+        took = time.monotonic() - began
+        self._requests.add(_pattern(request.path), request.method, response.status, took)
         return response
 
     async def _checked(self, request: web.Request) -> Answer:
@@ -133,7 +135,7 @@ class Api:
         if path.startswith("/devshard/"):
             return await self._devshard(request, path)
         if path == "/metrics":
-            return render(gateway, self.counts)
+            return render(gateway, self._requests)
         if path == "/v1/models":
             return self._models(method)
         if path.startswith("/v1/admin/"):
