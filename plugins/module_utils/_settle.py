@@ -607,8 +607,9 @@ class SettleEscrows:
                     f" escrow {intent.escrow_id} as settled yet; run again",
                     escrow_id=intent.escrow_id,
                 )
-        ledger.apply(intent, Event.FINISH)
         self._account(outcome)
+        known = {"spent": outcome.spent, "fees": outcome.fees, "refund": outcome.refund}
+        ledger.apply(intent, Event.FINISH, result=None if outcome.refund is None else known)
         outcome.settled_now = True
         self._result.actions.append(f"settled escrow {outcome.id}")
 

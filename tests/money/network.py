@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import requests
+
 from simnet import crypto
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -117,8 +118,10 @@ class Network:
         options = [f"--account={c.address}={FUNDS}" for c in self.creators]
         options += [f"--gateway-env={c.variable}={c.key}" for c in self.creators]
         options += ["--gateway-env=DEVSHARD_TX_POLL_INTERVAL_MS=100"]
-        # The real one waits 45 s for inclusion.
-        options += ["--gateway-env=DEVSHARD_TX_POLL_TIMEOUT_MS=2500", "--open"]
+        # The real one waits 45 s for inclusion and 30 s for a silent host.
+        options += ["--gateway-env=DEVSHARD_TX_POLL_TIMEOUT_MS=2500"]
+        options += ["--gateway-env=SIMNET_HOST_TIMEOUT=0.15"]
+        options += ["--gateway-env=SIMNET_SIGNATURE_RETRY_SECONDS=0.05", "--open"]
         argv = [sys.executable, "-m", "simnet", "run", "--dir", str(folder / "simnet")]
         argv += ["--block-interval", str(block_interval), *options]
         self._process = Process(argv, self._environment, folder / "simnet.log")
@@ -143,8 +146,8 @@ class Network:
     def heal(self) -> None:
         """No fault is left; what happened stays."""
         self.chain.post("/reset")
-        wait_for(lambda: bool(self.gateway.post("/reset") or True), "the gateway's faults port")
-        wait_for(lambda: self._answers(), "the gateway")
+        wait_for(lambda: self.gateway.post("/reset") == {}, "the gateway's faults port")
+        wait_for(self._answers, "the gateway")
 
     def _answers(self) -> bool:
         self.admin.get("/v1/admin/state")
@@ -179,9 +182,10 @@ class Network:
         for tx in self.chain.get("/chain/txs")["txs"]:
             for event in tx["events"]:
                 values = {entry["key"]: entry["value"] for entry in event["attributes"]}
-                if event["type"] == "devshard_escrow_settled" and tx["code"] == 0:
-                    if values["escrow_id"] == str(escrow_id):
-                        found.append(values)
+                if event["type"] != "devshard_escrow_settled" or tx["code"] != 0:
+                    continue
+                if values["escrow_id"] == str(escrow_id):
+                    found.append(values)
         return found
 
     # preparing, by the gateway's own interface
