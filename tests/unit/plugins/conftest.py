@@ -5,9 +5,14 @@ from __future__ import annotations
 
 import typing as t
 
+import hypothesis
 import pytest
 
 from ansible_collections.gonka.devshard.tests.unit.plugins.http_server import Server, running
+
+# how fast an example runs says more about the machine than about the code
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 
 @pytest.fixture

@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
-import sys
 import typing as t
 from pathlib import Path
 
@@ -32,7 +30,6 @@ from ansible_collections.gonka.devshard.plugins.module_utils._errors import Conf
 KEY = "0f" * 32
 OTHER = "1e" * 32
 PRESENT = {PRIVATE_KEY: KEY, API_KEYS: "sk-0123456789abcdef", ADMIN_API_KEY: "sk-admin-0123456789"}
-PRINT = "import json, os; print(json.dumps(dict(os.environ)))"
 NAMES = st.from_regex(r"\A[A-Z_][A-Z0-9_]{0,12}\Z").map("T_".__add__)
 VALUES = st.text(
     st.characters(exclude_characters="'\n\r\0", exclude_categories=["Cs"]), max_size=40
@@ -58,16 +55,16 @@ def sourced(text: str, folder: Path) -> dict[str, str]:
     """What a shell makes of the file, as the operator guide uses it."""
     file = folder / "config.env"
     file.write_text(text, encoding="utf-8", newline="")
-    script = f'set -eu; set -a; source "$1"; exec "{sys.executable}" -c "$2"'
     done = subprocess.run(
-        ["bash", "-c", script, "bash", str(file), PRINT],
+        ["bash", "-c", 'set -eu; set -a; source "$1"; exec env -0', "bash", str(file)],
         env={"PATH": "/usr/bin:/bin", "HOME": "/somewhere", "LC_ALL": "C.UTF-8"},
         capture_output=True,
         text=True,
         check=True,
     )
     assert done.stderr == ""
-    return {key: value for key, value in json.loads(done.stdout).items() if key.startswith("T_")}
+    found = dict(entry.split("=", 1) for entry in done.stdout.split("\0") if entry)
+    return {key: value for key, value in found.items() if key.startswith("T_")}
 
 
 def composed(text: str) -> dict[str, str]:
