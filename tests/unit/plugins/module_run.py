@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import importlib
 import io
 import json
@@ -87,3 +88,21 @@ def failed(name: str, params: t.Mapping[str, t.Any], *, check: bool = False) -> 
     run = run_module(name, params, check=check)
     assert run.failed, run.output
     return run
+
+
+def without(result: t.Any, paths: tuple[str, ...]) -> t.Any:
+    """A copy without some fields; ``*`` in a path stands for each item of a list."""
+    copied = copy.deepcopy(result)
+    for path in paths:
+        _remove(copied, path.split("."))
+    return copied
+
+
+def _remove(value: t.Any, path: list[str]) -> None:
+    if path[0] == "*":
+        for item in value:
+            _remove(item, path[1:])
+    elif len(path) == 1:
+        value.pop(path[0], None)
+    elif path[0] in value:
+        _remove(value[path[0]], path[1:])

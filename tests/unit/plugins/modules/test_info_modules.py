@@ -23,6 +23,7 @@ from ansible_collections.gonka.devshard.tests.unit.plugins.module_run import (
     failed,
     run_module,
     succeeded,
+    without,
 )
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils.test_drift import (
     DIGEST,
@@ -35,6 +36,8 @@ from ansible_collections.gonka.devshard.tests.unit.plugins.modules.site import S
 __all__ = ["engine"]
 Params = dict[str, t.Any]
 NAME = "devshardctl-multi"
+# blocks go on between two looks, and sessions write after a chat
+MOVING = ("gateway.rotation", "gateway.devshards.*.nonce", "gateway.devshards.*.balance")
 
 
 def creator(site: Site, **more: t.Any) -> Params:
@@ -77,7 +80,7 @@ def read(name: str, site: Site, params: Params) -> Params:
     """A module that reads: check mode is the same, nothing is written, nothing left behind."""
     files = site.snapshot()
     result = documented(name, succeeded(name, params))
-    assert succeeded(name, params, check=True) == result
+    assert without(succeeded(name, params, check=True), MOVING) == without(result, MOVING)
     assert site.net.writes() == []
     assert site.snapshot() == files
     return result

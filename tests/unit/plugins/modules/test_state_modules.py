@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import copy
 import typing as t
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.gonka.devshard.tests.unit.plugins.module_run import succeeded
+from ansible_collections.gonka.devshard.tests.unit.plugins.module_run import succeeded, without
 from ansible_collections.gonka.devshard.tests.unit.plugins.modules.site import Site
 
 Params = dict[str, t.Any]
@@ -190,24 +189,6 @@ CASES = [
     Case("rotation", "escrow_rotation", rotation, make_escrow_for_rotation),
     Case("enabled again", "gateway_settings", settings(disabled={"enabled": False}), disable),
 ]
-
-
-def without(result: t.Any, paths: tuple[str, ...]) -> t.Any:
-    """A copy without some fields; ``*`` in a path stands for each item of a list."""
-    copied = copy.deepcopy(result)
-    for path in paths:
-        _remove(copied, path.split("."))
-    return copied
-
-
-def _remove(value: t.Any, path: list[str]) -> None:
-    if path[0] == "*":
-        for item in value:
-            _remove(item, path[1:])
-    elif len(path) == 1:
-        value.pop(path[0], None)
-    elif path[0] in value:
-        _remove(value[path[0]], path[1:])
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.module}: {case.name}")
