@@ -20,7 +20,7 @@ _COUNT = re.compile(r"(\d+) (passed|skipped|xfailed)")
 # a gate of tests/tools/lint and tests/tools/sanity
 _GATE = re.compile(r"^(ok|skip) {2,}\S")
 # a scenario in molecule's report at the end
-_SCENARIO = re.compile(r"^\s*\S+\s+\|?.*\b(?P<actions>\d+) (?:actions|successful)")
+_SCENARIO = re.compile(r"^\S+\s*: actions=\d+ +successful=(\d+) .* failed=\d+$")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -32,6 +32,8 @@ def count(line: str) -> Counter[str]:
             found[outcome] += int(number)
     elif gate := _GATE.match(line):
         found["passed" if gate[1] == "ok" else "skipped"] += 1
+    elif scenario := _SCENARIO.match(line.rstrip()):
+        found["passed"] += int(scenario[1])
     return found
 
 
