@@ -21,7 +21,7 @@ SPDX = "SPDX-License-Identifier: GPL-3.0-or-later"
 # they cannot carry a comment, or are written by a program, or are the licence itself: REUSE.toml
 WITHOUT_SPDX = ("LICENSES/", "COPYING", "CHANGELOG.", "changelogs/changelog.yaml")
 WITHOUT_SPDX_TYPES = (".md", ".json", ".bin", ".pem", ".png", ".svg")
-PACKAGES = ("plugins", "tests", "benchmarks")
+PACKAGES = ("plugins", "tests", "benchmarks", "molecule")
 
 
 def python_paths() -> list[str]:
