@@ -16,7 +16,8 @@ options:
     required: true
   chain_rpc:
     description:
-      - URL of the chain's CometBFT RPC interface.
+      - URL of the chain's CometBFT RPC interface. It is handed to C(inferenced), which needs none for what it
+        does here.
     type: str
   public_api:
     description:

@@ -181,6 +181,7 @@ class Context:
             home=self.params["inferenced_home"],
             keyring_dir=self.params["keyring_dir"],
             key_name=self.params["key_name"],
+            node=self.params.get("chain_rpc"),
         )
 
     def deadline(self) -> Deadline:

@@ -68,6 +68,8 @@ class Inferenced:
     home: str
     keyring_dir: str
     key_name: str
+    node: str | None = None
+    """RPC URL, for commands that take one; signing itself asks nobody."""
 
     def _keyring(self) -> list[str]:
         return ["--keyring-backend", "test", "--keyring-dir", self.keyring_dir, "--home", self.home]
@@ -144,6 +146,7 @@ class Inferenced:
                 self.key_name,
                 "--chain-id",
                 chain_id,
+                *(["--node", self.node] if self.node else []),
                 *self._keyring(),
             ],
         )
