@@ -312,23 +312,3 @@ def match_birth(
             window is None or birth.timeout_at is None or window[0] <= birth.timeout_at <= window[1]
         )
     )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RotationNeed:
-    """What rotation of one model on one gateway can lock before anything comes back."""
-
-    temp_count: int
-    target_count: int
-    amount: int
-
-    def total(self, fee: int) -> int:
-        """Deposits of a whole epoch without any refund, one replacement of a depleted escrow, and
-        a create and a settle transaction for each of them."""
-        escrows = self.temp_count + self.target_count + 1
-        return escrows * (self.amount + 2 * fee)
-
-
-def funding_needed(models: Iterable[RotationNeed], fee: int) -> int:
-    """What the creator must have free so that rotation of one gateway never runs dry."""
-    return sum(model.total(fee) for model in models)

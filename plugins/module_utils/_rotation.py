@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ._errors import ConfigurationError, ProtocolError, UnsafeError, WaitTimeoutError
 from ._escrow_observe import read_clock, view_of
-from ._escrow_rules import RotationNeed, funding_needed
+from ._funding import RotationNeed, funding_needed
 
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

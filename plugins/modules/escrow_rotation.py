@@ -76,7 +76,8 @@ options:
   other_gateways_need:
     description:
       - What rotation of all other gateways that share the creator needs, in C(ngonka). It is added to what
-        this gateway needs. RV(rotation.funding_needed) of their runs tells it.
+        this gateway needs. RV(rotation.funding_needed) of their runs tells it, and so does the filter
+        P(gonka.devshard.funding_needed#filter).
     type: int
     default: 0
   fee_amount:

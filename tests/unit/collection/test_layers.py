@@ -22,7 +22,18 @@ from ansible_collections.gonka.devshard.tests.unit.collection.collection_files i
 LAYERS: tuple[tuple[str, frozenset[str]], ...] = (
     (
         "models and transport",
-        frozenset({"_argspec", "_errors", "_models", "_plan", "_profiles", "_transport", "_wait"}),
+        frozenset(
+            {
+                "_argspec",
+                "_errors",
+                "_funding",
+                "_models",
+                "_plan",
+                "_profiles",
+                "_transport",
+                "_wait",
+            }
+        ),
     ),
     (
         "clients",

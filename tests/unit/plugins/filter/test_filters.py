@@ -6,14 +6,20 @@ from __future__ import annotations
 
 import copy
 import typing as t
+from dataclasses import replace
 
 import pytest
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.gonka.devshard.plugins.filter.funding_needed import funding_needed
 from ansible_collections.gonka.devshard.plugins.filter.preflight_findings import preflight_findings
 from ansible_collections.gonka.devshard.plugins.filter.query import query
 from ansible_collections.gonka.devshard.plugins.filter.status_table import status_table
 from ansible_collections.gonka.devshard.plugins.filter.table import table
+from ansible_collections.gonka.devshard.plugins.module_utils._rotation import (
+    RotationFacts,
+    refuse_rotation,
+)
 
 MODEL = "some/model"
 ADDRESS = "gonka1w508d6qejxtdg4y5r3zarvary0c5xw7k2gsyg6"
@@ -198,3 +204,54 @@ def test_status_table_tells_each_escrow() -> None:
     assert "100 blocks, 1 h 01 min" in text
     assert "inactive; low" in text
     assert next(line for line in lines if line.startswith("9 ")).split()[2] == "settled"
+
+
+def test_funding_is_an_epoch_of_deposits_one_more_and_two_fees_for_each() -> None:
+    models = [
+        {"model_id": "a", "amount": 5_000_000_000, "temp_count": 1, "target_count": 2},
+        {"id": "b", "amount": "50000000", "count": "3"},
+    ]
+    first = (1 + 2 + 1) * (5_000_000_000 + 2 * 1_000_000)
+    second = (1 + 3 + 1) * (50_000_000 + 2 * 1_000_000)
+    assert funding_needed(models) == first + second
+    assert funding_needed(models[1:], fee=0, temp_count=2) == (2 + 3 + 1) * 50_000_000
+    assert funding_needed([]) == 0
+
+
+@pytest.mark.parametrize(
+    "models",
+    ["text", {"id": "a"}, [1], [{"id": "a"}], [{"id": "a", "amount": 1.5}], [{"amount": -1}]],
+)
+def test_funding_of_nonsense_is_refused(models: object) -> None:
+    with pytest.raises(AnsibleFilterError, match="funding_needed"):
+        funding_needed(models)
+
+
+def test_three_gateways_with_one_creator_need_the_sum() -> None:
+    """The filter, the role and the module reckon with the same numbers."""
+    model = {"model_id": "a", "amount": 5_000_000_000, "temp_count": 1, "target_count": 1}
+    rotation = {"models": [{**model, "private_key_env": "K"}], "pre_poc_blocks": 10}
+    facts = RotationFacts(
+        usable_models=frozenset("a"),
+        active_models=frozenset("a"),
+        balance=0,
+        min_amount=0,
+        max_amount=10**12,
+        allowed=frozenset(),
+        creator="c",
+        poc_blocks=10,
+    )
+    need = funding_needed([model])
+
+    def refused(balance: int) -> list[str]:
+        return refuse_rotation(
+            rotation,
+            replace(facts, balance=balance),
+            known_env=None,
+            other_gateways_need=2 * need,
+            fee=1_000_000,
+        )
+
+    assert refused(3 * need) == []
+    (reason,) = refused(3 * need - 1)
+    assert f"needs {3 * need}: 1 ngonka are missing" in reason

@@ -15,14 +15,16 @@ from ansible_collections.gonka.devshard.plugins.module_utils._escrow_rules impor
     EpochClock,
     EscrowView,
     Limits,
-    RotationNeed,
     Wish,
     deadline,
-    funding_needed,
     match_birth,
     plan_pool,
     refuse_create,
     why_not_usable,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._funding import (
+    RotationNeed,
+    funding_needed,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._ledger import (
     Intent,

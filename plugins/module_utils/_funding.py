@@ -1,0 +1,34 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection.
+
+"""What rotation can lock at once. Pure, and the same for the module, the roles and the filter."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RotationNeed:
+    """What rotation of one model on one gateway can lock before anything comes back."""
+
+    temp_count: int
+    target_count: int
+    amount: int
+
+    def total(self, fee: int) -> int:
+        """Deposits of a whole epoch without any refund, one replacement of a depleted escrow, and
+        a create and a settle transaction for each of them."""
+        escrows = self.temp_count + self.target_count + 1
+        return escrows * (self.amount + 2 * fee)
+
+
+def funding_needed(models: Iterable[RotationNeed], fee: int) -> int:
+    """What the creator must have free so that rotation of one gateway never runs dry."""
+    return sum(model.total(fee) for model in models)
