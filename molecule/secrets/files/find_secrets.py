@@ -24,7 +24,7 @@ ENGINE = ("/run/containerd/", "/var/lib/containerd/", "/var/lib/docker/")
 def secrets() -> dict[str, list[bytes]]:
     found = {}
     for line in ENV_FILE.read_text().splitlines():
-        name, _, value = line.removeprefix("export ").partition("=")
+        name, _unused, value = line.removeprefix("export ").partition("=")
         if name in NAMES:
             found[name] = [part.encode() for part in value.strip("'\"").split(",")]
     return found
@@ -70,7 +70,9 @@ def main() -> None:
             continue
         if found:
             (readable if exposed(path) else private)[str(path)] = found
-    journal = subprocess.run(["journalctl", "--no-pager"], check=True, stdout=subprocess.PIPE).stdout
+    journal = subprocess.run(
+        ["journalctl", "--no-pager"], check=True, stdout=subprocess.PIPE
+    ).stdout
     processes = Path("/run/watched-processes").read_bytes()
     answer = {
         "names": sorted(wanted),
