@@ -131,7 +131,7 @@ def plan(current: Mapping[str, t.Any], wish: SettingsWish) -> SettingsPlan:
             patch["model_limits"] = limits
     if wish.disabled is not None:
         if wish.disabled.get("message") == "":
-            raise ConfigurationError("disabled.message: the gateway cannot hold an empty message")
+            raise ConfigurationError("disabled.text: the gateway cannot hold an empty message")
         given = {key: value for key, value in wish.disabled.items() if value is not None}
         held = {"new_url": "", **(current.get("disabled") or {})}
         if differs := {key: value for key, value in given.items() if held.get(key) != value}:

@@ -149,6 +149,8 @@ def _target(journal: Journal | None, wish: Wish) -> str:
 
 def begin(found: SwapPlan, seen: Seen, wish: Wish, now: datetime) -> Journal:
     """The journal of a new swap. One that leads back cannot be turned around once more."""
+    if seen.main_image is None:
+        raise UnsafeError("no swap: the image of slot main is not known")
     assert seen.main_image is not None
     asked = wish.previous_asked if wish.rollback else wish.asked
     return Journal(

@@ -89,10 +89,8 @@ options:
         required: true
       text:
         description:
-          - What clients are told.
-          - The gateway's own name for it is the alias; Ansible keeps that name for itself.
+          - What clients are told. The gateway calls it C(message), a name that Ansible keeps for itself.
         type: str
-        aliases: [message]
       new_url:
         description:
           - Where clients are sent.
@@ -170,7 +168,7 @@ _LIMIT = {
 }
 _DISABLED = {
     "enabled": {"type": "bool", "required": True},
-    "text": {"type": "str", "aliases": ["message"]},
+    "text": {"type": "str"},
     "new_url": {"type": "str"},
 }
 

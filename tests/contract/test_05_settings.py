@@ -111,7 +111,7 @@ REFUSED: list[tuple[Json, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("patch", "message"), REFUSED, ids=[text for _, text in REFUSED])
+@pytest.mark.parametrize(("patch", "message"), REFUSED, ids=[text for _unused, text in REFUSED])
 def test_refused_with_its_reason(story: Story, patch: Json, message: str) -> None:
     before = story.settings()
     is_text_error(story.gateway.post(SETTINGS, patch), 400, message)
@@ -146,7 +146,9 @@ OUT_OF_BOUNDS: list[tuple[Json, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("patch", "part"), OUT_OF_BOUNDS, ids=[str(p) for p, _ in OUT_OF_BOUNDS])
+@pytest.mark.parametrize(
+    ("patch", "part"), OUT_OF_BOUNDS, ids=[str(p) for p, _unused in OUT_OF_BOUNDS]
+)
 def test_out_of_bounds(story: Story, patch: Json, part: str) -> None:
     """The contract names the bound, not the words around it."""
     before = story.settings()

@@ -75,7 +75,7 @@ def test_status_by_any_method(story: Story) -> None:
 
 def test_retired_runtime_still_counts(story: Story) -> None:
     """Loaded and not active: it has its view and its place in the list."""
-    one, _, _ = story.need("1", "2", "3")
+    one, _unused, _unused = story.need("1", "2", "3")
     story.need_runtimes(3)
     body = story.gateway.get("/v1/status").good()
     item = next(item for item in body["devshards"] if item["id"] == one)

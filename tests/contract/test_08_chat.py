@@ -65,7 +65,7 @@ def test_recorded_429(story: Story) -> None:
 
 
 def _refused(story: Story) -> Answer | None:
-    def chat(_: int) -> Answer:
+    def chat(_unused: int) -> Answer:
         # a session of its own for each thread
         return Story(story.target).chat()
 

@@ -139,7 +139,7 @@ def main() -> None:
         pid = os.fork()
         if pid == 0:
             child(job)
-        _, status = os.waitpid(pid, 0)
+        _unused, status = os.waitpid(pid, 0)
         code = os.waitstatus_to_exitcode(status)
         text = Path(job["out"]).read_text() if Path(job["out"]).exists() else ""
         print(json.dumps({"code": code, "output": text}), flush=True)

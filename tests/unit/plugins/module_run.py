@@ -57,6 +57,7 @@ def run_module(
         "_ansible_tracebacks_for": ["error", "warning"] if verbose else [],
     }
     out = io.StringIO()
+    code: int | None = None
     with (
         mock.patch.dict(warnings._global_warnings, clear=True),
         mock.patch.dict(warnings._global_deprecations, clear=True),
@@ -67,8 +68,7 @@ def run_module(
             load(name).main()
         except SystemExit as exc:
             code = int(exc.code or 0)
-        else:
-            raise AssertionError(f"{name} ended without a result")
+    assert code is not None, f"{name} ended without a result"
     lines = [line for line in out.getvalue().splitlines() if line.strip()]
     assert len(lines) == 1, "a module prints one line of JSON and nothing else"
     run = ModuleRun(json.loads(lines[0]), out.getvalue(), code)

@@ -223,7 +223,11 @@ def test_answers_that_are_not_json(tmp_path: Path) -> None:
             "times": 1,
         }
         await client.faults("/faults", body)
-        assert [(await client.ask("chain_rpc", "/status"))[0] for _unused in range(3)] == [200, 429, 200]
+        assert [(await client.ask("chain_rpc", "/status"))[0] for _unused in range(3)] == [
+            200,
+            429,
+            200,
+        ]
 
     play(tmp_path, scenario)
 
@@ -282,7 +286,9 @@ def test_stale_node_and_index_off(tmp_path: Path) -> None:
         assert after["result"]["node_info"]["other"]["tx_index"] == "off"
         block = await client.get("chain_rest", "/cosmos/base/tendermint/v1beta1/blocks/latest")
         assert Timestamp.parse(block["block"]["header"]["time"]) == when(after)
-        status, _unused, _unused = await client.ask("chain_rest", "/cosmos/tx/v1beta1/txs/" + "0" * 64)
+        status, _unused, _unused = await client.ask(
+            "chain_rest", "/cosmos/tx/v1beta1/txs/" + "0" * 64
+        )
         assert status == 500
         state = await client.faults("/reset", {})
         assert state["controls"]["paused"] is False

@@ -75,7 +75,7 @@ def test_another_chain_is_refused_before_anything_else() -> None:
 @pytest.mark.parametrize(("seconds", "fine"), [(119, True), (120, True), (121, False)])
 def test_an_old_block_is_no_news(seconds: int, fine: bool) -> None:
     now = BLOCK_TIME + timedelta(seconds=seconds)
-    chain, _ = api({LATEST: "latest_block", SYNCING: "syncing"}, now=now)
+    chain, _unused = api({LATEST: "latest_block", SYNCING: "syncing"}, now=now)
     if fine:
         assert chain.head().height == 4710592
         return
@@ -85,7 +85,7 @@ def test_an_old_block_is_no_news(seconds: int, fine: bool) -> None:
 
 
 def test_a_node_that_catches_up_is_refused() -> None:
-    chain, _ = api({LATEST: "latest_block", SYNCING: {"syncing": True}})
+    chain, _unused = api({LATEST: "latest_block", SYNCING: {"syncing": True}})
     with pytest.raises(UnknownStateError, match="it still catches up"):
         chain.head()
 
@@ -94,7 +94,7 @@ def test_a_node_that_catches_up_is_refused() -> None:
 def test_a_block_that_lacks_something_is_an_error(field: str) -> None:
     block = body("latest_block")
     del block["block"]["header"][field]
-    chain, _ = api({LATEST: block, SYNCING: "syncing"})
+    chain, _unused = api({LATEST: block, SYNCING: "syncing"})
     with pytest.raises(ProtocolError, match=rf"block\.header\.{field}: the field is missing"):
         chain.head()
 
@@ -147,7 +147,7 @@ def test_balance() -> None:
 
 
 def test_params() -> None:
-    chain, _ = api({f"{INFERENCE}/params": "params"})
+    chain, _unused = api({f"{INFERENCE}/params": "params"})
     assert chain.escrow_params().allowed_creator_addresses == (CREATOR,)
 
 
@@ -176,7 +176,7 @@ NOT_THE_CHAINS = {
 @pytest.mark.parametrize("answer", NOT_THE_CHAINS.values(), ids=NOT_THE_CHAINS)
 @pytest.mark.parametrize("call", ["account", "escrow", "tx"])
 def test_a_proxys_404_is_not_the_chains(answer: Response, call: str) -> None:
-    chain, _ = api({"GET /": answer})
+    chain, _unused = api({"GET /": answer})
     ask: t.Callable[[], object] = {
         "account": lambda: chain.account(CREATOR),
         "escrow": lambda: chain.escrow(3),
@@ -187,7 +187,7 @@ def test_a_proxys_404_is_not_the_chains(answer: Response, call: str) -> None:
 
 
 def test_participant() -> None:
-    chain, _ = api({f"{INFERENCE}/participant/": "participant"})
+    chain, _unused = api({f"{INFERENCE}/participant/": "participant"})
     assert chain.participant_url("gonka1x") == "http://host00.test:8080"
 
 
@@ -223,7 +223,7 @@ def test_creations_of_a_creator() -> None:
 
 
 def test_nothing_created() -> None:
-    chain, _ = api({NODE_INFO: "node_info", TXS: "txsearch_none"})
+    chain, _unused = api({NODE_INFO: "node_info", TXS: "txsearch_none"})
     assert chain.created_by(CREATOR) == []
     assert chain.settled_event(2) is None
 
@@ -231,7 +231,7 @@ def test_nothing_created() -> None:
 def test_settlement_by_its_event() -> None:
     tx = body("tx_settle")["tx_response"]
     page = {"txs": [], "tx_responses": [tx], "pagination": None, "total": "1"}
-    chain, _ = api({NODE_INFO: "node_info", TXS: page})
+    chain, _unused = api({NODE_INFO: "node_info", TXS: page})
     found = chain.settled_event(2)
     assert found is not None
     assert found.remainder == 4_999_981_210
@@ -278,13 +278,13 @@ def test_all_pages_are_read_also_without_a_total(total: object) -> None:
 
 def test_a_node_that_gives_smaller_pages() -> None:
     pages = [_page(range(30), "50"), _page(range(30, 50), "50")]
-    chain, _ = api({NODE_INFO: "node_info", TXS: pages})
+    chain, _unused = api({NODE_INFO: "node_info", TXS: pages})
     assert len(chain.created_by(CREATOR)) == 50
 
 
 def test_a_total_that_is_not_shown_is_unknown() -> None:
     pages = [_page(range(30), "50"), _page(range(0), "50")]
-    chain, _ = api({NODE_INFO: "node_info", TXS: pages})
+    chain, _unused = api({NODE_INFO: "node_info", TXS: pages})
     with pytest.raises(UnknownStateError, match="says that 50 transactions fit .* shows 30"):
         chain.created_by(CREATOR)
 
@@ -298,7 +298,7 @@ def test_more_than_can_be_looked_at_is_unknown() -> None:
 
 @pytest.mark.parametrize("answer", ["route_missing", proxy_404()])
 def test_a_search_that_fails_is_unknown(answer: object) -> None:
-    chain, _ = api({NODE_INFO: "node_info", TXS: answer})
+    chain, _unused = api({NODE_INFO: "node_info", TXS: answer})
     with pytest.raises(UnknownStateError, match="the search for transactions failed"):
         chain.created_by(CREATOR)
 
@@ -309,7 +309,7 @@ def test_a_search_that_fails_is_unknown(answer: object) -> None:
 def test_models() -> None:
     hosts = [{"models": ["b", "a"]}, {"models": ["a"]}, {}, {"models": None}]
     current = {"active_participants": {"participants": hosts}}
-    chain, _ = api(
+    chain, _unused = api(
         {
             "GET /v1/epochs/current/participants": current,
             "GET /v1/governance/models": {"models": [{"id": "z"}, {"id": "a", "other": 1}]},

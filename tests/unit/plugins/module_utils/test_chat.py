@@ -157,7 +157,7 @@ def test_a_whole_reply(server: Server) -> None:
 
 def test_no_prompt_is_used_twice(server: Server) -> None:
     server.answers(json_answer(body("chat_default_model")))
-    for _ in range(5):
+    for _unused in range(5):
         send(server)
     prompts = {json.loads(seen.body)["messages"][0]["content"] for seen in server.seen}
     assert len(prompts) == 5
@@ -218,7 +218,7 @@ def test_recorded_refusals(server: Server, name: str, kind: type[DevshardError],
     server.answers(json_answer(body(name), ANSWERS[name]["status"]))
     with pytest.raises(kind, match=told) as caught:
         send(server)
-    assert type(caught.value) is kind
+    assert caught.type is kind
     assert str(caught.value).startswith(f"POST {server.url}/v1/chat/completions: ")
 
 

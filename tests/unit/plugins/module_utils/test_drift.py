@@ -169,6 +169,12 @@ def test_a_container_without_ports_and_storage() -> None:
 # the engine
 
 
+def given(what: dict[str, t.Any] | Exception) -> dict[str, t.Any]:
+    if isinstance(what, Exception):
+        raise what
+    return what
+
+
 class FakeEngine:
     """The part of the SDK's client that is used; raises what it is told to."""
 
@@ -180,15 +186,11 @@ class FakeEngine:
 
     def inspect_container(self, name: str) -> dict[str, t.Any]:
         assert name == "devshardctl-multi"
-        if isinstance(self.container, Exception):
-            raise self.container
-        return self.container
+        return given(self.container)
 
     def inspect_image(self, image: str) -> dict[str, t.Any]:
         assert image == INSPECT["Image"]
-        if isinstance(self.image, Exception):
-            raise self.image
-        return self.image
+        return given(self.image)
 
     def close(self) -> None:
         self.closed += 1

@@ -79,9 +79,9 @@ def composed(text: str) -> dict[str, str]:
         if rest.startswith("#"):
             rest = rest.partition("\n")[2]
             continue
-        name, _, rest = rest.removeprefix("export ").partition("=")
+        name, _unused, rest = rest.removeprefix("export ").partition("=")
         if not rest.startswith("'"):
-            line, _, rest = rest.partition("\n")
+            line, _unused, rest = rest.partition("\n")
             value = line.split(" #")[0].rstrip()
             assert "$" not in value, "Compose would expand it"
             assert not value.startswith('"')
@@ -230,7 +230,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 
 def test_new_secrets_are_fresh_and_fit() -> None:
     for name in SECRETS:
-        made = {new_secret(name) for _ in range(20)}
+        made = {new_secret(name) for _unused in range(20)}
         assert len(made) == 20
         for value in made:
             assert check_secret(name, value, "here") == value

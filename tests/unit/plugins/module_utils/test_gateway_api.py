@@ -105,7 +105,7 @@ def test_no_private_key_is_ever_sent(name: str) -> None:
 
 
 def test_the_wrong_admin_key() -> None:
-    gateway, _ = api({"GET /": "admin_state_noauth"})
+    gateway, _unused = api({"GET /": "admin_state_noauth"})
     with pytest.raises(
         AuthenticationError, match="Invalid admin API key.*another admin key"
     ) as err:
@@ -114,13 +114,13 @@ def test_the_wrong_admin_key() -> None:
 
 
 def test_a_gateway_without_an_admin_key() -> None:
-    gateway, _ = api({"GET /": "unknown"})
+    gateway, _unused = api({"GET /": "unknown"})
     with pytest.raises(NotFoundError, match="A gateway without an admin key answers so"):
         gateway.state()
 
 
 def test_a_disabled_gateway() -> None:
-    gateway, _ = api({"GET /devshard/": "dis_status", "GET /v1/admin/state": "admin_state"})
+    gateway, _unused = api({"GET /devshard/": "dis_status", "GET /v1/admin/state": "admin_state"})
     with pytest.raises(RedirectedError):
         gateway.session("1")
     assert gateway.state().devshards == ()
@@ -129,7 +129,7 @@ def test_a_disabled_gateway() -> None:
 @pytest.mark.parametrize("missing", sorted(CREATED))
 def test_a_create_that_says_too_little_is_unknown(missing: str) -> None:
     reply = {key: value for key, value in CREATED.items() if key != missing}
-    gateway, _ = api({"POST /v1/admin/escrows": reply})
+    gateway, _unused = api({"POST /v1/admin/escrows": reply})
     with pytest.raises(ProtocolError, match=f"escrows.{missing}: the field is missing"):
         gateway.create_escrow(model_id=QWEN, amount=5, **TX)
 

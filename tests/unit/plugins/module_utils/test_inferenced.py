@@ -222,12 +222,12 @@ def test_signing_names_its_files_and_no_secret(signer: Inferenced, keyrings: Key
     assert signer.generate_settle("/x/settlement.json", **common) == "out"
     assert signer.sign("/x/u.json", account_number=2, chain_id="c") == "out"
     assert signer.encode("/x/s.json") == "out"
-    create, settle, sign, _encode = (" ".join(argv) for argv, _ in keyrings.asked)
+    create, settle, sign, _encode = (" ".join(argv) for argv, _unused in keyrings.asked)
     assert "create-devshard-escrow 5000000000 a/b --generate-only --unordered" in create
     assert "--timeout-duration 120s --gas 2 --fees 1ngonka --from creator" in create
     assert "settle-devshard-escrow /x/settlement.json --generate-only --unordered" in settle
     assert "tx sign /x/u.json --offline --account-number 2 --sequence 0" in sign
-    assert all(data is None for _, data in keyrings.asked)
+    assert all(data is None for _unused, data in keyrings.asked)
     keyrings.fail = CliResult(1, "", HELP + "no such key\n")
     with pytest.raises(ProtocolError, match="could not sign the transaction: no such key"):
         signer.sign("/x/u.json", account_number=2, chain_id="c")
@@ -246,7 +246,7 @@ def test_a_program_that_cannot_be_run() -> None:
 
 def test_a_fresh_keyring(signer: Inferenced, keyrings: Keyrings) -> None:
     assert plan_key(signer, KEY, None) == KeyPlan(address=CREATOR, present=False, exposed=())
-    assert all(folder != signer.keyring_dir for folder, _ in keyrings.held), "only asked"
+    assert all(folder != signer.keyring_dir for folder, _unused in keyrings.held), "only asked"
     signer.import_key(KEY)
     plan = plan_key(signer, KEY, CREATOR)
     assert (plan.address, plan.present) == (CREATOR, True)
@@ -270,7 +270,7 @@ def test_the_scratch_keyring_is_removed(
 def test_another_address_than_expected(signer: Inferenced, keyrings: Keyrings) -> None:
     with pytest.raises(ConfigurationError, match=f"belongs to {CREATOR}, but {OTHER} is expected"):
         plan_key(signer, KEY, OTHER)
-    assert all(folder != signer.keyring_dir for folder, _ in keyrings.held)
+    assert all(folder != signer.keyring_dir for folder, _unused in keyrings.held)
 
 
 def test_another_key_under_the_name(signer: Inferenced, keyrings: Keyrings) -> None:
@@ -336,7 +336,7 @@ def wait_for(*answers: EscrowParams | Exception, seconds: float | None = None) -
     clock = Clock()
     deadline = None if seconds is None else Deadline(seconds, clock=clock, sleep=clock.sleep)
     chain: t.Any = Asked(*answers)
-    found, _ = await_membership(chain, CREATOR, deadline=deadline, interval=10)
+    found, _unused = await_membership(chain, CREATOR, deadline=deadline, interval=10)
     return found
 
 

@@ -303,7 +303,7 @@ def ports(gateway: Gateway, chain: Chain, intents: t.Sequence[Obj] = (), **given
         gateway_id="main",
         chain=chain,
         chain_id="c",
-        ledger=Obj(intents=lambda **_: list(intents)),
+        ledger=Obj(intents=lambda **_unused: list(intents)),
         deadline=Clock().deadline(given.get("timeout", 100)),
         interval=5,
         check_mode=given.get("check_mode", False),

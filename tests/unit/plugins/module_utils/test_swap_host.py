@@ -83,7 +83,7 @@ def no_registry(tag: str) -> str:
 def start(tmp_path: Path, *steps: Step, **given: t.Any) -> tuple[JournalFile, Journal]:
     """A swap that was begun and went through ``steps``."""
     file = JournalFile(tmp_path / "state" / "swap.json")
-    found, _, seen = make_plan(None, container(), None, "main", wish(**given))
+    found, _unused, seen = make_plan(None, container(), None, "main", wish(**given))
     journal = begin(found, seen, wish(**given), NOW)
     for step in steps:
         journal = journal.finish(step)
@@ -128,7 +128,7 @@ def test_a_full_disk_stops_the_swap_by_name(tmp_path: Path) -> None:
 
 
 def test_one_write_finishes_a_step_and_begins_the_next(tmp_path: Path) -> None:
-    file, _ = start(tmp_path)
+    file, _unused = start(tmp_path)
     journal, changed = note(
         file,
         "r1",
@@ -143,7 +143,7 @@ def test_one_write_finishes_a_step_and_begins_the_next(tmp_path: Path) -> None:
 
 
 def test_what_was_saved_first_is_kept(tmp_path: Path) -> None:
-    file, _ = start(tmp_path)
+    file, _unused = start(tmp_path)
     for value in (True, False):
         note(
             file,
@@ -158,7 +158,7 @@ def test_what_was_saved_first_is_kept(tmp_path: Path) -> None:
 
 
 def test_a_step_that_was_taken_back_is_forgotten(tmp_path: Path) -> None:
-    file, _ = start(tmp_path, Step.PREFLIGHT)
+    file, _unused = start(tmp_path, Step.PREFLIGHT)
     note(
         file,
         "r1",
@@ -166,7 +166,7 @@ def test_a_step_that_was_taken_back_is_forgotten(tmp_path: Path) -> None:
         started=(Step.FREEZE_ROTATION, {"rotation": 1}),
         check_mode=False,
     )
-    journal, _ = note_undone(file, "r1", Step.FREEZE_ROTATION, ["rotation"], check_mode=False)
+    journal, _undone = note_undone(file, "r1", Step.FREEZE_ROTATION, ["rotation"], check_mode=False)
     assert journal.started == journal.done == (Step.PREFLIGHT,)
     assert journal.data == {"run": "r1"}
 
@@ -186,7 +186,9 @@ def test_the_last_step_closes_the_journal(tmp_path: Path) -> None:
 
 def test_a_run_whose_swap_was_taken_over_stops(tmp_path: Path) -> None:
     file, journal = start(tmp_path)
-    found, taken, _ = make_plan(journal, container(), None, "main", wish(run="r2", rollback=True))
+    found, taken, _seen = make_plan(
+        journal, container(), None, "main", wish(run="r2", rollback=True)
+    )
     assert taken is not None
     file.write(taken)
     with pytest.raises(BusyError, match="another run has taken over"):
@@ -255,9 +257,9 @@ def test_a_registry_that_is_down_fails_before_anything() -> None:
 
 
 def test_an_open_swap_goes_on_without_the_registry(tmp_path: Path) -> None:
-    _, journal = start(tmp_path, *sequence("temp", "import")[:6])
+    _unused, journal = start(tmp_path, *sequence("temp", "import")[:6])
     again = wish(run="r2", resolve=no_registry)
-    found, taken, _ = make_plan(journal, container(), container(NEW), "temp", again)
+    found, taken, _seen = make_plan(journal, container(), container(NEW), "temp", again)
     assert found.target == NEW
     assert found.steps[0] is Step.DRAIN_MAIN
     assert taken is not None
@@ -265,18 +267,18 @@ def test_an_open_swap_goes_on_without_the_registry(tmp_path: Path) -> None:
 
 
 def test_another_image_while_a_swap_is_open_is_refused(tmp_path: Path) -> None:
-    _, journal = start(tmp_path, *sequence("temp", "import")[:3])
+    _unused, journal = start(tmp_path, *sequence("temp", "import")[:3])
     third = wish(asked="r:5000/gateway:third", resolve=lambda _tag: f"{OLD[:-1]}7")
     with pytest.raises(UnsafeError, match="is not finished"):
         make_plan(journal, container(), container(NEW), "main", third)
 
 
 def test_a_swap_that_only_checked_binds_nobody(tmp_path: Path) -> None:
-    _, journal = start(tmp_path)
+    _unused, journal = start(tmp_path)
     journal = journal.start(Step.PREFLIGHT)
     third = f"{OLD[:-1]}7"
     again = wish(asked="r:5000/gateway:third", resolve=lambda _tag: third)
-    found, taken, _ = make_plan(journal, container(), None, "main", again)
+    found, taken, _seen = make_plan(journal, container(), None, "main", again)
     assert (found.target, taken) == (third, None)
 
 
@@ -311,13 +313,13 @@ def test_a_wish_without_an_image(
 
 def test_a_rollback_of_a_finished_swap_cannot_be_turned_again(tmp_path: Path) -> None:
     back = wish(rollback=True, previous=OLD, previous_asked="r:5000/gateway:old")
-    found, _, seen = make_plan(None, container(NEW), None, "main", back)
+    found, _unused, seen = make_plan(None, container(NEW), None, "main", back)
     journal = begin(found, seen, back, NOW)
     assert (journal.target, journal.asked, journal.origin) == (OLD, "r:5000/gateway:old", NEW)
     # killed in between and run again, with either command
     journal = journal.finish(Step.PREFLIGHT).finish(Step.FREEZE_ROTATION)
     for again in (back, wish(asked="r:5000/gateway:new")):
-        plan, _, _ = make_plan(journal, container(NEW), None, "main", again)
+        plan, _taken, _seen = make_plan(journal, container(NEW), None, "main", again)
         assert plan.target == OLD
         assert not plan.then_again
 

@@ -258,7 +258,7 @@ def test_errors_by_cause(
         kind, match=f"POST {server.url}/v1/x: got {status}: what it says$"
     ) as caught:
         ask(http, server, "POST")
-    assert type(caught.value) is kind
+    assert caught.type is kind
     assert caught.value.details["http_status"] == status
     assert caught.value.details["server_message"] == "what it says"
 

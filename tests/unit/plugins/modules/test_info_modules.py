@@ -56,7 +56,7 @@ def check_shape(value: t.Any, doc: Params, path: str) -> None:
         "dict": dict,
         "list": list,
     }
-    assert type(value) is types[doc["type"]], path
+    assert value.__class__ is types[doc["type"]], path
     for key, inner in doc.get("contains", {}).items():
         assert key in value, f"{path}.{key}"
         check_shape(value[key], inner, f"{path}.{key}")
@@ -275,7 +275,7 @@ def test_no_chat_in_check_mode(site: Site) -> None:
 def test_each_chat_reaches_a_host(site: Site) -> None:
     """The gateway answers a repeated prompt from its cache."""
     params = served(site)
-    names = {succeeded("chat_completion", params)["chat"]["request_id"] for _ in range(3)}
+    names = {succeeded("chat_completion", params)["chat"]["request_id"] for _unused in range(3)}
     before = site.net.admin.get("/v1/admin/state")["devshards"]
     succeeded("chat_completion", params)
     after = site.net.admin.get("/v1/admin/state")["devshards"]

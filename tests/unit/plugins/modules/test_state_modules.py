@@ -181,7 +181,7 @@ CASES = [
     Case(
         "disabled",
         "gateway_settings",
-        settings(disabled={"enabled": True, "message": "gone", "new_url": "https://x.example"}),
+        settings(disabled={"enabled": True, "text": "gone", "new_url": "https://x.example"}),
     ),
     Case("one more escrow", "escrow", one_more_escrow, use_the_real_program, ESCROW_ASSIGNED),
     Case("taken out", "devshard", devshard("inactive"), make_escrow, (), ("devshard",)),
