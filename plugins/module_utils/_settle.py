@@ -221,7 +221,13 @@ class SettleEscrows:
         views = [self._view(number, record) for number, record in self._records().items()]
         if self._gateway_gone:
             raise UnknownStateError("select needs the gateway's records, and it does not answer")
-        return sorted(view.id for view in views if self._selected(view))
+        # One that an earlier run began may be settled by now, but its intent is still open.
+        begun = {
+            intent.escrow_id
+            for intent in self._all_intents()
+            if intent.open and intent.escrow_id is not None and intent.creator == self._creator
+        }
+        return sorted(begun | {view.id for view in views if self._selected(view)})
 
     def _selected(self, view: EscrowView) -> bool:
         if not view.unsettled or view.creator != self._creator:
@@ -254,11 +260,14 @@ class SettleEscrows:
             )
         return SettleView(view=view, settlement=self._files.read(escrow_id), settled_before=before)
 
-    def _intents(self, escrow_id: int) -> list[Intent]:
+    def _all_intents(self) -> list[Intent]:
         ledger = self._p.ledger
         if ledger is None:
             return []
-        return ledger.intents(kind=Kind.SETTLE, chain_id=self._p.chain_id, escrow_id=escrow_id)
+        return ledger.intents(kind=Kind.SETTLE, chain_id=self._p.chain_id)
+
+    def _intents(self, escrow_id: int) -> list[Intent]:
+        return [intent for intent in self._all_intents() if intent.escrow_id == escrow_id]
 
     def _paid_by_us(self, escrow_id: int) -> Intent | None:
         """Our own settle that the chain executed, if there is one."""

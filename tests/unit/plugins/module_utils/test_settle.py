@@ -293,6 +293,18 @@ def test_expiring_follows_the_deadline(world: World) -> None:
     assert [escrow.id for escrow in result.escrows] == [1, 2]
 
 
+def test_a_selection_finishes_what_an_earlier_run_began(world: World) -> None:
+    world.chain.delay = 10
+    with pytest.raises(WaitTimeoutError):
+        settle(world, seconds=20)
+    world.chain.step(20)
+    assert world.chain.escrows[1].settled
+    result = settle(world, ids=(), select="depleted")
+    assert [(escrow.id, escrow.refund) for escrow in result.escrows] == [(1, REFUND)]
+    assert not [intent for intent in intents(world) if intent.open]
+    assert settle(world, ids=(), select="depleted").escrows == []
+
+
 def test_a_selection_without_the_gateway_is_unknown_not_empty(world: World) -> None:
     world.gateway.down = True
     with pytest.raises(UnknownStateError):
