@@ -151,7 +151,6 @@ def begin(found: SwapPlan, seen: Seen, wish: Wish, now: datetime) -> Journal:
     """The journal of a new swap. One that leads back cannot be turned around once more."""
     if seen.main_image is None:
         raise UnsafeError("no swap: the image of slot main is not known")
-    assert seen.main_image is not None
     asked = wish.previous_asked if wish.rollback else wish.asked
     return Journal(
         id=now.strftime("%Y%m%dT%H%M%SZ"),
