@@ -15,6 +15,7 @@ import json
 import random
 import time
 import typing as t
+import uuid
 from dataclasses import asdict, dataclass
 
 import aiohttp
@@ -51,7 +52,7 @@ class Target:
     api_key: str
     model: str
     stream_s: tuple[float, float]
-    tokens_per_second: float
+    chunks_per_second: float = 2.0
     upload_s: float = 20.0
 
 
@@ -64,6 +65,8 @@ class Load:
         self._random = random.Random(seed)
         self._stopping = asyncio.Event()
         self._number = itertools.count()
+        # prompts must be unique: answers to the same one are cached for an hour
+        self._run = uuid.uuid4().hex
         self._zero = time.monotonic()
         self.exchanges: list[Exchange] = []
 
@@ -103,12 +106,15 @@ class Load:
 
     async def _ask(self, session: aiohttp.ClientSession, exchange: Exchange) -> None:
         seconds = self._random.uniform(*self._target.stream_s)
+        chunks = max(2, round(seconds * self._target.chunks_per_second))
+        # the simulated network reads how long to take from the prompt; a real one ignores it
+        prompt = f"[sim seconds={seconds:.2f} chunks={chunks}] {self._run} {next(self._number)}"
         body = json.dumps(
             {
                 "model": self._target.model,
                 "stream": True,
-                "max_tokens": max(1, round(seconds * self._target.tokens_per_second)),
-                "messages": [{"role": "user", "content": f"load {next(self._number)}"}],
+                "max_tokens": chunks,
+                "messages": [{"role": "user", "content": prompt}],
             }
         ).encode()
         headers = {

@@ -22,6 +22,12 @@ class Swap:
     switched: float | None
     drained: float | None
     end: float
+    back: float | None = None
+    imported: float | None = None
+
+
+Lane = tuple["Row", "Sequence[Exchange]", "Sequence[Swap]"]
+"""One mode: its numbers, all requests, its swaps."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +117,34 @@ def summarize(mode: str, clients: int, exchanges: Sequence[Exchange], swaps: Seq
 _COLOURS = {"main": "#3b6ea5", "temp": "#e08e2b", "": "#999999"}
 
 
-def draw(path: Path, lanes: Sequence[tuple[Row, Sequence[Exchange], Sequence[Swap]]]) -> None:
+def table(rows: Sequence[Row]) -> str:
+    """The rows as Markdown."""
+    columns = (
+        ("mode", "mode"),
+        ("clients", "clients"),
+        ("swaps", "swaps"),
+        ("requests", "requests"),
+        ("streams cut", "streams_cut"),
+        ("requests failed", "requests_failed"),
+        ("first byte p50/p99 before, ms", "before_p50_ms before_p99_ms"),
+        ("during, ms", "p50_ms p99_ms"),
+        ("drain, s", "drain_s"),
+        ("total, s", "total_s"),
+    )
+
+    def cell(row: Row, names: str) -> str:
+        values = [getattr(row, name) for name in names.split()]
+        return " / ".join("-" if value is None else str(value) for value in values)
+
+    lines = ["| " + " | ".join(title for title, _unused in columns) + " |"]
+    lines.append("|" + "---|" * len(columns))
+    lines += [
+        "| " + " | ".join(cell(row, names) for _unused, names in columns) + " |" for row in rows
+    ]
+    return "\n".join(lines)
+
+
+def draw(path: Path, lanes: Sequence[Lane]) -> None:
     """A lane per mode: each request a line, coloured by slot, red where it was cut or failed."""
     import matplotlib
 
@@ -130,6 +163,10 @@ def draw(path: Path, lanes: Sequence[tuple[Row, Sequence[Exchange], Sequence[Swa
             axis.axvspan(swap.begin, swap.end, color="#000000", alpha=0.06)
             if swap.switched is not None:
                 axis.axvline(swap.switched, color="#2ca02c", linewidth=1)
+            if swap.back is not None:
+                axis.axvline(swap.back, color="#2ca02c", linewidth=1, linestyle=":")
+            if swap.imported is not None:
+                axis.axvline(swap.imported, color="#9467bd", linewidth=1)
             if swap.switched is not None and swap.drained is not None:
                 axis.axvspan(swap.switched, swap.drained, color="#2ca02c", alpha=0.10)
         axis.set_title(
@@ -140,7 +177,8 @@ def draw(path: Path, lanes: Sequence[tuple[Row, Sequence[Exchange], Sequence[Swa
         )
         axis.set_ylabel("client")
     axes[-1, 0].set_xlabel(
-        "seconds; blue main, orange temp, red cut or failed; green line switch, green area drain"
+        "seconds; blue main, orange temp, red cut or failed; green line switch (dotted: back),"
+        " green area drain, violet line import"
     )
     figure.savefig(path, dpi=90)
     pyplot.close(figure)

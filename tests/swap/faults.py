@@ -1,0 +1,447 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
+"""Everything that can go wrong in a swap, on a real host: each ends with everything serving.
+
+``python -m …tests.swap INVENTORY HOST [NAME…]`` runs the faults in order, with clients that
+stream all the while. Each fault is one swap that is disturbed until it stops, then healed and run
+again. What must hold afterwards is always the same, see :func:`settled`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import sys
+import time
+import typing as t
+from dataclasses import dataclass
+from pathlib import Path
+
+from ansible_collections.gonka.devshard.plugins.module_utils._swap import sequence
+from ansible_collections.gonka.devshard.tests.swap.clients import Clients
+from ansible_collections.gonka.devshard.tests.swap.lab import DEPLOY, MAIN, STATE, TEMP, Lab, Run
+
+STEPS = [step.value for step in sequence("temp", "import")]
+VARIABLES: dict[str, t.Any] = {
+    "hot_swap_min_blocks": 50,
+    "hot_swap_wait_timeout": 60,
+    "hot_swap_drain_timeout": 90,
+    "hot_swap_min_free_mb": 100,
+}
+ROTATION = {
+    "enabled": True,
+    "settlement_enabled": False,
+    "pre_poc_blocks": 77,
+    "models": [],
+}
+
+
+class Broken(AssertionError):
+    """A promise was not kept."""
+
+
+def expect(kept: bool, what: str) -> None:
+    if not kept:
+        raise Broken(what)
+
+
+@dataclass(frozen=True)
+class Before:
+    """The host before a fault."""
+
+    image: str
+    rotation: t.Any
+    minted: int
+    active: frozenset[str]
+
+
+def look(lab: Lab) -> Before:
+    return Before(
+        image=lab.image(),
+        rotation=lab.rotation(),
+        minted=lab.minted(),
+        active=frozenset(key for key, item in lab.escrows().items() if item["active"]),
+    )
+
+
+def settled(lab: Lab, before: Before, *, image: str, minted: int) -> None:
+    """What holds when a swap has ended, however often it was disturbed."""
+    expect(lab.slot() == "main", "main is not in service")
+    expect(lab.journal() is None, "a swap is still open")
+    expect(not lab.exists(TEMP), "the temporary gateway still exists")
+    expect(lab.image() == image, f"main runs {lab.image()}, not {image}")
+    expect(lab.rotation() == before.rotation, "the rotation is not as it was")
+    new = lab.minted() - before.minted
+    expect(new == minted, f"{new} escrows were paid for, not {minted}")
+    records = lab.escrows()
+    idle = [key for key, item in records.items() if not (item["active"] and "runtime" in item)]
+    expect(not idle, f"escrows {idle} are not in use")
+    expect(before.active <= set(records), "an escrow got lost")
+    expect(len(records) == len(before.active) + minted, "main did not get temp's escrows")
+    violations = lab.net("/violations")["violations"]
+    expect(not violations, f"the hosts noticed: {violations}")
+
+
+class Swap:
+    """One swap of the lab's host to the other image."""
+
+    def __init__(self, lab: Lab, before: Before) -> None:
+        self.lab = lab
+        self.before = before
+        self.other = "1.0" if before.image == "1.1" else "1.1"
+
+    def reference(self, tag: str) -> str:
+        return str(self.lab.vars["gateway_image"]).rpartition(":")[0] + f":{tag}"
+
+    def run(self, tag: str | None = None, **given: t.Any) -> Run:
+        wanted = self.reference(tag or self.other)
+        return self.lab.play(**{"hot_swap_image": wanted, **VARIABLES, **given})
+
+    def again(self, **given: t.Any) -> Run:
+        """To the end. What a killed controller left running may hold a lock for a moment."""
+        for _attempt in range(4):
+            run = self.run(**given)
+            if run.rc == 0 or "Somebody else" not in run.text and "busy" not in run.text:
+                break
+            time.sleep(5)
+        expect(run.rc == 0, f"the run that should finish the swap failed: {run.message}")
+        return run
+
+    def back(self) -> Run:
+        run = self.lab.play(**{"hot_swap_rollback": True, **VARIABLES})
+        expect(run.rc == 0, f"the rollback failed: {run.message}")
+        return run
+
+    def stops(self, run: Run, step: str, *words: str) -> None:
+        """The run failed at this step, says why, and says what to do."""
+        expect(run.rc != 0, f"the run went through, it should have stopped at {step}")
+        expect(f"the swap stopped at {step}" in run.message, f"another stop: {run.message}")
+        for word in words:
+            expect(word in run.message, f"{word!r} is missing in: {run.message}")
+
+    def done(self, *, image: str | None = None, minted: int = 1) -> None:
+        settled(self.lab, self.before, image=image or self.other, minted=minted)
+
+
+# what is done to it
+
+
+def straight(swap: Swap) -> None:
+    """Nothing goes wrong; a second run changes nothing, check mode neither; and back again."""
+    plan = swap.run(check=True)
+    expect(plan.rc == 0 and all(step in plan.text for step in STEPS), "no plan in check mode")
+    expect(swap.lab.journal() is None, "check mode began a swap")
+    expect(swap.run().rc == 0, "the swap failed")
+    swap.done()
+    second = swap.run()
+    expect((second.rc, second.changed) == (0, 0), "the second run changed something")
+    back = swap.back()
+    expect("swap back" in back.text, "no rollback")
+    swap.done(image=swap.before.image, minted=2)
+    again = swap.back()
+    expect((again.rc, again.changed) == (0, 0), "a second rollback changed something")
+
+
+def settles(swap: Swap) -> None:
+    """The temporary escrows are settled instead of imported."""
+    run = swap.run(hot_swap_temp_escrows="settle")
+    expect(run.rc == 0, run.message)
+    escrows = swap.lab.net("/chain/escrows")["escrows"]
+    newest = max(escrows, key=lambda item: int(item["id"]))
+    expect(bool(newest["settled"]), "the temporary escrow is not settled")
+    expect(len(swap.lab.escrows()) == len(swap.before.active), "main got an escrow")
+    expect(swap.lab.image() == swap.other, "the image is not the new one")
+    expect(not swap.lab.exists(TEMP), "the temporary gateway still exists")
+
+
+def controller_killed(swap: Swap) -> None:
+    """SIGKILL to the controller at each step of one swap, as the step begins."""
+    for step in STEPS:
+        run = swap.run(kill_at=f"Run step {step}")
+        expect(run.rc < 0, f"the run ended before it came to {step}: {run.text[-1500:]}")
+        serves(swap.lab)
+    swap.again()
+    swap.done()
+
+
+def controller_killed_late(swap: Swap) -> None:
+    """SIGKILL to the controller at each step, when its work is done and not yet noted."""
+    for step, following in zip(STEPS, STEPS[1:], strict=False):
+        run = swap.run(kill_at=f"Begin step {following}")
+        expect(run.rc < 0, f"the run ended before {step} was done: {run.text[-1500:]}")
+        serves(swap.lab)
+    swap.again()
+    swap.done()
+
+
+def crash_both(swap: Swap, noted: list[str]) -> None:
+    noted.append("yes")
+    swap.lab.crash(TEMP)
+    swap.lab.crash(MAIN)
+
+
+def gateway_crashes(swap: Swap) -> None:
+    """Both gateways get SIGKILL as each step begins; the play fails there, or goes on one step."""
+    for step, following in zip(STEPS, [*STEPS[1:], "the end"], strict=True):
+        crashed: list[str] = []
+        crash = functools.partial(crash_both, swap, crashed)
+        run = swap.run(hooks={f"Run step {step}": crash}, kill_at=f"Run step {following}")
+        expect(bool(crashed), f"{step} was never reached: {run.message}")
+    swap.again()
+    swap.done()
+
+
+def host_reboots(swap: Swap) -> None:
+    """The host reboots as each step begins, with the controller cut off."""
+    for step in STEPS:
+        run = swap.run(kill_at=f"Run step {step}")
+        expect(run.rc < 0, f"the run ended before it came to {step}: {run.text[-1500:]}")
+        swap.lab.reboot()
+    swap.again()
+    swap.done()
+
+
+def stream_at_drain(swap: Swap) -> None:
+    """One stream outlives the time for the drain: it is not cut, and the play stops."""
+    lab = swap.lab
+    kinds: dict[t.Any, int] = {"close": 1}
+    with Clients(lab, kinds, stream_s=(60, 61)) as long:
+        run = swap.run(hot_swap_drain_timeout=12)
+        swap.stops(run, "drain_main", "request(s) left", "go on waiting")
+        expect(lab.slot() == "temp" and lab.runs(MAIN), "not both gateways serve")
+        expect(lab.rotation() == swap.before.rotation, "the rotation stays off")
+    expect(not long.harmed(), f"the stream was cut: {long.harmed()}")
+    swap.again()
+    swap.done()
+
+
+DRAIN_ANSWERS: dict[str, dict[str, t.Any]] = {
+    "500": {"action": "status", "status": 500, "body": '{"error":{"message":"broken"}}'},
+    "401": {"action": "status", "status": 401, "body": '{"error":{"message":"unauthorized"}}'},
+    "308": {"action": "status", "status": 308, "body": '{"status":"disabled"}'},
+    "html": {"action": "html", "status": 200},
+    "missing field": {
+        "action": "status",
+        "status": 200,
+        "content_type": "application/json",
+        "body": '{"capacity":{},"settings":{},"devshards":[{"id":"1","active":true}],"limiter":{}}',
+    },
+}
+
+
+def admin_api_broken(swap: Swap) -> None:
+    """The admin API answers nonsense during the drain: unknown is not drained."""
+    lab = swap.lab
+    for name, answer in DRAIN_ANSWERS.items():
+        rule = {**answer, "method": "GET", "path": "^/v1/admin/state"}
+        run = swap.run(
+            hot_swap_drain_unknown_timeout=5,
+            hooks={"Run step drain_main": lambda rule=rule: lab.gateway_fault("/faults", rule)},
+        )
+        swap.stops(run, "drain_main", "unknown")
+        expect(lab.slot() == "temp" and lab.runs(MAIN), f"{name}: not both gateways serve")
+        lab.heal()
+    swap.again()
+    swap.done()
+
+
+def image_unhealthy(swap: Swap) -> None:
+    """A new image that exits at once, or never becomes healthy: nothing has moved."""
+    lab = swap.lab
+    for tag in ("broken-exit", "broken-unhealthy"):
+        run = swap.run(tag, hot_swap_wait_timeout=20)
+        swap.stops(run, "start_temp", "nothing has moved", "hot_swap_rollback=true")
+        expect(lab.slot() == "main", "main is not in service")
+        expect(lab.rotation() == swap.before.rotation, "the rotation stays off")
+        swap.back()
+        swap.done(image=swap.before.image, minted=0)
+
+
+def image_deactivates(swap: Swap) -> None:
+    """A new image that starts and takes an escrow out of service: found out, rolled back."""
+    lab = swap.lab
+    run = swap.run("broken-deactivate")
+    swap.stops(run, "check_main", "was deactivated", "hot_swap_rollback=true")
+    expect(lab.slot() == "temp", "temp does not serve")
+    swap.back()
+    swap.done(image=swap.before.image)
+
+
+def disk_full(swap: Swap) -> None:
+    """No room for the backup before main is stopped: it is not stopped."""
+    lab = swap.lab
+    backups = f"{STATE}/backups"
+    lab.on_host("mkdir", "-p", backups)
+    lab.on_host("mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", backups)
+    try:
+        run = swap.run()
+        swap.stops(run, "replace_main", "The temporary gateway serves")
+        expect(lab.slot() == "temp" and lab.runs(MAIN), "not both gateways serve")
+    finally:
+        lab.on_host("umount", backups)
+    swap.again()
+    swap.done()
+
+
+def registry_down(swap: Swap) -> None:
+    """Without the registry no swap begins; one that is under way goes on."""
+    lab = swap.lab
+    registry = lab.container.rpartition("-")[0] + "-registry"
+    killed = swap.run(kill_at="Run step check_temp")
+    expect(killed.rc < 0, killed.text[-1500:])
+    lab.docker("stop", registry)
+    try:
+        swap.again()
+        swap.done()
+        other = Swap(lab, look(lab))
+        other.other = "never-built"
+        run = other.run()
+        swap.stops(run, "its plan", "registry", "Nothing was changed")
+    finally:
+        lab.docker("start", registry)
+
+
+def chain_down(swap: Swap) -> None:
+    """The chain is silent after the switch: main is not stopped, it could not start again."""
+    lab = swap.lab
+    rule = {"action": "drop", "service": "chain"}
+    run = swap.run(hooks={"Run step drain_main": lambda: lab.net("/faults", rule)})
+    swap.stops(run, "replace_main", "The temporary gateway serves")
+    expect(lab.slot() == "temp" and lab.runs(MAIN), "not both gateways serve")
+    lab.heal()
+    swap.again()
+    swap.done()
+
+
+def rolled_back_late(swap: Swap) -> None:
+    """Given up after main was replaced: temp takes over again, the earlier image comes back."""
+    run = swap.run(kill_at="Run step drain_temp")
+    expect(run.rc < 0, run.text[-1500:])
+    swap.back()
+    swap.done(image=swap.before.image)
+
+
+def temp_comes_back(swap: Swap) -> None:
+    """Somebody starts temp again after its escrows were imported: it has nothing to serve."""
+    lab = swap.lab
+    expect(swap.run().rc == 0, "the swap failed")
+    swap.done()
+    folders = lab.on_host("sh", "-c", f"ls -dt {DEPLOY}/.devshardctl/temp-*").split()
+    image = lab.on_host("docker", "inspect", "--format", "{{.Config.Image}}", MAIN).strip()
+    environment = f"set -a; . {DEPLOY}/config.devshard.env; set +a; "
+    names = "DEVSHARD_PRIVATE_KEY DEVSHARD_API_KEYS DEVSHARD_ADMIN_API_KEY DEVSHARD_CHAIN_REST"
+    names += " DEVSHARD_PUBLIC_API DEVSHARD_CHAIN_ID"
+    pass_on = " ".join(f"-e {name}" for name in names.split())
+    lab.on_host(
+        "sh",
+        "-c",
+        f"{environment} docker run -d --name {TEMP} {pass_on} -e DEVSHARDS_JSON='[]'"
+        f" -p 127.0.0.1:18081:8080 -v {folders[0]}:/root/.devshardctl {image}",
+    )
+    try:
+        time.sleep(3)
+        served = lab.admin("/v1/admin/state", gateway=TEMP)["devshards"]
+        expect(served == [], f"temp serves {served} a second time")
+    finally:
+        lab.on_host("docker", "rm", "-f", TEMP)
+    swap.done()
+
+
+@dataclass(frozen=True)
+class Fault:
+    """``unharmed``: clients must not notice anything. A crash cuts, whoever swaps."""
+
+    run: t.Callable[[Swap], None]
+    unharmed: bool = True
+
+    @property
+    def name(self) -> str:
+        return self.run.__name__
+
+
+FAULTS = [
+    Fault(straight),
+    Fault(stream_at_drain),
+    Fault(admin_api_broken),
+    Fault(image_unhealthy),
+    Fault(image_deactivates),
+    Fault(disk_full),
+    Fault(registry_down),
+    Fault(chain_down),
+    Fault(rolled_back_late),
+    Fault(temp_comes_back),
+    Fault(controller_killed),
+    Fault(controller_killed_late),
+    Fault(gateway_crashes, unharmed=False),
+    Fault(host_reboots, unharmed=False),
+    Fault(settles),
+]
+
+
+def serves(lab: Lab) -> None:
+    lab.on_host("curl", "-sf", "-o", "/dev/null", "http://127.0.0.1/v1/models")
+
+
+def prepare(lab: Lab) -> None:
+    """More requests at once than the simulated weights allow, and a rotation to be restored."""
+    lab.heal()
+    settings = lab.admin("/v1/admin/settings")
+    model = lab.vars["devshard_models"][0]
+    rotation = {
+        **ROTATION,
+        "models": [
+            {
+                "model_id": model["id"],
+                "temp_count": 1,
+                "target_count": 1,
+                "amount": model["amount"],
+                "private_key_env": "DEVSHARD_PRIVATE_KEY",
+            }
+        ],
+    }
+    wanted = {"max_concurrent_requests_per_10000_weight": 1000, "escrow_rotation": rotation}
+    if any(settings.get(key) != value for key, value in wanted.items()):
+        lab.admin("/v1/admin/settings", wanted)
+
+
+def try_one(lab: Lab, fault: Fault) -> None:
+    prepare(lab)
+    swap = Swap(lab, look(lab))
+    kinds: dict[t.Any, int] = {"reuse": 2, "close": 2, "slow": 1}
+    with Clients(lab, kinds) as clients:
+        fault.run(swap)
+    if fault.unharmed:
+        expect(not clients.harmed(), f"clients were harmed: {clients.harmed()[:3]}")
+    expect(clients.count("ok") > 0, "no client got an answer")
+
+
+def main(argv: t.Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("inventory", type=Path)
+    parser.add_argument("host")
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--log", type=Path, help="append what the plays print to this file")
+    options = parser.parse_args(argv)
+    known = {fault.name: fault for fault in FAULTS}
+    if unknown := sorted(set(options.names) - set(known)):
+        parser.error(f"no fault {', '.join(unknown)}; there are {', '.join(known)}")
+    lab = Lab(options.inventory, options.host)
+    lab.log = options.log
+    broken = 0
+    for fault in [known[name] for name in options.names] or FAULTS:
+        began = time.monotonic()
+        try:
+            try_one(lab, fault)
+            verdict = "ok"
+        except Broken as exc:
+            broken += 1
+            verdict = f"BROKEN: {exc}"
+        print(f"{fault.name}: {verdict} ({time.monotonic() - began:.0f} s)", flush=True)
+        if broken:
+            # the next one needs a host that is as it should be
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

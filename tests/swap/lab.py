@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
+"""A deployed test host, the play that swaps its gateway, and what both look like from outside."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import typing as t
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+DEPLOY = "/srv/gonka/devshard-gateway"
+STATE = "/var/lib/gonka-devshard"
+MAIN = "devshardctl-multi"
+TEMP = "devshardctl-temp"
+URLS = {MAIN: "http://127.0.0.1:18080", TEMP: "http://127.0.0.1:18081"}
+
+ON_HOST = Path(__file__).with_name("on_host.py").read_text(encoding="utf-8")
+
+
+class LabError(Exception):
+    """The lab itself does not work as it should."""
+
+
+@dataclass
+class Run:
+    """One run of a play: what it said, when, and how it ended."""
+
+    rc: int
+    lines: list[tuple[float, str]] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        return "\n".join(line for _unused, line in self.lines)
+
+    @property
+    def message(self) -> str:
+        """What the user is told at the end of a run that failed."""
+        found = re.findall(r'"msg": "([^\n]*the swap stopped at[^\n]*)"', self.text)
+        return found[-1] if found else self.text[-2000:]
+
+    @property
+    def changed(self) -> int:
+        return sum(int(number) for number in re.findall(r"\bchanged=(\d+)", self.text))
+
+    def at(self, words: str) -> float | None:
+        """When a line with these words came."""
+        return next((moment for moment, line in self.lines if words in line), None)
+
+
+Hook = t.Callable[[], object]
+
+
+class Lab:
+    """``inventory`` is what tests/hosts wrote; ``host`` is deployed by the site already."""
+
+    def __init__(self, inventory: Path, host: str) -> None:
+        self.inventory = inventory
+        self.host = host
+        group = json.loads(inventory.read_text())["devshard_gateways"]
+        self.vars: dict[str, t.Any] = {**group["vars"], **group["hosts"][host]}
+        self.container = str(self.vars["ansible_host"])
+        extra = str(self.vars.get("ansible_docker_extra_args", ""))
+        self._docker = ["docker", *extra.split()]
+        self.log: Path | None = None
+
+    # the host
+
+    def docker(self, *argv: str, stdin: str | None = None) -> str:
+        done = subprocess.run(
+            [*self._docker, *argv], input=stdin, capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            raise LabError(f"docker {' '.join(argv)[:200]}: {done.stderr.strip()}")
+        return done.stdout
+
+    def on_host(self, *argv: str, stdin: str | None = None) -> str:
+        return self.docker("exec", "-i", self.container, *argv, stdin=stdin)
+
+    def reboot(self) -> None:
+        self.docker("restart", self.container)
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            try:
+                self.on_host("docker", "info")
+                self.on_host("curl", "-sf", "-o", "/dev/null", "http://127.0.0.1/-/edge")
+                return
+            except LabError:
+                time.sleep(1)
+        raise LabError(f"{self.container} does not come back")
+
+    def edge(self) -> str:
+        """Base URL of the edge; the engine may give the port a new number at a restart."""
+        port = self.docker("port", self.container, "80").split()[0]
+        return f"http://{port}"
+
+    # the gateways
+
+    def admin(
+        self, path: str, body: t.Any = None, *, gateway: str = MAIN, method: str | None = None
+    ) -> t.Any:
+        wish = {
+            "env_file": f"{DEPLOY}/config.devshard.env",
+            "url": URLS[gateway] + path,
+            "body": body,
+            "method": method or ("GET" if body is None else "POST"),
+        }
+        return json.loads(self.on_host("python3", "-c", ON_HOST, stdin=json.dumps(wish)))
+
+    def gateway_fault(self, path: str, body: t.Any = None, *, gateway: str = MAIN) -> t.Any:
+        """The faults port of a simulated gateway, which listens inside its container."""
+        argv = ["docker", "exec", "-i", gateway, "curl", "-sS", "-X"]
+        argv += ["GET" if body is None else "POST", "--data-binary", "@-"]
+        argv += ["-H", "Content-Type: application/json", f"http://127.0.0.1:9101{path}"]
+        text = self.on_host(*argv, stdin="" if body is None else json.dumps(body))
+        return json.loads(text) if text.strip() else None
+
+    def crash(self, gateway: str) -> None:
+        """SIGKILL to a gateway; one that does not run cannot crash."""
+        if self.runs(gateway):
+            try:
+                self.gateway_fault("/crash", {}, gateway=gateway)
+            except LabError:
+                # it dies before it answers
+                return
+
+    def runs(self, gateway: str) -> bool:
+        listed = self.on_host("docker", "ps", "--format", "{{.Names}}")
+        return gateway in listed.split()
+
+    def exists(self, gateway: str) -> bool:
+        listed = self.on_host("docker", "ps", "--all", "--format", "{{.Names}}")
+        return gateway in listed.split()
+
+    def api_key(self) -> str:
+        text = self.on_host("cat", f"{DEPLOY}/config.devshard.env")
+        found = re.search(r"DEVSHARD_API_KEYS='?([^',\n]+)", text)
+        if found is None:
+            raise LabError("the environment file holds no client key")
+        return found[1]
+
+    # the simulated network
+
+    def net(self, path: str, body: t.Any = None) -> t.Any:
+        request = urllib.request.Request(
+            self.vars["simnet_urls"]["faults"] + path,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(request, timeout=30) as response:
+                return json.load(response)
+        except urllib.error.HTTPError as exc:
+            raise LabError(f"{path}: {exc.read().decode()}") from exc
+
+    def heal(self) -> None:
+        """Nothing is broken any more, neither in the network nor in a gateway."""
+        self.net("/reset", {})
+        for gateway in (MAIN, TEMP):
+            if self.runs(gateway):
+                self.gateway_fault("/reset", {}, gateway=gateway)
+
+    # the play
+
+    def play(
+        self,
+        name: str = "gonka.devshard.hot_swap",
+        *,
+        hooks: t.Mapping[str, Hook] | None = None,
+        kill_at: str | None = None,
+        check: bool = False,
+        clock: t.Callable[[], float] = time.monotonic,
+        **variables: t.Any,
+    ) -> Run:
+        """Runs a playbook. A hook is called once, when a line with its words comes; at
+        ``kill_at`` the controller gets SIGKILL, with all that it started."""
+        argv = [sys.executable, "-m", "ansible", "playbook", "--inventory", str(self.inventory)]
+        argv += ["--extra-vars", json.dumps({"devshard_hosts": self.host, **variables})]
+        argv += [*(["--check"] if check else []), name]
+        environment = {
+            **os.environ,
+            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".tree"),
+            "ANSIBLE_PIPELINING": "true",
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "false",
+            "PYTHONUNBUFFERED": "1",
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        }
+        waiting = dict(hooks or {})
+        process = subprocess.Popen(
+            argv,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment,
+            start_new_session=True,
+        )
+        run = Run(0)
+        assert process.stdout is not None
+        for line in process.stdout:
+            run.lines.append((clock(), line.rstrip()))
+            self._write(line)
+            for words in [words for words in waiting if words in line]:
+                waiting.pop(words)()
+            if kill_at is not None and kill_at in line:
+                os.killpg(process.pid, signal.SIGKILL)
+                break
+        run.rc = process.wait()
+        process.stdout.close()
+        return run
+
+    def _write(self, line: str) -> None:
+        if self.log is not None:
+            with self.log.open("a") as handle:
+                handle.write(line)
+
+    # what is left in the end
+
+    def rotation(self) -> t.Any:
+        return self.admin("/v1/admin/settings")["escrow_rotation"]
+
+    def escrows(self) -> dict[str, dict[str, t.Any]]:
+        """The gateway's records by the id of their escrow."""
+        return {item["id"]: item for item in self.admin("/v1/admin/state")["devshards"]}
+
+    def minted(self) -> int:
+        return len(self.net("/chain/escrows")["escrows"])
+
+    def image(self, gateway: str = MAIN) -> str:
+        """The version that the image of a running gateway tells."""
+        return str(self.gateway_fault("/process", gateway=gateway)["image_version"])
+
+    def slot(self) -> str:
+        return str(json.loads(self.on_host("curl", "-sf", "http://127.0.0.1/-/edge"))["slot"])
+
+    def journal(self) -> dict[str, t.Any] | None:
+        text = self.on_host("sh", "-c", f"cat {STATE}/swap.json 2>/dev/null || true")
+        return json.loads(text) if text.strip() else None
