@@ -82,7 +82,9 @@ def ensure() -> None:
     """From here on, the docker client of this process reaches an engine."""
     host = find()
     if host is None:
-        need({"docker": "docker.io", "dockerd": "docker.io", "iptables": "iptables"})
+        need({"dockerd": "docker.io", "iptables": "iptables"})
+        # From Debian 13 on, the client is a package of its own.
+        need({"docker": "docker-cli"})
         # With systemd, the package has started it.
         host = find()
     if host is None:

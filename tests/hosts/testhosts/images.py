@@ -198,14 +198,9 @@ def _bech32() -> Path:
     target = cache_dir() / "python" / _BECH32
     if target.exists():
         return target / "bech32"
-    if importlib.util.find_spec("ensurepip") is None:
-        # Debian packages this part of Python on its own.
-        install(["python3-venv"])
     with step(f"Fetching {_BECH32}"), tempfile.TemporaryDirectory() as scratch:
-        venv = Path(scratch, "venv")
-        run([sys.executable, "-m", "venv", str(venv)])
         fetched = Path(scratch, "fetched")
-        pip = [str(venv / "bin" / "python"), "-m", "pip", "--quiet", "download", "--no-deps"]
+        pip = [str(_python(Path(scratch, "venv"))), "-m", "pip", "--quiet", "download", "--no-deps"]
         run([*pip, "--only-binary=:all:", "--dest", str(fetched), _BECH32])
         unpacked = Path(scratch, "unpacked")
         for wheel in fetched.glob("*.whl"):
@@ -213,6 +208,18 @@ def _bech32() -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(unpacked, target)
     return target / "bech32"
+
+
+def _python(scratch: Path) -> Path:
+    """An interpreter that has pip."""
+    ready = ROOT / ".venv" / "bin"
+    if (ready / "pip").exists():
+        return ready / "python"
+    if importlib.util.find_spec("ensurepip") is None:
+        # Debian packages this part of Python on its own.
+        install(["python3-venv"])
+    run([sys.executable, "-m", "venv", str(scratch)])
+    return scratch / "bin" / "python"
 
 
 def _built(image: Image) -> bool:
