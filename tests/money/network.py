@@ -213,16 +213,16 @@ class Network:
         self.admin.post(f"/v1/admin/devshards/{escrow_id}/settle", body)
         wait_for(lambda: len(self.settles(escrow_id)) == 1, f"escrow {escrow_id} to be settled")
 
-    def second_gateway(self, creator: Creator) -> SecondGateway:
-        return SecondGateway(self, creator)
+    def second_gateway(self, creator: Creator, name: str = "temp") -> SecondGateway:
+        return SecondGateway(self, creator, name)
 
 
 class SecondGateway:
     """Another gateway whose storage lies below the first one's, as the temp slot's does."""
 
-    def __init__(self, network: Network, creator: Creator) -> None:
+    def __init__(self, network: Network, creator: Creator, name: str) -> None:
         ready = network.ready
-        self.storage = network.storage / f"temp-{creator.number}"
+        self.storage = network.storage / f"{name}-{creator.number}"
         port = _free_port()
         environment = {
             name: value
@@ -243,6 +243,7 @@ class SecondGateway:
             "DEVSHARDS_JSON": "[]",
             "DEVSHARD_TX_POLL_INTERVAL_MS": "100",
             "SIMNET_FAULTS_PORT": str(_free_port()),
+            "DEVSHARD_PRIVATE_KEY": creator.key,
             creator.variable: creator.key,
         }
         argv = [sys.executable, "-m", "simnet", "gateway"]
