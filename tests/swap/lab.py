@@ -179,12 +179,15 @@ class Lab:
         hooks: t.Mapping[str, Hook] | None = None,
         kill_at: str | None = None,
         check: bool = False,
+        inventories: t.Sequence[Path] = (),
         clock: t.Callable[[], float] = time.monotonic,
         **variables: t.Any,
     ) -> Run:
         """Runs a playbook. A hook is called once, when a line with its words comes; at
         ``kill_at`` the controller gets SIGKILL, with all that it started."""
         argv = [sys.executable, "-m", "ansible", "playbook", "--inventory", str(self.inventory)]
+        for inventory in inventories:
+            argv += ["--inventory", str(inventory)]
         argv += ["--extra-vars", json.dumps({"devshard_hosts": self.host, **variables})]
         argv += [*(["--check"] if check else []), name]
         environment = {
