@@ -25,7 +25,6 @@ from datetime import datetime, timedelta
 from ._errors import (
     ChainRejectedError,
     ConfigurationError,
-    DevshardError,
     ProtocolError,
     RateLimitedError,
     TransportError,
@@ -298,8 +297,14 @@ def _look_in_time(ports: Ports, intent: Intent) -> Finding:
     while True:
         try:
             return look(ports.chain, intent)
-        except DevshardError as exc:
-            if isinstance(exc, ConfigurationError) or not ports.deadline.pause(ports.interval):
+        except (TransportError, ProtocolError) as exc:
+            if not ports.deadline.pause(ports.interval):
+                raise WaitTimeoutError(
+                    f"{pending_text(intent)}. The chain does not answer: {exc}",
+                    intent=intent.to_result(),
+                ) from exc
+        except UnknownStateError:
+            if not ports.deadline.pause(ports.interval):
                 raise
 
 

@@ -1,0 +1,126 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs the module of the same name in slices and shows on the terminal what it waits for.
+
+A module cannot print while it runs. Each slice is a complete call of the module with a shorter
+deadline, for the escrows that only have to wait; one that failed for another reason is not tried
+again. The module goes on from its ledger, so a slice costs nothing.
+"""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+DEFAULT_TIMEOUT = 1800
+SLICE = 15
+"""Seconds of one slice."""
+WAITING = ("busy", "timeout")
+"""Causes that pass by themselves."""
+
+display = Display()
+
+Result = dict[str, t.Any]
+
+
+def _kind(problem: Result | None) -> str:
+    return str((problem or {}).get("kind", ""))
+
+
+def describe(host: str, waiting: list[Result], left: float) -> str:
+    """One line of progress."""
+    parts = []
+    for escrow in waiting:
+        requests = escrow["problem"].get("active_requests")
+        what = f"{requests} requests left" if requests else str(escrow["problem"]["message"])
+        parts.append(f"escrow {escrow['id']}: {what if len(what) <= 80 else what[:79] + '…'}")
+    said = "; ".join(parts) or "another run moves money on this host"
+    return f"escrow_settle [{host}]: {said}, {max(0, round(left))} s until the deadline"
+
+
+class Whole:
+    """The results of all slices together."""
+
+    def __init__(self) -> None:
+        self._escrows: dict[int, Result] = {}
+        self._actions: list[str] = []
+        self._changed = False
+
+    def add(self, part: Result) -> None:
+        for escrow in part.get("escrows", []):
+            self._escrows[escrow["id"]] = escrow
+        self._actions += part.get("actions", [])
+        self._changed = self._changed or bool(part.get("changed"))
+
+    @property
+    def waiting(self) -> list[Result]:
+        return [e for e in self._escrows.values() if _kind(e.get("problem")) in WAITING]
+
+    def result(self, last: Result) -> Result:
+        """The last answer, with what the slices before it did, and a failure that one of them had."""
+        if not self._escrows:
+            return last
+        whole = {**last, "escrows": list(self._escrows.values())}
+        whole |= {"actions": self._actions, "changed": self._changed}
+        problems = [e["problem"] for e in self._escrows.values() if e.get("problem")]
+        if problems and not last.get("failed"):
+            first = problems[0]
+            whole |= {"failed": True, "msg": first["message"], "failure": first}
+        return whole
+
+
+class ActionModule(ActionBase):
+    """See the documentation of module gonka.devshard.escrow_settle."""
+
+    TRANSFERS_FILES = False
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: Result | None = None) -> Result:
+        task_vars = task_vars or {}
+        result: Result = super().run(tmp, task_vars)
+        args = dict(self._task.args)
+        budget = self._budget(args)
+        if budget is None or self._task.check_mode:
+            # without a usable number the module itself says what is wrong with it
+            return {**result, **self._call(args, task_vars)}
+        return {**result, **self._in_slices(args, budget, task_vars)}
+
+    def _in_slices(self, args: Result, budget: int, task_vars: Result) -> Result:
+        start = time.monotonic()
+        host = str(task_vars.get("inventory_hostname", ""))
+        whole = Whole()
+        while True:
+            left = budget - (time.monotonic() - start)
+            part = self._call({**args, "wait_timeout": max(1, round(min(SLICE, left)))}, task_vars)
+            whole.add(part)
+            left = budget - (time.monotonic() - start)
+            if not part.get("failed") or left <= 0:
+                break
+            locked = "escrows" not in part and _kind(part.get("failure")) == "busy"
+            if not whole.waiting and not locked:
+                break
+            display.display(describe(host, whole.waiting, left))
+            if whole.waiting:
+                args = {key: value for key, value in args.items() if key != "select"}
+                args["ids"] = [escrow["id"] for escrow in whole.waiting]
+            else:
+                time.sleep(min(SLICE, left))
+        return whole.result(part)
+
+    def _call(self, args: Result, task_vars: Result) -> Result:
+        part: Result = self._execute_module(
+            module_name="gonka.devshard.escrow_settle", module_args=args, task_vars=task_vars
+        )
+        return part
+
+    @staticmethod
+    def _budget(args: Result) -> int | None:
+        try:
+            budget = int(args.get("wait_timeout", DEFAULT_TIMEOUT))
+        except (TypeError, ValueError):
+            return None
+        return budget if budget > 0 else None
