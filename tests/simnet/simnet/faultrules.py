@@ -133,6 +133,10 @@ class RequestLog:
         ]
 
 
+CLIENT_GONE = 499
+"""In the log: the client left before there was an answer."""
+
+
 def middleware(service: str, rules: FaultRules, log: RequestLog) -> Middleware:
     """Log every request of a service and apply the rules to it."""
 
@@ -157,11 +161,15 @@ def middleware(service: str, rules: FaultRules, log: RequestLog) -> Middleware:
         }
         log.add(entry)
         rule = rules.pick(name, request.method, path)
-        if rule is None:
-            response = await handler(request)
-        else:
-            entry["fault"] = rule.id
-            response = await _fail(rule, request, handler)
+        try:
+            if rule is None:
+                response = await handler(request)
+            else:
+                entry["fault"] = rule.id
+                response = await _fail(rule, request, handler)
+        except asyncio.CancelledError:
+            entry["status"] = CLIENT_GONE
+            raise
         entry["status"] = response.status
         return response
 

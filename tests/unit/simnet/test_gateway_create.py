@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 
 from simnet import crypto, txs
+from simnet.faultrules import CLIENT_GONE
 from simnet.gateway.testing import ADMIN, AMOUNT, CREATOR, KIMI, QWEN, Setup, play, until
 
 CREATE = "/v1/admin/escrows"
@@ -167,6 +168,13 @@ def test_client_leaves_during_create(tmp_path: Path) -> None:
         call = asyncio.create_task(client.admin("POST", CREATE, BODY))
         await until(setup.chain.pending)
         call.cancel()
+        await until(
+            lambda: [
+                entry
+                for entry in setup.servers[0].log.entries(path=CREATE)
+                if entry["status"] == CLIENT_GONE
+            ]
+        )
         asked = setup.network.log
         setup.chain.release_pending()
         await until(lambda: setup.escrow("1"))
