@@ -10,9 +10,16 @@ from datetime import datetime
 
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.gonka.devshard.plugins.filter.deadline_alarms import (
+    deadline_alarms,
+    time_left,
+)
+
 OK: t.Final = "ok"
 FAILED: t.Final = "FAILED"
 UNKNOWN: t.Final = "unknown"
+NEAR: t.Final = "NEAR"
+"""Does not stop a deployment, but somebody must settle."""
 
 MAX_BLOCK_AGE: t.Final = 120
 ARCHITECTURES: t.Final = ("x86_64", "aarch64")
@@ -150,6 +157,20 @@ def _creator(seen: Mapping[str, t.Any], escrow_params: object) -> list[Finding]:
     return [*found, _finding("funds", OK, detail)]
 
 
+def _deadlines(seen: Mapping[str, t.Any]) -> list[Finding]:
+    escrows = seen.get("escrows")
+    if not isinstance(escrows, list):
+        return []
+    alarms = deadline_alarms(escrows, seen["deadline_warn"])
+    if alarms:
+        return [_finding("deadlines", NEAR, alarm) for alarm in alarms]
+    left = [e["deadline"] for e in escrows if e["on_chain"] and not e["settled"]]
+    if not left:
+        return [_finding("deadlines", OK, "no unsettled escrow")]
+    next_one = min(left, key=lambda deadline: int(deadline["blocks_left"]))
+    return [_finding("deadlines", OK, f"the next one: {time_left(next_one)}")]
+
+
 def preflight_findings(seen: object) -> list[Finding]:
     """Judges what was observed: one finding for each check, with its verdict and the reason."""
     if not isinstance(seen, Mapping):
@@ -182,6 +203,7 @@ def preflight_findings(seen: object) -> list[Finding]:
         rpc,
         *_models(seen, escrow_params),
         *_creator(seen, escrow_params),
+        *_deadlines(seen),
     ]
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.gonka.devshard.plugins.filter.deadline_alarms import time_left
 from ansible_collections.gonka.devshard.plugins.filter.table import table
 
 GNK: t.Final = 1_000_000_000
@@ -25,11 +26,7 @@ def _coins(amount: object) -> str:
 def _left(deadline: object) -> str:
     if not isinstance(deadline, Mapping):
         return "-"
-    blocks, seconds = deadline.get("blocks_left"), deadline.get("seconds_left")
-    if seconds is None:
-        return f"{blocks} blocks"
-    minutes = int(seconds) // 60
-    return f"{blocks} blocks, {minutes // 60} h {minutes % 60:02d} min"
+    return time_left(deadline)
 
 
 def _state(escrow: Mapping[str, t.Any]) -> str:
@@ -54,7 +51,9 @@ def status_table(status: object) -> list[str]:
         {"": "requests now", " ": gateway.get("active_requests")},
         {
             "": "chain",
-            " ": f"epoch {status['epoch']['effective']}, block {status['epoch']['height']}",
+            " ": "not known"
+            if status["epoch"] is None
+            else f"epoch {status['epoch']['effective']}, block {status['epoch']['height']}",
         },
         {"": "creator", " ": creator.get("address")},
         {"": "balance", " ": _coins(creator.get("balance"))},

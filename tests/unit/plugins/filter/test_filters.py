@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.gonka.devshard.plugins.filter.deadline_alarms import deadline_alarms
 from ansible_collections.gonka.devshard.plugins.filter.funding_needed import funding_needed
 from ansible_collections.gonka.devshard.plugins.filter.preflight_findings import preflight_findings
 from ansible_collections.gonka.devshard.plugins.filter.query import query
@@ -255,3 +256,62 @@ def test_three_gateways_with_one_creator_need_the_sum() -> None:
     assert refused(3 * need) == []
     (reason,) = refused(3 * need - 1)
     assert f"needs {3 * need}: 1 ngonka are missing" in reason
+
+
+def unsettled(number: int, blocks: int | None, **changes: t.Any) -> dict[str, t.Any]:
+    deadline = None if blocks is None else {"blocks_left": blocks, "seconds_left": blocks * 6}
+    return {
+        "id": number,
+        "amount": 5,
+        "on_chain": True,
+        "settled": False,
+        "recorded": True,
+        "deadline": deadline,
+        **changes,
+    }
+
+
+def test_deposits_in_danger_are_named_and_no_others() -> None:
+    escrows = [
+        unsettled(1, 500),
+        unsettled(2, 499),
+        unsettled(3, -1),
+        unsettled(4, None),
+        unsettled(5, 10, settled=True),
+        unsettled(6, None, on_chain=False, settled=None),
+        unsettled(7, 10, recorded=False),
+        unsettled(8, 10, recorded=False),
+    ]
+    assert deadline_alarms(escrows, "500", [7]) == [
+        "escrow 2 (5 ngonka): 499 blocks, 0 h 49 min left",
+        "escrow 3 (5 ngonka): its deadline has passed",
+        "escrow 4 (5 ngonka): its deadline is not known",
+        "escrow 8 (5 ngonka): 10 blocks, 0 h 01 min left",
+    ]
+    assert deadline_alarms([], 1) == []
+
+
+@pytest.mark.parametrize(
+    ("escrows", "warn", "elsewhere"), [("x", 1, []), ([], "soon", []), ([], 1, "7")]
+)
+def test_deadlines_of_nonsense_are_refused(
+    escrows: object, warn: object, elsewhere: object
+) -> None:
+    with pytest.raises(AnsibleFilterError, match="deadline_alarms"):
+        deadline_alarms(escrows, warn, elsewhere)
+
+
+def test_preflight_shows_the_next_deadline_and_a_near_one_does_not_stop_it(
+    seen: dict[str, t.Any],
+) -> None:
+    def found(*escrows: dict[str, t.Any]) -> list[tuple[str, str]]:
+        findings = preflight_findings({**seen, "escrows": list(escrows), "deadline_warn": 500})
+        return [(f["verdict"], f["detail"]) for f in findings if f["check"] == "deadlines"]
+
+    assert found(unsettled(1, 900), unsettled(2, 700)) == [
+        ("ok", "the next one: 700 blocks, 1 h 10 min")
+    ]
+    assert found(unsettled(1, 900), unsettled(2, 7)) == [
+        ("NEAR", "escrow 2 (5 ngonka): 7 blocks, 0 h 00 min left")
+    ]
+    assert found() == [("ok", "no unsettled escrow")]
