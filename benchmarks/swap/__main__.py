@@ -20,10 +20,11 @@ from pathlib import Path
 
 from ansible_collections.gonka.devshard.benchmarks.swap import report
 from ansible_collections.gonka.devshard.benchmarks.swap.load import Kind
-from ansible_collections.gonka.devshard.benchmarks.swap.others import OTHERS, Partner
+from ansible_collections.gonka.devshard.benchmarks.swap.others import OTHERS
 from ansible_collections.gonka.devshard.tests.swap.clients import Clients
 from ansible_collections.gonka.devshard.tests.swap.faults import VARIABLES, prepare
 from ansible_collections.gonka.devshard.tests.swap.lab import ROOT, Lab, Run
+from ansible_collections.gonka.devshard.tests.swap.second import Partner
 
 RESULTS = ROOT / "benchmarks" / "results"
 PROJECT = "gonka-devshard-bench"

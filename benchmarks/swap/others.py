@@ -13,100 +13,16 @@ import time
 import typing as t
 
 from ansible_collections.gonka.devshard.benchmarks.swap.report import Swap
-from ansible_collections.gonka.devshard.tests.swap.lab import DEPLOY, MAIN, TEMP, Lab, LabError
+from ansible_collections.gonka.devshard.tests.swap.lab import MAIN, TEMP, Lab, LabError
+from ansible_collections.gonka.devshard.tests.swap.second import (
+    AliasEdge,
+    reload,
+    wait_for,
+    write_alias,
+)
 
 Clock = t.Callable[[], float]
 Change = t.Callable[[Clock], Swap]
-
-STORAGE = f"{DEPLOY}/.devshardctl/partner"
-VHOST = "/etc/nginx/conf.d/gonka-devshard.conf"
-ALIAS = "/etc/nginx/devshard/alias.conf"
-PASSED = (
-    "DEVSHARD_PRIVATE_KEY DEVSHARD_API_KEYS DEVSHARD_ADMIN_API_KEY DEVSHARD_CHAIN_REST"
-    " DEVSHARD_TX_QUERY_REST DEVSHARD_PUBLIC_API DEVSHARD_CHAIN_ID DEVSHARD_MODEL"
-    " GATEWAY_DEFAULT_MAX_TOKENS GATEWAY_MAX_TOKENS_CAP"
-)
-PORTS = {MAIN: 18080, TEMP: 18081}
-
-_VHOST = """
-include {alias};
-map $upstream_addr $bench_slot {{ default main; ~:18081$ temp; }}
-server {{
-    listen 80 default_server;
-    keepalive_timeout {keepalive};
-    client_max_body_size 16m;
-    client_body_timeout 600s;
-    proxy_http_version 1.1;
-    proxy_set_header Connection "";
-    proxy_read_timeout 3600s;
-    add_header X-Devshard-Slot $bench_slot always;
-    location = /-/edge {{ return 200 '{{"slot":"bench"}}'; }}
-    location / {{ proxy_buffering off; gzip off; proxy_pass http://devshard_alias; }}
-}}
-"""
-
-
-class Partner:
-    """A second gateway on the temp slot's port, while the context lasts."""
-
-    def __init__(self, lab: Lab) -> None:
-        self._lab = lab
-
-    def __enter__(self) -> Partner:
-        lab = self._lab
-        image = lab.on_host("docker", "inspect", "--format", "{{.Config.Image}}", MAIN).strip()
-        network = lab.on_host(
-            "docker", "inspect", "--format", "{{.HostConfig.NetworkMode}}", MAIN
-        ).strip()
-        variables = " ".join(f"-e {name}" for name in PASSED.split())
-        lab.on_host(
-            "sh",
-            "-c",
-            f"docker rm -f {TEMP} 2>/dev/null; set -a; . {DEPLOY}/config.devshard.env; set +a;"
-            f" mkdir -p {STORAGE}; docker run -d --name {TEMP} --network {network} {variables}"
-            f" -e DEVSHARDS_JSON='[]' -p 127.0.0.1:18081:8080 -v {STORAGE}:/root/.devshardctl"
-            f" --restart unless-stopped {image}",
-        )
-        wait_for(lab, TEMP)
-        self._give_escrow()
-        return self
-
-    def _give_escrow(self) -> None:
-        lab = self._lab
-        settings = lab.admin("/v1/admin/settings")
-        names = ("model_limits", "max_concurrent_requests_per_10000_weight", "tx_gas_limit")
-        lab.admin("/v1/admin/settings", {name: settings[name] for name in names}, gateway=TEMP)
-        if lab.admin("/v1/admin/state", gateway=TEMP)["devshards"]:
-            return
-        model = lab.vars["devshard_models"][0]
-        lab.admin(
-            "/v1/admin/escrows",
-            {
-                "model_id": model["id"],
-                "amount": model["amount"],
-                "private_key_env": "DEVSHARD_PRIVATE_KEY",
-                "chain_id": lab.vars["devshard_chain_id"],
-                "fee_amount": 1_000_000,
-                "gas_limit": 500_000,
-                "register": True,
-            },
-            gateway=TEMP,
-        )
-
-    def __exit__(self, *_exc: object) -> None:
-        self._lab.on_host("docker", "rm", "-f", TEMP)
-
-
-def wait_for(lab: Lab, gateway: str, timeout: float = 60) -> None:
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        try:
-            lab.admin("/v1/admin/state", gateway=gateway)
-        except LabError:
-            time.sleep(0.5)
-        else:
-            return
-    raise LabError(f"{gateway} does not answer")
 
 
 def drain(lab: Lab, gateway: str, timeout: float = 120) -> None:
@@ -161,24 +77,7 @@ def stop_at_once(lab: Lab) -> t.Iterator[Change]:
         wait_for(lab, TEMP)
 
 
-def write_alias(lab: Lab, gateway: str) -> None:
-    """By a rename in the same directory, as it should be done."""
-    text = f"upstream devshard_alias {{ server 127.0.0.1:{PORTS[gateway]}; keepalive 64; }}\n"
-    lab.on_host("sh", "-c", f"cat >{ALIAS}.new && mv {ALIAS}.new {ALIAS}", stdin=text)
-
-
-def reload(lab: Lab) -> None:
-    lab.on_host("nginx", "-t")
-    lab.on_host("nginx", "-s", "reload")
-
-
 def _alias(lab: Lab, keepalive: str) -> t.Iterator[Change]:
-    lab.on_host("cp", VHOST, f"{VHOST}.kept")
-    write_alias(lab, MAIN)
-    lab.on_host("sh", "-c", f"cat >{VHOST}", stdin=_VHOST.format(alias=ALIAS, keepalive=keepalive))
-    reload(lab)
-    time.sleep(1)
-
     def change(now: Clock) -> Swap:
         begin = now()
         write_alias(lab, TEMP)
@@ -195,12 +94,8 @@ def _alias(lab: Lab, keepalive: str) -> t.Iterator[Change]:
         drain(lab, TEMP)
         return Swap(begin=begin, switched=switched, drained=drained, end=now(), back=back)
 
-    try:
+    with AliasEdge(lab, keepalive):
         yield change
-    finally:
-        lab.on_host("mv", f"{VHOST}.kept", VHOST)
-        lab.on_host("rm", "-f", ALIAS)
-        reload(lab)
 
 
 @contextlib.contextmanager

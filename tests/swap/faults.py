@@ -20,6 +20,7 @@ from pathlib import Path
 from ansible_collections.gonka.devshard.plugins.module_utils._swap import sequence
 from ansible_collections.gonka.devshard.tests.swap.clients import Clients
 from ansible_collections.gonka.devshard.tests.swap.lab import DEPLOY, MAIN, STATE, TEMP, Lab, Run
+from ansible_collections.gonka.devshard.tests.swap.second import ALIAS, STORAGE, AliasEdge, Partner
 
 STEPS = [step.value for step in sequence("temp", "import")]
 VARIABLES: dict[str, t.Any] = {
@@ -65,7 +66,7 @@ def look(lab: Lab) -> Before:
     )
 
 
-def settled(lab: Lab, before: Before, *, image: str, minted: int) -> None:
+def settled(lab: Lab, before: Before, *, image: str, minted: int, imported: int) -> None:
     """What holds when a swap has ended, however often it was disturbed."""
     expect(lab.slot() == "main", "main is not in service")
     expect(lab.journal() is None, "a swap is still open")
@@ -78,7 +79,7 @@ def settled(lab: Lab, before: Before, *, image: str, minted: int) -> None:
     idle = [key for key, item in records.items() if not (item["active"] and "runtime" in item)]
     expect(not idle, f"escrows {idle} are not in use")
     expect(before.active <= set(records), "an escrow got lost")
-    expect(len(records) == len(before.active) + minted, "main did not get temp's escrows")
+    expect(len(records) == len(before.active) + imported, "main did not get temp's escrows")
     violations = lab.net("/violations")["violations"]
     expect(not violations, f"the hosts noticed: {violations}")
 
@@ -120,8 +121,16 @@ class Swap:
         for word in words:
             expect(word in run.message, f"{word!r} is missing in: {run.message}")
 
-    def done(self, *, image: str | None = None, minted: int = 1) -> None:
-        settled(self.lab, self.before, image=image or self.other, minted=minted)
+    def done(
+        self, *, image: str | None = None, minted: int = 1, imported: int | None = None
+    ) -> None:
+        settled(
+            self.lab,
+            self.before,
+            image=image or self.other,
+            minted=minted,
+            imported=minted if imported is None else imported,
+        )
 
 
 # what is done to it
@@ -348,6 +357,83 @@ def temp_comes_back(swap: Swap) -> None:
     swap.done()
 
 
+def refused(swap: Swap) -> None:
+    """What must not be swapped is refused before anything is touched, with the reason."""
+    lab = swap.lab
+
+    def refuses(*words: str, **given: t.Any) -> None:
+        swap.stops(swap.run(**given), "preflight", *words)
+        expect(lab.minted() == swap.before.minted, "an escrow was paid for")
+        expect(not lab.exists(TEMP), "a temporary gateway was started")
+
+    refuses("blocks are left to the epoch switch", hot_swap_min_blocks=10_000_000)
+    refuses("nearly full", hot_swap_min_free_mb=10_000_000)
+    creator = lab.vars["creator_address"]
+    rest = lab.vars["simnet_urls"]["chain_rest"]
+    path = f"/cosmos/bank/v1beta1/balances/{creator}/by_denom?denom=ngonka"
+    money = int(lab.get(rest + path)["balance"]["amount"])
+    lab.net("/chain/accounts", {"address": creator, "balance": 5})
+    try:
+        refuses("ngonka are missing")
+    finally:
+        lab.net("/chain/accounts", {"address": creator, "balance": money})
+    run = lab.play(**{**VARIABLES, "hot_swap_image": swap.reference("v0.2.13-v3-latest")})
+    swap.stops(run, "its plan", "generation v3", "side by side")
+    back = lab.play(**{**VARIABLES, "hot_swap_rollback": True})
+    expect(back.rc == 0, f"a swap that only checked cannot be given up: {back.message}")
+    swap.done(image=swap.before.image, minted=0)
+
+
+def waits_for_window(swap: Swap) -> None:
+    """A PoC phase is refused, or waited for."""
+    lab = swap.lab
+    lab.net("/chain", {"phase": "PoCGenerate"})
+    time.sleep(6)
+    swap.stops(swap.run(), "preflight", "PoCGenerate", "hot_swap_wait_for_window=true")
+    released: list[float] = []
+
+    def end_phase() -> None:
+        time.sleep(15)
+        released.append(time.monotonic())
+        lab.net("/chain", {"phase": None})
+
+    run = swap.run(
+        hot_swap_wait_for_window=True,
+        hooks={
+            "Check that the edge can switch": lambda: threading.Thread(target=end_phase).start()
+        },
+    )
+    expect(run.rc == 0, run.message)
+    started = run.at("Run step start_temp")
+    expect(bool(released) and (started or 0) > released[0], "it did not wait for the phase to end")
+    swap.done()
+
+
+def pool(swap: Swap) -> None:
+    """Two gateways behind one edge: the other one serves meanwhile, and nothing is paid."""
+    lab = swap.lab
+    with Partner(lab):
+        minted = lab.minted()
+        run = swap.run(hot_swap_mode="pool")
+        expect(run.rc == 0, run.message)
+        expect(lab.runs(TEMP), "the second gateway is gone")
+        expect(lab.minted() == minted, "an escrow was paid for")
+    lab.on_host("sh", "-c", f"rm -rf {STORAGE}")
+    swap.done(minted=lab.minted() - swap.before.minted, imported=0)
+
+
+def others_nginx(swap: Swap) -> None:
+    """An nginx that others manage: alias include and reload, refused while it would cut."""
+    lab = swap.lab
+    given = {"hot_swap_via": "reload", "hot_swap_alias_path": ALIAS}
+    with AliasEdge(lab, "75s"):
+        swap.stops(swap.run(**given), "preflight", "keepalive_timeout 0")
+    with AliasEdge(lab, "0"):
+        run = swap.run(**given)
+        expect(run.rc == 0, run.message)
+    swap.done()
+
+
 @dataclass(frozen=True)
 class Fault:
     """``unharmed``: clients must not notice anything. A crash cuts, whoever swaps."""
@@ -362,6 +448,8 @@ class Fault:
 
 FAULTS = [
     Fault(straight),
+    Fault(refused),
+    Fault(waits_for_window, unharmed=False),
     Fault(stream_at_drain),
     Fault(admin_api_broken),
     Fault(image_unhealthy),
@@ -376,6 +464,9 @@ FAULTS = [
     Fault(gateway_crashes, unharmed=False),
     Fault(host_reboots, unharmed=False),
     Fault(settles),
+    Fault(pool),
+    # the two reloads of the test itself close idle connections
+    Fault(others_nginx, unharmed=False),
 ]
 
 

@@ -151,8 +151,12 @@ class Lab:
     # the simulated network
 
     def net(self, path: str, body: t.Any = None) -> t.Any:
+        """The faults port of the network."""
+        return self.get(self.vars["simnet_urls"]["faults"] + path, body)
+
+    def get(self, url: str, body: t.Any = None) -> t.Any:
         request = urllib.request.Request(
-            self.vars["simnet_urls"]["faults"] + path,
+            url,
             data=None if body is None else json.dumps(body).encode(),
             headers={"Content-Type": "application/json"},
         )
@@ -161,7 +165,7 @@ class Lab:
             with opener.open(request, timeout=30) as response:
                 return json.load(response)
         except urllib.error.HTTPError as exc:
-            raise LabError(f"{path}: {exc.read().decode()}") from exc
+            raise LabError(f"{url}: {exc.read().decode()}") from exc
 
     def heal(self) -> None:
         """Nothing is broken any more, neither in the network nor in a gateway."""
