@@ -149,14 +149,15 @@ def main(argv: t.Sequence[str]) -> int:
         with Partner(lab):
             lanes += [measure_other(lab, name, options) for name in OTHERS]
     options.results.mkdir(parents=True, exist_ok=True)
-    rows = [row.to_dict() for row, _unused, _unused in lanes]
-    (options.results / "swap.json").write_text(json.dumps(rows, indent=2) + "\n")
+    rows = [lane[0] for lane in lanes]
+    text = json.dumps([row.to_dict() for row in rows], indent=2)
+    (options.results / "swap.json").write_text(text + "\n")
     report.draw(options.results / "swap.png", lanes)
-    print(report.table([row for row, _unused, _unused in lanes]))
+    print(report.table(rows))
     violations = lab.net("/violations")["violations"]
     if violations:
         print(f"the hosts noticed: {violations}")
-    ours = [row for row, _unused, _unused in lanes if row.mode.startswith("flag file (")]
+    ours = [row for row in rows if row.mode.startswith("flag file (")]
     return int(bool(violations) or any(r.streams_cut or r.requests_failed for r in ours))
 
 

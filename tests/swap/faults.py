@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import functools
 import sys
+import threading
 import time
 import typing as t
 from dataclasses import dataclass
