@@ -207,10 +207,13 @@ def roll_back(journal: Journal) -> Journal:
         return journal
     if journal.mode == "pool" and Step.SWITCH_BACK in journal.done:
         return journal
+    settling = Step.SETTLE_TEMP in journal.started
     turned = dataclasses.replace(
         journal,
         target=journal.origin,
         asked=journal.origin_asked,
+        # what is given up may not be able to settle; main can take over what it holds
+        temp_escrows=journal.temp_escrows if settling else "import",
         rolling_back=True,
         data={**journal.data, "failed_target": journal.target},
     )
@@ -231,14 +234,26 @@ def roll_back(journal: Journal) -> Journal:
     )
 
 
-def _temp_is_needed(journal: Journal) -> bool:
-    """Temp must run from its start until its stop has begun; never after (contract F)."""
-    return (
-        journal.mode == "temp"
-        and Step.START_TEMP in journal.started
-        and Step.STOP_TEMP not in journal.started
-        and Step.STOP_TEMP not in journal.done
-    )
+_WHILE_TEMP_SERVES = frozenset(
+    {Step.CHECK_TEMP, Step.SWITCH_TO_TEMP, Step.DRAIN_MAIN, Step.REPLACE_MAIN, Step.CHECK_MAIN}
+)
+
+
+def _temp_is_needed(journal: Journal, steps: Collection[Step]) -> bool:
+    """Whether a temp that does not run has to be started again; never once its stop has begun.
+
+    It is needed to serve until main has proved itself, and to settle. It is not needed to hand its
+    escrows over, which lie on the disk, nor when main was never touched and is returned to.
+    """
+    if journal.mode != "temp" or Step.START_TEMP not in journal.started:
+        return False
+    if Step.STOP_TEMP in journal.started or Step.STOP_TEMP in journal.done:
+        return False
+    if Step.SETTLE_TEMP in steps:
+        return True
+    if journal.rolling_back and Step.REPLACE_MAIN not in steps:
+        return False
+    return not _WHILE_TEMP_SERVES.isdisjoint(steps)
 
 
 def remaining(journal: Journal, seen: Seen) -> tuple[Step, ...]:
@@ -246,7 +261,7 @@ def remaining(journal: Journal, seen: Seen) -> tuple[Step, ...]:
 
     Being drained or checked is not a lasting state: the drain is run again directly before the
     step that relies on it, and only then. A temp that a reboot or a crash has stopped is started
-    again as long as it has escrows of its own to serve, and never once its stop has begun. Until
+    again as long as it is needed, and never once its stop has begun. Until
     traffic has moved, a swap that is continued needs an open window as much as a new one.
     """
     steps = [
@@ -255,7 +270,8 @@ def remaining(journal: Journal, seen: Seen) -> tuple[Step, ...]:
     front: list[Step] = []
     if not journal.rolling_back and Step.SWITCH_TO_TEMP in steps and seen.flag == "main":
         front.append(Step.PREFLIGHT)
-    if _temp_is_needed(journal) and not seen.temp_running and Step.START_TEMP not in steps:
+    needed = _temp_is_needed(journal, steps)
+    if needed and not seen.temp_running and Step.START_TEMP not in steps:
         front += [Step.START_TEMP, Step.CHECK_TEMP]
     if Step.REPLACE_MAIN in steps and Step.DRAIN_MAIN in journal.done:
         if seen.flag == "main" and seen.main_running:
@@ -271,10 +287,12 @@ def remaining(journal: Journal, seen: Seen) -> tuple[Step, ...]:
     ordered = [step for step in Step if step in front or step in steps]
     # where nothing runs nothing can be cut, and a drain that no stop follows is idle
     temp_runs = seen.temp_running or Step.START_TEMP in ordered
+    temp_holds = Step.SEED_TEMP in journal.started or Step.SEED_TEMP in ordered
     idle = {
         Step.DRAIN_MAIN: not seen.main_running or Step.REPLACE_MAIN not in ordered,
+        # a temp that never got an escrow cannot have served anybody
         Step.DRAIN_TEMP: journal.mode == "temp"
-        and not (temp_runs and relies_on_temp_drain in ordered),
+        and not (temp_runs and temp_holds and relies_on_temp_drain in ordered),
         # what was given back after a failure is not taken again once it is restored for good
         Step.FREEZE_ROTATION: Step.RESTORE_ROTATION not in ordered,
     }

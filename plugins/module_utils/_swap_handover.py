@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from ._backup import records_in, refuse_in_use, sessions_in
-from ._errors import ConfigurationError, UnsafeError
+from ._errors import UnsafeError
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -57,9 +57,15 @@ def hand_over(storage: Path, seen_as: str, *, check_mode: bool) -> tuple[bool, l
             if file.exists():
                 file.rename(archive / file.name)
     database = there if check_mode and changed else kept
-    if not database.exists():
-        raise ConfigurationError(f"{storage} holds no {_DATABASE}, so it is no gateway's storage")
     sessions = {item.escrow_id: item for item in sessions_in(storage)}
+    if not database.exists():
+        if sessions:
+            raise UnsafeError(
+                f"{storage} holds sessions and no {_DATABASE}, so it is not known which of them the"
+                " temporary gateway served"
+            )
+        # a gateway that never came up leaves nothing
+        return False, []
     left = []
     for number in sorted(records_in(database)):
         if number not in sessions:

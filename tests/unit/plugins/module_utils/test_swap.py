@@ -110,7 +110,7 @@ class World:
                 self.violations.append("settled on a temp that was not drained")
             self.temp_escrows = set()
         elif step is Step.STOP_TEMP:
-            if self.temp_running and not self.temp_drained:
+            if self.temp_running and self.temp_escrows and not self.temp_drained:
                 self.violations.append("stopped a temp that was not drained")
             self.temp_exists = self.temp_running = False
         elif step is Step.IMPORT_ESCROWS:
@@ -257,6 +257,37 @@ def test_temp_is_never_started_after_its_stop_began() -> None:
     journal = drive(world, fresh(), stop, half=True)
     world.disturb("reboot", journal)
     assert Step.START_TEMP not in remaining(journal, world.seen())
+
+
+def test_a_temp_that_broke_is_not_needed_to_go_back_to_an_untouched_main() -> None:
+    world = World()
+    drain_main = sequence("temp", "settle").index(Step.DRAIN_MAIN)
+    journal = drive(world, fresh(temp_escrows="settle"), drain_main, half=False)
+    world.disturb("temp crash", journal)
+    steps = remaining(roll_back(journal), world.seen())
+    assert Step.START_TEMP not in steps
+    assert Step.SETTLE_TEMP not in steps
+    assert steps[0] is Step.CHECK_MAIN
+    assert Step.IMPORT_ESCROWS in steps
+
+
+def test_a_temp_that_broke_while_main_is_not_proved_is_started_again() -> None:
+    world = World()
+    check_main = sequence("temp", "import").index(Step.CHECK_MAIN)
+    journal = drive(world, fresh(), check_main, half=False)
+    world.disturb("temp crash", journal)
+    assert remaining(journal, world.seen())[0] is Step.START_TEMP
+    journal = journal.finish(Step.CHECK_MAIN).finish(Step.SWITCH_BACK)
+    assert Step.START_TEMP not in remaining(journal, world.seen())
+
+
+def test_a_temp_without_escrows_need_not_be_drained() -> None:
+    world = World()
+    seed = sequence("temp", "import").index(Step.SEED_TEMP)
+    journal = roll_back(drive(world, fresh(), seed, half=False).undo(Step.SEED_TEMP, ()))
+    steps = remaining(journal, world.seen())
+    assert Step.DRAIN_TEMP not in steps
+    assert Step.STOP_TEMP in steps
 
 
 def test_journal_round_trip() -> None:

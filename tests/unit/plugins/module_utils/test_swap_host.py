@@ -394,9 +394,15 @@ def test_a_missing_session_is_not_passed_over(tmp_path: Path) -> None:
         hand_over(storage, "/s", check_mode=False)
 
 
-def test_a_folder_that_is_no_storage(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="no gateway's storage"):
-        hand_over(tmp_path, "/s", check_mode=False)
+def test_a_gateway_that_never_came_up_leaves_nothing(tmp_path: Path) -> None:
+    assert hand_over(tmp_path, "/s", check_mode=False) == (False, [])
+
+
+def test_sessions_without_a_record_are_not_guessed_at(tmp_path: Path) -> None:
+    storage = temp_storage(tmp_path, {7: 1})
+    (storage / "gateway.db").unlink()
+    with pytest.raises(UnsafeError, match="not known which"):
+        hand_over(storage, "/s", check_mode=False)
 
 
 @pytest.mark.parametrize(
