@@ -20,6 +20,8 @@ if t.TYPE_CHECKING:
     from ._transport import Transport
 
 PAGE: t.Final = 200
+PATIENCE: t.Final = 5.0
+"""Seconds for one host. There are many, some are always down, and the others know as much."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,7 +55,7 @@ def _host_nonce(transport: Transport, base: str, escrow_id: int, since: int) -> 
     while True:
         page = f"from={first}&to={first + PAGE - 1}"
         url = f"{base}/sessions/{quote(str(escrow_id))}/diffs?{page}"
-        request = Request(method="GET", url=url)
+        request = Request(method="GET", url=url, timeout=PATIENCE, retry=False)
         try:
             diffs = expect_json_list(request, transport.send(request))
         except NotFoundError:

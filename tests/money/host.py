@@ -120,8 +120,10 @@ class Host:
         }
 
     def run(self, module: str, args: dict[str, t.Any], kill: tuple[str, str] | None = None) -> Run:
-        options = {**self._admin, **self._chain, **self._ledger, "wait_timeout": WAIT}
-        if module != "devshard":
+        options = {**self._chain, **self._ledger}
+        if module != "gateway_backup":
+            options |= {**self._admin, "wait_timeout": WAIT}
+        if module in ("escrow", "escrow_settle"):
             options |= self._inferenced
         self._runs += 1
         out = self.folder / f"run-{self._runs}.json"
