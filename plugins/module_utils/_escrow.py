@@ -335,10 +335,14 @@ class EnsureEscrows:
         if intent.tx_hash is not None:
             return tx.await_outcome(self._p, intent)
         ends = tx.lifetime_end(intent)
+        # A settle or a delete of an escrow says nothing about who made it: a run in between may
+        # have settled the very one that is looked for.
         taken = self._o.other_gateway_escrow_ids | {
             other.escrow_id
             for other in self._intents()
-            if other.id != intent.id and other.escrow_id is not None
+            if other.id != intent.id
+            and other.escrow_id is not None
+            and other.kind in (Kind.CREATE, Kind.IMPORT)
         }
         while True:
             head = self._p.chain.head()

@@ -286,3 +286,16 @@ Lives.TestCase.settings = settings(
     suppress_health_check=[HealthCheck.too_slow],
 )
 TestLives = Lives.TestCase
+
+
+def test_a_create_whose_escrow_was_settled_before_it_was_found_is_still_explained() -> None:
+    """Found by the machine above: a settle's intent must not hide whose create it was."""
+    life = Lives()
+    life.begin()
+    life.create(count=1, death=(2, False), via=Via.GATEWAY)
+    life.settle(death=None, via=Via.SIGNED)
+    life.next_epoch()
+    life.create(count=1, death=None, via=Via.SIGNED)
+    life.each_deposit_has_exactly_one_intent()
+    life.the_wallet_paid_what_the_ledger_explains()
+    life.teardown()
