@@ -71,6 +71,12 @@ def test_a_lost_storage_comes_back_and_its_deposit_is_settled(life: Life) -> Non
     assert not life.module(state="restored", name=backup["name"]).changed
 
     shutil.rmtree(life.gateway.storage)
+    (escrow,) = life.network.escrows(life.host.creator)
+    life.network.chain.post("/hosts", {"silent": [escrow["slots"][0]]})
+    unknown = life.module(state="restored", name=backup["name"])
+    life.network.heal()
+    assert unknown.kind == "unsafe"
+    assert "it is not known whether the hosts" in str(unknown)
     restored = life.module(state="restored", name=backup["name"])
     assert restored.ok, restored
     (session,) = restored.result["sessions"]
@@ -100,13 +106,6 @@ def test_a_session_that_served_after_its_backup_never_returns(life: Life) -> Non
     shutil.rmtree(life.gateway.storage)
     lost = life.module(state="restored", name=name)
     assert lost.kind == "unsafe", "the hosts know the newer nonce too"
-
-    (escrow,) = life.network.escrows(life.host.creator)
-    life.network.chain.post("/hosts", {"silent": [escrow["slots"][0]]})
-    unknown = life.module(state="restored", name=name)
-    life.network.heal()
-    assert unknown.kind == "unsafe"
-    assert "it is not known whether the hosts" in str(unknown)
 
     assert life.module(state="restored", name=name, force=AMOUNT - 1).kind == "unsafe"
     assert life.module(state="restored", name=name, force=AMOUNT).ok
