@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import typing as t
 from dataclasses import asdict, dataclass
 
@@ -62,8 +63,7 @@ def percentile(values: Sequence[float], share: float) -> float | None:
     if not values:
         return None
     ordered = sorted(values)
-    rank = max(0, min(len(ordered) - 1, round(share * len(ordered) + 0.5) - 1))
-    return ordered[rank]
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
 def _first_byte_ms(exchanges: Sequence[Exchange]) -> list[float]:
