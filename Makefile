@@ -18,7 +18,7 @@ PYTEST := $(IN_TREE) python -m pytest -q -p no:cacheprovider
 
 .PHONY: help
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## A simulated network and a host in a container: bare host to streamed reply
@@ -29,8 +29,8 @@ demo-down: ## Remove what the demo made (ENGINE=1: and stop the Docker Engine th
 	@tests/hosts/hosts --project gonka-devshard-demo down $(if $(ENGINE),--engine)
 
 .PHONY: test
-test: tests-ready ## Everything, in the order lint, units, sanity, contract, money, molecule
-	@tests/tools/stages lint units sanity contract money molecule
+test: tests-ready ## What CI runs: lint, units, sanity, contract, money, molecule-short
+	@tests/tools/stages lint units sanity contract money molecule-short
 
 .PHONY: lint
 lint: tests-ready ## Formatting, types, ansible-lint, documentation, the built package
@@ -52,8 +52,15 @@ contract: tests-ready ## The contract, against the simulator or what DEVSHARD_TE
 money: tests-ready ## Whole operations cut off at every step: no deposit is lost or locked twice
 	@$(PYTEST) -n 2 tests/money $(ARGS)
 
+# What make test runs of them: the whole way once, and one swap under load. The others take an hour and more.
+SHORT ?= site hot_swap
+
+.PHONY: molecule-short
+molecule-short: ## Those scenarios that make test runs (SHORT='site': only those)
+	@$(MAKE) molecule SCENARIOS='$(SHORT)'
+
 .PHONY: molecule
-molecule: tests-ready ## The plays on real systemd hosts (SCENARIOS='site fleet': only those)
+molecule: tests-ready ## All scenarios on real systemd hosts, an hour and more (SCENARIOS='fleet': only those)
 	@tests/hosts/hosts images
 	@$(VENV) MOLECULE_GLOB='molecule/*/molecule.yml' molecule test --report --no-command-borders $(addprefix -s ,$(SCENARIOS))
 
