@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import shutil
 import sys
 import tarfile
@@ -118,6 +119,8 @@ def quick_sanity(step: Step) -> None:
         line = first_line(name).rstrip()
         if line.startswith(b"#!") and line not in SHEBANGS:
             step.output.append(f"{name}:1: {line.decode()}: start it through bash or by python3\n")
+        elif os.access(ROOT / name, os.X_OK):
+            step.output.append(f"{name}:1: can be executed, but has no #! line\n")
         if not is_python(name):
             continue
         for node in ast.walk(ast.parse((ROOT / name).read_text())):
