@@ -119,7 +119,7 @@ def quick_sanity(step: Step) -> None:
         line = first_line(name).rstrip()
         if line.startswith(b"#!") and line not in SHEBANGS:
             step.output.append(f"{name}:1: {line.decode()}: start it through bash or by python3\n")
-        elif os.access(ROOT / name, os.X_OK):
+        if not line.startswith(b"#!") and os.access(ROOT / name, os.X_OK):
             step.output.append(f"{name}:1: can be executed, but has no #! line\n")
         if not is_python(name):
             continue
