@@ -45,14 +45,19 @@ def restart(lab: Lab) -> None:
 
 @contextlib.contextmanager
 def in_place(lab: Lab) -> t.Iterator[Change]:
-    """The container is restarted while it serves."""
+    """The one gateway there is is restarted while it serves."""
 
     def change(now: Clock) -> Swap:
         begin = now()
         restart(lab)
         return Swap(begin=begin, switched=None, drained=None, end=now())
 
-    yield change
+    lab.on_host("docker", "stop", TEMP)
+    try:
+        yield change
+    finally:
+        lab.on_host("docker", "start", TEMP)
+        wait_for(lab, TEMP)
 
 
 @contextlib.contextmanager
