@@ -385,7 +385,7 @@ def test_silent_hosts_are_quarantined_and_others_serve(tmp_path: Path) -> None:
     async def scenario(setup: Setup) -> None:
         client = await setup.gateway()
         devshard = await client.create()
-        await client.open_models(redundancy={"receipt_timeout_ms": 100})
+        await client.open_models(redundancy={"receipt_timeout_ms": 2000})
         session = client.gateway.runtimes[devshard].session
         silent = session.link_of(1).address
         setup.network.hosts.silent = {silent}
