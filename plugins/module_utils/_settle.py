@@ -549,13 +549,29 @@ class SettleEscrows:
         ends = tx.lifetime_end(intent)
         while True:
             head = self._p.chain.head()
-            escrow = self._p.chain.escrow(intent.escrow_id or 0)
-            if escrow is not None and escrow.settled:
-                return ledger.apply(intent, Event.INCLUDE, {"height": head.height})
+            number = intent.escrow_id or 0
+            escrow = self._p.chain.escrow(number)
+            if escrow is None:
+                # Pruned: only its settle event still tells, and whether that could be asked.
+                event = self._p.chain.settled_event(number)
+            else:
+                event = self._event(number) if escrow.settled else None
+            if (escrow is not None and escrow.settled) or event is not None:
+                return self._found_settled(intent, event)
             if ends is not None and head.time > ends:
                 return ledger.apply(intent, Event.EXPIRE, {"height": head.height})
             if not self._p.deadline.pause(self._p.interval):
                 raise WaitTimeoutError(tx.pending_text(intent), intent=intent.to_result())
+
+    def _found_settled(self, intent: Intent, event: SettledEvent | None) -> Intent:
+        """Settled by what the gateway sent, unless another intent is known to have done it."""
+        ledger = self._p.record()
+        if event is None:
+            return ledger.apply(intent, Event.INCLUDE, {"found": "the escrow is settled"})
+        if any(other.tx_hash == event.tx_hash for other in self._all_intents()):
+            return ledger.apply(intent, Event.EXPIRE, {"settled_by": event.tx_hash})
+        facts = {"height": event.height, **event.accounts}
+        return ledger.apply(intent, Event.INCLUDE, facts, tx_hash=event.tx_hash, result=facts)
 
     def _finish_open(self, outcome: SettledEscrow) -> None:
         """Continue what an earlier run left open, before anything new is decided."""

@@ -36,6 +36,7 @@ from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils.money_fa
     AMOUNT,
     CREATE_FEE,
     CREATOR,
+    FakeDeadline,
     World,
     options,
 )
@@ -392,3 +393,24 @@ def test_a_node_that_is_behind_never_leads_to_a_second_settle(world: World) -> N
     with pytest.raises(UnknownStateError, match="Nothing is signed again"):
         settle(world)
     assert world.signer.signed == signed
+
+
+def test_a_lost_reply_is_still_explained_after_the_chain_pruned_the_escrow(world: World) -> None:
+    """Found by random lives: it had been called expired, although the refund had come."""
+    world.gateway.lose["settle"] = "after"
+    with world.open() as ledger:
+        ports = replace(
+            world.ports(ledger, signer=False),
+            deadline=t.cast("t.Any", FakeDeadline(world.chain, 0)),
+        )
+        with pytest.raises(WaitTimeoutError):
+            SettleEscrows(ports, wish(**GATEWAY), ledger.folder).run()
+    world.chain.next_epoch()
+    world.chain.next_epoch()
+    world.chain.index_on = False
+    with pytest.raises(UnknownStateError, match="index"):
+        settle(world, **GATEWAY)
+    assert intents(world)[0].open
+    world.chain.index_on = True
+    assert only(settle(world, **GATEWAY)).refund == REFUND
+    assert [(i.state, (i.result or {})["refund"]) for i in intents(world)] == [(State.DONE, REFUND)]
