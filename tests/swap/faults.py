@@ -367,7 +367,7 @@ def refused(swap: Swap) -> None:
         expect(lab.minted() == swap.before.minted, "an escrow was paid for")
         expect(not lab.exists(TEMP), "a temporary gateway was started")
 
-    refuses("blocks are left to the epoch switch", hot_swap_min_blocks=10_000_000)
+    refuses("blocks are left to the epoch switch", hot_swap_min_blocks=16_000)
     refuses("nearly full", hot_swap_min_free_mb=10_000_000)
     creator = lab.vars["creator_address"]
     rest = lab.vars["simnet_urls"]["chain_rest"]
