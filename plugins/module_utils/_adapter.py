@@ -229,6 +229,7 @@ class Context:
                     max_nonce=self.profile.nonce_limit,
                     min_blocks_left=self.params.get("min_blocks_left") or 0,
                 ),
+                settlement_tag=self.profile.settlement_tag,
                 deadline=self.deadline() if waits else Deadline(0),
                 interval=self.params["wait_interval"] if waits else 1,
             )

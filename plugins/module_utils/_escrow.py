@@ -299,6 +299,8 @@ class EnsureEscrows:
             min_amount=params.min_amount,
             max_amount=params.max_amount,
             active_models=self._p.chain.active_models(),
+            settlement_tag=self._p.settlement_tag,
+            approved_versions=params.approved_versions,
         )
         if reason is not None:
             raise UnsafeError(f"no escrow is created: {reason}")

@@ -249,6 +249,8 @@ def refuse_create(
     min_amount: int,
     max_amount: int,
     active_models: Collection[str],
+    settlement_tag: str,
+    approved_versions: Collection[str],
 ) -> str | None:
     """Why nothing may be created, or None. Everything is checked before the first deposit."""
     if allowed and creator not in allowed:
@@ -261,6 +263,8 @@ def refuse_create(
             f"amount {wish.amount} ngonka is outside the chain's limits"
             f" {min_amount} to {max_amount} ngonka"
         )
+    if (reason := refuse_version(settlement_tag, approved_versions)) is not None:
+        return reason
     if wish.model not in active_models:
         known = ", ".join(sorted(active_models)) or "none"
         return f"model {wish.model} is not active on the chain in this epoch; active: {known}"
@@ -282,6 +286,20 @@ def refuse_create(
             f" fee of {wish.fee} each need {need}: {need - balance} ngonka are missing"
         )
     return None
+
+
+def refuse_version(settlement_tag: str, approved: Collection[str]) -> str | None:
+    """Why an escrow made now could never be settled, or None.
+
+    The chain takes an escrow of any generation and asks for the version only when it is settled.
+    """
+    if not approved or settlement_tag in approved:
+        return None
+    return (
+        f'settlements of this gateway name version "{settlement_tag}", and the chain approves only'
+        f" {', '.join(sorted(approved))}: a deposit could never be settled and would go to the hosts."
+        " Deploy a gateway of an approved generation, side by side"
+    )
 
 
 def match_birth(

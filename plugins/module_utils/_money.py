@@ -57,6 +57,8 @@ class Ports(ChainPorts):
     gateway_id: str
     signer: Inferenced | None
     limits: Limits
+    settlement_tag: str
+    """The version that this gateway's settlements name."""
     deadline: Deadline
     interval: float
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ._errors import ConfigurationError, ProtocolError, UnsafeError, WaitTimeoutError
 from ._escrow_observe import read_clock, view_of
+from ._escrow_rules import refuse_version
 from ._funding import RotationNeed, funding_needed
 
 if t.TYPE_CHECKING:
@@ -73,6 +74,8 @@ class RotationFacts:
     creator: str
     poc_blocks: int
     """Blocks from the start of PoC to the switch of the epoch."""
+    settlement_tag: str
+    approved_versions: frozenset[str]
 
 
 def rotation_of(settings: Mapping[str, t.Any]) -> Settings:
@@ -149,6 +152,8 @@ def refuse_rotation(
         )
     if facts.allowed and facts.creator not in facts.allowed:
         reasons.append(f"{facts.creator} is not on the chain's list of allowed creators")
+    if (reason := refuse_version(facts.settlement_tag, facts.approved_versions)) is not None:
+        reasons.append(reason)
     for model in models:
         name = model.model_id
         if model.temp_count <= 0 or model.target_count <= 0:
@@ -245,6 +250,8 @@ class SetRotation:
             allowed=frozenset(params.allowed_creator_addresses),
             creator=creator,
             poc_blocks=clock.poc_blocks,
+            settlement_tag=self._p.settlement_tag,
+            approved_versions=frozenset(params.approved_versions),
         )
 
     def _read_back(self, wanted: Settings) -> None:

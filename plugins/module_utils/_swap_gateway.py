@@ -393,6 +393,8 @@ class SwapWindow:
                 min_amount=params.min_amount,
                 max_amount=params.max_amount,
                 active_models=models,
+                settlement_tag=self._p.settlement_tag,
+                approved_versions=params.approved_versions,
             )
             if refusal is not None:
                 reasons.append(refusal)

@@ -241,6 +241,8 @@ def test_three_gateways_with_one_creator_need_the_sum() -> None:
         allowed=frozenset(),
         creator="c",
         poc_blocks=10,
+        settlement_tag="v2",
+        approved_versions=frozenset(),
     )
     need = funding_needed([model])
 
@@ -256,6 +258,9 @@ def test_three_gateways_with_one_creator_need_the_sum() -> None:
     assert refused(3 * need) == []
     (reason,) = refused(3 * need - 1)
     assert f"needs {3 * need}: 1 ngonka are missing" in reason
+    facts = replace(facts, approved_versions=frozenset({"v3"}))
+    (reason,) = refused(3 * need)
+    assert "approves only v3" in reason
 
 
 def unsettled(number: int, blocks: int | None, **changes: t.Any) -> dict[str, t.Any]:

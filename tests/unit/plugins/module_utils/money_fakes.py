@@ -57,6 +57,7 @@ class FakeChain:
         self.txs: dict[str, Obj] = {}
         self.pending: list[tuple[str, dict[str, t.Any]]] = []
         self.allowed: tuple[str, ...] = (CREATOR,)
+        self.approved: tuple[str, ...] = ("v2",)
         self.models = [MODEL]
         self.index_on = True
         self.delay = 0
@@ -130,7 +131,7 @@ class FakeChain:
             max_amount=100_000_000_000,
             max_nonce=20_000,
             allowed_creator_addresses=self.allowed,
-            approved_versions=("v2",),
+            approved_versions=self.approved,
         )
 
     def active_models(self) -> list[str]:
@@ -564,6 +565,7 @@ class World:
             "gateway_id": gateway_id,
             "chain_id": "fake",
             "limits": Limits(min_balance=1_000_000, max_nonce=19_800),
+            "settlement_tag": "v2",
             "deadline": FakeDeadline(self.chain, seconds),
             "interval": 1.0,
             "now": lambda: self.chain.now,

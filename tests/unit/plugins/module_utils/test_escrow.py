@@ -170,6 +170,19 @@ def test_without_an_index_a_missing_hash_proves_nothing(world: World) -> None:
     assert intents(world)[0].state is State.SIGNED
 
 
+@BOTH
+def test_no_deposit_that_could_never_be_settled(world: World, how: dict[str, t.Any]) -> None:
+    """The chain creates for every generation and asks for the version only at settlement."""
+    world.chain.approved = ("v3",)
+    with pytest.raises(UnsafeError, match="approves only v3"):
+        run(world, **how)
+    assert world.chain.minted == []
+    assert intents(world) == []
+    world.chain.approved = ()
+    run(world, **how)
+    proved(world, 1)
+
+
 def test_a_refusal_in_the_block_is_told_and_closes_the_intent(world: World) -> None:
     world.chain.refuse = "escrow amount out of range"
     with pytest.raises(ChainRejectedError, match="out of range") as caught:

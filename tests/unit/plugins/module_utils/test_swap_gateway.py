@@ -255,6 +255,7 @@ class Chain:
         self.silent = False
         self.money = 10_000_000_000
         self.height = 1000
+        self.approved: tuple[str, ...] = ("v2",)
 
     def head(self) -> Obj:
         return Obj(height=self.height)
@@ -277,7 +278,12 @@ class Chain:
         return 5.0
 
     def escrow_params(self) -> Obj:
-        return Obj(min_amount=5, max_amount=10_000_000_000, allowed_creator_addresses=("me",))
+        return Obj(
+            min_amount=5,
+            max_amount=10_000_000_000,
+            allowed_creator_addresses=("me",),
+            approved_versions=self.approved,
+        )
 
     def balance(self, _address: str) -> int:
         return self.money
@@ -306,6 +312,7 @@ def ports(gateway: Gateway, chain: Chain, intents: t.Sequence[Obj] = (), **given
         ledger=Obj(intents=lambda **_unused: list(intents)),
         deadline=Clock().deadline(given.get("timeout", 100)),
         interval=5,
+        settlement_tag="v2",
         check_mode=given.get("check_mode", False),
         creator=lambda expected: expected or "me",
     )
@@ -495,3 +502,10 @@ def test_temporary_escrows_must_be_affordable(
         return
     with pytest.raises(UnsafeError, match=words):
         window([status()], chain=chain, needs=needs)
+
+
+def test_no_temporary_escrow_that_could_never_be_settled() -> None:
+    chain = Chain(_1=live())
+    chain.approved = ("v3",)
+    with pytest.raises(UnsafeError, match="approves only v3"):
+        window([status()], chain=chain, needs=(TempNeed(model_id="m", amount=100, count=1),))
