@@ -106,31 +106,70 @@ def _host(seen: Mapping[str, t.Any]) -> list[Finding]:
     return found
 
 
+def _public_api(reply: object) -> Finding:
+    body, why = _answer(reply)
+    index = _dig(body, "latest_epoch", "index")
+    if body is not None and not isinstance(index, (int, str)):
+        why = "answers without the epoch"
+    return _finding("public API", FAILED if why else OK, why or f"epoch {index}")
+
+
+def _known(reply: object) -> set[object] | None:
+    """The models of governance; None when the public API does not list them, as some do not."""
+    body, _why = _answer(reply)
+    listed = _dig(body, "models")
+    if not isinstance(listed, list):
+        return None
+    return {item.get("id") for item in listed if isinstance(item, Mapping)}
+
+
+def _served(reply: object) -> set[object] | None:
+    """The models that a host serves in this epoch."""
+    body, _why = _answer(reply)
+    hosts = _dig(body, "active_participants", "participants")
+    if not isinstance(hosts, list):
+        return None
+    return {name for host in hosts for name in _names(_dig(host, "models"))}
+
+
+def _names(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
 def _models(seen: Mapping[str, t.Any], escrow_params: object) -> list[Finding]:
-    body, why = _answer(seen["governance_models"])
-    found: list[Finding] = []
-    listed = body.get("models") if body is not None else None
-    known = (
-        {item.get("id") for item in listed if isinstance(item, Mapping)}
-        if isinstance(listed, list)
-        else None
-    )
-    found.append(_finding("public API", OK if known is not None else FAILED, why or "answers"))
+    known, served = _known(seen["governance_models"]), _served(seen["participants"])
+    found = [_public_api(seen["epoch"])]
     low, high = _dig(escrow_params, "min_amount"), _dig(escrow_params, "max_amount")
     for model in seen["models"]:
         name, amount = str(model["id"]), int(model["amount"])
         check = f"model {name}"
-        if known is None or low is None or high is None:
+        if served is None or low is None or high is None:
             found.append(_finding(check, UNKNOWN, "the chain or the public API could not be asked"))
-        elif name not in known:
+        elif name not in served and known is not None and name not in known:
             found.append(_finding(check, FAILED, "is not a model of the network"))
         elif not int(str(low)) <= amount <= int(str(high)):
             found.append(
                 _finding(check, FAILED, f"amount {amount} is not between {low} and {high}")
             )
+        elif name not in served:
+            detail = "no host serves it in this epoch, so no escrow can be created for it now"
+            found.append(_finding(check, UNKNOWN, detail))
         else:
             found.append(_finding(check, OK, f"amount {amount}"))
     return found
+
+
+def _version(seen: Mapping[str, t.Any], escrow_params: object) -> Finding:
+    """Whether what this gateway makes can be settled at all; a new deposit could not be, else."""
+    check, tag = "settlement version", str(seen["settlement_tag"])
+    approved = _dig(escrow_params, "approved_versions")
+    if not isinstance(approved, list):
+        return _finding(check, UNKNOWN, "the chain could not be asked")
+    names = [_dig(item, "name") if isinstance(item, Mapping) else item for item in approved]
+    if not names or tag in names:
+        return _finding(check, OK, tag if names else f"{tag}, the chain approves any")
+    detail = f"{tag} is not approved on the chain: {', '.join(map(str, names))}"
+    return _finding(check, FAILED if int(seen["needed"]) > 0 else NEAR, detail)
 
 
 def _creator(seen: Mapping[str, t.Any], escrow_params: object) -> list[Finding]:
@@ -202,6 +241,7 @@ def preflight_findings(seen: object) -> list[Finding]:
         rest,
         rpc,
         *_models(seen, escrow_params),
+        _version(seen, escrow_params),
         *_creator(seen, escrow_params),
         *_deadlines(seen),
     ]

@@ -26,6 +26,9 @@ MODEL = "some/model"
 ADDRESS = "gonka1w508d6qejxtdg4y5r3zarvary0c5xw7k2gsyg6"
 
 
+NOBODY: dict[str, t.Any] = {"active_participants": {"participants": []}}
+
+
 def _json(body: object) -> dict[str, object]:
     return {"status": 200, "json": body}
 
@@ -54,6 +57,7 @@ def _params(allowed: list[str]) -> dict[str, object]:
                 "min_amount": "50",
                 "max_amount": "100",
                 "allowed_creator_addresses": allowed,
+                "approved_versions": [],
             }
         }
     }
@@ -73,10 +77,13 @@ def seen() -> dict[str, t.Any]:
         "rest": _json(_block("7", moment)),
         "rpc": _json(_status(moment)),
         "params": _json(_params([ADDRESS])),
+        "epoch": _json({"latest_epoch": {"index": "214"}}),
+        "participants": _json({"active_participants": {"participants": [{"models": [MODEL]}]}}),
         "governance_models": _json({"models": [{"id": MODEL}]}),
         "balance": _json({"balance": {"denom": "ngonka", "amount": "60"}}),
         "chain_id": "gonka-sim",
         "models": [{"id": MODEL, "amount": 50}],
+        "settlement_tag": "v2",
         "creator": ADDRESS,
         "needed": 60,
         "now": "2026-01-02T03:05:00",
@@ -105,7 +112,8 @@ def test_a_ready_host_has_no_other_verdict_than_ok(seen: dict[str, t.Any]) -> No
         ({"rest": _json(_block("7", "2026-01-02T03:00:00Z"))}, "chain REST", "stale"),
         ({"rest": _json(_block("7", "2026-01-02T03:04:59Z", "other"))}, "chain REST", "other"),
         ({"rpc": _json(_status("2026-01-02T03:04:59Z", True))}, "chain RPC", "catching up"),
-        ({"governance_models": {"status": 500}}, "public API", "HTTP 500"),
+        ({"epoch": {"status": 500}}, "public API", "HTTP 500"),
+        ({"epoch": _json({"phase": "Inference"})}, "public API", "without the epoch"),
         ({"models": [{"id": "x/y", "amount": 50}]}, "model x/y", "not a model"),
         ({"models": [{"id": MODEL, "amount": 49}]}, f"model {MODEL}", "not between 50 and 100"),
         ({"models": [{"id": MODEL, "amount": 101}]}, f"model {MODEL}", "not between 50 and 100"),
@@ -127,6 +135,11 @@ def test_what_is_wrong_is_named(
     [
         ({"params": {"status": -1}}, "allowlist"),
         ({"params": {"status": -1}}, f"model {MODEL}"),
+        ({"params": {"status": -1}}, "settlement version"),
+        ({"participants": {"status": 500}}, f"model {MODEL}"),
+        ({"participants": _json({"active_participants": {}})}, f"model {MODEL}"),
+        ({"participants": _json(NOBODY)}, f"model {MODEL}"),
+        ({"participants": _json(NOBODY), "governance_models": {"status": 404}}, f"model {MODEL}"),
         ({"balance": {"status": 500}}, "funds"),
         ({"balance": _json({})}, "funds"),
         ({"creator": ""}, "allowlist"),
@@ -136,6 +149,26 @@ def test_what_is_wrong_is_named(
 def test_unknown_is_not_zero(seen: dict[str, t.Any], change: dict[str, object], check: str) -> None:
     seen.update(copy.deepcopy(change))
     assert _verdicts(seen)[check] == "unknown"
+
+
+def test_a_public_api_need_not_list_what_governance_knows(seen: dict[str, t.Any]) -> None:
+    """The guide asks for that list, no play needs it."""
+    seen["governance_models"] = {"status": 404}
+    assert set(_verdicts(seen).values()) == {"ok"}
+
+
+@pytest.mark.parametrize("spelled", [["v3"], [{"name": "v3", "sha256": "00"}]])
+@pytest.mark.parametrize(("needed", "verdict"), [(60, "FAILED"), (0, "NEAR")])
+def test_a_version_that_the_chain_does_not_approve(
+    seen: dict[str, t.Any], spelled: list[object], needed: int, verdict: str
+) -> None:
+    """No new deposit; one that has its escrows must still be able to settle them."""
+    seen["params"]["json"]["params"]["devshard_escrow_params"]["approved_versions"] = spelled
+    seen["needed"] = needed
+    assert _verdicts(seen)["settlement version"] == verdict
+    assert _detail(seen, "settlement version") == "v2 is not approved on the chain: v3"
+    seen["settlement_tag"] = "v3"
+    assert _verdicts(seen)["settlement version"] == "ok"
 
 
 def test_an_empty_allowlist_is_open(seen: dict[str, t.Any]) -> None:

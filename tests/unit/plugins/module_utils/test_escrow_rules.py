@@ -215,7 +215,11 @@ def test_a_create_that_fits_is_not_refused() -> None:
         ({"amount": 49_999_999}, {}, "outside the chain's limits"),
         ({"amount": 100_000_000_001}, {}, "outside the chain's limits"),
         ({}, {"active_models": ["x", "y"]}, "active: x, y"),
-        ({}, {"approved_versions": ["v4", "v3"]}, 'version "v2", and the chain approves only v3, v4'),
+        (
+            {},
+            {"approved_versions": ["v4", "v3"]},
+            'version "v2", and the chain approves only v3, v4',
+        ),
         ({"max_creates": 1}, {}, "max_creates_per_run"),
         ({"max_total_locked": 14_999_999_999}, {"locked": 5_000_000_000}, "max_total_locked"),
         ({}, {"balance": 2 * 5_001_000_000 - 1}, "1 ngonka are missing"),
