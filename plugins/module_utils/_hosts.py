@@ -11,7 +11,8 @@ import typing as t
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from ._errors import DevshardError, NotFoundError, ProtocolError
+from ._errors import DevshardError, ProtocolError
+from ._models import Reader
 from ._transport import Request, expect_json_list
 
 if t.TYPE_CHECKING:
@@ -56,16 +57,14 @@ def _host_nonce(transport: Transport, base: str, escrow_id: int, since: int) -> 
         page = f"from={first}&to={first + PAGE - 1}"
         url = f"{base}/sessions/{quote(str(escrow_id))}/diffs?{page}"
         request = Request(method="GET", url=url, timeout=PATIENCE, retry=False)
-        try:
-            diffs = expect_json_list(request, transport.send(request))
-        except NotFoundError:
-            return newest
+        # [] when it has none; a 404 comes from something else at this address and tells nothing
+        diffs = expect_json_list(request, transport.send(request))
         if not diffs:
             return newest
         for entry in diffs:
-            nonce = entry.get("diff", {}).get("nonce") if isinstance(entry, dict) else None
-            if not isinstance(nonce, int):
-                raise ProtocolError(f"{url}: a diff without a nonce")
+            nonce = Reader(entry, url).child("diff").number("nonce")
+            if nonce < 1:
+                raise ProtocolError(f"{url}: a diff of nonce {nonce}")
             newest = max(newest, nonce)
         if newest < first + PAGE - 1:
             return newest
