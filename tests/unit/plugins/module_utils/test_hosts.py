@@ -97,7 +97,8 @@ def test_many_diffs_come_in_pages() -> None:
         [{"diff": {"nonce": None}}],
         [{"diff": {"nonce": "23"}}],
         [{"diff": {"nonce": True}}],
-        [{"diff": {"nonce": 0}}],
+        as_response([{"diff": {"nonce": 0}}]),
+        as_response([{"diff": {"nonce": -1}}]),
     ],
     ids=str,
 )
