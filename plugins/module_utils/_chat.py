@@ -118,9 +118,14 @@ def _message(body: Mapping[str, t.Any]) -> str:
 
 def _read_whole(response: Response, where: str) -> str:
     try:
-        content = json.loads(response.body)["choices"][0]["message"]["content"]
-    except (ValueError, KeyError, IndexError, TypeError) as exc:
+        message = json.loads(response.body)["choices"][0]["message"]
+        content = message["content"]
+        # a model that thinks first may reach max_tokens before it says anything
+        thought = any(message.get(name) for name in ("reasoning_content", "reasoning"))
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as exc:
         raise ProtocolError(f"{where}: the reply is no chat completion") from exc
+    if content is None and thought:
+        return ""
     if not isinstance(content, str):
         raise ProtocolError(f"{where}: the reply holds no text")
     return content

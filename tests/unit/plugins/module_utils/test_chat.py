@@ -182,6 +182,8 @@ def test_a_request_is_sent_once(server: Server) -> None:
         {"choices": []},
         {"choices": [{"message": {}}]},
         {"choices": [{"message": {"content": None}}]},
+        {"choices": [{"message": {"content": None, "reasoning_content": ""}}]},
+        {"choices": [{"message": "content"}]},
         {"choices": [{"message": {"content": 5}}]},
         {"choices": [{"text": "x"}]},
     ],
@@ -190,6 +192,15 @@ def test_a_reply_without_text(server: Server, reply: object) -> None:
     server.answers(json_answer(reply))
     with pytest.raises(ProtocolError, match="is no chat completion|holds no text"):
         send(server)
+
+
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
+def test_a_model_that_only_thought_within_its_tokens_has_answered(
+    server: Server, name: str
+) -> None:
+    message = {"role": "assistant", "content": None, name: "Hamsters are"}
+    server.answers(json_answer({"choices": [{"message": message, "finish_reason": "length"}]}))
+    assert send(server).content == ""
 
 
 def test_a_whole_reply_where_a_stream_was_asked_for(server: Server) -> None:
