@@ -200,7 +200,7 @@ class SetDevshard:
                 nonce=newest,
                 amount=view.amount,
             )
-        if known.asked and len(known.silent) == known.asked:
+        if len(known.silent) == known.asked:
             raise UnknownStateError(
                 f"escrow {view.id} is not registered: none of its hosts could be asked whether it"
                 " has a session already",

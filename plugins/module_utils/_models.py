@@ -77,20 +77,33 @@ class Reader:
             raise self._wrong(key, "true or false", found)
         return found
 
-    def whole(self, key: str, default: object = MISSING) -> int:
-        """A whole number, as a number or as a string of digits."""
+    def whole(self, key: str, default: object = MISSING, *, signed: bool = False) -> int:
+        """A whole number, as a number or as a string of digits; below zero only if ``signed``."""
         found = self._get(key, default)
         if isinstance(found, bool) or not isinstance(found, (int, str)):
             raise self._wrong(key, "a whole number", found)
         if isinstance(found, str) and not re.fullmatch(r"-?[0-9]{1,40}", found):
             raise ProtocolError(f"{self.path}.{key}: expected a whole number, got {found[:40]!r}")
-        return int(found)
+        return self._counted(key, int(found), signed=signed)
 
     def number(self, key: str) -> int:
-        """A JSON number that is whole; a string is the wrong type here."""
+        """A JSON number that is whole and not below zero; a string is the wrong type here."""
         found = self._get(key, MISSING)
         if isinstance(found, bool) or not isinstance(found, int):
             raise self._wrong(key, "a whole number", found)
+        return self._counted(key, found, signed=False)
+
+    def _counted(self, key: str, found: int, *, signed: bool) -> int:
+        """No sum, count or height of gateway and chain is below zero."""
+        if found < 0 and not signed:
+            raise ProtocolError(f"{self.path}.{key}: expected no number below 0, got {found}")
+        return found
+
+    def digits(self, key: str) -> str:
+        """A number that is spelled as a string."""
+        found = self.text(key)
+        if not re.fullmatch(r"[0-9]{1,20}", found):
+            raise ProtocolError(f"{self.path}.{key}: expected digits, got {found[:40]!r}")
         return found
 
     def child(self, key: str) -> Reader:
@@ -226,13 +239,13 @@ class Epoch:
             height=body.whole("block_height"),
             phase=body.text("phase"),
             confirmation_poc=body.flag("is_confirmation_poc_active", False),
-            stages=_stages(body.child("epoch_stages")),
-            next_stages=_stages(body.child("next_epoch_stages")),
+            stages=_stages(body.child("epoch_stages"), "set_new_validators", "next_poc_start"),
+            next_stages=_stages(body.child("next_epoch_stages"), "set_new_validators"),
         )
 
 
-def _stages(body: Reader) -> dict[str, int]:
-    return {name: body.whole(name) for name in ("set_new_validators", "next_poc_start")}
+def _stages(body: Reader, *names: str) -> dict[str, int]:
+    return {name: body.whole(name) for name in names}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -411,7 +424,7 @@ class Devshard:
     @classmethod
     def from_api(cls, body: Reader) -> Devshard:
         return cls(
-            id=body.text("id"),
+            id=body.digits("id"),
             active=body.flag("active"),
             model=body.text_or_none("model"),
             storage_path=body.text_or_none("storage_path"),
@@ -472,8 +485,9 @@ class RotationStatus:
             epoch_index=chain.whole("epoch_index"),
             phase=chain.text("phase", ""),
             confirmation_poc_phase=chain.text("confirmation_poc_phase", ""),
-            blocks_to_epoch_switch=chain.whole("blocks_to_epoch_switch"),
-            blocks_until_next_rotation=chain.whole("blocks_until_next_rotation"),
+            # below zero when a switch is late
+            blocks_to_epoch_switch=chain.whole("blocks_to_epoch_switch", signed=True),
+            blocks_until_next_rotation=chain.whole("blocks_until_next_rotation", signed=True),
             settings=body.child("settings").raw(),
             latest=tuple(item.raw() for item in body.children("latest", [])),
         )

@@ -14,6 +14,7 @@ from ._errors import ConfigurationError, ProtocolError, UnsafeError, WaitTimeout
 from ._escrow_observe import read_clock, view_of
 from ._escrow_rules import refuse_version
 from ._funding import RotationNeed, funding_needed
+from ._models import Reader
 
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -80,15 +81,15 @@ class RotationFacts:
 
 def rotation_of(settings: Mapping[str, t.Any]) -> Settings:
     """The rotation part of the gateway's settings in one shape, whatever it left out."""
-    found = settings.get("escrow_rotation")
-    if not isinstance(found, dict):
-        raise ProtocolError("the gateway's settings have no escrow_rotation")
-    models = found.get("models") or []
+    found = Reader(dict(settings), "settings").child("escrow_rotation")
+    models = found.children("models", [])
     return {
-        "enabled": bool(found.get("enabled", False)),
-        "settlement_enabled": bool(found.get("settlement_enabled", False)),
-        "pre_poc_blocks": found.get("pre_poc_blocks", 0),
-        "models": sorted((dict(model) for model in models), key=lambda model: model["model_id"]),
+        "enabled": found.flag("enabled"),
+        "settlement_enabled": found.flag("settlement_enabled"),
+        "pre_poc_blocks": found.whole("pre_poc_blocks"),
+        "models": [
+            model.raw() for model in sorted(models, key=lambda model: model.text("model_id"))
+        ],
     }
 
 

@@ -14,6 +14,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ._errors import ConfigurationError, ProtocolError
+from ._models import Reader
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -120,7 +121,7 @@ def plan(current: Mapping[str, t.Any], wish: SettingsWish) -> SettingsPlan:
             raise ConfigurationError(f"settings must not hold {name}; use {instead}")
     patch = _compare(current, wish.settings, "")
     if wish.model_limits is not None:
-        found = current.get("model_limits") or []
+        found = _limits(current)
         limits = merge_limits(
             found,
             wish.model_limits,
@@ -133,13 +134,21 @@ def plan(current: Mapping[str, t.Any], wish: SettingsWish) -> SettingsPlan:
         if wish.disabled.get("message") == "":
             raise ConfigurationError("disabled.text: the gateway cannot hold an empty message")
         given = {key: value for key, value in wish.disabled.items() if value is not None}
-        held = {"new_url": "", **(current.get("disabled") or {})}
+        held = {"new_url": "", **Reader(dict(current), "settings").child("disabled").raw()}
         if differs := {key: value for key, value in given.items() if held.get(key) != value}:
             patch["disabled"] = differs
     after = _apply(current, patch)
     return SettingsPlan(
         patch=patch, settings=after, before=_shown(current, patch), after=_shown(after, patch)
     )
+
+
+def _limits(current: Mapping[str, t.Any]) -> list[Settings]:
+    """The gateway's list; it is sent back whole, so a half-read one would close models."""
+    entries = Reader(dict(current), "settings").children("model_limits", [])
+    for entry in entries:
+        entry.text("model_id")
+    return [entry.raw() for entry in entries]
 
 
 def _by_model(limits: Sequence[Mapping[str, t.Any]]) -> dict[str, Settings]:

@@ -50,10 +50,14 @@ class Settlement:
         hosts = [
             _mapping(entry, f"{where}.host_stats") for entry in _list(body, "host_stats", where)
         ]
-        signers = {
-            _whole(_mapping(entry, f"{where}.signatures"), "slot_id", f"{where}.signatures")
-            for entry in _list(body, "signatures", where)
-        }
+        signed = [
+            _mapping(entry, f"{where}.signatures") for entry in _list(body, "signatures", where)
+        ]
+        held = [(body, "state_root"), (body, "rest_hash"), *((one, "signature") for one in signed)]
+        for part, name in held:
+            if not _text(part, name, where):
+                raise ProtocolError(f"{where}.{name} is empty")
+        signers = {_whole(entry, "slot_id", f"{where}.signatures") for entry in signed}
         slots = {_whole(entry, "slot_id", f"{where}.host_stats") for entry in hosts}
         if len(slots) != len(hosts) or not signers <= slots:
             raise ProtocolError(f"{where}: slots of host_stats and signatures do not fit together")

@@ -15,6 +15,7 @@ from ._errors import DevshardError, UnknownStateError, UnsafeError, WaitTimeoutE
 from ._escrow_observe import read_clock
 from ._escrow_rules import Wish, deadline, refuse_create
 from ._ledger import Kind, Via
+from ._models import Reader
 from ._rotation import patch_for, rotation_of
 from ._settings import Settings, SettingsWish
 from ._swap import SessionMark, Window, session_losses, window_refusals
@@ -267,7 +268,7 @@ def window_of(status: RotationStatus, state: GatewayState) -> Window:
         confirmation_poc_phase=status.confirmation_poc_phase if known else None,
         blocks_to_epoch_switch=status.blocks_to_epoch_switch if known else None,
         blocks_until_next_rotation=status.blocks_until_next_rotation if known else None,
-        rotation_enabled=bool(status.settings.get("enabled", False)),
+        rotation_enabled=Reader(dict(status.settings), "rotation.settings").flag("enabled"),
         phases={
             item.id: item.runtime.phase for item in state.devshards if item.runtime is not None
         },
@@ -342,9 +343,8 @@ class SwapWindow:
     def _lasting(self) -> list[str]:
         """Reasons that waiting does not heal."""
         state = self._p.gateway.state()
-        disabled = state.settings.get("disabled")
         reasons: list[str] = []
-        if isinstance(disabled, dict) and disabled.get("enabled"):
+        if Reader(dict(state.settings), "state.settings").child("disabled").flag("enabled"):
             reasons.append(
                 "the gateway redirects its clients, so there is nothing to swap under; replace it"
                 " with gateway_allow_recreate=true once it is drained"

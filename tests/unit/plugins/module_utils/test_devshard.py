@@ -137,6 +137,10 @@ def test_a_new_session_is_refused_while_no_host_could_be_asked(
     monkeypatch.setattr(world, "silent_hosts", 16)
     with pytest.raises(UnknownStateError, match="none of its hosts"):
         go(world, "present")
+    # an answer of the chain that names no host proves nothing either
+    world.chain.escrows[1].slots = ()
+    with pytest.raises(UnknownStateError, match="none of its hosts"):
+        go(world, "present")
 
 
 @pytest.mark.parametrize("state", ["present", "active", "imported"])

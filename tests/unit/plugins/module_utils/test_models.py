@@ -271,8 +271,40 @@ def test_unknown_fields_are_tolerated() -> None:
 
 @given(st.integers(min_value=-(10**39), max_value=10**39))
 def test_whole_numbers_in_both_spellings(value: int) -> None:
-    assert Reader({"a": value}, "x").whole("a") == value
-    assert Reader({"a": str(value)}, "x").whole("a") == value
+    assert Reader({"a": value}, "x").whole("a", signed=True) == value
+    assert Reader({"a": str(value)}, "x").whole("a", signed=True) == value
+
+
+@pytest.mark.parametrize(
+    ("what", "path"),
+    [
+        ("escrow", "amount"),
+        ("escrow", "epoch_index"),
+        ("params", "devshard_escrow_params.min_amount"),
+        ("tx", "height"),
+        ("state", "devshards.0.runtime.active_requests"),
+        ("state", "devshards.0.runtime.balance"),
+        ("state", "limiter.in_flight_requests"),
+        ("session", "nonce"),
+        ("session", "balance"),
+    ],
+)
+def test_no_sum_and_no_count_is_below_zero(what: str, path: str) -> None:
+    make, from_api = READS[what]
+    with pytest.raises(ProtocolError, match=r"expected no number below 0, got -1$"):
+        from_api(Reader(set_at(make(), path, -1), what))
+
+
+def test_a_switch_that_is_late_is_below_zero() -> None:
+    answer = set_at(body("rotation_get"), "chain.blocks_to_epoch_switch", -3)
+    assert RotationStatus.from_api(Reader(answer, "x")).blocks_to_epoch_switch == -3
+
+
+@pytest.mark.parametrize("value", ["", "x", "-1", " 1", "1.0", "0x1", "\u0661", "1" * 21])
+def test_a_record_is_called_by_the_number_of_its_escrow(value: str) -> None:
+    answer = set_at(body("admin_state_two"), "devshards.0.id", value)
+    with pytest.raises(ProtocolError, match=r"devshards\[0\]\.id: expected digits, got "):
+        GatewayState.from_api(Reader(answer, "state"))
 
 
 @pytest.mark.parametrize(

@@ -219,6 +219,24 @@ def test_what_the_gateway_would_ignore_is_refused(wish: SettingsWish, told: str)
         plan(body("settings_get"), wish)
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"model_limits": "all"},
+        {"model_limits": [None]},
+        {"model_limits": [{"access_mode": "open"}]},
+        {"disabled": None},
+        {"disabled": "no"},
+    ],
+    ids=str,
+)
+def test_settings_of_another_shape_are_never_sent_back(part: dict[str, t.Any]) -> None:
+    """The list is replaced whole, so half of it would close models."""
+    wish = SettingsWish(model_limits=[{"model_id": QWEN}], disabled={"enabled": True})
+    with pytest.raises(ProtocolError, match=rf"settings\.{next(iter(part))}"):
+        plan({**body("settings_get"), **part}, wish)
+
+
 def test_what_the_gateway_dropped_is_told() -> None:
     wish = SettingsWish(settings={"perf": {"sample_size": 9}}, model_limits=[{"model_id": QWEN}])
     with pytest.raises(ProtocolError, match="did not take model_limits, perf$") as caught:

@@ -95,7 +95,17 @@ def test_a_slot_that_signs_twice_counts_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["escrow_id", "version", "nonce", "fees", "host_stats", "signatures"]
+    "key",
+    [
+        "escrow_id",
+        "version",
+        "nonce",
+        "fees",
+        "host_stats",
+        "signatures",
+        "state_root",
+        "rest_hash",
+    ],
 )
 def test_a_missing_field_is_refused_by_name(key: str) -> None:
     body = document()
@@ -109,6 +119,14 @@ def test_a_wrong_number_is_refused(key: str, value: t.Any) -> None:
     body = copy.deepcopy(document())
     body[key] = value
     with pytest.raises(ProtocolError):
+        Settlement.parse(body, "finalize")
+
+
+@pytest.mark.parametrize("value", [None, "", 5, []])
+def test_what_is_no_signature_does_not_count(value: object) -> None:
+    body = document()
+    body["signatures"][0]["signature"] = value
+    with pytest.raises(ProtocolError, match=r"finalize\.signature"):
         Settlement.parse(body, "finalize")
 
 

@@ -244,7 +244,8 @@ def devshard(number: int, **given: t.Any) -> Devshard:
 
 
 def state(*devshards: Devshard, **settings: t.Any) -> GatewayState:
-    return GatewayState(devshards=devshards, in_flight_requests=0, settings=settings, capacity={})
+    held = {"disabled": {"enabled": False}, **settings}
+    return GatewayState(devshards=devshards, in_flight_requests=0, settings=held, capacity={})
 
 
 class Chain:
@@ -410,6 +411,11 @@ def status(**given: t.Any) -> RotationStatus:
     return dataclasses.replace(plain, **given)
 
 
+ROTATION: dict[str, t.Any] = {
+    "enabled": True,
+    "settlement_enabled": True,
+    "pre_poc_blocks": 300,
+}
 BLANK = status(block_height=0, phase="", blocks_to_epoch_switch=0)
 POC = status(phase="PoCGenerate")
 
@@ -434,6 +440,33 @@ def window(
 
 def test_an_open_window() -> None:
     assert window([status()]) == {"open": True, "looks": 1, "waited": 0.0}
+
+
+def test_a_gateway_that_does_not_tell_what_it_does_opens_no_window() -> None:
+    with pytest.raises(ProtocolError, match=r"rotation\.settings\.enabled: the field is missing"):
+        window([status(settings={})])
+    with pytest.raises(ProtocolError, match=r"state\.settings\.disabled\.enabled: expected true"):
+        window([status()], found=state(devshard(1), disabled={"enabled": "no"}))
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        None,
+        {},
+        {"escrow_rotation": None},
+        {"escrow_rotation": {"settlement_enabled": False, "pre_poc_blocks": 300}},
+        {"escrow_rotation": {**ROTATION, "enabled": []}},
+        {"escrow_rotation": {**ROTATION, "settlement_enabled": None}},
+        {"escrow_rotation": {**ROTATION, "pre_poc_blocks": "many"}},
+        {"escrow_rotation": {**ROTATION, "models": [{"temp_count": 1}]}},
+    ],
+    ids=str,
+)
+def test_rotation_that_is_not_told_is_never_off(held: dict[str, t.Any] | None) -> None:
+    gateway = Gateway(held or {})
+    with pytest.raises(ProtocolError, match=r"^settings\.escrow_rotation"):
+        freeze_rotation(api(gateway), check_mode=False)
 
 
 def test_what_the_gateway_does_not_know_yet_is_waited_for_a_little() -> None:
