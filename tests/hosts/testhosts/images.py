@@ -24,11 +24,12 @@ from functools import cached_property
 from pathlib import Path
 
 from testhosts.engine import docker, install, need
-from testhosts.shell import ROOT, cache_dir, exclusive, run, say, step
+from testhosts.shell import ROOT, HostsError, cache_dir, exclusive, run, say, step
 
 PREFIX = "gonka-devshard"
 # Tests reach it with: docker exec CONTAINER curl http://127.0.0.1:9101/requests
 GATEWAY_FAULTS_PORT = 9101
+STAND_INS = "GONKA_DEVSHARD_GATEWAYS"
 _LABEL = "gonka-devshard.hash"
 _SUITE = "trixie"
 _BECH32 = "bech32==1.2.0"
@@ -191,6 +192,20 @@ def catalogue(bech32: Path) -> Catalogue:
         for variant, settings in _VARIANTS.items()
     )
     return Catalogue(host, registry, libraries, simnet, gateways)
+
+
+def stand_ins() -> dict[str, str]:
+    """Images that take the place of simulated gateways in the registry, by their tags."""
+    found = {}
+    for entry in os.environ.get(STAND_INS, "").split():
+        variant, separator, image = entry.partition("=")
+        if not (separator and image) or variant not in _VARIANTS:
+            raise HostsError(
+                f"{STAND_INS} names {entry!r}: TAG=IMAGE is wanted, with one of the tags"
+                f" {', '.join(_VARIANTS)} and an image that the Docker Engine has"
+            )
+        found[gateway_image(variant)] = image
+    return found
 
 
 def _bech32() -> Path:

@@ -8,6 +8,7 @@ side by side and each is removed as a whole.
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 import os
@@ -21,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from testhosts.engine import docker
-from testhosts.images import PREFIX, Catalogue, Image
+from testhosts.images import PREFIX, Catalogue, Image, stand_ins
 from testhosts.shell import HostsError, cache_dir, exclusive, say, step
 
 _LABEL = "gonka-devshard.project"
@@ -116,8 +117,11 @@ class Project:
         self._until_answers("registry", _REGISTRY_PORT, "/v2/")
         with ThreadPoolExecutor() as pool:
             waits = [pool.submit(self._until_booted, name) for name in names]
-            if "registry" not in there or not self._pushed(wanted).exists():
-                self._push(wanted)
+            given = stand_ins()
+            pushed = self._pushed(wanted, given)
+            if "registry" not in there or not pushed.exists():
+                self._push(wanted, given)
+                pushed.touch()
             for wait in waits:
                 wait.result()
 
@@ -179,20 +183,26 @@ class Project:
     def _logs(self, role: str) -> str:
         return docker("logs", "--tail", "20", self.container(role))
 
-    def _pushed(self, wanted: Catalogue) -> Path:
-        return self.directory / f"pushed-{wanted.simnet.hash[:16]}"
+    def _pushed(self, wanted: Catalogue, given: t.Mapping[str, str]) -> Path:
+        """A file that is there when the registry has exactly these images."""
+        digest = hashlib.sha256(wanted.simnet.hash.encode())
+        for name, image in sorted(given.items()):
+            found = docker("image", "inspect", "--format", "{{.Id}}", image).strip()
+            digest.update(f"{name}={found}".encode())
+        return self.directory / f"pushed-{digest.hexdigest()[:16]}"
 
-    def _push(self, wanted: Catalogue) -> None:
+    def _push(self, wanted: Catalogue, given: t.Mapping[str, str]) -> None:
         """The engine takes a registry on its own loopback without TLS."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        for mark in self.directory.glob("pushed-*"):
+            mark.unlink()
         address = self.published("registry", _REGISTRY_PORT).removeprefix("http://")
         log = cache_dir() / "logs" / f"push-{self.name}.log"
         for image in wanted.gateways:
             there = f"{address}/{image.tag}"
-            docker("tag", image.tag, there)
+            docker("tag", given.get(image.tag, image.tag), there)
             docker("push", there, log=log)
             docker("rmi", there, log=log)
-        self._pushed(wanted).parent.mkdir(parents=True, exist_ok=True)
-        self._pushed(wanted).touch()
 
     def _remove_outdated(self, wanted: Catalogue) -> None:
         images = {"net": wanted.simnet, "registry": wanted.registry}
