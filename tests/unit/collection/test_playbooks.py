@@ -60,30 +60,37 @@ SETTINGS_OF = sorted(
 )
 
 
-def check_settings(folder: Path, **given: object) -> str:
-    """What the check of all roles' settings says, run on this machine."""
-    include = {"name": f"{FULL_NAME}.devshard", "tasks_from": "settings"}
+SHARED = {
+    "devshard_chain_id": "c",
+    "devshard_chain_rest": "http://rest.example.org/chain-api",
+    "devshard_chain_rpc": "http://rpc.example.org",
+    "devshard_public_api": "http://api.example.org",
+    "devshard_models": [{"id": "m", "amount": 5}],
+}
+
+
+def run_here(folder: Path, tasks: list[object], given: dict[str, object]) -> tuple[int, str]:
+    """Run tasks on this machine; they change nothing."""
     play = {
         "hosts": "localhost",
         "connection": "local",
         "gather_facts": False,
-        "vars": {
-            "devshard_chain_id": "c",
-            "devshard_chain_rest": "http://rest.example.org",
-            "devshard_chain_rpc": "http://rpc.example.org",
-            "devshard_public_api": "http://api.example.org",
-            "devshard_models": [{"id": "m", "amount": 5}],
-            **given,
-        },
-        "tasks": [
-            {"ansible.builtin.include_role": include, "vars": {"devshard_settings_of": SETTINGS_OF}}
-        ],
+        "vars": {**SHARED, **given},
+        "tasks": tasks,
     }
     file = folder / "play.json"
     file.write_text(json.dumps([play]))
     done = run_ansible("playbook", "--inventory", "localhost,", str(file))
-    assert (done.returncode == 0) == ("failed=0" in done.stdout), done.stderr
-    return "" if done.returncode == 0 else done.stdout + done.stderr
+    return done.returncode, done.stdout + done.stderr
+
+
+def check_settings(folder: Path, **given: object) -> str:
+    """What the check of all roles' settings complains about."""
+    include = {"name": f"{FULL_NAME}.devshard", "tasks_from": "settings"}
+    task = {"ansible.builtin.include_role": include, "vars": {"devshard_settings_of": SETTINGS_OF}}
+    status, told = run_here(folder, [task], given)
+    assert (status == 0) == ("failed=0" in told), told
+    return "" if status == 0 else told
 
 
 def test_a_setting_may_name_a_default_of_its_role(tmp_path: Path) -> None:
@@ -95,3 +102,32 @@ def test_settings_are_checked_before_the_roles_run(tmp_path: Path) -> None:
     told = check_settings(tmp_path, inferenced_release_url="{{ no_such_variable }}")
     assert "no_such_variable" in told
     assert "edge_http_port" in check_settings(tmp_path, edge_http_port="none")
+
+
+def test_the_gateway_gets_no_slash_at_the_end_of_its_addresses(tmp_path: Path) -> None:
+    """It would ask for '//', and a 404 at its start takes an escrow out of service for ever."""
+    role = {"name": f"{FULL_NAME}.gateway", "tasks_from": "settings", "public": True}
+    file = str(ROOT / "roles" / "gateway" / "vars" / "main.yml")
+    text = "{{ __gateway_env | combine(__gateway_chain_env, __gateway_settings) | to_json }}"
+    tasks: list[object] = [
+        {"ansible.builtin.include_role": role},
+        {"ansible.builtin.include_vars": {"file": file}},
+        {"ansible.builtin.debug": {"msg": f"[[{text}]]"}},
+    ]
+    given: dict[str, object] = {
+        "devshard_chain_rest": "http://rest.example.org/chain-api//",
+        "devshard_public_api": "http://api.example.org/",
+        "devshard_chain_rpc": "http://rpc.example.org",
+    }
+    status, told = run_here(tmp_path, tasks, given)
+    assert status == 0, told
+    (line,) = [line for line in told.splitlines() if "[[" in line]
+    found = json.loads(json.loads(line.split('"msg": ')[1])[2:-2])
+    addresses = {name: value for name, value in found.items() if "example.org" in str(value)}
+    # the guide's commands append to this one
+    assert addresses.pop("NODE_RPC") == "http://rpc.example.org/"
+    assert set(addresses.values()) == {
+        "http://rest.example.org/chain-api",
+        "http://api.example.org",
+    }
+    assert {"DEVSHARD_CHAIN_REST", "chain_rest", "public_api", "NODE_CHAIN_API"} <= set(addresses)
