@@ -62,7 +62,8 @@ def find_drift(container: Container | None, wanted: Wanted, profile: Profile) ->
         if container.environment.get(name) != value
     )
     bootstrap = tuple(name for name in differs if name in profile.bootstrap_variables)
-    others = [name for name in differs if name not in profile.bootstrap_variables]
+    harmless = {*profile.bootstrap_variables, *profile.unread_variables}
+    others = [name for name in differs if name not in harmless]
     if others:
         reasons.append(f"the gateway reads {', '.join(others)} only when it starts, and it differs")
     mounted = container.mounts.get(profile.storage_dir)

@@ -39,6 +39,8 @@ class Profile:
     """Whether the settings API holds the chain's address after the first start."""
     bootstrap_variables: tuple[str, ...]
     """Read only at the first start; later only the settings API changes what they stand for."""
+    unread_variables: tuple[str, ...]
+    """In the guide's file for ``source`` and Compose; the gateway itself reads none of them."""
 
     # container
     container_port: int

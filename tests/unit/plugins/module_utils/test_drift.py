@@ -102,6 +102,15 @@ def test_nothing_differs() -> None:
     }
 
 
+def test_what_the_gateway_never_reads_is_no_reason_to_cut_streams() -> None:
+    """Another node for the guide's commands, say."""
+    changed = dict.fromkeys(("NODE_RPC", "NODE_BASE", "INFERENCED_HOME"), "another")
+    wanted = dataclasses.replace(WANTED, environment={**(WANTED.environment or {}), **changed})
+    assert (drift(wanted)["reasons"], drift(wanted)["bootstrap"]) == ([], [])
+    read = dataclasses.replace(WANTED, environment={"DEVSHARD_CHAIN_ID": "other"})
+    assert "reads DEVSHARD_CHAIN_ID only" in drift(read)["reasons"][0]
+
+
 def test_no_container() -> None:
     assert drift(container=None) == {
         "exists": False,
