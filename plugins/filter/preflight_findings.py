@@ -114,44 +114,31 @@ def _public_api(reply: object) -> Finding:
     return _finding("public API", FAILED if why else OK, why or f"epoch {index}")
 
 
-def _known(reply: object) -> set[object] | None:
-    """The models of governance; None when the public API does not list them, as some do not."""
+def _ids(reply: object, key: str) -> set[object] | None:
+    """Models by their ids; None when the public API does not list them. No play needs the lists."""
     body, _why = _answer(reply)
-    listed = _dig(body, "models")
+    listed = _dig(body, key)
     if not isinstance(listed, list):
         return None
     return {item.get("id") for item in listed if isinstance(item, Mapping)}
 
 
-def _served(reply: object) -> set[object] | None:
-    """The models that a host serves in this epoch."""
-    body, _why = _answer(reply)
-    hosts = _dig(body, "active_participants", "participants")
-    if not isinstance(hosts, list):
-        return None
-    return {name for host in hosts for name in _names(_dig(host, "models"))}
-
-
-def _names(value: object) -> list[object]:
-    return value if isinstance(value, list) else []
-
-
 def _models(seen: Mapping[str, t.Any], escrow_params: object) -> list[Finding]:
-    known, served = _known(seen["governance_models"]), _served(seen["participants"])
+    known, served = _ids(seen["governance_models"], "models"), _ids(seen["active_models"], "data")
     found = [_public_api(seen["epoch"])]
     low, high = _dig(escrow_params, "min_amount"), _dig(escrow_params, "max_amount")
     for model in seen["models"]:
         name, amount = str(model["id"]), int(model["amount"])
         check = f"model {name}"
-        if served is None or low is None or high is None:
+        if low is None or high is None or (known is None and served is None):
             found.append(_finding(check, UNKNOWN, "the chain or the public API could not be asked"))
-        elif name not in served and known is not None and name not in known:
+        elif known is not None and name not in known and name not in (served or ()):
             found.append(_finding(check, FAILED, "is not a model of the network"))
         elif not int(str(low)) <= amount <= int(str(high)):
             found.append(
                 _finding(check, FAILED, f"amount {amount} is not between {low} and {high}")
             )
-        elif name not in served:
+        elif served is not None and name not in served:
             detail = "no host serves it in this epoch, so no escrow can be created for it now"
             found.append(_finding(check, UNKNOWN, detail))
         else:

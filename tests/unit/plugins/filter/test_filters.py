@@ -26,7 +26,7 @@ MODEL = "some/model"
 ADDRESS = "gonka1w508d6qejxtdg4y5r3zarvary0c5xw7k2gsyg6"
 
 
-NOBODY: dict[str, t.Any] = {"active_participants": {"participants": []}}
+NONE: dict[str, t.Any] = {"object": "list", "data": []}
 
 
 def _json(body: object) -> dict[str, object]:
@@ -78,7 +78,7 @@ def seen() -> dict[str, t.Any]:
         "rpc": _json(_status(moment)),
         "params": _json(_params([ADDRESS])),
         "epoch": _json({"latest_epoch": {"index": "214"}}),
-        "participants": _json({"active_participants": {"participants": [{"models": [MODEL]}]}}),
+        "active_models": _json({"object": "list", "data": [{"id": MODEL}]}),
         "governance_models": _json({"models": [{"id": MODEL}]}),
         "balance": _json({"balance": {"denom": "ngonka", "amount": "60"}}),
         "chain_id": "gonka-sim",
@@ -136,10 +136,13 @@ def test_what_is_wrong_is_named(
         ({"params": {"status": -1}}, "allowlist"),
         ({"params": {"status": -1}}, f"model {MODEL}"),
         ({"params": {"status": -1}}, "settlement version"),
-        ({"participants": {"status": 500}}, f"model {MODEL}"),
-        ({"participants": _json({"active_participants": {}})}, f"model {MODEL}"),
-        ({"participants": _json(NOBODY)}, f"model {MODEL}"),
-        ({"participants": _json(NOBODY), "governance_models": {"status": 404}}, f"model {MODEL}"),
+        ({"active_models": _json(NONE)}, f"model {MODEL}"),
+        ({"active_models": _json(NONE), "governance_models": {"status": 404}}, f"model {MODEL}"),
+        (
+            {"active_models": {"status": 404}, "governance_models": {"status": 404}},
+            f"model {MODEL}",
+        ),
+        ({"active_models": _json({}), "governance_models": _json([])}, f"model {MODEL}"),
         ({"balance": {"status": 500}}, "funds"),
         ({"balance": _json({})}, "funds"),
         ({"creator": ""}, "allowlist"),
@@ -151,9 +154,10 @@ def test_unknown_is_not_zero(seen: dict[str, t.Any], change: dict[str, object], 
     assert _verdicts(seen)[check] == "unknown"
 
 
-def test_a_public_api_need_not_list_what_governance_knows(seen: dict[str, t.Any]) -> None:
-    """The guide asks for that list, no play needs it."""
-    seen["governance_models"] = {"status": 404}
+@pytest.mark.parametrize("lacks", ["governance_models", "active_models"])
+def test_a_public_api_need_not_list_models_twice(seen: dict[str, t.Any], lacks: str) -> None:
+    """The guide asks for governance's list, no play needs it."""
+    seen[lacks] = {"status": 404}
     assert set(_verdicts(seen).values()) == {"ok"}
 
 
