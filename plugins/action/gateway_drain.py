@@ -37,6 +37,8 @@ def describe(host: str, failure: Result, left: float) -> str:
         what = f"{last.get('requests')} requests left"
         if last.get("workers"):
             what += f", {last['workers']} nginx workers of before the reload"
+        if last.get("edge"):
+            what += ", the edge still holds requests for it"
     return f"gateway_drain [{host}]: {what}, {max(0, round(left))} s until the deadline"
 
 
