@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ._errors import ConfigurationError, UnsafeError
 from ._swap import (
+    STANDBY,
     Journal,
     Mode,
     Seen,
@@ -76,6 +77,8 @@ def observe(
         temp_exists=temp is not None,
         temp_running=temp is not None and temp.state == "running",
         flag=slot,
+        # one without a health check is not known to be down
+        main_healthy=main is None or main.health in ("healthy", None),
     )
 
 
@@ -152,6 +155,11 @@ def begin(found: SwapPlan, seen: Seen, wish: Wish, now: datetime) -> Journal:
     if seen.main_image is None:
         raise UnsafeError("no swap: the image of slot main is not known")
     asked = wish.previous_asked if wish.rollback else wish.asked
+    data: dict[str, t.Any] = {RUN: wish.run}
+    if wish.rollback:
+        data["failed_target"] = seen.main_image
+    if seen.flag == "temp":
+        data[STANDBY] = True
     return Journal(
         id=now.strftime("%Y%m%dT%H%M%SZ"),
         mode=wish.mode,
@@ -161,5 +169,5 @@ def begin(found: SwapPlan, seen: Seen, wish: Wish, now: datetime) -> Journal:
         asked=asked or found.target,
         origin_asked=wish.origin_asked or seen.main_image,
         rolling_back=wish.rollback,
-        data={RUN: wish.run, **({"failed_target": seen.main_image} if wish.rollback else {})},
+        data=data,
     )

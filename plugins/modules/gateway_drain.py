@@ -47,8 +47,8 @@ options:
       - Where the edge tells whether it holds a request for the slot, as the role P(gonka.devshard.edge#role) sets it up
         under C(/-/busy/main) and C(/-/busy/temp). V(204) means none, V(503) means some. Drained then needs it to hold
         none as well.
-      - The edge chooses the slot before it receives the body of a request, so a slow upload reaches a gateway long after
-        the switch, and until then the gateway knows nothing of it.
+      - The edge chooses the slot before it receives the body of a request, so a slow upload reaches a gateway long
+        after the switch, and until then the gateway knows nothing of it.
       - Not needed after a reload with O(workers), since such a request keeps its worker.
     type: str
   progress_interval:
