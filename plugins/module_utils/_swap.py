@@ -200,17 +200,22 @@ class SwapPlan:
     then_again: bool = False
 
 
-def roll_back(journal: Journal) -> Journal:
+def roll_back(journal: Journal, *, main_down: bool = False) -> Journal:
     """Turns an open swap around, so that :func:`remaining` leads back to the origin image.
 
     * main not yet touched: skip its replacement, return to it, and take temp down in order;
     * main replaced or being replaced while temp still exists: temp takes over (again), main is
       replaced by the origin image, and the swap ends as usual;
-    * temp already stopped: unchanged; the swap is finished first, a new one leads back.
+    * temp already stopped: unchanged; the swap is finished first, a new one leads back. Where main
+      does not run any more, it could not be finished: the origin image takes its place at once,
+      which cuts nobody.
     """
-    if journal.rolling_back or Step.STOP_TEMP in journal.started or not journal.open:
+    if journal.rolling_back or not journal.open:
         return journal
-    if journal.mode == "pool" and Step.SWITCH_BACK in journal.done:
+    late = Step.STOP_TEMP in journal.started or (
+        journal.mode == "pool" and Step.SWITCH_BACK in journal.done
+    )
+    if late and not main_down:
         return journal
     settling = Step.SETTLE_TEMP in journal.started
     never_up = Step.REPLACE_MAIN in journal.started and Step.REPLACE_MAIN not in journal.done
@@ -223,6 +228,14 @@ def roll_back(journal: Journal) -> Journal:
         rolling_back=True,
         data={**journal.data, "failed_target": journal.target, "never_up": never_up},
     )
+    if late:
+        afresh = (Step.REPLACE_MAIN, Step.CHECK_MAIN)
+        # a gateway that does not run cannot be asked to freeze its rotation
+        return dataclasses.replace(
+            turned,
+            started=tuple(step for step in journal.started if step not in afresh),
+            done=tuple(step for step in journal.done if step not in afresh),
+        ).finish(Step.FREEZE_ROTATION)
     if Step.REPLACE_MAIN not in journal.started:
         skipped = [Step.PREFLIGHT, Step.FREEZE_ROTATION, Step.START_TEMP, Step.SEED_TEMP]
         skipped += [Step.CHECK_TEMP, Step.SWITCH_TO_TEMP, Step.DRAIN_MAIN, Step.REPLACE_MAIN]

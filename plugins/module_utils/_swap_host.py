@@ -100,14 +100,17 @@ def make_plan(
 ) -> tuple[SwapPlan, Journal | None, Seen]:
     """The steps to run, and the journal as it has to be written before the first of them.
 
-    A swap that got no further than its preflight binds nobody: another one may begin.
+    A swap that got no further than its preflight binds nobody: another one may begin. Neither does
+    one that is done and was only not put away any more.
     """
+    if journal is not None and not journal.open:
+        journal = None
     if journal is not None and not journal.touched and not wish.rollback:
         journal = None
     target = _target(journal, wish)
     seen = observe(main, temp, slot, target=target)
     if journal is not None and wish.rollback:
-        journal = roll_back(journal)
+        journal = roll_back(journal, main_down=not seen.main_running)
         seen = observe(main, temp, slot, target=journal.target)
     try:
         found = plan(

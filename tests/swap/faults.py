@@ -241,6 +241,16 @@ def stream_at_drain(swap: Swap) -> None:
     swap.done()
 
 
+def late_uploads(swap: Swap) -> None:
+    """Bodies that are complete long after the switch still reach the slot that was chosen."""
+    kinds: dict[t.Any, int] = {"slow": 3}
+    with Clients(swap.lab, kinds, upload_s=45) as slow:
+        run = swap.run()
+        expect(run.rc == 0, run.message)
+    expect(not slow.harmed(), f"an upload was lost: {slow.harmed()}")
+    swap.done()
+
+
 DRAIN_ANSWERS: dict[str, dict[str, t.Any]] = {
     "500": {"action": "status", "status": 500, "body": '{"error":{"message":"broken"}}'},
     "401": {"action": "status", "status": 401, "body": '{"error":{"message":"unauthorized"}}'},
@@ -482,6 +492,7 @@ FAULTS = [
     Fault(refused),
     Fault(waits_for_window, unharmed=False),
     Fault(stream_at_drain),
+    Fault(late_uploads),
     Fault(admin_api_broken),
     Fault(image_unhealthy),
     Fault(image_deactivates),

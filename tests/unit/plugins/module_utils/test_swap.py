@@ -268,6 +268,43 @@ def test_rollback_from_every_step_returns_to_the_origin(reached: int) -> None:
         assert world.main_image == NEW
 
 
+LATE = range(sequence("temp", "import").index(Step.STOP_TEMP) + 1, len(sequence("temp", "import")))
+
+
+@pytest.mark.parametrize("reached", LATE)
+@pytest.mark.parametrize("given_back", [False, True])
+def test_a_main_that_dies_after_temp_was_stopped_is_led_back_in_place(
+    reached: int, given_back: bool
+) -> None:
+    """The swap could not be finished first: its last steps need a gateway that answers."""
+    world = World()
+    journal = drive(world, fresh(), reached, half=False)
+    if given_back:
+        journal = world.fail(journal)
+    world.main_running = False
+    assert roll_back(journal) == journal
+    turned = roll_back(journal, main_down=True)
+    steps = remaining(turned, world.seen())
+    assert steps[:2] == (Step.REPLACE_MAIN, Step.CHECK_MAIN)
+    assert Step.DRAIN_MAIN not in steps
+    assert Step.START_TEMP not in steps
+    journal = drive(world, turned, 99, half=False)
+    assert not journal.open
+    assert (world.main_image, world.flag, world.minted) == (OLD, "main", 1)
+    assert "t1" in world.main_escrows
+    assert world.rotation
+
+
+def test_a_pool_whose_main_dies_at_the_end_is_led_back_in_place() -> None:
+    world = World(temp_exists=True, temp_running=True)
+    steps = sequence("pool", "import")
+    journal = drive(world, fresh("pool"), steps.index(Step.SWITCH_BACK) + 1, half=False)
+    assert roll_back(journal) == journal
+    world.main_running = False
+    journal = drive(world, roll_back(journal, main_down=True), 99, half=False)
+    assert (world.violations, world.main_image, journal.open) == ([], OLD, False)
+
+
 def test_roll_back_twice_is_the_same() -> None:
     journal = drive(World(), fresh(), 6, half=False)
     assert roll_back(roll_back(journal)) == roll_back(journal)
