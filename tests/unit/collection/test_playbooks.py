@@ -75,7 +75,7 @@ def test_no_host_begins_after_one_that_did_not_finish(tmp_path: Path, reachable:
     assert play["tasks"][-1]["ansible.builtin.import_role"]["name"] == f"{FULL_NAME}.hot_swap"
     play["tasks"][-1:] = STAND_IN
     (tmp_path / "play.json").write_text(json.dumps([play]))
-    local = {
+    local: dict[str, object] = {
         "ansible_connection": "local",
         "ansible_python_interpreter": "{{ ansible_playbook_python }}",
     }

@@ -430,7 +430,7 @@ def test_a_registry_that_is_down_or_silent_is_told(
         raise problem
 
     client = SimpleNamespace(api=SimpleNamespace(inspect_distribution=asked), close=lambda: None)
-    monkeypatch.setattr(_docker.docker, "from_env", lambda **_given: client)
+    monkeypatch.setattr("docker.from_env", lambda **_given: client)
     with pytest.raises(TransportError, match="the registry does not tell what r:5000/g:1 is"):
         _docker.resolve_tag("r:5000/g:1")
 
