@@ -9,11 +9,10 @@ image is changed: what clients notice comes from the switch and the stop.
 from __future__ import annotations
 
 import contextlib
-import time
 import typing as t
 
 from ansible_collections.gonka.devshard.benchmarks.swap.report import Swap
-from ansible_collections.gonka.devshard.tests.swap.lab import MAIN, TEMP, Lab, LabError
+from ansible_collections.gonka.devshard.tests.swap.lab import MAIN, TEMP, Lab, wait_until
 from ansible_collections.gonka.devshard.tests.swap.second import (
     AliasEdge,
     reload,
@@ -27,15 +26,16 @@ Change = t.Callable[[Clock], Swap]
 
 def drain(lab: Lab, gateway: str, timeout: float = 120) -> None:
     """Until three looks in a row find nobody."""
-    deadline = time.monotonic() + timeout
-    idle = 0
-    while idle < 3:
+    row = 0
+
+    def idle() -> bool:
+        nonlocal row
         state = lab.admin("/v1/admin/state", gateway=gateway)
         busy = sum(item["runtime"]["active_requests"] for item in state["devshards"])
-        idle = 0 if busy or state["limiter"]["in_flight_requests"] else idle + 1
-        if time.monotonic() > deadline:
-            raise LabError(f"{gateway} is not drained: {busy} requests left")
-        time.sleep(0.5)
+        row = 0 if busy or state["limiter"]["in_flight_requests"] else row + 1
+        return row >= 3
+
+    wait_until(idle, f"{gateway} is drained", timeout=timeout)
 
 
 def restart(lab: Lab) -> None:
@@ -88,14 +88,12 @@ def _alias(lab: Lab, keepalive: str) -> t.Iterator[Change]:
         write_alias(lab, TEMP)
         reload(lab)
         switched = now()
-        time.sleep(1)
         drain(lab, MAIN)
         drained = now()
         restart(lab)
         write_alias(lab, MAIN)
         reload(lab)
         back = now()
-        time.sleep(1)
         drain(lab, TEMP)
         return Swap(begin=begin, switched=switched, drained=drained, end=now(), back=back)
 

@@ -37,6 +37,8 @@ def describe(host: str, failure: Result, left: float) -> str:
         what = f"{last.get('requests')} requests left"
         if last.get("workers"):
             what += f", {last['workers']} nginx workers of before the reload"
+        if last.get("edge"):
+            what += ", the edge still holds requests for it"
     return f"gateway_drain [{host}]: {what}, {max(0, round(left))} s until the deadline"
 
 
@@ -84,6 +86,9 @@ class ActionModule(ActionBase):
             # unknown for the whole slice goes on from the slice before
             whole = unknown_for > 0 and unknown_for >= slice_args["wait_timeout"] - 1
             blind = blind + (now - began) if whole else unknown_for
+            if (failure.get("last") or {}).get("verdict") == "drained":
+                # the row was cut off by the end of the slice; a slow gateway needs a longer one
+                length *= 2
             display.display(describe(host, failure, left))
         if "drain" in part:
             part["drain"]["elapsed"] = round(time.monotonic() - start, 1)

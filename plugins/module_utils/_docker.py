@@ -135,7 +135,7 @@ def resolve_tag(image: str) -> str:
             found = client.api.inspect_distribution(f"{name}:{tag}")
         finally:
             client.close()
-    except DockerException as exc:
+    except (DockerException, RequestException) as exc:
         raise TransportError(
             f"the registry does not tell what {image} is: {exc}. Nothing was changed"
         ) from exc

@@ -42,6 +42,7 @@ class Sample:
     requests: int | None = None
     limiter: int | None = None
     workers: int = 0
+    edge: bool = False
     reason: str = ""
     per_escrow: Mapping[str, int] = field(default_factory=dict)
 
@@ -51,6 +52,7 @@ class Sample:
             "requests": self.requests,
             "limiter": self.limiter,
             "workers": self.workers,
+            "edge": self.edge,
             "reason": self.reason,
             "per_escrow": dict(self.per_escrow),
         }
@@ -61,8 +63,11 @@ def unknown(reason: str) -> Sample:
     return Sample(Verdict.UNKNOWN, reason=reason)
 
 
-def judge(records: Iterable[Record], limiter: int, workers: int = 0) -> Sample:
-    """Drained: no request in any loaded runtime, the limiter agrees, and no old worker is left.
+def judge(
+    records: Iterable[Record], limiter: int, workers: int = 0, *, edge: bool = False
+) -> Sample:
+    """Drained: no request in any loaded runtime, the limiter agrees, no old worker is left, and
+    the edge holds no request for it: one whose body still comes in is not in the gateway yet.
 
     ``limiter`` alone proves nothing (it is bypassed in some PoC modes), and neither do the
     records alone. A record that is active but not loaded has no counter: unknown. An inactive
@@ -79,12 +84,13 @@ def judge(records: Iterable[Record], limiter: int, workers: int = 0) -> Sample:
         elif record.active:
             return unknown(f"escrow {record.id} is recorded as active but not loaded")
     total = sum(counted.values())
-    verdict = Verdict.BUSY if total or limiter or workers else Verdict.DRAINED
+    verdict = Verdict.BUSY if total or limiter or workers or edge else Verdict.DRAINED
     return Sample(
         verdict,
         requests=max(total, limiter),
         limiter=limiter,
         workers=workers,
+        edge=edge,
         per_escrow={escrow: count for escrow, count in counted.items() if count},
     )
 
@@ -118,4 +124,9 @@ def in_words(sample: Sample) -> str:
         parts.append(f"{sample.requests} request(s) left" + (f" ({where})" if where else ""))
     if sample.workers:
         parts.append(f"{sample.workers} nginx worker(s) of before the reload still serve")
+    if sample.edge and not sample.requests:
+        parts.append(
+            "the edge still holds a request for it whose body is not complete (if that never ends,"
+            " an nginx worker may have died with its count, which a restart of nginx heals)"
+        )
     return " and ".join(parts)

@@ -25,9 +25,13 @@ _SAFE: t.Final = (
 )
 
 
-def look(state: Callable[[], GatewayState], workers: Callable[[], int]) -> Sample:
+def look(
+    state: Callable[[], GatewayState], workers: Callable[[], int], edge: Callable[[], bool]
+) -> Sample:
     """One look. Whatever is not a complete answer is unknown, never zero."""
     try:
+        # the edge first: what it hands over after this look is then seen in the gateway
+        held = edge()
         found = state()
     except DevshardError as exc:
         return unknown(str(exc))
@@ -39,7 +43,7 @@ def look(state: Callable[[], GatewayState], workers: Callable[[], int]) -> Sampl
         )
         for item in found.devshards
     )
-    return judge(records, found.in_flight_requests, workers())
+    return judge(records, found.in_flight_requests, workers(), edge=held)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

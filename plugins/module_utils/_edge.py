@@ -369,6 +369,11 @@ class Switch:
             )
 
 
+def leaving(nginx: Nginx) -> list[str]:
+    """Workers that finish requests from before some reload, if only that of a run that was cut off."""
+    return sorted(worker for worker, is_leaving in nginx.workers().items() if is_leaving)
+
+
 def reload_and_prove(nginx: Nginx, *, deadline: Deadline, interval: float) -> tuple[str, ...]:
     """Checks, reloads, and proves that every worker of before is gone or shutting down.
 

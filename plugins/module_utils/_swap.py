@@ -65,6 +65,9 @@ Mode = t.Literal["temp", "pool"]
 TempEscrows = t.Literal["import", "settle"]
 Slot = t.Literal["main", "temp"]
 
+STANDBY: t.Final = "standby"
+"""Key in the journal's data: the other slot was in service from the start, and stays."""
+
 
 def sequence(mode: Mode, temp_escrows: TempEscrows) -> tuple[Step, ...]:
     """All steps of a swap of this kind, in order."""
@@ -183,6 +186,8 @@ class Seen:
     temp_exists: bool
     temp_running: bool
     flag: Slot
+    main_healthy: bool = True
+    """False while its health check has not succeeded."""
 
 
 @dataclass(frozen=True)
@@ -195,19 +200,25 @@ class SwapPlan:
     then_again: bool = False
 
 
-def roll_back(journal: Journal) -> Journal:
+def roll_back(journal: Journal, *, main_down: bool = False) -> Journal:
     """Turns an open swap around, so that :func:`remaining` leads back to the origin image.
 
     * main not yet touched: skip its replacement, return to it, and take temp down in order;
     * main replaced or being replaced while temp still exists: temp takes over (again), main is
       replaced by the origin image, and the swap ends as usual;
-    * temp already stopped: unchanged; the swap is finished first, a new one leads back.
+    * temp already stopped: unchanged; the swap is finished first, a new one leads back. Where main
+      does not run any more, it could not be finished: the origin image takes its place at once,
+      which cuts nobody.
     """
-    if journal.rolling_back or Step.STOP_TEMP in journal.started or not journal.open:
+    if journal.rolling_back or not journal.open:
         return journal
-    if journal.mode == "pool" and Step.SWITCH_BACK in journal.done:
+    late = Step.STOP_TEMP in journal.started or (
+        journal.mode == "pool" and Step.SWITCH_BACK in journal.done
+    )
+    if late and not main_down:
         return journal
     settling = Step.SETTLE_TEMP in journal.started
+    never_up = Step.REPLACE_MAIN in journal.started and Step.REPLACE_MAIN not in journal.done
     turned = dataclasses.replace(
         journal,
         target=journal.origin,
@@ -215,8 +226,16 @@ def roll_back(journal: Journal) -> Journal:
         # what is given up may not be able to settle; main can take over what it holds
         temp_escrows=journal.temp_escrows if settling else "import",
         rolling_back=True,
-        data={**journal.data, "failed_target": journal.target},
+        data={**journal.data, "failed_target": journal.target, "never_up": never_up},
     )
+    if late:
+        afresh = (Step.REPLACE_MAIN, Step.CHECK_MAIN)
+        # a gateway that does not run cannot be asked to freeze its rotation
+        return dataclasses.replace(
+            turned,
+            started=tuple(step for step in journal.started if step not in afresh),
+            done=tuple(step for step in journal.done if step not in afresh),
+        ).finish(Step.FREEZE_ROTATION)
     if Step.REPLACE_MAIN not in journal.started:
         skipped = [Step.PREFLIGHT, Step.FREEZE_ROTATION, Step.START_TEMP, Step.SEED_TEMP]
         skipped += [Step.CHECK_TEMP, Step.SWITCH_TO_TEMP, Step.DRAIN_MAIN, Step.REPLACE_MAIN]
@@ -256,6 +275,21 @@ def _temp_is_needed(journal: Journal, steps: Collection[Step]) -> bool:
     return not _WHILE_TEMP_SERVES.isdisjoint(steps)
 
 
+def _never_came_up(journal: Journal, seen: Seen) -> bool:
+    """Whether main is a new container that was never seen to listen.
+
+    It cannot be asked what it serves, and nobody was ever sent to it; waiting for its answer
+    would hold up both ways out.
+    """
+    if seen.main_healthy or Step.REPLACE_MAIN in journal.done:
+        return False
+    if seen.main_image == journal.target:
+        return Step.REPLACE_MAIN in journal.started
+    return bool(
+        journal.data.get("never_up") and seen.main_image == journal.data.get("failed_target")
+    )
+
+
 def remaining(journal: Journal, seen: Seen) -> tuple[Step, ...]:
     """The steps still to run, in order, for an open swap.
 
@@ -265,7 +299,9 @@ def remaining(journal: Journal, seen: Seen) -> tuple[Step, ...]:
     traffic has moved, a swap that is continued needs an open window as much as a new one.
     """
     steps = [
-        step for step in sequence(journal.mode, journal.temp_escrows) if step not in journal.done
+        step
+        for step in sequence(journal.mode, journal.temp_escrows)
+        if step not in journal.done and not (step is Step.SWITCH_BACK and journal.data.get(STANDBY))
     ]
     front: list[Step] = []
     if not journal.rolling_back and Step.SWITCH_TO_TEMP in steps and seen.flag == "main":
@@ -289,7 +325,9 @@ def remaining(journal: Journal, seen: Seen) -> tuple[Step, ...]:
     temp_runs = seen.temp_running or Step.START_TEMP in ordered
     temp_holds = Step.SEED_TEMP in journal.started or Step.SEED_TEMP in ordered
     idle = {
-        Step.DRAIN_MAIN: not seen.main_running or Step.REPLACE_MAIN not in ordered,
+        Step.DRAIN_MAIN: not seen.main_running
+        or Step.REPLACE_MAIN not in ordered
+        or _never_came_up(journal, seen),
         # a temp that never got an escrow cannot have served anybody
         Step.DRAIN_TEMP: journal.mode == "temp"
         and not (temp_runs and temp_holds and relies_on_temp_drain in ordered),
@@ -350,13 +388,17 @@ def plan(
             "a container stands in slot temp, but no swap is open: it may serve escrows of its"
             " own. Settle or import what it holds and remove it before a swap"
         )
-    if seen.flag == "temp":
+    standby = seen.flag == "temp"
+    if standby and mode == "temp":
         raise SwapRefused(
             "the edge has slot temp in service, but no swap is open; put main in service with"
             " module gonka.devshard.edge_slot before a swap"
         )
     reason = "swap back to the recorded image" if rollback else "swap to the image asked for"
-    return SwapPlan(sequence(mode, temp_escrows), target, reason)
+    steps = [
+        step for step in sequence(mode, temp_escrows) if not (standby and step is Step.SWITCH_BACK)
+    ]
+    return SwapPlan(tuple(steps), target, reason)
 
 
 @dataclass(frozen=True)

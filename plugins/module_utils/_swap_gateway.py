@@ -21,8 +21,9 @@ from ._settings import Settings, SettingsWish
 from ._swap import SessionMark, Window, session_losses, window_refusals
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from ._chain_api import ChainApi
     from ._gateway_api import GatewayApi
     from ._ledger import Ledger
     from ._models import GatewayState, RotationStatus
@@ -168,6 +169,12 @@ def refuse_stop(ports: ChainPorts, gateway_id: str, state: GatewayState) -> None
         if item.active and item.runtime is None
     ]
     busy += _open_intents(ports.ledger, ports.chain_id, gateway_id)
+    if rotation_of(state.settings)["enabled"]:
+        busy.append(
+            "its rotation is on, so it may create or settle an escrow at any moment; somebody has"
+            " switched it on since the swap froze it, switch it off with the playbook"
+            " gonka.devshard.rotation (the swap restores what it was before)"
+        )
     if busy:
         raise UnsafeError(f"the gateway must not be stopped now: {'; '.join(busy)}", reasons=busy)
     ports.chain.head()
@@ -190,6 +197,20 @@ def refuse_stop(ports: ChainPorts, gateway_id: str, state: GatewayState) -> None
                 " gonka.devshard.escrow_info, and deactivate it if it is settled and pruned",
                 escrow_id=item.id,
             )
+
+
+def over_on_chain(chain: ChainApi) -> Callable[[str], bool]:
+    """Tells whether an escrow is settled or pruned; a chain that does not tell proves neither."""
+
+    def is_over(number: str) -> bool:
+        try:
+            chain.head()
+            escrow = chain.escrow(int(number))
+        except DevshardError:
+            return False
+        return escrow is None or escrow.settled
+
+    return is_over
 
 
 def _open_intents(ledger: Ledger | None, chain_id: str, gateway_id: str) -> list[str]:
@@ -218,11 +239,14 @@ def compare_sessions(
     *,
     until: Deadline,
     interval: float,
+    is_over: Callable[[str], bool],
 ) -> dict[str, SessionMark]:
     """Waits until every expected session is loaded, active and not behind. Returns all sessions.
 
-    A gateway that was just started may still load; a loss that stays is a loss.
+    A gateway that was just started may still load; a loss that stays is a loss. An escrow that was
+    settled or pruned meanwhile is none: nobody can serve it any more.
     """
+    asked = False
     while True:
         losses: list[str]
         try:
@@ -232,6 +256,10 @@ def compare_sessions(
             found, losses = {}, [str(exc)]
         if not losses:
             return found
+        if not asked:
+            asked = True
+            expected = {key: mark for key, mark in expected.items() if not is_over(key)}
+            continue
         if not until.pause(interval):
             raise UnsafeError(
                 "the gateway does not serve what it served before: " + "; ".join(losses),
@@ -297,6 +325,9 @@ class SwapWindow:
         while True:
             reasons, unknown = self._passing()
             looks += 1
+            if not reasons and looks > 1 and (lasting := self._lasting()):
+                # it was long ago that they were looked at
+                raise UnsafeError(f"no swap: {'; '.join(lasting)}", reasons=lasting)
             if not reasons:
                 return {
                     "open": True,

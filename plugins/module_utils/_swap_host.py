@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ._errors import ConfigurationError, UnsafeError
 from ._swap import (
+    STANDBY,
     Journal,
     Mode,
     Seen,
@@ -76,6 +77,8 @@ def observe(
         temp_exists=temp is not None,
         temp_running=temp is not None and temp.state == "running",
         flag=slot,
+        # one without a health check is not known to be down
+        main_healthy=main is None or main.health in ("healthy", None),
     )
 
 
@@ -97,14 +100,17 @@ def make_plan(
 ) -> tuple[SwapPlan, Journal | None, Seen]:
     """The steps to run, and the journal as it has to be written before the first of them.
 
-    A swap that got no further than its preflight binds nobody: another one may begin.
+    A swap that got no further than its preflight binds nobody: another one may begin. Neither does
+    one that is done and was only not put away any more.
     """
+    if journal is not None and not journal.open:
+        journal = None
     if journal is not None and not journal.touched and not wish.rollback:
         journal = None
     target = _target(journal, wish)
     seen = observe(main, temp, slot, target=target)
     if journal is not None and wish.rollback:
-        journal = roll_back(journal)
+        journal = roll_back(journal, main_down=not seen.main_running)
         seen = observe(main, temp, slot, target=journal.target)
     try:
         found = plan(
@@ -152,6 +158,11 @@ def begin(found: SwapPlan, seen: Seen, wish: Wish, now: datetime) -> Journal:
     if seen.main_image is None:
         raise UnsafeError("no swap: the image of slot main is not known")
     asked = wish.previous_asked if wish.rollback else wish.asked
+    data: dict[str, t.Any] = {RUN: wish.run}
+    if wish.rollback:
+        data["failed_target"] = seen.main_image
+    if seen.flag == "temp":
+        data[STANDBY] = True
     return Journal(
         id=now.strftime("%Y%m%dT%H%M%SZ"),
         mode=wish.mode,
@@ -161,5 +172,5 @@ def begin(found: SwapPlan, seen: Seen, wish: Wish, now: datetime) -> Journal:
         asked=asked or found.target,
         origin_asked=wish.origin_asked or seen.main_image,
         rolling_back=wish.rollback,
-        data={RUN: wish.run, **({"failed_target": seen.main_image} if wish.rollback else {})},
+        data=data,
     )

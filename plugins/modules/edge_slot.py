@@ -157,7 +157,9 @@ edge:
       type: int
       sample: 5
     workers:
-      description: After a reload, the workers of before that still serve requests.
+      description:
+        - With O(via=reload), the workers of before the reload that still serve requests. When nothing had to be
+          changed, those that are shutting down.
       type: list
       elements: str
       sample: []
@@ -193,6 +195,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._edge import (
     Selector,
     Slot,
     Switch,
+    leaving,
     refuse_unconfigured,
     refuse_unsafe_reload,
     reload_and_prove,
@@ -313,6 +316,9 @@ def work(context: Context) -> Outcome:
         interval=params["wait_interval"],
         force=force if params["via"] == "reload" else None,
     ).put(params["slot"], check_mode=context.check_mode)
+    if params["via"] == "reload" and not change.changed:
+        # the run that switched may have been cut off before it could tell
+        workers = leaving(nginx)
     return result(change.slot, change.previous, proved=change.proved, workers=workers)
 
 

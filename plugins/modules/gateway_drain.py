@@ -17,7 +17,7 @@ description:
     with M(gonka.devshard.edge_slot) before.
   - Drained means that the sum of C(runtime.active_requests) over all loaded sessions is 0 and the limiter counts no
     request, for O(polls) looks in a row. Both are read from the admin API, which answers alike for no, one and many
-    escrows and while the gateway is redirected.
+    escrows and while the gateway is redirected. With O(edge_busy_url) the edge must hold no request for it either.
   - An error, a missing field, a field of a wrong type, a redirect or a web page is unknown. Unknown never counts as
     drained and begins the row anew.
   - When the time is over the module fails. Nothing was stopped then, and it can be run again.
@@ -42,6 +42,15 @@ options:
     type: list
     elements: str
     default: []
+  edge_busy_url:
+    description:
+      - Where the edge tells whether it holds a request for the slot, as the role P(gonka.devshard.edge#role) sets it up
+        under C(/-/busy/main) and C(/-/busy/temp). V(204) means none, V(503) means some. Drained then needs it to hold
+        none as well.
+      - The edge chooses the slot before it receives the body of a request, so a slow upload reaches a gateway long
+        after the switch, and until then the gateway knows nothing of it.
+      - Not needed after a reload with O(workers), since such a request keeps its worker.
+    type: str
   progress_interval:
     description:
       - Time between two lines of progress, in seconds.
@@ -126,6 +135,10 @@ drain:
           description: How many of O(workers) still run.
           type: int
           sample: 0
+        edge:
+          description: Whether the edge holds a request for the slot. Always V(false) without O(edge_busy_url).
+          type: bool
+          sample: false
         reason:
           description: Why it is unknown, else empty.
           type: str
@@ -163,13 +176,18 @@ from ansible_collections.gonka.devshard.plugins.module_utils._drain_wait import 
     look,
     wait_until_drained,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._errors import ConfigurationError
+from ansible_collections.gonka.devshard.plugins.module_utils._errors import (
+    ConfigurationError,
+    UnknownStateError,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._transport import Request, base_url
 
 SPEC = _argspec.ArgumentSpec(
     options={
         "polls": {"type": "int", "default": 5},
         "unknown_timeout": {"type": "int", "default": 60},
         "workers": {"type": "list", "elements": "str", "default": []},
+        "edge_busy_url": {"type": "str"},
         "progress_interval": {"type": "int", "default": 10},
     },
 ).merge(
@@ -177,6 +195,17 @@ SPEC = _argspec.ArgumentSpec(
     _argspec.http(),
     _argspec.wait(1800),
 )
+
+
+def edge_is_busy(context: Context, url: str) -> bool:
+    """Whether the edge holds a request for the slot, also one whose body is not complete."""
+    response = context.new_transport().send(Request(method="GET", url=url, retry=False))
+    if response.status not in (204, 503):
+        raise UnknownStateError(
+            f"GET {url}: expected 204 or 503, got {response.status}. The edge tells it to the host"
+            " itself alone, as the role gonka.devshard.edge sets it up"
+        )
+    return response.status == 503
 
 
 def work(context: Context) -> Outcome:
@@ -188,9 +217,15 @@ def work(context: Context) -> Outcome:
         raise ConfigurationError(f"workers: {strange[0]!r} was not given by edge_slot")
     deadline = context.deadline()
     gateway = context.gateway
+    url = params["edge_busy_url"]
+    busy = None if url is None else base_url(url, "edge_busy_url")
 
     def take() -> Sample:
-        return look(gateway.state, lambda: len(_processes.still_there(workers)))
+        return look(
+            gateway.state,
+            lambda: len(_processes.still_there(workers)),
+            lambda: busy is not None and edge_is_busy(context, busy),
+        )
 
     if context.check_mode:
         drained = Drained(polls=1, elapsed=deadline.elapsed, last=take())

@@ -16,9 +16,10 @@ description:
   - With O(state=listed) tells nonce and balance of every loaded session.
   - With O(state=stoppable) does the same and refuses when the gateway must not be stopped, that is when the chain does
     not answer for each of its active escrows, since a gateway that starts would exit or take the escrow out of service
-    for ever, or when a finalize, settle or create is under way.
+    for ever, or when a finalize, settle or create is under way or its rotation could begin one.
   - With O(state=intact) waits until every session in O(expected) is loaded, active as it was, and not behind. A smaller
-    nonce, or a session that is not there, means that a storage was lost or mixed up.
+    nonce, or a session that is not there, means that a storage was lost or mixed up. Escrows that the chain shows as
+    settled or does not have any more are left out, since nobody can serve them.
 options:
   state:
     description:
@@ -105,6 +106,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap_gateway impor
     active_only,
     compare_sessions,
     marks_of,
+    over_on_chain,
     refuse_stop,
 )
 
@@ -146,7 +148,11 @@ def work(context: Context) -> Outcome:
     with context.ports(None) as ports:
         if state == "intact":
             found = compare_sessions(
-                ports.gateway, expected, until=ports.deadline, interval=ports.interval
+                ports.gateway,
+                expected,
+                until=ports.deadline,
+                interval=ports.interval,
+                is_over=over_on_chain(ports.chain),
             )
         else:
             seen = ports.gateway.state()

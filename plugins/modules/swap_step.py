@@ -252,6 +252,7 @@ swap:
       sample:
         main_image: registry.example.org/gateway@sha256:4567
         main_running: true
+        main_healthy: true
         temp_exists: false
         temp_running: false
         in_service: true
@@ -377,6 +378,7 @@ def _plan_result(
         "seen": {
             "main_image": seen.main_image,
             "main_running": seen.main_running,
+            "main_healthy": seen.main_healthy,
             "temp_exists": seen.temp_exists,
             "temp_running": seen.temp_running,
             "in_service": seen.flag == "main",

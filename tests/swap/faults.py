@@ -20,8 +20,22 @@ from pathlib import Path
 
 from ansible_collections.gonka.devshard.plugins.module_utils._swap import sequence
 from ansible_collections.gonka.devshard.tests.swap.clients import Clients
-from ansible_collections.gonka.devshard.tests.swap.lab import DEPLOY, MAIN, STATE, TEMP, Lab, Run
-from ansible_collections.gonka.devshard.tests.swap.second import ALIAS, STORAGE, AliasEdge, Partner
+from ansible_collections.gonka.devshard.tests.swap.lab import (
+    DEPLOY,
+    MAIN,
+    STATE,
+    TEMP,
+    Lab,
+    Run,
+    wait_until,
+)
+from ansible_collections.gonka.devshard.tests.swap.second import (
+    ALIAS,
+    STORAGE,
+    AliasEdge,
+    Partner,
+    wait_for,
+)
 
 STEPS = [step.value for step in sequence("temp", "import")]
 VARIABLES: dict[str, t.Any] = {
@@ -30,6 +44,7 @@ VARIABLES: dict[str, t.Any] = {
     "hot_swap_drain_timeout": 90,
     "hot_swap_min_free_mb": 100,
 }
+ROTATION_LOOKS = "/requests?method=GET&path=/v1/debug/rotation"
 PER_WEIGHT = "max_concurrent_requests_per_10000_weight"
 ROTATION = {
     "enabled": True,
@@ -106,7 +121,7 @@ class Swap:
             run = self.run(**given)
             if run.rc == 0 or "Somebody else" not in run.text and "busy" not in run.text:
                 break
-            time.sleep(5)
+            wait_until(lambda: not self.lab.moves_money(), "what was left running ends")
         expect(run.rc == 0, f"the run that should finish the swap failed: {run.message}")
         return run
 
@@ -223,6 +238,16 @@ def stream_at_drain(swap: Swap) -> None:
         expect(lab.rotation() == swap.before.rotation, "the rotation stays off")
     expect(not long.harmed(), f"the stream was cut: {long.harmed()}")
     swap.again()
+    swap.done()
+
+
+def late_uploads(swap: Swap) -> None:
+    """Bodies that are complete long after the switch still reach the slot that was chosen."""
+    kinds: dict[t.Any, int] = {"slow": 3}
+    with Clients(swap.lab, kinds, upload_s=45) as slow:
+        run = swap.run()
+        expect(run.rc == 0, run.message)
+    expect(not slow.harmed(), f"an upload was lost: {slow.harmed()}")
     swap.done()
 
 
@@ -350,7 +375,7 @@ def temp_comes_back(swap: Swap) -> None:
         f" -p 127.0.0.1:18081:8080 -v {folders[0]}:/root/.devshardctl {image}",
     )
     try:
-        time.sleep(3)
+        wait_for(lab, TEMP)
         served = lab.admin("/v1/admin/state", gateway=TEMP)["devshards"]
         expect(served == [], f"temp serves {served} a second time")
     finally:
@@ -385,16 +410,31 @@ def refused(swap: Swap) -> None:
     swap.done(image=swap.before.image, minted=0)
 
 
+def phase(lab: Lab) -> str:
+    return str(lab.admin("/v1/debug/rotation")["chain"]["phase"])
+
+
+def looks_at_rotation(lab: Lab) -> list[float]:
+    """When the gateway was asked where the chain stands."""
+    return [entry["time"] for entry in lab.gateway_fault(ROTATION_LOOKS)["requests"]]
+
+
 def waits_for_window(swap: Swap) -> None:
     """A PoC phase is refused, or waited for."""
     lab = swap.lab
     lab.net("/chain", {"phase": "PoCGenerate"})
-    time.sleep(6)
+    wait_until(lambda: phase(lab) == "PoCGenerate", "the gateway sees the phase")
     swap.stops(swap.run(), "preflight", "PoCGenerate", "hot_swap_wait_for_window=true")
     released: list[float] = []
 
+    since = max(looks_at_rotation(lab))
+
     def end_phase() -> None:
-        time.sleep(15)
+        def waits() -> bool:
+            # the play has found the window closed, and looked again
+            return sum(moment > since for moment in looks_at_rotation(lab)) >= 2
+
+        wait_until(waits, "the play waits for the window", timeout=120)
         released.append(time.monotonic())
         lab.net("/chain", {"phase": None})
 
@@ -452,6 +492,7 @@ FAULTS = [
     Fault(refused),
     Fault(waits_for_window, unharmed=False),
     Fault(stream_at_drain),
+    Fault(late_uploads),
     Fault(admin_api_broken),
     Fault(image_unhealthy),
     Fault(image_deactivates),

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -29,6 +30,20 @@ ON_HOST = Path(__file__).with_name("on_host.py").read_text(encoding="utf-8")
 
 class LabError(Exception):
     """The lab itself does not work as it should."""
+
+
+def wait_until(
+    done: t.Callable[[], object], what: str, *, timeout: float = 60, interval: float = 0.5
+) -> None:
+    """Looks until it is so. A host that does not answer meanwhile is only not there yet."""
+    deadline = time.monotonic() + timeout
+    while True:
+        with contextlib.suppress(LabError):
+            if done():
+                return
+        if time.monotonic() >= deadline:
+            raise LabError(f"{what}: not within {timeout:.0f} s")
+        time.sleep(interval)
 
 
 @dataclass
@@ -88,15 +103,20 @@ class Lab:
 
     def reboot(self) -> None:
         self.docker("restart", self.container)
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline:
-            try:
-                self.on_host("docker", "info")
-                self.on_host("curl", "-sf", "-o", "/dev/null", "http://127.0.0.1/-/edge")
-                return
-            except LabError:
-                time.sleep(1)
-        raise LabError(f"{self.container} does not come back")
+        wait_until(self._is_up, f"{self.container} comes back", timeout=120, interval=1)
+
+    def _is_up(self) -> bool:
+        self.on_host("docker", "info")
+        self.on_host("curl", "-sf", "-o", "/dev/null", "http://127.0.0.1/-/edge")
+        return True
+
+    def moves_money(self) -> bool:
+        """Whether some process on the host holds the lock of the ledger."""
+        try:
+            self.on_host("flock", "--nonblock", f"{STATE}/ledger.db.lock", "true")
+        except LabError:
+            return True
+        return False
 
     def edge(self) -> str:
         """Base URL of the edge; the engine may give the port a new number at a restart."""

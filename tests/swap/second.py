@@ -4,9 +4,13 @@
 
 from __future__ import annotations
 
-import time
-
-from ansible_collections.gonka.devshard.tests.swap.lab import DEPLOY, MAIN, TEMP, Lab, LabError
+from ansible_collections.gonka.devshard.tests.swap.lab import (
+    DEPLOY,
+    MAIN,
+    TEMP,
+    Lab,
+    wait_until,
+)
 
 STORAGE = f"{DEPLOY}/.devshardctl/partner"
 VHOST = "/etc/nginx/conf.d/gonka-devshard.conf"
@@ -17,6 +21,11 @@ PASSED = (
     " GATEWAY_DEFAULT_MAX_TOKENS GATEWAY_MAX_TOKENS_CAP"
 )
 PORTS = {MAIN: 18080, TEMP: 18081}
+
+_TITLES = (
+    "master=$(cat /run/nginx.pid) && for pid in $(cat /proc/$master/task/$master/children); do"
+    ' echo "$pid $(tr "\\0" " " <"/proc/$pid/cmdline")"; done'
+)
 
 _VHOST = """
 include {alias};
@@ -87,15 +96,11 @@ class Partner:
 
 
 def wait_for(lab: Lab, gateway: str, timeout: float = 60) -> None:
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        try:
-            lab.admin("/v1/admin/state", gateway=gateway)
-        except LabError:
-            time.sleep(0.5)
-        else:
-            return
-    raise LabError(f"{gateway} does not answer")
+    wait_until(
+        lambda: lab.admin("/v1/admin/state", gateway=gateway),
+        f"{gateway} answers",
+        timeout=timeout,
+    )
 
 
 def alias_text(gateway: str) -> str:
@@ -113,9 +118,27 @@ def write_alias(lab: Lab, gateway: str) -> None:
     )
 
 
+def taking_workers(lab: Lab) -> set[str]:
+    """nginx's workers that take requests."""
+    titles = lab.on_host("sh", "-c", _TITLES)
+    return {
+        line.partition(" ")[0]
+        for line in titles.splitlines()
+        if "nginx: worker process" in line and "is shutting down" not in line
+    }
+
+
 def reload(lab: Lab) -> None:
+    """Until none of the workers of before takes requests: nginx returns earlier."""
     lab.on_host("nginx", "-t")
+    before = taking_workers(lab)
     lab.on_host("nginx", "-s", "reload")
+
+    def turned() -> bool:
+        now = taking_workers(lab)
+        return bool(now) and not now & before
+
+    wait_until(turned, "nginx has new workers")
 
 
 class AliasEdge:
@@ -132,7 +155,6 @@ class AliasEdge:
         text = _VHOST.format(alias=ALIAS, keepalive=self._keepalive)
         lab.on_host("sh", "-c", f"cat >{VHOST}", stdin=text)
         reload(lab)
-        time.sleep(1)
         return self
 
     def __exit__(self, *_exc: object) -> None:
@@ -140,4 +162,3 @@ class AliasEdge:
         lab.on_host("mv", f"{VHOST}.kept", VHOST)
         lab.on_host("sh", "-c", f"rm -f {ALIAS}*")
         reload(lab)
-        time.sleep(1)

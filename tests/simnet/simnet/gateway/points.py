@@ -47,7 +47,8 @@ class Armed:
 def kill_self() -> t.NoReturn:
     """End as SIGKILL ends: nothing is flushed, closed or answered."""
     os.kill(os.getpid(), signal.SIGKILL)
-    raise AssertionError("still alive after SIGKILL")
+    # the first process of a container gets no SIGKILL from inside; this flushes and closes nothing either
+    os._exit(128 + signal.SIGKILL)
 
 
 class Points:

@@ -97,6 +97,12 @@ def test_a_slice_can_hold_a_full_row(run: t.Callable[..., Run]) -> None:
     assert found.calls[0]["wait_timeout"] == 18
 
 
+def test_a_slow_gateway_gets_slices_that_can_hold_its_row(run: t.Callable[..., Run]) -> None:
+    answers = [timed_out(), timed_out("drained"), timed_out("drained"), DONE]
+    found = run(answers, wait_timeout=900, progress_interval=20)
+    assert [call["wait_timeout"] for call in found.calls] == [20, 20, 40, 80]
+
+
 def test_blindness_goes_on_from_slice_to_slice(run: t.Callable[..., Run]) -> None:
     blind = timed_out("unknown", unknown_for=20)
     found = run([blind, blind, timed_out(), DONE], wait_timeout=900, progress_interval=20)

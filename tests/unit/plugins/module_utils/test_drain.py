@@ -90,9 +90,13 @@ class Wire:
         return self.response
 
 
-def seen(wire: Wire, workers: int = 0) -> Sample:
+def nothing_held() -> bool:
+    return False
+
+
+def seen(wire: Wire, workers: int = 0, edge: t.Callable[[], bool] = nothing_held) -> Sample:
     gateway = GatewayApi(wire, url="http://127.0.0.1:1", admin_key="k", profile=profile("v2"))
-    return look(gateway.state, lambda: workers)
+    return look(gateway.state, lambda: workers, edge)
 
 
 def state(*requests: int | None, in_flight: t.Any = 0, **runtime: t.Any) -> dict[str, t.Any]:
@@ -138,6 +142,21 @@ def test_a_gateway_with_any_number_of_escrows_can_be_drained(
 def test_one_stream_anywhere_is_busy(body: dict[str, t.Any], count: int) -> None:
     sample = seen(Wire(200, json.dumps(body)))
     assert (sample.verdict, sample.requests) == (Verdict.BUSY, count)
+
+
+def test_an_upload_that_the_edge_still_receives_is_busy() -> None:
+    """It chose its slot before the switch, and the gateway does not know of it yet."""
+    sample = seen(Wire(200, json.dumps(state(0))), edge=lambda: True)
+    assert (sample.verdict, sample.requests, sample.edge) == (Verdict.BUSY, 0, True)
+    assert "whose body is not complete" in in_words(sample)
+
+
+def test_an_edge_that_does_not_tell_is_unknown() -> None:
+    def silent() -> bool:
+        raise UnknownStateError("got 404")
+
+    sample = seen(Wire(200, json.dumps(state(0))), edge=silent)
+    assert (sample.verdict, sample.reason) == (Verdict.UNKNOWN, "got 404")
 
 
 def without(*path: str) -> str:

@@ -19,6 +19,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._edge import (
     Slot,
     Switch,
     judge,
+    leaving,
     refuse_unconfigured,
     refuse_unsafe_reload,
     reload_and_prove,
@@ -335,6 +336,11 @@ class FakeNginx:
 
 def force(nginx: FakeNginx) -> tuple[str, ...]:
     return reload_and_prove(nginx, deadline=Clock().deadline(10), interval=1)
+
+
+def test_workers_that_are_leaving_are_told_without_a_reload_of_our_own() -> None:
+    assert leaving(FakeNginx()) == []
+    assert leaving(FakeNginx(reloaded=True)) == ["1@1"]
 
 
 def test_reload_waits_until_every_old_worker_takes_no_more_requests() -> None:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.gonka.devshard.plugins.module_utils._swap import (
+    STANDBY,
     Journal,
     Seen,
     SessionMark,
@@ -47,6 +48,7 @@ class World:
     temp_escrows: set[str] = field(default_factory=set)
     minted: int = 0
     rotation: bool = True
+    main_healthy: bool = True
     violations: list[str] = field(default_factory=list)
 
     def seen(self) -> Seen:
@@ -56,6 +58,7 @@ class World:
             temp_exists=self.temp_exists,
             temp_running=self.temp_running,
             flag="temp" if self.flag == "temp" else "main",
+            main_healthy=self.main_healthy,
         )
 
     def traffic(self) -> None:
@@ -130,6 +133,11 @@ class World:
         self.rotation = True
         return journal.undo(Step.FREEZE_ROTATION, ["rotation"])
 
+    def cut_off_after_giving_back(self, journal: Journal) -> Journal:
+        """The same play, killed between the rotation that is back and its last note."""
+        given_back = self.fail(journal)
+        return given_back if given_back == journal else given_back.remember({"rotation": {}})
+
     def disturb(self, what: str, journal: Journal) -> None:
         if what == "reboot":
             # main has a restart policy, temp has none
@@ -178,7 +186,9 @@ def drive(world: World, journal: Journal, stop_after: int, *, half: bool) -> Jou
         st.tuples(
             st.integers(0, 16),
             st.booleans(),
-            st.sampled_from(["nothing", "failure", "reboot", "temp crash", "half replaced"]),
+            st.sampled_from(
+                ["nothing", "failure", "given back", "reboot", "temp crash", "half replaced"]
+            ),
         ),
         max_size=5,
     ),
@@ -198,6 +208,8 @@ def test_killed_anywhere_ends_right(
         journal = drive(world, journal, stop_after, half=half)
         if what == "failure" and journal.open:
             journal = world.fail(journal)
+        if what == "given back" and journal.open:
+            journal = world.cut_off_after_giving_back(journal)
         world.disturb(what, journal)
         world.traffic()
     journal = drive(world, journal, 99, half=False)
@@ -230,6 +242,16 @@ def test_pool_swap_mints_nothing() -> None:
     assert not journal.open
 
 
+def test_the_gateway_that_stands_by_is_replaced_and_goes_on_standing_by() -> None:
+    """In pool mode the other slot may be the one in service."""
+    world = World(temp_exists=True, temp_running=True, flag="temp", rotation=False)
+    steps = ask(world, mode="pool")
+    assert Step.SWITCH_BACK not in steps
+    journal = drive(world, fresh(mode="pool").remember({STANDBY: True}), 99, half=False)
+    assert tuple(journal.done) == steps
+    assert (world.violations, world.main_image, world.flag) == ([], NEW, "temp")
+
+
 @pytest.mark.parametrize("reached", range(len(sequence("temp", "import"))))
 def test_rollback_from_every_step_returns_to_the_origin(reached: int) -> None:
     world = World()
@@ -244,6 +266,43 @@ def test_rollback_from_every_step_returns_to_the_origin(reached: int) -> None:
         # past the point where temp could serve again: a second swap leads back
         assert reached >= sequence("temp", "import").index(Step.STOP_TEMP)
         assert world.main_image == NEW
+
+
+LATE = range(sequence("temp", "import").index(Step.STOP_TEMP) + 1, len(sequence("temp", "import")))
+
+
+@pytest.mark.parametrize("reached", LATE)
+@pytest.mark.parametrize("given_back", [False, True])
+def test_a_main_that_dies_after_temp_was_stopped_is_led_back_in_place(
+    reached: int, given_back: bool
+) -> None:
+    """The swap could not be finished first: its last steps need a gateway that answers."""
+    world = World()
+    journal = drive(world, fresh(), reached, half=False)
+    if given_back:
+        journal = world.fail(journal)
+    world.main_running = False
+    assert roll_back(journal) == journal
+    turned = roll_back(journal, main_down=True)
+    steps = remaining(turned, world.seen())
+    assert steps[:2] == (Step.REPLACE_MAIN, Step.CHECK_MAIN)
+    assert Step.DRAIN_MAIN not in steps
+    assert Step.START_TEMP not in steps
+    journal = drive(world, turned, 99, half=False)
+    assert not journal.open
+    assert (world.main_image, world.flag, world.minted) == (OLD, "main", 1)
+    assert "t1" in world.main_escrows
+    assert world.rotation
+
+
+def test_a_pool_whose_main_dies_at_the_end_is_led_back_in_place() -> None:
+    world = World(temp_exists=True, temp_running=True)
+    steps = sequence("pool", "import")
+    journal = drive(world, fresh("pool"), steps.index(Step.SWITCH_BACK) + 1, half=False)
+    assert roll_back(journal) == journal
+    world.main_running = False
+    journal = drive(world, roll_back(journal, main_down=True), 99, half=False)
+    assert (world.violations, world.main_image, journal.open) == ([], OLD, False)
 
 
 def test_roll_back_twice_is_the_same() -> None:
@@ -279,6 +338,37 @@ def test_a_temp_that_broke_while_main_is_not_proved_is_started_again() -> None:
     assert remaining(journal, world.seen())[0] is Step.START_TEMP
     journal = journal.finish(Step.CHECK_MAIN).finish(Step.SWITCH_BACK)
     assert Step.START_TEMP not in remaining(journal, world.seen())
+
+
+def half_replaced() -> tuple[World, Journal]:
+    """Main has the new image and runs, but never came to listen."""
+    world = World()
+    journal = drive(world, fresh(), sequence("temp", "import").index(Step.REPLACE_MAIN), half=True)
+    world.main_healthy = False
+    return world, journal
+
+
+def test_a_new_main_that_never_came_up_holds_up_neither_way_out() -> None:
+    """It does not answer, so a drain would find out nothing; and nobody was ever sent to it."""
+    world, journal = half_replaced()
+    assert remaining(journal, world.seen())[:2] == (Step.REPLACE_MAIN, Step.CHECK_MAIN)
+    steps = remaining(roll_back(journal), world.seen())
+    assert steps[:2] == (Step.SWITCH_TO_TEMP, Step.REPLACE_MAIN)
+    # nor when the way back was cut off in its turn
+    turned = roll_back(journal).finish(Step.SWITCH_TO_TEMP).start(Step.REPLACE_MAIN)
+    assert remaining(turned, world.seen())[0] is Step.REPLACE_MAIN
+
+
+def test_a_main_that_once_listened_is_drained_though_it_looks_ill() -> None:
+    world, journal = half_replaced()
+    up = journal.finish(Step.REPLACE_MAIN)
+    assert Step.DRAIN_MAIN in remaining(roll_back(up), world.seen())
+    world.main_healthy = True
+    assert Step.DRAIN_MAIN in remaining(roll_back(journal), world.seen())
+    # the old image, whose replacement failed before it was stopped
+    world.main_image, world.main_healthy = OLD, False
+    assert Step.DRAIN_MAIN in remaining(journal, world.seen())
+    assert Step.DRAIN_MAIN in remaining(roll_back(journal), world.seen())
 
 
 def test_a_temp_without_escrows_need_not_be_drained() -> None:

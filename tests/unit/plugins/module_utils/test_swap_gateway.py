@@ -35,6 +35,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap_gateway impor
     copy_settings,
     freeze_rotation,
     marks_of,
+    over_on_chain,
     refuse_foreign,
     refuse_stop,
     restore_rotation,
@@ -244,7 +245,8 @@ def devshard(number: int, **given: t.Any) -> Devshard:
 
 
 def state(*devshards: Devshard, **settings: t.Any) -> GatewayState:
-    held = {"disabled": {"enabled": False}, **settings}
+    off = {name: FRESH[name] for name in ("disabled", "escrow_rotation")}
+    held = {**off, **settings}
     return GatewayState(devshards=devshards, in_flight_requests=0, settings=held, capacity={})
 
 
@@ -345,6 +347,7 @@ def test_a_gateway_may_be_stopped_when_the_chain_answers_for_each_active_escrow(
             [Obj(id=3, kind=Kind.CREATE, via=Via.GATEWAY)],
             "intent 3 in the ledger, a create by this gateway",
         ),
+        (state(escrow_rotation=SETTINGS["escrow_rotation"]), Chain(), [], "its rotation is on"),
     ],
 )
 def test_reasons_not_to_stop(
@@ -369,10 +372,18 @@ def test_a_create_signed_here_does_not_forbid_to_stop() -> None:
 BEFORE = {"1": SessionMark(nonce=10, balance=100), "2": SessionMark(nonce=5, balance=50)}
 
 
-def compare(*states: GatewayState | Exception) -> dict[str, SessionMark]:
+def compare(
+    *states: GatewayState | Exception, chain: Chain | None = None
+) -> dict[str, SessionMark]:
     gateway = Gateway({})
     gateway.states = list(states)
-    return compare_sessions(api(gateway), BEFORE, until=Clock().deadline(20), interval=5)
+    return compare_sessions(
+        api(gateway),
+        BEFORE,
+        until=Clock().deadline(20),
+        interval=5,
+        is_over=over_on_chain(t.cast("t.Any", chain or Chain(_1=live(), _2=live()))),
+    )
 
 
 def test_sessions_may_take_their_time_to_load() -> None:
@@ -393,6 +404,22 @@ def test_sessions_may_take_their_time_to_load() -> None:
 def test_a_loss_that_stays_is_told(last: GatewayState | Exception, words: str) -> None:
     with pytest.raises(UnsafeError, match=words):
         compare(last)
+
+
+@pytest.mark.parametrize(
+    "chain", [Chain(_1=live(), _2=Obj(epoch_index=5, settled=True)), Chain(_1=live())]
+)
+def test_an_escrow_that_was_settled_or_pruned_meanwhile_is_no_loss(chain: Chain) -> None:
+    """A swap may lie for days; it must be possible to finish it, or to lead it back."""
+    found = compare(state(devshard(1), devshard(2, active=False)), chain=chain)
+    assert set(found) == {"1", "2"}
+
+
+def test_a_silent_chain_excuses_no_loss() -> None:
+    chain = Chain(_1=live(), _2=Obj(epoch_index=5, settled=True))
+    chain.silent = True
+    with pytest.raises(UnsafeError, match="escrow 2 was deactivated"):
+        compare(state(devshard(1), devshard(2, active=False)), chain=chain)
 
 
 # the window
@@ -481,6 +508,23 @@ def test_a_phase_is_refused_or_waited_for() -> None:
     assert window([POC, POC, POC, status()], wait=True)["looks"] == 4
     with pytest.raises(WaitTimeoutError, match="did not open"):
         window([POC], wait=True)
+
+
+def test_a_window_that_opens_late_looks_once_more_at_what_waiting_does_not_heal() -> None:
+    """An escrow that was far from its deadline when the wait began may be near it at the end."""
+    chain = Chain(_1=live(epoch=4))
+
+    class Slow(Gateway):
+        def rotation(self) -> RotationStatus:
+            chain.height += 300
+            return super().rotation()
+
+    gateway = Slow({})
+    gateway.rotations = [POC, POC, status()]
+    gateway.states = [state(devshard(1))]
+    wish = WindowWish(min_blocks=400, needs=(), fee_amount=1, creator=None, wait=True)
+    with pytest.raises(UnsafeError, match="must be settled within 0 blocks"):
+        SwapWindow(ports(gateway, chain), wish).run()
 
 
 def test_check_mode_tells_and_does_not_wait() -> None:

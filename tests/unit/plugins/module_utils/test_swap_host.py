@@ -12,8 +12,11 @@ import sys
 import typing as t
 from datetime import datetime, timezone
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import requests
+from docker.errors import DockerException
 
 from ansible_collections.gonka.devshard.plugins.module_utils import _docker
 from ansible_collections.gonka.devshard.plugins.module_utils._docker import Container, from_inspect
@@ -415,3 +418,39 @@ def test_sessions_without_a_record_are_not_guessed_at(tmp_path: Path) -> None:
 )
 def test_a_port_is_no_tag(image: str, parts: tuple[str, str]) -> None:
     assert _docker.split_tag(image) == parts
+
+
+@pytest.mark.parametrize(
+    "problem", [DockerException("gone"), requests.exceptions.ReadTimeout("slow")]
+)
+def test_a_registry_that_is_down_or_silent_is_told(
+    problem: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked(_image: str) -> t.NoReturn:
+        raise problem
+
+    client = SimpleNamespace(api=SimpleNamespace(inspect_distribution=asked), close=lambda: None)
+    monkeypatch.setattr("docker.from_env", lambda **_given: client)
+    with pytest.raises(TransportError, match="the registry does not tell what r:5000/g:1 is"):
+        _docker.resolve_tag("r:5000/g:1")
+
+
+@pytest.mark.parametrize("rollback", [False, True])
+def test_a_finished_swap_that_was_not_put_away_binds_nobody(tmp_path: Path, rollback: bool) -> None:
+    """The run was killed between its last note and the end."""
+    _file, journal = start(tmp_path, *sequence("temp", "import"))
+    assert not journal.open
+    other = wish(asked="r:5000/gateway:next", rollback=rollback, previous=OLD)
+    found, kept, _seen = make_plan(journal, container(NEW), None, "main", other)
+    assert kept is None
+    assert found.steps == (sequence("temp", "import") if rollback else ())
+
+
+def test_a_rollback_sees_that_main_does_not_run_any_more(tmp_path: Path) -> None:
+    steps = sequence("temp", "import")
+    _file, journal = start(tmp_path, *steps[: steps.index(Step.IMPORT_ESCROWS)])
+    back = wish(rollback=True)
+    up = make_plan(journal, container(NEW), None, "main", back)[0]
+    assert (up.then_again, Step.REPLACE_MAIN in up.steps) == (True, False)
+    down = make_plan(journal, container(NEW, state="restarting"), None, "main", back)[0]
+    assert (down.then_again, down.target, down.steps[0]) == (False, OLD, Step.REPLACE_MAIN)

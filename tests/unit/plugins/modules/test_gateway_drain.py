@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
+"""What the edge answers when it is asked whether it holds a request."""
+
+from __future__ import annotations
+
+import typing as t
+from types import SimpleNamespace
+
+import pytest
+
+from ansible_collections.gonka.devshard.plugins.module_utils._errors import UnknownStateError
+from ansible_collections.gonka.devshard.plugins.module_utils._transport import Request, Response
+from ansible_collections.gonka.devshard.plugins.modules.gateway_drain import edge_is_busy
+
+URL = "http://127.0.0.1/-/busy/main"
+
+
+def ask(status: int) -> bool:
+    def send(request: Request) -> Response:
+        assert (request.method, request.url, request.retry) == ("GET", URL, False)
+        return Response(status=status, headers={}, body=b"")
+
+    context: t.Any = SimpleNamespace(new_transport=lambda: SimpleNamespace(send=send))
+    return edge_is_busy(context, URL)
+
+
+def test_the_edge_tells_by_its_status() -> None:
+    assert ask(503)
+    assert not ask(204)
+
+
+@pytest.mark.parametrize("status", [200, 308, 404, 502])
+def test_any_other_answer_is_unknown(status: int) -> None:
+    with pytest.raises(UnknownStateError, match=f"got {status}"):
+        ask(status)
