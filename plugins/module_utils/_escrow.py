@@ -371,6 +371,7 @@ class EnsureEscrows:
                     result=seen,
                 )
             if ends is not None and head.time > ends:
+                tx.refuse_young_node(self._p.chain, intent)
                 return ledger.apply(intent, Event.EXPIRE, {"height": head.height})
             if not self._p.deadline.pause(self._p.interval):
                 raise WaitTimeoutError(_pending_text([intent]), intent=intent.to_result())

@@ -170,6 +170,25 @@ def test_without_an_index_a_missing_hash_proves_nothing(world: World) -> None:
     assert intents(world)[0].state is State.SIGNED
 
 
+@BOTH
+def test_a_node_that_began_later_proves_no_absence(world: World, how: dict[str, t.Any]) -> None:
+    world.gateway.lose["create"] = "after"
+    world.chain.lose = "after"
+    world.chain.delay = 1
+    with pytest.raises(WaitTimeoutError):
+        run(world, seconds=0, **how)
+    world.chain.step(300)
+    world.gateway.records.clear()
+    world.chain.first_block = world.chain.height - 10
+    with pytest.raises(UnknownStateError, match="no block before"):
+        run(world, seconds=10, **how)
+    assert world.chain.minted == [1]
+    assert intents(world)[0].open
+    world.chain.first_block = 0
+    assert run(world, **how).adopted == [1]
+    proved(world, 1)
+
+
 def test_a_refusal_in_the_block_is_told_and_closes_the_intent(world: World) -> None:
     world.chain.refuse = "escrow amount out of range"
     with pytest.raises(ChainRejectedError, match="out of range") as caught:
