@@ -604,6 +604,11 @@ class EnsureEscrows:
                 " gateway serves it",
                 escrow_id=view.id,
             )
+        if known.silent:
+            self._p.warn(
+                f"escrow {view.id}: {len(known.silent)} of {known.asked} hosts did not tell whether"
+                " a gateway serves it; the others know of none"
+            )
         if not self._p.check_mode:
             self._put_into_gateway(view.id, view.model)
         self._result.adopted.append(view.id)

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -58,7 +59,11 @@ def _host_nonce(transport: Transport, base: str, escrow_id: int, since: int) -> 
         request = Request(method="GET", url=url, timeout=PATIENCE, retry=False)
         try:
             diffs = expect_json_list(request, transport.send(request))
-        except NotFoundError:
+        except NotFoundError as exc:
+            # Only the host itself speaks of the session: any other 404 is a wrong path, a proxy, or
+            # a host without storage, and says nothing.
+            if re.search(r"\b(session|escrow)\b", str(exc.details.get("server_message"))) is None:
+                raise
             return newest
         if not diffs:
             return newest

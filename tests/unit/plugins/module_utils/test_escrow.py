@@ -330,8 +330,10 @@ def test_an_escrow_of_another_gateway_is_reported_and_never_taken(
 def test_named_orphans_are_adopted_instead_of_creating(world: World, tmp_path: Path) -> None:
     orphan = mint_elsewhere(world, tmp_path / "other")
     assert check(world, adopt=(orphan,)).adopted == [orphan]
+    world.silent_hosts = 2
     result = run(world, adopt=(orphan,))
     assert (result.adopted, result.created) == ([orphan], [])
+    assert any("2 of 16 hosts did not tell" in text for text in world.warnings)
     assert not run(world, adopt=(orphan,)).changed
 
 
