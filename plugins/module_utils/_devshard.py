@@ -226,7 +226,8 @@ class SetDevshard:
                 phase=view.phase,
             )
         if view.loaded:
-            self._compare_session(view)
+            # loaded once and never again: what served elsewhere since then is not in it
+            self._compare_with_hosts(view)
 
     def _hosts(self, since: int) -> HostsNonce:
         escrow = self._p.chain.escrow(self._o.id)
@@ -368,7 +369,8 @@ class SetDevshard:
         if not view.unsettled:
             return
         known = self._hosts(view.nonce or 0)
-        if known.nonce > (view.nonce or 0):
+        # its own background work may have gone on while the hosts were asked
+        if known.nonce > (view.nonce or 0) and known.nonce > (self._view().nonce or 0):
             raise UnsafeError(
                 f"the session of escrow {view.id} is at nonce {view.nonce or 0}, but a"
                 f" host knows nonce {known.nonce}: it is an older copy, or something still serves"

@@ -229,6 +229,29 @@ def test_a_session_that_turns_out_old_after_loading_is_switched_off_again(world:
     assert record.active is False
 
 
+def test_a_loaded_session_that_was_served_elsewhere_is_not_activated(world: World) -> None:
+    record = world.gateway.records["1"]
+    record.active = record.runtime.active = False
+    world.known_nonce = 3
+    with pytest.raises(UnsafeError, match="host knows nonce 3"):
+        go(world, "active")
+    assert record.active is False
+
+
+def test_a_session_whose_own_work_went_on_meanwhile_is_activated(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = world.gateway.records["1"]
+    record.active = record.runtime.active = False
+
+    def asked(_self: SetDevshard, _since: int) -> Obj:
+        record.runtime.nonce = 3
+        return Obj(nonce=3, silent=(), asked=16)
+
+    monkeypatch.setattr(SetDevshard, "_hosts", asked)
+    assert go(world, "active")["changed"]
+
+
 def test_a_finalized_session_is_not_activated(world: World) -> None:
     record = world.gateway.records["1"]
     record.active = record.runtime.active = False
