@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import secrets
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from . import _signed_tx as tx
@@ -162,6 +162,8 @@ class EnsureEscrows:
         self._o = options
         self._result = EscrowResult()
         self._creator = ""
+        self._expected = 0
+        """In check mode, how many open creates will be finished instead of new ones."""
 
     def run(self) -> EscrowResult:
         self._o.check()
@@ -171,6 +173,9 @@ class EnsureEscrows:
         self._close_open_intents()
         seen = self._look()
         plan = self._plan(seen)
+        if self._p.check_mode:
+            self._expected = self._paid_already(seen)
+            plan = replace(plan, create=max(0, plan.create - self._expected))
         self._refuse(plan, seen)
         for escrow_id in plan.adopt:
             self._adopt(seen.views[escrow_id])
@@ -235,6 +240,24 @@ class EnsureEscrows:
             and intent.gateway == self._p.gateway_id
             and intent.creator == self._creator
         ]
+
+    def _paid_already(self, seen: Seen) -> int:
+        """Open creates that this run would finish, as far as it can be told without doing it."""
+        expected = 0
+        for intent in self._open_creates():
+            if intent.state is State.PLANNED or intent.model != self._o.model_id:
+                continue
+            if (intent.amount or 0) < self._o.amount:
+                continue
+            if intent.escrow_id is not None:
+                view = seen.views[intent.escrow_id]
+                expected += view.unsettled and not view.recorded
+            elif intent.tx_hash is None:
+                expected += 1
+            else:
+                outcome = tx.look(self._p.chain, intent).outcome
+                expected += outcome in (tx.Outcome.PENDING, tx.Outcome.INCLUDED)
+        return expected
 
     def _intents(self) -> list[Intent]:
         ledger = self._p.ledger
@@ -633,7 +656,8 @@ class EnsureEscrows:
             )
         self._result.after = self._summary(last)
         if self._p.check_mode:
-            self._result.after["usable"] += len(self._result.created) + len(self._result.adopted)
+            new = len(self._result.created) + len(self._result.adopted)
+            self._result.after["usable"] += new + self._expected
         elif len(after.usable) < self._o.count:
             raise UnknownStateError(
                 f"{len(after.usable)} of {self._o.count} escrows are usable after this run;"

@@ -104,6 +104,32 @@ def test_check_mode_predicts_the_same_and_writes_nothing(
     assert predicted.created == known
 
 
+@BOTH
+def test_check_mode_predicts_no_deposit_for_a_create_that_is_still_open(
+    world: World, how: dict[str, t.Any]
+) -> None:
+    world.chain.delay = 15
+    with pytest.raises(WaitTimeoutError):
+        run(world, seconds=0, **how)
+    world.gateway.records.clear()
+    for _look in ("pending", "included"):
+        predicted = check(world, count=2, **how)
+        assert (len(predicted.created), predicted.after["usable"]) == (1, 2)
+        assert "finish the open create of intent 1" in predicted.actions
+        world.chain.step(15)
+    real = run(world, count=2, **how)
+    assert (len(real.created), real.after["usable"]) == (1, 2)
+    proved(world, 2)
+
+
+def test_check_mode_predicts_a_new_deposit_for_a_create_that_is_void(world: World) -> None:
+    world.chain.delay = 10_000
+    with pytest.raises(WaitTimeoutError):
+        run(world, seconds=0)
+    world.chain.step(60)
+    assert len(check(world).created) == 1
+
+
 def test_the_intent_is_written_before_and_its_result_after(world: World) -> None:
     run(world)
     with world.open() as ledger:
