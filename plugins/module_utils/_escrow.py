@@ -26,7 +26,7 @@ from ._errors import (
     WaitTimeoutError,
 )
 from ._escrow_observe import read_births, read_clock, view_of
-from ._escrow_rules import Birth, PoolPlan, Wish, match_birth, plan_pool, refuse_create
+from ._escrow_rules import INACTIVE, Birth, PoolPlan, Wish, match_birth, plan_pool, refuse_create
 from ._ledger import Event, Intent, Kind, State, Via, stamp
 from ._models import parse_time
 
@@ -177,6 +177,8 @@ class EnsureEscrows:
             self._expected = self._paid_already(seen)
             plan = replace(plan, create=max(0, plan.create - self._expected))
         self._refuse(plan, seen)
+        if plan.create:
+            self._name_idle(seen)
         for escrow_id in plan.adopt:
             self._adopt(seen.views[escrow_id])
         if self._p.check_mode:
@@ -325,6 +327,20 @@ class EnsureEscrows:
         )
         if reason is not None:
             raise UnsafeError(f"no escrow is created: {reason}")
+
+    def _name_idle(self, seen: Seen) -> None:
+        """A gateway that started while the chain answered 404 switched its escrows off for good."""
+        idle = [
+            str(view.id)
+            for view in seen.views.values()
+            if view.why_not == (INACTIVE,) and view.model == self._o.model_id
+        ]
+        if idle:
+            self._p.warn(
+                f"escrow {', '.join(idle)}: inactive in the gateway, but paid for and able to serve."
+                " Unless you want it so, activate instead of paying for another one"
+                " (gonka.devshard.devshard, state=active), or settle before the deadline"
+            )
 
     # finishing what an earlier run left open
 

@@ -410,6 +410,17 @@ def test_a_paid_escrow_that_was_pruned_is_told_as_lost(world: World) -> None:
     assert any("went to the hosts" in text for text in world.warnings)
 
 
+def test_an_idle_escrow_that_could_serve_is_named_before_another_is_paid(world: World) -> None:
+    run(world)
+    world.gateway.deactivate("1")
+    check(world)
+    assert any("escrow 1: inactive in the gateway" in text for text in world.warnings)
+    world.warnings.clear()
+    world.gateway.records["1"].runtime.phase = "settlement"
+    check(world)
+    assert world.warnings == []
+
+
 def test_an_unusable_escrow_is_replaced_and_kept(world: World) -> None:
     run(world)
     world.gateway.records["1"].runtime.nonce = 19_800
