@@ -368,6 +368,14 @@ def left_without_record(ports: ChainPorts, backup: Backup, storage: Path) -> lis
     return found
 
 
+def left_text(item: SessionCopy) -> str:
+    return (
+        f"escrow {item.escrow_id} is unsettled and younger than the backup, which has no record of"
+        f" it: its session {item.path} stays in the storage, but nothing serves or settles it until"
+        f" it is imported (gonka.devshard.devshard, state=imported, expected_nonce={item.nonce})"
+    )
+
+
 def present_storage(storage: Path) -> Path:
     """What is there: the storage itself, or what a restore that was cut off had put aside."""
     if storage.exists() or not _fresh(storage).exists():

@@ -249,12 +249,7 @@ def restored(context: Context, storage: Path, target: Path) -> Outcome:
                 )
             ports.warn(f"restored by force: {reason}")
         for item in _backup.left_without_record(ports, backup, storage):
-            ports.warn(
-                f"escrow {item.escrow_id} is unsettled and younger than the backup, which has no"
-                f" record of it: its session {item.path} stays in the storage, but nothing serves or"
-                " settles it until it is imported (gonka.devshard.devshard, state=imported,"
-                f" expected_nonce={item.nonce})"
-            )
+            ports.warn(_backup.left_text(item))
         if not context.check_mode:
             kept = _backup.restore(backup, storage, datetime.now(timezone.utc))
             values["replaced"] = None if kept is None else str(kept)
