@@ -265,14 +265,19 @@ class EnsureEscrows:
         ledger = self._p.ledger
         return [] if ledger is None else ledger.intents(chain_id=self._p.chain_id)
 
-    def _claimed_by_others(self) -> frozenset[int]:
-        """Escrows that another gateway of this host made or imported, or that are named."""
+    def _claimed_by_others(self, *, held: bool = False) -> frozenset[int]:
+        """Escrows that another gateway of this host made or imported, or that are named.
+
+        With ``held`` only those that it surely got: an open create may belong to a gateway that
+        is gone, and then nobody else would speak of it.
+        """
         here = {
             intent.escrow_id
             for intent in self._intents()
             if intent.gateway != self._p.gateway_id
             and intent.escrow_id is not None
             and intent.kind in (Kind.CREATE, Kind.IMPORT)
+            and not (held and intent.open)
         }
         return frozenset(here | self._o.other_gateway_escrow_ids)
 
@@ -285,7 +290,12 @@ class EnsureEscrows:
                 for view in seen.views.values()
                 if view.model == self._o.model_id and view.id not in others
             }
-        return plan_pool(self._wish(), list(seen.views.values()), ours=others, adoptable=adoptable)
+        return plan_pool(
+            self._wish(),
+            list(seen.views.values()),
+            ours=self._claimed_by_others(held=True),
+            adoptable=adoptable,
+        )
 
     def _wish(self) -> Wish:
         return Wish(
@@ -546,6 +556,16 @@ class EnsureEscrows:
                 f"escrow {escrow_id} is not what intent {intent.id} asked for: the chain has"
                 f" {escrow.amount} ngonka for {escrow.model_id} by {escrow.creator}"
             )
+        if not created and not self._recorded(escrow_id):
+            known = self._p.hosts_nonce(escrow, 0)
+            if known.nonce:
+                ledger.apply(intent, Event.FINISH, {"served_elsewhere": known.nonce})
+                self._p.warn(
+                    f"escrow {escrow_id}, paid for by an earlier run, has a session up to nonce"
+                    f" {known.nonce} already, so another gateway took it. It is not registered here:"
+                    " a second session would lose its deposit"
+                )
+                return
         try:
             fresh = self._put_into_gateway(escrow_id, intent.model)
         except DevshardError as exc:
@@ -649,9 +669,22 @@ class EnsureEscrows:
                 " a gateway serves it; the others know of none"
             )
         if not self._p.check_mode:
+            # first, for a run that is cut off in between must not leave it to two gateways
+            self._close_others(view.id)
             self._put_into_gateway(view.id, view.model)
         self._result.adopted.append(view.id)
         self._result.actions.append(f"adopted escrow {view.id}")
+
+    def _close_others(self, escrow_id: int) -> None:
+        """The gateway that it was paid for must not register it too, should it come back."""
+        for intent in self._intents():
+            if (intent.kind, intent.state, intent.escrow_id) == (
+                Kind.CREATE,
+                State.INCLUDED,
+                escrow_id,
+            ):
+                why = {"adopted_by": self._p.gateway_id}
+                self._p.record().apply(intent, Event.FINISH, why)
 
     # the result
 

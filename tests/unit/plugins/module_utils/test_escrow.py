@@ -399,6 +399,43 @@ def test_an_escrow_of_the_other_slot_is_neither_taken_nor_unclaimed(world: World
     assert [entry["id"] for entry in result.created] == [2]
 
 
+def at_temp(world: World, **changes: t.Any) -> EscrowResult:
+    """A run for the other slot, whose gateway has records of its own."""
+    ours, world.gateway.records = world.gateway.records, {}
+    try:
+        with world.open() as ledger:
+            ports = world.ports(ledger, gateway_id="http://127.0.0.1:18081")
+            return EnsureEscrows(ports, options(**changes)).run()
+    finally:
+        world.gateway.records = ours
+
+
+def test_an_escrow_that_the_other_slot_paid_for_and_never_got_is_named(world: World) -> None:
+    world.gateway.lose["add"] = "before"
+    with pytest.raises(TransportError):
+        at_temp(world)
+    result = run(world, adopt_orphans=True)
+    assert result.unclaimed is not None
+    assert [view.id for view in result.unclaimed] == [1]
+    assert [entry["id"] for entry in result.created] == [2], "it may still come for it"
+    assert run(world, adopt=(1,)).adopted == [1]
+    at_temp(world, count=0)
+    assert intents(world)[0].state is State.DONE
+
+
+def test_a_paid_escrow_that_another_gateway_took_is_not_registered_again(world: World) -> None:
+    world.gateway.lose["add"] = "before"
+    with pytest.raises(TransportError):
+        run(world)
+    world.known_nonce = 4
+    calls = len(world.gateway.calls)
+    result = run(world, count=0)
+    assert (result.adopted, world.gateway.records) == ([], {})
+    assert "add" not in world.gateway.calls[calls:]
+    assert any("another gateway took it" in text for text in world.warnings)
+    assert intents(world)[0].state is State.DONE
+
+
 def test_a_paid_escrow_that_was_pruned_is_told_as_lost(world: World) -> None:
     world.gateway.lose["add"] = "before"
     with pytest.raises(TransportError):
