@@ -241,15 +241,14 @@ def stamp(moment: datetime) -> str:
     return moment.astimezone(timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-P = t.ParamSpec("P")
-R = t.TypeVar("R")
+Method = t.TypeVar("Method", bound="Callable[..., t.Any]")
 
 
-def _told(method: Callable[t.Concatenate[Ledger, P], R]) -> Callable[t.Concatenate[Ledger, P], R]:
+def _told(method: Method) -> Method:
     """A full disk or a damaged file becomes a failure that says what to do."""
 
     @functools.wraps(method)
-    def telling(ledger: Ledger, /, *args: P.args, **kwargs: P.kwargs) -> R:
+    def telling(ledger: Ledger, *args: t.Any, **kwargs: t.Any) -> t.Any:
         try:
             return method(ledger, *args, **kwargs)
         except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
@@ -263,7 +262,7 @@ def _told(method: Callable[t.Concatenate[Ledger, P], R]) -> Callable[t.Concatena
                 path=str(ledger.folder),
             ) from exc
 
-    return telling
+    return t.cast(Method, telling)
 
 
 class Ledger:
