@@ -409,7 +409,9 @@ class SetDevshard:
     def _at_risk(self, view: EscrowView) -> Risk | None:
         """What would be lost with the session, or None when it is proved settled."""
         if view.on_chain:
-            return None if view.settled else Risk(view.amount or 0, "it is not settled on the chain")
+            return (
+                None if view.settled else Risk(view.amount or 0, "it is not settled on the chain")
+            )
         done = (State.INCLUDED, State.DONE)
         if any(intent.state in done for intent in self._intents(Kind.SETTLE)):
             return None

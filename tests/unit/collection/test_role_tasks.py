@@ -14,7 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.gonka.devshard.tests.unit.collection.collection_files import ROOT, read_yaml
+from ansible_collections.gonka.devshard.tests.unit.collection.collection_files import (
+    ROOT,
+    read_yaml,
+)
 
 MODULE = "gonka.devshard.gateway_backup"
 
