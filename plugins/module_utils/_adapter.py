@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import re
 import typing as t
@@ -268,6 +269,14 @@ def run_module(spec: ArgumentSpec, work: Callable[[Context], Outcome]) -> None:
     except PermissionError as exc:
         module.fail_json(
             msg=f"{exc.filename}: permission denied. Run with become: true",
+            exception=exc,
+            failure={"kind": ConfigurationError.kind, "message": str(exc)},
+        )
+    except OSError as exc:
+        if exc.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        module.fail_json(
+            msg=f"{exc.filename or 'this host'}: {exc.strerror}. Make room and run again",
             exception=exc,
             failure={"kind": ConfigurationError.kind, "message": str(exc)},
         )

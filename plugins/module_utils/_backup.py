@@ -12,6 +12,7 @@ older copy that serves again can neither be used nor settled. So a restore asks 
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import json
 import os
@@ -317,7 +318,8 @@ def freshness(ports: ChainPorts, backup: Backup, storage: Path) -> list[Freshnes
     That is every session in the backup, and every record of its ``gateway.db``: for one whose
     session the backup does not hold, the present storage's session stays in use.
     """
-    held = sessions_in(storage) if storage.is_dir() else ()
+    present = present_storage(storage)
+    held = sessions_in(present) if present.is_dir() else ()
     records = records_in(backup.storage / "gateway.db")
     found = []
     for number in sorted(set(records) | {item.escrow_id for item in backup.sessions}):
@@ -351,6 +353,42 @@ def freshness(ports: ChainPorts, backup: Backup, storage: Path) -> list[Freshnes
     return found
 
 
+def left_without_record(ports: ChainPorts, backup: Backup, storage: Path) -> list[SessionCopy]:
+    """Unsettled escrows of the present storage that the backup does not know: made after it.
+
+    Their sessions are carried over, but nothing would serve or settle them.
+    """
+    known = set(records_in(backup.storage / "gateway.db"))
+    found = []
+    for item in sessions_in(present_storage(storage)):
+        if item.escrow_id not in known:
+            escrow = ports.chain.escrow(item.escrow_id)
+            if escrow is not None and not escrow.settled:
+                found.append(item)
+    return found
+
+
+def left_text(item: SessionCopy) -> str:
+    return (
+        f"escrow {item.escrow_id} is unsettled and younger than the backup, which has no record of"
+        f" it: its session {item.path} stays in the storage, but nothing serves or settles it until"
+        f" it is imported (gonka.devshard.devshard, state=imported, expected_nonce={item.nonce})"
+    )
+
+
+def present_storage(storage: Path) -> Path:
+    """What is there: the storage itself, or what a restore that was cut off had put aside."""
+    if storage.exists() or not _fresh(storage).exists():
+        return storage
+    aside = sorted(storage.parent.glob(f"{glob.escape(storage.name)}.before-*"))
+    return aside[-1] if aside else storage
+
+
+def _fresh(storage: Path) -> Path:
+    """Where a restore is built; it is there from the first copy to the last rename."""
+    return storage.with_name(f".{storage.name}.restore")
+
+
 def is_restored(backup: Backup, storage: Path) -> bool:
     """Whether the storage already holds what the backup holds."""
     if not storage.is_dir():
@@ -370,21 +408,25 @@ def restore(backup: Backup, storage: Path, now: datetime) -> Path | None:
     """
     if storage.exists():
         refuse_in_use(storage)
-    fresh = storage.with_name(f".{storage.name}.restore")
-    if fresh.exists():
-        shutil.rmtree(fresh)
+    present = present_storage(storage)
+    fresh = _fresh(storage)
     private_folder(fresh)
+    for entry in fresh.iterdir():
+        # never the folder itself: it tells the next run that this one was cut off
+        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
     for file in _databases(backup.storage, with_sessions=True):
         _copy_below(file, backup.storage, fresh)
     kept = None
-    if storage.exists():
-        for folder in _session_folders(storage):
-            if not (fresh / folder.relative_to(storage)).exists():
+    if present.exists():
+        for folder in _session_folders(present):
+            if not (fresh / folder.relative_to(present)).exists():
                 for file in sorted(folder.glob("*.db")):
-                    _copy_below(file, storage, fresh)
-        info = storage.stat()
+                    _copy_below(file, present, fresh)
+        info = present.stat()
         os.chown(fresh, info.st_uid, info.st_gid)
         fresh.chmod(info.st_mode & 0o7777)
+        kept = present
+    if storage.exists():
         kept = storage.with_name(f"{storage.name}.before-{now.strftime('%Y%m%dT%H%M%SZ')}")
         storage.rename(kept)
     fresh.rename(storage)

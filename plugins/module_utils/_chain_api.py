@@ -123,6 +123,19 @@ class ChainApi:
             return round(span.total_seconds() / back, 3)
         return None
 
+    def begins_after(self, height: int) -> int | None:
+        """The node's first block when it says that it has none so old, else None.
+
+        A node that began from a snapshot has never indexed what was before its first block.
+        """
+        try:
+            self._block(str(height))
+        except ProtocolError as exc:
+            text = str(exc.details.get("server_message", ""))
+            found = re.search(r"lowest height is ([0-9]+)", text)
+            return int(found[1]) if found else None
+        return None
+
     def tx_indexer_on(self) -> bool:
         """Whether this node can find transactions at all; without, not found proves nothing."""
         node = self._ask(self._rest, "/cosmos/base/tendermint/v1beta1/node_info")

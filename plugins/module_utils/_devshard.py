@@ -38,6 +38,14 @@ LOOKS: t.Final = 5
 Wanted = t.Literal["present", "active", "inactive", "imported", "absent"]
 
 
+class Risk(t.NamedTuple):
+    """What would be lost with a session, and why; ``unknown`` when the chain could not tell."""
+
+    amount: int
+    why: str
+    unknown: bool = False
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DevshardOptions:
     id: int
@@ -206,6 +214,7 @@ class SetDevshard:
                 " has a session already",
                 escrow_id=view.id,
             )
+        self._name_silent(view, known)
 
     def _refuse_activation(self, view: EscrowView) -> None:
         self._must_be_on_chain(view)
@@ -217,7 +226,8 @@ class SetDevshard:
                 phase=view.phase,
             )
         if view.loaded:
-            self._compare_session(view)
+            # loaded once and never again: what served elsewhere since then is not in it
+            self._compare_with_hosts(view)
 
     def _hosts(self, since: int) -> HostsNonce:
         escrow = self._p.chain.escrow(self._o.id)
@@ -359,7 +369,8 @@ class SetDevshard:
         if not view.unsettled:
             return
         known = self._hosts(view.nonce or 0)
-        if known.nonce > (view.nonce or 0):
+        # its own background work may have gone on while the hosts were asked
+        if known.nonce > (view.nonce or 0) and known.nonce > (self._view().nonce or 0):
             raise UnsafeError(
                 f"the session of escrow {view.id} is at nonce {view.nonce or 0}, but a"
                 f" host knows nonce {known.nonce}: it is an older copy, or something still serves"
@@ -369,6 +380,9 @@ class SetDevshard:
                 hosts_nonce=known.nonce,
                 amount=view.amount,
             )
+        self._name_silent(view, known)
+
+    def _name_silent(self, view: EscrowView, known: HostsNonce) -> None:
         if known.silent:
             self._p.warn(
                 f"escrow {view.id}: {len(known.silent)} of {known.asked} hosts did not tell which"
@@ -380,9 +394,8 @@ class SetDevshard:
     def _absent(self, view: EscrowView) -> None:
         if not view.recorded:
             return
-        at_risk = self._at_risk(view)
-        if at_risk != (0, ""):
-            self._refuse_loss(view, *at_risk)
+        if (risk := self._at_risk(view)) is not None:
+            self._refuse_loss(view, risk)
         if view.active and view.loaded:
             self._do(f"deactivated escrow {view.id}", self._deactivate)
         if (view.active_requests or 0) > 0:
@@ -393,37 +406,47 @@ class SetDevshard:
             )
         self._do(f"deleted escrow {view.id}", lambda: self._delete(view))
 
-    def _at_risk(self, view: EscrowView) -> tuple[int, str]:
-        """What would be lost with the session, and why."""
+    def _at_risk(self, view: EscrowView) -> Risk | None:
+        """What would be lost with the session, or None when it is proved settled."""
         if view.on_chain:
-            if view.settled:
-                return 0, ""
-            return view.amount or 0, "it is not settled on the chain"
+            return (
+                None if view.settled else Risk(view.amount or 0, "it is not settled on the chain")
+            )
         done = (State.INCLUDED, State.DONE)
         if any(intent.state in done for intent in self._intents(Kind.SETTLE)):
-            return 0, ""
-        if self._p.chain.settled_event(view.id) is not None:
-            return 0, ""
+            return None
         amounts = [
             intent.amount
             for intent in self._intents(Kind.CREATE, Kind.SETTLE, Kind.IMPORT)
             if intent.amount is not None
         ]
+        amount = amounts[-1] if amounts else view.balance or 0
+        try:
+            if self._p.chain.settled_event(view.id) is not None:
+                return None
+        except UnknownStateError as exc:
+            why = f"the chain does not have it, and its settle event could not be looked up: {exc}"
+            return Risk(amount, why, unknown=True)
         why = (
             "the chain does not have it and nothing proves that it was settled: either it was"
             " pruned with its deposit gone to the hosts, or this is another chain"
         )
-        return amounts[-1] if amounts else view.balance or 0, why
+        return Risk(amount, why)
 
-    def _refuse_loss(self, view: EscrowView, amount: int, why: str) -> None:
+    def _refuse_loss(self, view: EscrowView, risk: Risk) -> None:
+        amount = risk.amount
         if self._o.force == amount:
             self._p.warn(f"escrow {view.id} is deleted by force, {amount} ngonka are given up")
             return
         given = "" if self._o.force is None else f" (force names {self._o.force})"
-        raise UnsafeError(
-            f"escrow {view.id} is not deleted: {why}. With the record its session goes, and"
-            f" {amount} ngonka would be lost. Settle it with gonka.devshard.escrow_settle, or give"
-            f" force={amount}{given}",
+        way = (
+            "Settle it with gonka.devshard.escrow_settle"
+            if view.on_chain
+            else "Use a node with its transaction index on and more history"
+        )
+        raise (UnknownStateError if risk.unknown else UnsafeError)(
+            f"escrow {view.id} is not deleted: {risk.why}. With the record its session goes, and"
+            f" {amount} ngonka would be lost. {way}, or give force={amount}{given}",
             escrow_id=view.id,
             amount=amount,
         )

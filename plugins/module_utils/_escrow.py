@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import secrets
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from . import _signed_tx as tx
@@ -26,7 +26,7 @@ from ._errors import (
     WaitTimeoutError,
 )
 from ._escrow_observe import read_births, read_clock, view_of
-from ._escrow_rules import Birth, PoolPlan, Wish, match_birth, plan_pool, refuse_create
+from ._escrow_rules import INACTIVE, Birth, PoolPlan, Wish, match_birth, plan_pool, refuse_create
 from ._ledger import Event, Intent, Kind, State, Via, stamp
 from ._models import parse_time
 
@@ -162,6 +162,8 @@ class EnsureEscrows:
         self._o = options
         self._result = EscrowResult()
         self._creator = ""
+        self._expected = 0
+        """In check mode, how many open creates will be finished instead of new ones."""
 
     def run(self) -> EscrowResult:
         self._o.check()
@@ -171,7 +173,12 @@ class EnsureEscrows:
         self._close_open_intents()
         seen = self._look()
         plan = self._plan(seen)
+        if self._p.check_mode:
+            self._expected = self._paid_already(seen)
+            plan = replace(plan, create=max(0, plan.create - self._expected))
         self._refuse(plan, seen)
+        if plan.create:
+            self._name_idle(seen)
         for escrow_id in plan.adopt:
             self._adopt(seen.views[escrow_id])
         if self._p.check_mode:
@@ -236,18 +243,41 @@ class EnsureEscrows:
             and intent.creator == self._creator
         ]
 
+    def _paid_already(self, seen: Seen) -> int:
+        """Open creates that this run would finish, as far as it can be told without doing it."""
+        expected = 0
+        for intent in self._open_creates():
+            if intent.state is State.PLANNED or intent.model != self._o.model_id:
+                continue
+            if (intent.amount or 0) < self._o.amount:
+                continue
+            if intent.escrow_id is not None:
+                view = seen.views[intent.escrow_id]
+                expected += view.unsettled and not view.recorded
+            elif intent.tx_hash is None:
+                expected += 1
+            else:
+                outcome = tx.look(self._p.chain, intent).outcome
+                expected += outcome in (tx.Outcome.PENDING, tx.Outcome.INCLUDED)
+        return expected
+
     def _intents(self) -> list[Intent]:
         ledger = self._p.ledger
         return [] if ledger is None else ledger.intents(chain_id=self._p.chain_id)
 
-    def _claimed_by_others(self) -> frozenset[int]:
-        """Escrows that another gateway of this host made or imported, or that are named."""
+    def _claimed_by_others(self, *, held: bool = False) -> frozenset[int]:
+        """Escrows that another gateway of this host made or imported, or that are named.
+
+        With ``held`` only those that it surely got: an open create may belong to a gateway that
+        is gone, and then nobody else would speak of it.
+        """
         here = {
             intent.escrow_id
             for intent in self._intents()
             if intent.gateway != self._p.gateway_id
             and intent.escrow_id is not None
             and intent.kind in (Kind.CREATE, Kind.IMPORT)
+            and not (held and intent.open)
         }
         return frozenset(here | self._o.other_gateway_escrow_ids)
 
@@ -260,7 +290,12 @@ class EnsureEscrows:
                 for view in seen.views.values()
                 if view.model == self._o.model_id and view.id not in others
             }
-        return plan_pool(self._wish(), list(seen.views.values()), ours=others, adoptable=adoptable)
+        return plan_pool(
+            self._wish(),
+            list(seen.views.values()),
+            ours=self._claimed_by_others(held=True),
+            adoptable=adoptable,
+        )
 
     def _wish(self) -> Wish:
         return Wish(
@@ -304,6 +339,20 @@ class EnsureEscrows:
         )
         if reason is not None:
             raise UnsafeError(f"no escrow is created: {reason}")
+
+    def _name_idle(self, seen: Seen) -> None:
+        """A gateway that started while the chain answered 404 switched its escrows off for good."""
+        idle = [
+            str(view.id)
+            for view in seen.views.values()
+            if view.why_not == (INACTIVE,) and view.model == self._o.model_id
+        ]
+        if idle:
+            self._p.warn(
+                f"escrow {', '.join(idle)}: inactive in the gateway, but paid for and able to serve."
+                " Unless you want it so, activate instead of paying for another one"
+                " (gonka.devshard.devshard, state=active), or settle before the deadline"
+            )
 
     # finishing what an earlier run left open
 
@@ -373,6 +422,7 @@ class EnsureEscrows:
                     result=seen,
                 )
             if ends is not None and head.time > ends:
+                tx.refuse_young_node(self._p.chain, intent)
                 return ledger.apply(intent, Event.EXPIRE, {"height": head.height})
             if not self._p.deadline.pause(self._p.interval):
                 raise WaitTimeoutError(_pending_text([intent]), intent=intent.to_result())
@@ -508,6 +558,16 @@ class EnsureEscrows:
                 f"escrow {escrow_id} is not what intent {intent.id} asked for: the chain has"
                 f" {escrow.amount} ngonka for {escrow.model_id} by {escrow.creator}"
             )
+        if not created and not self._recorded(escrow_id):
+            known = self._p.hosts_nonce(escrow, 0)
+            if known.nonce:
+                ledger.apply(intent, Event.FINISH, {"served_elsewhere": known.nonce})
+                self._p.warn(
+                    f"escrow {escrow_id}, paid for by an earlier run, has a session up to nonce"
+                    f" {known.nonce} already, so another gateway took it. It is not registered here:"
+                    " a second session would lose its deposit"
+                )
+                return
         try:
             fresh = self._put_into_gateway(escrow_id, intent.model)
         except DevshardError as exc:
@@ -605,10 +665,28 @@ class EnsureEscrows:
                 " gateway serves it",
                 escrow_id=view.id,
             )
+        if known.silent:
+            self._p.warn(
+                f"escrow {view.id}: {len(known.silent)} of {known.asked} hosts did not tell whether"
+                " a gateway serves it; the others know of none"
+            )
         if not self._p.check_mode:
+            # first, for a run that is cut off in between must not leave it to two gateways
+            self._close_others(view.id)
             self._put_into_gateway(view.id, view.model)
         self._result.adopted.append(view.id)
         self._result.actions.append(f"adopted escrow {view.id}")
+
+    def _close_others(self, escrow_id: int) -> None:
+        """The gateway that it was paid for must not register it too, should it come back."""
+        for intent in self._intents():
+            if (intent.kind, intent.state, intent.escrow_id) == (
+                Kind.CREATE,
+                State.INCLUDED,
+                escrow_id,
+            ):
+                why = {"adopted_by": self._p.gateway_id}
+                self._p.record().apply(intent, Event.FINISH, why)
 
     # the result
 
@@ -629,7 +707,8 @@ class EnsureEscrows:
             )
         self._result.after = self._summary(last)
         if self._p.check_mode:
-            self._result.after["usable"] += len(self._result.created) + len(self._result.adopted)
+            new = len(self._result.created) + len(self._result.adopted)
+            self._result.after["usable"] += new + self._expected
         elif len(after.usable) < self._o.count:
             raise UnknownStateError(
                 f"{len(after.usable)} of {self._o.count} escrows are usable after this run;"

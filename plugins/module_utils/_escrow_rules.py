@@ -19,6 +19,8 @@ if t.TYPE_CHECKING:
 SETTLE_EPOCHS = 1
 """An escrow of epoch E can be settled in E and in the next one; then its row is pruned."""
 
+INACTIVE = "inactive in the gateway"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EpochClock:
@@ -138,7 +140,7 @@ def why_not_usable(view: EscrowView, limits: Limits) -> tuple[str, ...]:
     if not view.recorded:
         reasons.append("the gateway has no record of it")
     elif not view.active:
-        reasons.append("inactive in the gateway")
+        reasons.append(INACTIVE)
     elif not view.loaded:
         reasons.append("recorded but not loaded in the gateway")
     if view.loaded and view.phase != "active":

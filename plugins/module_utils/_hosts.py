@@ -7,11 +7,12 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from ._errors import DevshardError, ProtocolError
+from ._errors import DevshardError, NotFoundError, ProtocolError
 from ._models import Reader
 from ._transport import Request, expect_json_list
 
@@ -57,8 +58,15 @@ def _host_nonce(transport: Transport, base: str, escrow_id: int, since: int) -> 
         page = f"from={first}&to={first + PAGE - 1}"
         url = f"{base}/sessions/{quote(str(escrow_id))}/diffs?{page}"
         request = Request(method="GET", url=url, timeout=PATIENCE, retry=False)
-        # [] when it has none; a 404 comes from something else at this address and tells nothing
-        diffs = expect_json_list(request, transport.send(request))
+        try:
+            diffs = expect_json_list(request, transport.send(request))
+        except NotFoundError as exc:
+            # Only the host itself speaks of the session: any other 404 is a wrong path, a proxy, or
+            # a host without storage, and says nothing.
+            told = str(exc.details.get("server_message"))
+            if re.search(rf"\b(session|escrow)( {escrow_id})? not found\b", told) is None:
+                raise
+            return newest
         if not diffs:
             return newest
         for entry in diffs:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import enum
 import fcntl
+import functools
 import json
 import os
 import sqlite3
@@ -24,7 +25,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime, timezone
 from pathlib import Path
 
-from ._errors import BusyError, ConfigurationError, ProtocolError
+from ._errors import BusyError, ConfigurationError, ProtocolError, UnsafeError
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -240,6 +241,30 @@ def stamp(moment: datetime) -> str:
     return moment.astimezone(timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+Method = t.TypeVar("Method", bound="Callable[..., t.Any]")
+
+
+def _told(method: Method) -> Method:
+    """A full disk or a damaged file becomes a failure that says what to do."""
+
+    @functools.wraps(method)
+    def telling(ledger: Ledger, *args: t.Any, **kwargs: t.Any) -> t.Any:
+        try:
+            return method(ledger, *args, **kwargs)
+        except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
+            raise
+        except sqlite3.DatabaseError as exc:
+            raise UnsafeError(
+                f"the ledger in {ledger.folder} cannot be used: {exc}. Nothing more was done, since"
+                " a deposit is only moved after it is written down. Make room on the disk, or bring"
+                " the file back from a backup, and run again: the run continues from what is"
+                " recorded",
+                path=str(ledger.folder),
+            ) from exc
+
+    return t.cast(Method, telling)
+
+
 class Ledger:
     """The intents of one host. Opened for writing only under :class:`HostLock`."""
 
@@ -280,8 +305,8 @@ class Ledger:
         except sqlite3.DatabaseError as exc:
             db.close()
             raise ConfigurationError(
-                f"{path} cannot be used as the ledger: {exc}. Restore it from a backup; do not"
-                " delete it while one of your escrows is unsettled",
+                f"{path} cannot be used as the ledger: {exc}. Make room if the disk is full, else"
+                " restore it from a backup; do not delete it while one of your escrows is unsettled",
                 path=path,
             ) from exc
         return cls(db, file.parent, run_id, now)
@@ -311,6 +336,7 @@ class Ledger:
     def __exit__(self, *_exc: object) -> None:
         self.close()
 
+    @_told
     def plan(
         self,
         kind: Kind,
@@ -357,6 +383,7 @@ class Ledger:
             self._log(number, "plan", None, State.PLANNED, {})
         return self.get(number)
 
+    @_told
     def apply(
         self, intent: Intent, event: Event, detail: dict[str, t.Any] | None = None, **values: t.Any
     ) -> Intent:
@@ -379,12 +406,14 @@ class Ledger:
             self._log(intent.id, event.value, current.state, after, detail or {})
         return self.get(intent.id)
 
+    @_told
     def get(self, number: int) -> Intent:
         row = self._db.execute("SELECT * FROM intents WHERE id = ?", (number,)).fetchone()
         if row is None:
             raise ProtocolError(f"the ledger has no intent {number}")
         return _intent(row)
 
+    @_told
     def intents(
         self,
         *,
@@ -407,6 +436,7 @@ class Ledger:
         found = [_intent(row) for row in rows]
         return [intent for intent in found if intent.open] if only_open else found
 
+    @_told
     def history(self, number: int) -> list[Step]:
         rows = self._db.execute("SELECT * FROM history WHERE intent = ? ORDER BY id", (number,))
         return [
@@ -422,6 +452,7 @@ class Ledger:
             for row in rows
         ]
 
+    @_told
     def mark_session(
         self, escrow_id: int, gateway: str, nonce: int, balance: int | None, phase: str | None
     ) -> None:
@@ -435,6 +466,7 @@ class Ledger:
                 (escrow_id, gateway, nonce, balance, phase, stamp(self._now())),
             )
 
+    @_told
     def session_marks(self, escrow_id: int) -> list[SessionMark]:
         rows = self._db.execute(
             "SELECT * FROM sessions WHERE escrow_id = ? ORDER BY nonce DESC", (escrow_id,)
@@ -469,10 +501,12 @@ class Ledger:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._db.execute("COMMIT")
         except BaseException:
-            self._db.execute("ROLLBACK")
+            # SQLite has taken back by itself what a full disk broke off
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
             raise
-        self._db.execute("COMMIT")
 
 
 class HostLock:

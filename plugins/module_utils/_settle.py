@@ -136,9 +136,17 @@ class SettlementFiles:
             return None
         try:
             document = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError as exc:
-            raise ProtocolError(f"{file} is not a settlement: {exc}") from exc
-        return Settlement.parse(document, str(file))
+            return Settlement.parse(document, str(file))
+        except (ValueError, ProtocolError) as exc:
+            raise ProtocolError(
+                f"{file} is not a settlement: {exc}. Move it away and run again: a gateway that has"
+                " the session gives it once more"
+            ) from exc
+
+    def kept(self) -> list[int]:
+        """The escrows that have one."""
+        names = [file.stem.removeprefix("escrow-") for file in self._folder.glob("escrow-*.json")]
+        return sorted(int(name) for name in names if name.isascii() and name.isdigit())
 
     def keep(self, settlement: Settlement) -> None:
         private_folder(self._folder.parent)
@@ -227,6 +235,13 @@ class SettleEscrows:
             for intent in self._all_intents()
             if intent.open and intent.escrow_id is not None and intent.creator == self._creator
         }
+        # One whose session is gone from the gateway can still be settled from what was kept.
+        known = {view.id for view in views} | {
+            intent.escrow_id
+            for intent in self._all_intents()
+            if intent.state in (State.INCLUDED, State.DONE)
+        }
+        views += [self._view(number, None) for number in self._files.kept() if number not in known]
         return sorted(begun | {view.id for view in views if self._selected(view)})
 
     def _selected(self, view: EscrowView) -> bool:
@@ -297,6 +312,10 @@ class SettleEscrows:
                 return None
             self._refuse(step, seen)
             if self._p.check_mode:
+                if step is SettleStep.STUCK:
+                    raise self._stuck(view)
+                if step is SettleStep.SETTLE:
+                    self._refuse_pay_out(outcome, seen)
                 self._predict(outcome, seen)
                 return None
             if step in taken:
@@ -366,6 +385,13 @@ class SettleEscrows:
                 escrow_id=view.id,
                 epoch=view.epoch,
                 current_epoch=now,
+            )
+        if step is SettleStep.FINALIZE and not view.loaded:
+            raise UnsafeError(
+                f"the gateway has not loaded the session of escrow {view.id}, so it cannot settle"
+                f" it. Its settlement is kept in {self._files.path(view.id)}: settle it with"
+                " settle_via=signed",
+                escrow_id=view.id,
             )
         if step is SettleStep.NO_SOURCE:
             raise UnsafeError(
@@ -442,7 +468,7 @@ class SettleEscrows:
 
     # settle
 
-    def _pay_out(self, outcome: SettledEscrow, seen: SettleView) -> None:
+    def _refuse_pay_out(self, outcome: SettledEscrow, seen: SettleView) -> None:
         settlement = seen.settlement
         if settlement is None:
             raise ProtocolError(f"escrow {outcome.id} has no settlement to pay out")
@@ -476,6 +502,9 @@ class SettleEscrows:
                 f" {self._o.fee_amount}: {self._o.fee_amount - balance} are missing",
                 escrow_id=outcome.id,
             )
+
+    def _pay_out(self, outcome: SettledEscrow, seen: SettleView) -> None:
+        self._refuse_pay_out(outcome, seen)
         head = self._p.chain.head()
         intent = self._p.record().plan(
             Kind.SETTLE,

@@ -125,7 +125,24 @@ def look(chain: ChainApi, intent: Intent) -> Finding:
                 " transactions, so that proves nothing. Use a node whose indexer is on",
                 tx_hash=intent.tx_hash,
             )
+        refuse_young_node(chain, intent)
     return Finding(outcome=judge(tx, head.time, ends, index_on), tx=tx, head=head)
+
+
+def refuse_young_node(chain: ChainApi, intent: Intent) -> None:
+    """Not found proves nothing on a node that never saw the blocks in which it could be."""
+    if intent.seen_height is None:
+        return
+    first = chain.begins_after(intent.seen_height)
+    if first is not None:
+        raise UnknownStateError(
+            f"{_what(intent)} is not found, but this node has no block before {first} and intent"
+            f" {intent.id} was written at block {intent.seen_height}, so that proves nothing. Use a"
+            " node with older blocks",
+            tx_hash=intent.tx_hash,
+            seen_height=intent.seen_height,
+            first_block=first,
+        )
 
 
 def record(ledger: Ledger, intent: Intent, finding: Finding) -> Intent:
@@ -324,11 +341,14 @@ def pending_text(intent: Intent) -> str:
     until = (
         "" if ends is None else f"; it is decided at the latest after {stamp(ends)}, run again then"
     )
-    what = f"transaction {intent.tx_hash}" if intent.tx_hash else "the call to the gateway"
     return (
-        f"it is not known yet what became of {what} ({intent.kind.value}, intent {intent.id})."
+        f"it is not known yet what became of {_what(intent)} ({intent.kind.value}, intent {intent.id})."
         f" Nothing new is signed while that is open{until}"
     )
+
+
+def _what(intent: Intent) -> str:
+    return f"transaction {intent.tx_hash}" if intent.tx_hash else "the call to the gateway"
 
 
 def gateway_timeout(now: datetime) -> str:

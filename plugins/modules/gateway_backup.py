@@ -242,11 +242,14 @@ def restored(context: Context, storage: Path, target: Path) -> Outcome:
             at_risk = _backup.at_risk(found)
             if context.params["force"] != at_risk:
                 raise UnsafeError(
-                    f"{reason}. To give that up, give force={at_risk}",
+                    f"{reason}. To give that up, give force={at_risk} (backup_force={at_risk} to the"
+                    " playbook)",
                     at_risk=at_risk,
                     sessions=sessions,
                 )
             ports.warn(f"restored by force: {reason}")
+        for item in _backup.left_without_record(ports, backup, storage):
+            ports.warn(_backup.left_text(item))
         if not context.check_mode:
             kept = _backup.restore(backup, storage, datetime.now(timezone.utc))
             values["replaced"] = None if kept is None else str(kept)

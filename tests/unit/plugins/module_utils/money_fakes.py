@@ -60,6 +60,8 @@ class FakeChain:
         self.approved: tuple[str, ...] = ("v2",)
         self.models = [MODEL]
         self.index_on = True
+        self.first_block = 0
+        """A node that began later knows no transaction of the blocks before."""
         self.delay = 0
         """Blocks for which nothing is included."""
         self.refuse: str | None = None
@@ -150,16 +152,24 @@ class FakeChain:
 
     def tx(self, tx_hash: str) -> Obj | None:
         self._answer()
-        return self.txs.get(tx_hash)
+        found = self.txs.get(tx_hash)
+        return found if found and found.height >= self.first_block else None
 
     def tx_indexer_on(self) -> bool:
         return self.index_on
+
+    def begins_after(self, height: int) -> int | None:
+        return self.first_block if height < self.first_block else None
 
     def created_by(self, creator: str) -> list[Obj]:
         self._answer()
         if not self.index_on:
             raise UnknownStateError("the node keeps no index")
-        return [tx.created for tx in self.txs.values() if tx.created and tx.creator == creator]
+        return [
+            tx.created
+            for tx in self.txs.values()
+            if tx.created and tx.creator == creator and tx.height >= self.first_block
+        ]
 
     def settled_event(self, number: int) -> SettledEvent | None:
         if not self.index_on:

@@ -269,6 +269,50 @@ def test_a_restore_that_was_cut_off_is_done_again(storage: Path) -> None:
     assert _backup.is_restored(made, storage)
 
 
+@pytest.mark.parametrize("name", ["mkdir", "rename", "unlink"])
+def test_a_restore_killed_at_any_call_loses_no_session(
+    storage: Path, world: World, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    made = backup(storage, sessions=False)
+    world.known_nonce = 9
+
+    def run_until(count: int) -> bool:
+        """True when the restore reached its end before it was killed."""
+        left, original = count, getattr(Path, name)
+
+        def limited(self: Path, *args: t.Any, **kwargs: t.Any) -> t.Any:
+            nonlocal left
+            if left == 0:
+                raise KeyboardInterrupt
+            left -= 1
+            return original(self, *args, **kwargs)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, name, limited)
+            try:
+                _backup.restore(made, storage, NOW + timedelta(seconds=count))
+            except KeyboardInterrupt:
+                return False
+        return True
+
+    count = 0
+    while not run_until(count):
+        session(_backup.present_storage(storage), "escrow-1", 9)
+        assert fresh(world, made, storage) == {1: None, 2: None}
+        _backup.restore(made, storage, NOW + timedelta(minutes=count))
+        assert nonces(storage) == {"escrow-1": 9, "temp/escrow-2": 9}
+        count += 1
+
+
+def test_an_escrow_younger_than_the_backup_is_named(storage: Path, world: World) -> None:
+    gateway_db(storage, e1="/root/.devshardctl/escrow-1")
+    made = backup(storage, sessions=False)
+    (left,) = _backup.left_without_record(world.ports(None), made, storage)
+    assert (left.escrow_id, left.path, left.nonce) == (2, "temp/escrow-2", 9)
+    world.chain.escrows[2].settled = True
+    assert _backup.left_without_record(world.ports(None), made, storage) == []
+
+
 def test_damaged_backups_are_refused(storage: Path) -> None:
     made = backup(storage)
     (made.storage / "escrow-1" / "epoch_5.db").unlink()

@@ -114,6 +114,22 @@ def test_pace_of_blocks(back: int) -> None:
     assert api({LATEST: _block(1, then)})[0].block_seconds() is None
 
 
+@pytest.mark.parametrize(
+    ("answer", "first"),
+    [
+        (({"code": 2, "message": "height 7 is not available, lowest height is 40"}, 500), 40),
+        (({"code": 12, "message": "Not Implemented"}, 501), None),
+        (({"block": {"header": {}}}, 200), None),
+    ],
+    ids=["began later", "does not tell", "has it"],
+)
+def test_the_first_block_of_a_node_that_began_later(
+    answer: tuple[dict[str, t.Any], int], first: int | None
+) -> None:
+    path = LATEST.replace("latest", "7")
+    assert api({path: as_response(*answer)})[0].begins_after(7) == first
+
+
 @pytest.mark.parametrize(("value", "on"), [("on", True), ("off", False), (None, False)])
 def test_index_of_transactions(value: str | None, on: bool) -> None:
     info = body("node_info")

@@ -143,6 +143,13 @@ def test_a_new_session_is_refused_while_no_host_could_be_asked(
         go(world, "present")
 
 
+def test_hosts_that_do_not_tell_are_named_when_a_session_begins(world: World) -> None:
+    world.gateway.records.clear()
+    world.silent_hosts = 2
+    assert go(world, "present")["changed"]
+    assert any("2 of 16 hosts did not tell" in text for text in world.warnings)
+
+
 @pytest.mark.parametrize("state", ["present", "active", "imported"])
 def test_a_settled_or_pruned_escrow_never_serves(world: World, state: str) -> None:
     world.gateway.records.clear()
@@ -226,6 +233,29 @@ def test_a_session_that_turns_out_old_after_loading_is_switched_off_again(world:
     assert record.active is False
 
 
+def test_a_loaded_session_that_was_served_elsewhere_is_not_activated(world: World) -> None:
+    record = world.gateway.records["1"]
+    record.active = record.runtime.active = False
+    world.known_nonce = 3
+    with pytest.raises(UnsafeError, match="host knows nonce 3"):
+        go(world, "active")
+    assert record.active is False
+
+
+def test_a_session_whose_own_work_went_on_meanwhile_is_activated(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = world.gateway.records["1"]
+    record.active = record.runtime.active = False
+
+    def asked(_self: SetDevshard, _since: int) -> Obj:
+        record.runtime.nonce = 3
+        return Obj(nonce=3, silent=(), asked=16)
+
+    monkeypatch.setattr(SetDevshard, "_hosts", asked)
+    assert go(world, "active")["changed"]
+
+
 def test_a_finalized_session_is_not_activated(world: World) -> None:
     record = world.gateway.records["1"]
     record.active = record.runtime.active = False
@@ -256,11 +286,18 @@ def test_a_pruned_escrow_is_only_deleted_when_something_proves_that_it_was_settl
     with pytest.raises(UnsafeError, match="nothing proves"):
         go(world, "absent")
     world.chain.index_on = False
-    with pytest.raises(UnknownStateError):
+    with pytest.raises(UnknownStateError, match=f"index on.*give force={AMOUNT}"):
         go(world, "absent")
     world.chain.index_on = True
     world.chain.txs["X"] = Obj(settled=Obj(escrow_id=1), created=None)
     assert go(world, "absent")["changed"]
+
+
+def test_without_an_index_force_still_gives_a_pruned_escrow_up(world: World) -> None:
+    del world.chain.escrows[1]
+    world.chain.index_on = False
+    assert go(world, "absent", force=AMOUNT)["changed"]
+    assert any("are given up" in text for text in world.warnings)
 
 
 def test_a_busy_record_is_deactivated_and_kept(world: World) -> None:

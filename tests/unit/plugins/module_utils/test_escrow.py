@@ -104,6 +104,32 @@ def test_check_mode_predicts_the_same_and_writes_nothing(
     assert predicted.created == known
 
 
+@BOTH
+def test_check_mode_predicts_no_deposit_for_a_create_that_is_still_open(
+    world: World, how: dict[str, t.Any]
+) -> None:
+    world.chain.delay = 15
+    with pytest.raises(WaitTimeoutError):
+        run(world, seconds=0, **how)
+    world.gateway.records.clear()
+    for _look in ("pending", "included"):
+        predicted = check(world, count=2, **how)
+        assert (len(predicted.created), predicted.after["usable"]) == (1, 2)
+        assert "finish the open create of intent 1" in predicted.actions
+        world.chain.step(15)
+    real = run(world, count=2, **how)
+    assert (len(real.created), real.after["usable"]) == (1, 2)
+    proved(world, 2)
+
+
+def test_check_mode_predicts_a_new_deposit_for_a_create_that_is_void(world: World) -> None:
+    world.chain.delay = 10_000
+    with pytest.raises(WaitTimeoutError):
+        run(world, seconds=0)
+    world.chain.step(60)
+    assert len(check(world).created) == 1
+
+
 def test_the_intent_is_written_before_and_its_result_after(world: World) -> None:
     run(world)
     with world.open() as ledger:
@@ -180,6 +206,25 @@ def test_no_deposit_that_could_never_be_settled(world: World, how: dict[str, t.A
     assert intents(world) == []
     world.chain.approved = ()
     run(world, **how)
+    proved(world, 1)
+
+
+@BOTH
+def test_a_node_that_began_later_proves_no_absence(world: World, how: dict[str, t.Any]) -> None:
+    world.gateway.lose["create"] = "after"
+    world.chain.lose = "after"
+    world.chain.delay = 1
+    with pytest.raises(WaitTimeoutError):
+        run(world, seconds=0, **how)
+    world.chain.step(300)
+    world.gateway.records.clear()
+    world.chain.first_block = world.chain.height - 10
+    with pytest.raises(UnknownStateError, match="no block before"):
+        run(world, seconds=10, **how)
+    assert world.chain.minted == [1]
+    assert intents(world)[0].open
+    world.chain.first_block = 0
+    assert run(world, **how).adopted == [1]
     proved(world, 1)
 
 
@@ -324,8 +369,10 @@ def test_an_escrow_of_another_gateway_is_reported_and_never_taken(
 def test_named_orphans_are_adopted_instead_of_creating(world: World, tmp_path: Path) -> None:
     orphan = mint_elsewhere(world, tmp_path / "other")
     assert check(world, adopt=(orphan,)).adopted == [orphan]
+    world.silent_hosts = 2
     result = run(world, adopt=(orphan,))
     assert (result.adopted, result.created) == ([orphan], [])
+    assert any("2 of 16 hosts did not tell" in text for text in world.warnings)
     assert not run(world, adopt=(orphan,)).changed
 
 
@@ -365,6 +412,43 @@ def test_an_escrow_of_the_other_slot_is_neither_taken_nor_unclaimed(world: World
     assert [entry["id"] for entry in result.created] == [2]
 
 
+def at_temp(world: World, **changes: t.Any) -> EscrowResult:
+    """A run for the other slot, whose gateway has records of its own."""
+    ours, world.gateway.records = world.gateway.records, {}
+    try:
+        with world.open() as ledger:
+            ports = world.ports(ledger, gateway_id="http://127.0.0.1:18081")
+            return EnsureEscrows(ports, options(**changes)).run()
+    finally:
+        world.gateway.records = ours
+
+
+def test_an_escrow_that_the_other_slot_paid_for_and_never_got_is_named(world: World) -> None:
+    world.gateway.lose["add"] = "before"
+    with pytest.raises(TransportError):
+        at_temp(world)
+    result = run(world, adopt_orphans=True)
+    assert result.unclaimed is not None
+    assert [view.id for view in result.unclaimed] == [1]
+    assert [entry["id"] for entry in result.created] == [2], "it may still come for it"
+    assert run(world, adopt=(1,)).adopted == [1]
+    at_temp(world, count=0)
+    assert intents(world)[0].state is State.DONE
+
+
+def test_a_paid_escrow_that_another_gateway_took_is_not_registered_again(world: World) -> None:
+    world.gateway.lose["add"] = "before"
+    with pytest.raises(TransportError):
+        run(world)
+    world.known_nonce = 4
+    calls = len(world.gateway.calls)
+    result = run(world, count=0)
+    assert (result.adopted, world.gateway.records) == ([], {})
+    assert "add" not in world.gateway.calls[calls:]
+    assert any("another gateway took it" in text for text in world.warnings)
+    assert intents(world)[0].state is State.DONE
+
+
 def test_a_paid_escrow_that_was_pruned_is_told_as_lost(world: World) -> None:
     world.gateway.lose["add"] = "before"
     with pytest.raises(TransportError):
@@ -374,6 +458,17 @@ def test_a_paid_escrow_that_was_pruned_is_told_as_lost(world: World) -> None:
     run(world)
     assert [intent.state for intent in intents(world)] == [State.LOST, State.DONE]
     assert any("went to the hosts" in text for text in world.warnings)
+
+
+def test_an_idle_escrow_that_could_serve_is_named_before_another_is_paid(world: World) -> None:
+    run(world)
+    world.gateway.deactivate("1")
+    check(world)
+    assert any("escrow 1: inactive in the gateway" in text for text in world.warnings)
+    world.warnings.clear()
+    world.gateway.records["1"].runtime.phase = "settlement"
+    check(world)
+    assert world.warnings == []
 
 
 def test_an_unusable_escrow_is_replaced_and_kept(world: World) -> None:

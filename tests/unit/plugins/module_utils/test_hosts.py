@@ -71,6 +71,13 @@ def test_the_newest_of_all_counts() -> None:
     assert ask(network, since=23).nonce == 0
 
 
+def test_a_host_may_say_that_it_knows_no_such_session() -> None:
+    unknown = as_response({"message": "escrow 7 not found"}, 404)
+    assert ask(Network(a=unknown)) == HostsNonce(nonce=0, silent=(), asked=1)
+    other = as_response({"message": "session storage not found"}, 404)
+    assert ask(Network(a=other)).silent == ("a",)
+
+
 def test_many_diffs_come_in_pages() -> None:
     network = Network(a=diffs(1, 2 * PAGE + 1))
     assert ask(network).nonce == 2 * PAGE + 1
@@ -80,7 +87,7 @@ def test_many_diffs_come_in_pages() -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        # a host answers [] for a session that it does not know; 404 is another service's word
+        # a 404 that does not speak of the session is another service's word
         as_response({"message": "Not Found"}, 404),
         as_response({"message": "no storage configured"}, 404),
         Response(status=404, headers={"Content-Type": "text/html"}, body=b"<html>404</html>"),

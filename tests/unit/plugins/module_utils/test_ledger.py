@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from ansible_collections.gonka.devshard.plugins.module_utils._errors import (
     BusyError,
     ConfigurationError,
+    UnsafeError,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._ledger import (
     ON_CHAIN,
@@ -202,8 +203,32 @@ def test_reading_makes_nothing(path: str) -> None:
     Ledger.open(path, "run-1").close()
     reader = Ledger.read(path)
     assert reader is not None
-    with reader, pytest.raises(sqlite3.OperationalError):
+    with reader, pytest.raises(UnsafeError):
         planned(reader)
+
+
+def test_a_full_disk_is_told_and_leaves_what_was_recorded(path: str) -> None:
+    with Ledger.open(path, "run-1") as ledger:
+        intent = planned(ledger)
+        pages = ledger._db.execute("PRAGMA page_count").fetchone()[0]
+        ledger._db.execute(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(UnsafeError, match="disk is full.*run again"):
+            ledger.apply(intent, Event.SIGN, {"why": "x" * 100_000}, tx_hash="AB")
+        assert ledger.get(intent.id) == intent
+        ledger._db.execute(f"PRAGMA max_page_count = {pages + 100}")
+        assert ledger.apply(intent, Event.SIGN, tx_hash="AB").state is State.SIGNED
+
+
+def test_a_ledger_that_is_damaged_inside_is_told(path: str) -> None:
+    with Ledger.open(path, "run-1") as ledger:
+        planned(ledger)
+    content = bytearray(Path(path).read_bytes())
+    content[4096:] = b"\xff" * (len(content) - 4096)
+    Path(path).write_bytes(content)
+    reader = Ledger.read(path)
+    assert reader is not None
+    with reader, pytest.raises(UnsafeError, match="malformed.*from a backup"):
+        reader.intents()
 
 
 def test_a_session_mark_never_goes_back(path: str) -> None:

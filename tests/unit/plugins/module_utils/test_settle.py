@@ -13,6 +13,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._errors import (
     BusyError,
     ChainRejectedError,
     ConfigurationError,
+    ProtocolError,
     TransportError,
     UnknownStateError,
     UnsafeError,
@@ -29,9 +30,11 @@ from ansible_collections.gonka.devshard.plugins.module_utils._ledger import (
 from ansible_collections.gonka.devshard.plugins.module_utils._settle import (
     SettledEscrow,
     SettleEscrows,
+    SettlementFiles,
     SettleOptions,
     SettleResult,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._settle_rules import Settlement
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils.money_fakes import (
     AMOUNT,
     CREATE_FEE,
@@ -238,6 +241,62 @@ def test_a_kept_settlement_needs_neither_gateway_nor_storage(world: World) -> No
     world.gateway.down = True
     assert only(settle(world)).refund == REFUND
     assert any("only kept settlements" in text for text in world.warnings)
+
+
+def keep_settlement(world: World) -> None:
+    """Finalized and kept; nothing was signed or sent."""
+    world.gateway.deactivate("1")
+    document = world.gateway.finalize("1")
+    with world.open() as ledger:
+        files = SettlementFiles(ledger.folder, "fake")
+    files.keep(Settlement.parse(document, "finalize"))
+
+
+@pytest.mark.parametrize("select", ["all", "inactive_unsettled"])
+def test_a_selection_finds_a_kept_settlement_whose_record_is_gone(
+    world: World, select: str
+) -> None:
+    keep_settlement(world)
+    del world.gateway.records["1"]
+    result = settle(world, ids=(), select=select)
+    assert 1 in [escrow.id for escrow in result.escrows]
+    assert world.chain.escrows[1].settled
+    assert settle(world, ids=(), select=select).escrows == []
+
+
+def test_a_kept_settlement_without_a_session_is_not_given_to_the_gateway(world: World) -> None:
+    keep_settlement(world)
+    del world.gateway.records["1"]
+    with pytest.raises(UnsafeError, match="settle_via=signed"):
+        settle(world, **GATEWAY)
+
+
+def test_a_damaged_settlement_is_told_with_the_way_out(world: World) -> None:
+    keep_settlement(world)
+    file = Path(world.path).parent / "settlements" / "fake" / "escrow-1.json"
+    for content in ("{", "{}"):
+        file.write_text(content)
+        with pytest.raises(ProtocolError, match="Move it away and run again"):
+            settle(world)
+    file.unlink()
+    assert only(settle(world)).refund == REFUND
+
+
+def check(world: World, **changes: t.Any) -> SettleResult:
+    ports = world.ports(Ledger.read(world.path), check=True)
+    return SettleEscrows(ports, wish(**changes), Path(world.path).parent).run()
+
+
+def test_check_mode_refuses_what_a_real_run_would(world: World) -> None:
+    keep_settlement(world)
+    assert check(world).changed
+    world.chain.allowed = ("gonka1other",)
+    with pytest.raises(UnsafeError, match="no longer on the chain's list"):
+        check(world)
+    world.gateway.records["2"].active = world.gateway.records["2"].runtime.active = False
+    world.gateway.records["2"].runtime.phase = "finalizing"
+    with pytest.raises(UnsafeError, match="phase finalizing"):
+        check(world, ids=(2,))
 
 
 def test_without_session_and_settlement_the_way_back_is_named(world: World) -> None:

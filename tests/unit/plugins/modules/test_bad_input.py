@@ -328,3 +328,15 @@ def test_a_program_needs_root(site: Site, monkeypatch: pytest.MonkeyPatch) -> No
     )
     run = failed("gateway_env", env()(site))
     assert run.msg.startswith(f"{site.env_file}: permission denied. Run with become: true")
+
+
+def test_a_full_disk_is_told(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_args: object) -> t.NoReturn:
+        raise OSError(28, "No space left on device", str(site.env_file))
+
+    site.env_file.unlink()
+    monkeypatch.setattr(
+        "ansible_collections.gonka.devshard.plugins.modules.gateway_env.write_private", full
+    )
+    run = failed("gateway_env", env()(site))
+    assert run.msg.startswith(f"{site.env_file}: No space left on device. Make room and run again")
