@@ -4,7 +4,11 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
+import yaml
 
 from ansible_collections.gonka.devshard.tests.unit.collection.collection_files import (
     FULL_NAME,
@@ -44,3 +48,36 @@ def test_inventory_can_be_read(name: str) -> None:
     assert listed.returncode == 0, listed.stderr
     assert '"devshard_gateways"' in listed.stdout
     assert "[WARNING]" not in listed.stderr
+
+
+@pytest.mark.parametrize(
+    ("chosen", "order"),
+    [
+        (None, "gw1 gw2 gw3"),
+        ("rest", "gw2 gw3"),
+        ("gw3:gw1", "gw1 gw3"),
+        ("gw3,gw1", "gw1 gw3"),
+        ("devshard_gateways:!gw2", "gw1 gw3"),
+    ],
+)
+def test_a_swap_takes_all_chosen_hosts_the_canary_first(
+    chosen: str | None, order: str, tmp_path: Path
+) -> None:
+    swap = next(
+        play
+        for play in read_yaml(ROOT / "playbooks/hot_swap.yml")
+        if play["name"] == "Swap the gateways"
+    )
+    play = {name: swap[name] for name in ("name", "hosts", "gather_facts", "serial")}
+    play |= {"tasks": [{"ansible.builtin.debug": {"msg": "{{ inventory_hostname }}"}}]}
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
+    (tmp_path / "hosts.yml").write_text(
+        "devshard_gateways: {children: {rest: {hosts: {gw2: , gw3: }}, canary: {hosts: {gw1: }}}}"
+    )
+    run = run_ansible(
+        "playbook",
+        *("--inventory", tmp_path / "hosts.yml", tmp_path / "play.yml"),
+        *(("--extra-vars", f"devshard_hosts={chosen}") if chosen else ()),
+    )
+    assert run.returncode == 0, run.stderr
+    assert " ".join(re.findall(r"ok: \[(\w+)\]", run.stdout)) == order
