@@ -8,6 +8,7 @@ import re
 import typing as t
 
 import pytest
+from jinja2.nativetypes import NativeEnvironment
 
 from ansible_collections.gonka.devshard.tests.unit.collection.collection_files import (
     FULL_NAME,
@@ -176,3 +177,21 @@ def test_nothing_is_reloaded_after_a_refused_reload() -> None:
     for task in reloads:
         when = str(task.get("when", ""))
         assert re.search(r"__\w+_reload is defined", when), task["name"]
+
+
+@pytest.mark.parametrize(
+    ("models", "asked"),
+    [
+        ([{"id": "a/1"}, {"id": "b/2"}], ["a/1", "b/2"]),
+        ([{"id": "a/1", "access_mode": "admin_only"}, {"id": "b/2", "count": 2}], ["b/2"]),
+        ([{"id": "a/1", "count": 0}, {"id": "b/2", "access_mode": "open"}], ["b/2"]),
+        ([{"id": "a/1", "access_mode": "admin_only"}], []),
+    ],
+)
+def test_the_request_at_the_end_of_site_is_one_that_a_client_may_send(
+    models: list[Data], asked: list[str]
+) -> None:
+    task = read_yaml(ROOT / "roles/devshard/tasks/chat.yml")[0]
+    template = task["vars"]["__devshard_chat_models"]
+    made = NativeEnvironment().from_string(template).render(devshard_models=models)
+    assert made == asked
