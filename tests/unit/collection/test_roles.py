@@ -195,3 +195,21 @@ def test_the_request_at_the_end_of_site_is_one_that_a_client_may_send(
     template = task["vars"]["__devshard_chat_models"]
     made = NativeEnvironment().from_string(template).render(devshard_models=models)
     assert made == asked
+
+
+def test_a_swap_pays_for_wanted_models_only() -> None:
+    variables = read_yaml(ROOT / "roles/hot_swap/vars/main.yml")
+    models: list[Data] = [
+        {"id": "a/1", "amount": 5},
+        {"id": "b/2", "amount": 6, "count": 0},
+        {"id": "c/3", "amount": 7, "count": 2, "access_mode": "admin_only"},
+    ]
+    engine = NativeEnvironment()
+    wanted = engine.from_string(variables["__hot_swap_wanted"]).render(devshard_models=models)
+    needs = engine.from_string(variables["__hot_swap_needs"]).render(
+        __hot_swap_wanted=wanted, hot_swap_temp_count=1
+    )
+    assert needs == [
+        {"model_id": "a/1", "amount": 5, "count": 1},
+        {"model_id": "c/3", "amount": 7, "count": 1},
+    ]
