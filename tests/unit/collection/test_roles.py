@@ -213,3 +213,13 @@ def test_a_swap_pays_for_wanted_models_only() -> None:
         {"model_id": "a/1", "amount": 5, "count": 1},
         {"model_id": "c/3", "amount": 7, "count": 1},
     ]
+
+
+@pytest.mark.parametrize(("complete", "alarms"), [(True, 0), (False, 1)])
+def test_status_alarms_when_not_all_escrows_could_be_asked_for(complete: bool, alarms: int) -> None:
+    tasks = read_yaml(ROOT / "roles/devshard/tasks/status.yml")[-1]["block"]
+    template = next(task for task in tasks if "assert" in str(task))["vars"]["__devshard_alarms"]
+    engine = NativeEnvironment()
+    engine.filters["gonka.devshard.deadline_alarms"] = lambda escrows, *_rest: escrows
+    told = {"devshard_status": {"escrows": [], "complete": complete}}
+    assert len(engine.from_string(template).render(told)) == alarms
