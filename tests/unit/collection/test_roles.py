@@ -120,6 +120,25 @@ def test_role_metadata(role: str) -> None:
     assert needed == ([] if alone else [SHARED])
 
 
+def entered(value: object) -> t.Iterator[tuple[str, str]]:
+    """Each role that a playbook or a task file enters elsewhere than at its beginning."""
+    if isinstance(value, list):
+        for item in value:
+            yield from entered(item)
+    elif isinstance(value, dict):
+        if "tasks_from" in value:
+            yield value["name"].removeprefix(f"{FULL_NAME}."), value["tasks_from"]
+        for inner in value.values():
+            yield from entered(inner)
+
+
+def test_what_is_entered_elsewhere_is_described() -> None:
+    paths = [*(ROOT / "playbooks").glob("*.yml"), *(ROOT / "roles").rglob("tasks/**/*.yml")]
+    used = {point for path in paths for point in entered(read_yaml(path))}
+    assert len(used) > 5
+    assert [(role, name) for role, name in used if name not in entry_points(role)] == []
+
+
 def conditions(value: object) -> t.Iterator[str]:
     """Everything below a task file that must be true or false."""
     if isinstance(value, list):
