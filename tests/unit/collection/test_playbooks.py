@@ -139,3 +139,23 @@ def test_short_names_go_before_the_inventory(
     assert {
         key: found[key] if isinstance(found[key], list) else str(found[key]) for key in found
     } == wanted
+
+
+@pytest.mark.parametrize(
+    ("deployed", "retired", "good"),
+    [(False, False, True), (True, True, True), (True, False, False)],
+)
+def test_a_gateway_that_stands_still_is_not_called_retired(
+    deployed: bool, retired: bool, good: bool, tmp_path: Path
+) -> None:
+    tasks = read_yaml(ROOT / "roles/retire/tasks/preflight.yml")
+    checks = [task for task in tasks if task["name"].startswith(("Refuse", "Say"))]
+    there = [{"stat": {"exists": exists}} for exists in (deployed, deployed, True, retired)]
+    told = {"__retire_running": False, "__retire_files": {"results": there}}
+    told |= {"devshard_deploy_dir": "/srv/x"}
+    play = {"name": "P", "hosts": "gw1", "gather_facts": False, "vars": told, "tasks": checks}
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
+    (tmp_path / "hosts.yml").write_text("all: {hosts: {gw1: }}")
+    run = play_it(tmp_path)
+    assert (run.returncode == 0) == good, run.stdout + run.stderr
+    assert ("no gateway runs here" in run.stdout) == good
