@@ -242,3 +242,17 @@ def test_status_alarms_when_not_all_escrows_could_be_asked_for(complete: bool, a
     engine.filters["gonka.devshard.deadline_alarms"] = lambda escrows, *_rest: escrows
     told = {"devshard_status": {"escrows": [], "complete": complete}}
     assert len(engine.from_string(template).render(told)) == alarms
+
+
+def test_only_check_mode_passes_over_a_host_that_is_not_ready() -> None:
+    """In a real run what is missing makes the role fail, it does not make it do nothing."""
+    ready = [
+        (path.parent.parent.name, template)
+        for path in (ROOT / "roles").rglob("tasks/preflight.yml")
+        for task in read_yaml(path)
+        for name, template in task.get("ansible.builtin.set_fact", {}).items()
+        if name.endswith("_ready") and name != "__hot_swap_ready"
+    ]
+    assert len(ready) > 4
+    for role, template in ready:
+        assert re.match(r"\{\{ not ansible_check_mode\s+or ", template), role
