@@ -180,7 +180,8 @@ def rescues(items: list[Data]) -> t.Iterator[list[Data]]:
 
 
 def reloads_nginx(task: Data) -> bool:
-    return task.get("ansible.builtin.command", {}).get("argv", [])[-2:] == ["-s", "reload"]
+    argv: list[str] = task.get("ansible.builtin.command", {}).get("argv", [])
+    return argv[-2:] == ["-s", "reload"]
 
 
 def test_nothing_is_reloaded_after_a_refused_reload() -> None:
@@ -198,6 +199,13 @@ def test_nothing_is_reloaded_after_a_refused_reload() -> None:
         assert re.search(r"__\w+_reload is defined", when), task["name"]
 
 
+def value_of(template: str, **told: t.Any) -> t.Any:
+    """What a template is worth, as Ansible has it: a list stays a list."""
+    engine = NativeEnvironment()
+    engine.filters["gonka.devshard.deadline_alarms"] = lambda escrows, *_rest: escrows
+    return engine.from_string(template).render(told)
+
+
 @pytest.mark.parametrize(
     ("models", "asked"),
     [
@@ -211,9 +219,7 @@ def test_the_request_at_the_end_of_site_is_one_that_a_client_may_send(
     models: list[Data], asked: list[str]
 ) -> None:
     task = read_yaml(ROOT / "roles/devshard/tasks/chat.yml")[0]
-    template = task["vars"]["__devshard_chat_models"]
-    made = NativeEnvironment().from_string(template).render(devshard_models=models)
-    assert made == asked
+    assert value_of(task["vars"]["__devshard_chat_models"], devshard_models=models) == asked
 
 
 def test_a_swap_pays_for_wanted_models_only() -> None:
@@ -223,12 +229,9 @@ def test_a_swap_pays_for_wanted_models_only() -> None:
         {"id": "b/2", "amount": 6, "count": 0},
         {"id": "c/3", "amount": 7, "count": 2, "access_mode": "admin_only"},
     ]
-    engine = NativeEnvironment()
-    wanted = engine.from_string(variables["__hot_swap_wanted"]).render(devshard_models=models)
-    needs = engine.from_string(variables["__hot_swap_needs"]).render(
-        __hot_swap_wanted=wanted, hot_swap_temp_count=1
-    )
-    assert needs == [
+    told = {"hot_swap_temp_count": 1}
+    told["__hot_swap_wanted"] = value_of(variables["__hot_swap_wanted"], devshard_models=models)
+    assert value_of(variables["__hot_swap_needs"], **told) == [
         {"model_id": "a/1", "amount": 5, "count": 1},
         {"model_id": "c/3", "amount": 7, "count": 1},
     ]
@@ -238,10 +241,8 @@ def test_a_swap_pays_for_wanted_models_only() -> None:
 def test_status_alarms_when_not_all_escrows_could_be_asked_for(complete: bool, alarms: int) -> None:
     tasks = read_yaml(ROOT / "roles/devshard/tasks/status.yml")[-1]["block"]
     template = next(task for task in tasks if "assert" in str(task))["vars"]["__devshard_alarms"]
-    engine = NativeEnvironment()
-    engine.filters["gonka.devshard.deadline_alarms"] = lambda escrows, *_rest: escrows
     told = {"devshard_status": {"escrows": [], "complete": complete}}
-    assert len(engine.from_string(template).render(told)) == alarms
+    assert len(value_of(template, **told)) == alarms
 
 
 def test_only_check_mode_passes_over_a_host_that_is_not_ready() -> None:
