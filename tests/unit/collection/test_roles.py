@@ -257,3 +257,14 @@ def test_only_check_mode_passes_over_a_host_that_is_not_ready() -> None:
     assert len(ready) > 4
     for role, template in ready:
         assert re.match(r"\{\{ not ansible_check_mode\s+or ", template), role
+
+
+def test_status_asks_for_the_slot_as_the_swap_does() -> None:
+    """An edge of others has no flag file, and without one a stat would always say main."""
+    tasks = read_yaml(ROOT / "roles/devshard/tasks/status.yml")[-1]["block"]
+    asked = next(task for task in tasks if f"{FULL_NAME}.edge_slot" in task)
+    swap = read_yaml(ROOT / "roles/hot_swap/tasks/main.yml")[1]["module_defaults"]
+    where = {"via", "flag_path", "alias_path", "alias_name", "nginx_container"}
+    where |= {"main_url", "temp_url"}
+    assert set(asked[f"{FULL_NAME}.edge_slot"]) == where
+    assert where <= set(swap[f"{FULL_NAME}.edge_slot"])
