@@ -2,9 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs the module of the same name in slices and shows on the terminal what it waits for.
 
-A module cannot print while it runs. Each slice is a complete call of the module with a shorter
-deadline, for the escrows that only have to wait; one that failed for another reason is not tried
-again. The module goes on from its ledger, so a slice costs nothing.
+Each slice is for the escrows that only have to wait; one that failed for another reason is not
+tried again. The module goes on from its ledger, so a slice costs nothing.
 """
 
 from __future__ import annotations
@@ -12,18 +11,16 @@ from __future__ import annotations
 import time
 import typing as t
 
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-DEFAULT_TIMEOUT = 1800
+from ansible_collections.gonka.devshard.plugins.plugin_utils._slices import Result, SlicedAction
+
 SLICE = 15
 """Seconds of one slice."""
 WAITING = ("busy", "timeout")
 """Causes that pass by themselves."""
 
 display = Display()
-
-Result = dict[str, t.Any]
 
 
 def _kind(problem: Result | None) -> str:
@@ -72,25 +69,15 @@ class Whole:
         return whole
 
 
-class ActionModule(ActionBase):
+class ActionModule(SlicedAction):
     """See the documentation of module gonka.devshard.escrow_settle."""
 
-    TRANSFERS_FILES = False
-    _supports_check_mode = True
-    _supports_async = False
+    MODULE = "gonka.devshard.escrow_settle"
+    NUMBERS: t.ClassVar[dict[str, int]] = {"wait_timeout": 1800}
 
-    def run(self, tmp: str | None = None, task_vars: Result | None = None) -> Result:
-        task_vars = task_vars or {}
-        result: Result = super().run(tmp, task_vars)
-        args = dict(self._task.args)
-        budget = self._budget(args)
-        if budget is None or self._task.check_mode:
-            # without a usable number the module itself says what is wrong with it
-            return {**result, **self._call(args, task_vars)}
-        return {**result, **self._in_slices(args, budget, task_vars)}
-
-    def _in_slices(self, args: Result, budget: int, task_vars: Result) -> Result:
+    def _in_slices(self, args: Result, numbers: dict[str, int], task_vars: Result) -> Result:
         start = time.monotonic()
+        budget = numbers["wait_timeout"]
         host = str(task_vars.get("inventory_hostname", ""))
         whole = Whole()
         while True:
@@ -110,17 +97,3 @@ class ActionModule(ActionBase):
             else:
                 time.sleep(min(SLICE, left))
         return whole.result(part)
-
-    def _call(self, args: Result, task_vars: Result) -> Result:
-        part: Result = self._execute_module(
-            module_name="gonka.devshard.escrow_settle", module_args=args, task_vars=task_vars
-        )
-        return part
-
-    @staticmethod
-    def _budget(args: Result) -> int | None:
-        try:
-            budget = int(args.get("wait_timeout", DEFAULT_TIMEOUT))
-        except (TypeError, ValueError):
-            return None
-        return budget if budget > 0 else None

@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs the module of the same name in slices and shows on the terminal how the drain goes.
 
-A module cannot print while it runs. Each slice is a complete call of the module with a shorter
-deadline; its time-out is the progress report, only the last slice's time-out is a failure.
+A slice's time-out is the progress report, only the last slice's time-out is a failure.
 """
 
 from __future__ import annotations
@@ -11,21 +10,11 @@ from __future__ import annotations
 import time
 import typing as t
 
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-NUMBERS = {
-    "wait_timeout": 1800,
-    "wait_interval": 2,
-    "progress_interval": 10,
-    "polls": 5,
-    "unknown_timeout": 60,
-}
-"""The defaults of the module's options that the slices depend on."""
+from ansible_collections.gonka.devshard.plugins.plugin_utils._slices import Result, SlicedAction
 
 display = Display()
-
-Result = dict[str, t.Any]
 
 
 def describe(host: str, failure: Result, left: float) -> str:
@@ -42,22 +31,17 @@ def describe(host: str, failure: Result, left: float) -> str:
     return f"gateway_drain [{host}]: {what}, {max(0, round(left))} s until the deadline"
 
 
-class ActionModule(ActionBase):
+class ActionModule(SlicedAction):
     """See the documentation of module gonka.devshard.gateway_drain."""
 
-    TRANSFERS_FILES = False
-    _supports_check_mode = True
-    _supports_async = False
-
-    def run(self, tmp: str | None = None, task_vars: Result | None = None) -> Result:
-        task_vars = task_vars or {}
-        result: Result = super().run(tmp, task_vars)
-        args = dict(self._task.args)
-        numbers = self._numbers(args)
-        if numbers is None or self._task.check_mode:
-            # without usable numbers the module itself says what is wrong with them
-            return {**result, **self._call(args, task_vars)}
-        return {**result, **self._in_slices(args, numbers, task_vars)}
+    MODULE = "gonka.devshard.gateway_drain"
+    NUMBERS: t.ClassVar[dict[str, int]] = {
+        "wait_timeout": 1800,
+        "wait_interval": 2,
+        "progress_interval": 10,
+        "polls": 5,
+        "unknown_timeout": 60,
+    }
 
     def _in_slices(self, args: Result, numbers: dict[str, int], task_vars: Result) -> Result:
         start = time.monotonic()
@@ -93,17 +77,3 @@ class ActionModule(ActionBase):
         if "drain" in part:
             part["drain"]["elapsed"] = round(time.monotonic() - start, 1)
         return part
-
-    def _call(self, args: Result, task_vars: Result) -> Result:
-        part: Result = self._execute_module(
-            module_name="gonka.devshard.gateway_drain", module_args=args, task_vars=task_vars
-        )
-        return part
-
-    @staticmethod
-    def _numbers(args: Result) -> dict[str, int] | None:
-        try:
-            found = {name: int(args.get(name, default)) for name, default in NUMBERS.items()}
-        except (TypeError, ValueError):
-            return None
-        return found if min(found.values()) > 0 else None

@@ -185,8 +185,12 @@ def _creator(seen: Mapping[str, t.Any], escrow_params: object) -> list[Finding]:
 
 def _deadlines(seen: Mapping[str, t.Any]) -> list[Finding]:
     escrows = seen.get("escrows")
-    if not isinstance(escrows, list):
+    if escrows is None:
         return []
+    if not isinstance(escrows, list):
+        return [
+            _finding("deadlines", UNKNOWN, "gateway or chain could not be asked for the escrows")
+        ]
     alarms = deadline_alarms(escrows, seen["deadline_warn"])
     if alarms:
         return [_finding("deadlines", NEAR, alarm) for alarm in alarms]

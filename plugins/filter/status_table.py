@@ -57,6 +57,7 @@ def status_table(status: object) -> list[str]:
         },
         {"": "creator", " ": creator.get("address")},
         {"": "balance", " ": _coins(creator.get("balance"))},
+        {"": "all escrows shown", " ": "yes" if status["complete"] else "not known"},
         {"": "open intents", " ": len(status["open_intents"])},
     ]
     rows = [

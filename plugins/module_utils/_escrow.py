@@ -495,20 +495,8 @@ class EnsureEscrows:
         return self._o.gas_limit - 1 - secrets.randbelow(min(GAS_MARKS, self._o.gas_limit // 50))
 
     def _sign_and_send(self, intent: Intent) -> Intent:
-        ledger = self._p.record()
-        try:
-            signed = tx.sign_create(self._p, intent, timedelta(seconds=self._o.tx_lifetime))
-        except DevshardError as exc:
-            ledger.apply(intent, Event.DROP, {"why": str(exc)[:300]})
-            raise
-        intent = ledger.apply(
-            intent,
-            Event.SIGN,
-            tx_hash=signed.tx_hash,
-            tx_bytes=signed.tx_bytes,
-            timeout_at=signed.timeout_at,
-        )
-        return tx.deliver(self._p, intent)
+        lifetime = timedelta(seconds=self._o.tx_lifetime)
+        return tx.sign_and_send(self._p, intent, lambda: tx.sign_create(self._p, intent, lifetime))
 
     def _ask_gateway(self, intent: Intent) -> Intent:
         ledger = self._p.record()

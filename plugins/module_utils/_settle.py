@@ -527,23 +527,11 @@ class SettleEscrows:
         self._close(intent, outcome, now=True)
 
     def _sign_and_send(self, intent: Intent) -> Intent:
-        ledger = self._p.record()
-        number = intent.escrow_id or 0
-        try:
-            signed = tx.sign_settle(
-                self._p, intent, self._files.path(number), timedelta(seconds=self._o.tx_lifetime)
-            )
-        except DevshardError as exc:
-            ledger.apply(intent, Event.DROP, {"why": str(exc)[:300]})
-            raise
-        intent = ledger.apply(
-            intent,
-            Event.SIGN,
-            tx_hash=signed.tx_hash,
-            tx_bytes=signed.tx_bytes,
-            timeout_at=signed.timeout_at,
+        path = self._files.path(intent.escrow_id or 0)
+        lifetime = timedelta(seconds=self._o.tx_lifetime)
+        return tx.sign_and_send(
+            self._p, intent, lambda: tx.sign_settle(self._p, intent, path, lifetime)
         )
-        return tx.deliver(self._p, intent)
 
     def _ask_gateway(self, intent: Intent) -> Intent:
         ledger = self._p.record()

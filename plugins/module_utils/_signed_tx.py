@@ -25,6 +25,7 @@ from datetime import datetime, timedelta
 from ._errors import (
     ChainRejectedError,
     ConfigurationError,
+    DevshardError,
     ProtocolError,
     RateLimitedError,
     TransportError,
@@ -35,7 +36,7 @@ from ._ledger import Event, Intent, Kind, Ledger, Via, private_folder, stamp, wr
 from ._models import SettledEvent, parse_time
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from ._chain_api import ChainApi
@@ -266,6 +267,24 @@ def _scratch(ledger: Ledger) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder)
+
+
+def sign_and_send(ports: Ports, intent: Intent, sign: Callable[[], SignedTx]) -> Intent:
+    """Sign once, record, then send. What could not be signed was not sent: its intent is dropped."""
+    ledger = ports.record()
+    try:
+        signed = sign()
+    except DevshardError as exc:
+        ledger.apply(intent, Event.DROP, {"why": str(exc)[:300]})
+        raise
+    intent = ledger.apply(
+        intent,
+        Event.SIGN,
+        tx_hash=signed.tx_hash,
+        tx_bytes=signed.tx_bytes,
+        timeout_at=signed.timeout_at,
+    )
+    return deliver(ports, intent)
 
 
 def deliver(ports: Ports, intent: Intent) -> Intent:

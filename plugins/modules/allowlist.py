@@ -40,6 +40,7 @@ seealso:
 """
 
 EXAMPLES = r"""
+# What is not shown here is set once for all tasks, see the first example of gonka.devshard.escrow.
 - name: Stop here unless the creator is listed
   gonka.devshard.allowlist:
     address: gonka1w508d6qejxtdg4y5r3zarvary0c5xw7k2gsyg6

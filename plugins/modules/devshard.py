@@ -94,6 +94,7 @@ seealso:
 """
 
 EXAMPLES = r"""
+# What is not shown here is set once for all tasks, see the first example of gonka.devshard.escrow.
 - name: Send no new requests to an escrow
   gonka.devshard.devshard:
     id: 4711

@@ -139,20 +139,28 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Keep two escrows of 5 GNK for a model
-  gonka.devshard.escrow:
-    model_id: "{{ model }}"
-    amount: 5000000000
-    count: 2
-    gateway_url: http://127.0.0.1:18080
-    env_file: /srv/gonka/devshard-gateway/config.devshard.env
-    chain_rest: https://node.example.org/chain-api
-    chain_rpc: https://node.example.org/chain-rpc
-    public_api: https://node.example.org
-    chain_id: gonka-mainnet
-    keyring_dir: /var/lib/gonka-devshard/inferenced/keyring-devshard
-    ledger_path: /var/lib/gonka-devshard/ledger.db
+- name: Say once where the chain and the gateway are
+  module_defaults:
+    group/gonka.devshard.chain:
+      chain_rest: https://node.example.org/chain-api
+      chain_rpc: https://node.example.org/chain-rpc
+      public_api: https://node.example.org
+      chain_id: gonka-mainnet
+    group/gonka.devshard.admin:
+      gateway_url: http://127.0.0.1:18080
+      env_file: /srv/gonka/devshard-gateway/config.devshard.env
+    group/gonka.devshard.inferenced:
+      keyring_dir: /var/lib/gonka-devshard/inferenced/keyring-devshard
+    group/gonka.devshard.ledger:
+      ledger_path: /var/lib/gonka-devshard/ledger.db
+  block:
+    - name: Keep two escrows of 5 GNK for a model
+      gonka.devshard.escrow:
+        model_id: "{{ model }}"
+        amount: 5000000000
+        count: 2
 
+# The same is meant here.
 - name: Let the gateway create on a host without inferenced
   gonka.devshard.escrow:
     model_id: "{{ model }}"

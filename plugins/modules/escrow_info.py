@@ -52,6 +52,7 @@ seealso:
 """
 
 EXAMPLES = r"""
+# What is not shown here is set once for all tasks, see the first example of gonka.devshard.escrow.
 - name: Look at all escrows
   gonka.devshard.escrow_info:
   register: found

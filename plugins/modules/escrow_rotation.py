@@ -110,6 +110,7 @@ seealso:
 """
 
 EXAMPLES = r"""
+# What is not shown here is set once for all tasks, see the first example of gonka.devshard.escrow.
 - name: Rotate one model and settle what is retired
   gonka.devshard.escrow_rotation:
     enabled: true

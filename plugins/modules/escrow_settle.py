@@ -109,6 +109,7 @@ seealso:
 """
 
 EXAMPLES = r"""
+# What is not shown here is set once for all tasks, see the first example of gonka.devshard.escrow.
 - name: Settle one escrow
   gonka.devshard.escrow_settle:
     ids:

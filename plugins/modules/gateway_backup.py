@@ -79,6 +79,7 @@ seealso:
 """
 
 EXAMPLES = r"""
+# What is not shown here is set once for all tasks, see the first example of gonka.devshard.escrow.
 - name: Back up gateway.db and the ledger of a running gateway
   gonka.devshard.gateway_backup:
     storage_dir: /srv/gonka/devshard-gateway/.devshardctl

@@ -68,6 +68,7 @@ seealso:
 """
 
 EXAMPLES = r"""
+# What is not shown here is set once for all tasks, see the first example of gonka.devshard.escrow.
 - name: Look whether the gateway may be stopped
   gonka.devshard.swap_sessions:
     state: stoppable

@@ -99,6 +99,7 @@ seealso:
 """
 
 EXAMPLES = r"""
+# What is not shown here is set once for all tasks, see the first example of gonka.devshard.escrow.
 - name: Wait until a swap may begin
   gonka.devshard.swap_window:
     wait: true

@@ -144,3 +144,55 @@ def test_filter_examples_are_tasks(name: str) -> None:
 @pytest.mark.parametrize("name", ROLES)
 def test_role_readme_begins_with_its_name(name: str) -> None:
     assert (ROOT / "roles" / name / "README.md").read_text().startswith(f"# Role `{name}`")
+
+
+PROSE = {
+    str(path.relative_to(ROOT)): path.read_text()
+    for pattern in ("*.md", "docs/docsite/rst/*.rst", "roles/*/README.md", "molecule/README.md")
+    for path in ROOT.glob(pattern)
+    if path.name != "CHANGELOG.md"
+}
+
+
+def playbook_text() -> str:
+    return "".join((ROOT / "playbooks" / f"{name}.yml").read_text() for name in PLAYBOOKS)
+
+
+def settings() -> set[str]:
+    """The names of all settings of the roles."""
+    found: set[str] = set()
+    for role in ROLES:
+        specs = read_yaml(ROOT / "roles" / role / "meta/argument_specs.yml")["argument_specs"]
+        found.update(*(point.get("options", {}) for point in specs.values()))
+    return found
+
+
+@pytest.mark.parametrize("name", PROSE)
+def test_prose_names_content_that_is_there(name: str) -> None:
+    content = {*PLAYBOOKS, *MODULES, *ROLES, *FILTERS, "admin", "chain", "NAME"}
+    named = set(re.findall(rf"\b{re.escape(FULL_NAME)}\.([A-Za-z]\w*)", PROSE[name]))
+    assert named - content - {"docsite"} == set()
+
+
+@pytest.mark.parametrize("name", PROSE)
+def test_prose_names_targets_that_are_there(name: str) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"(?:^|[`$] *)make ([a-z-]+)", PROSE[name], re.MULTILINE))
+    assert named - targets == set()
+
+
+@pytest.mark.parametrize("name", PROSE)
+def test_prose_names_settings_that_are_there(name: str) -> None:
+    known = settings()
+    given = set(re.findall(r"-e '?\{?\"?([a-z]\w+)(?:=|\":)", PROSE[name]))
+    assert {one for one in given - known if one not in playbook_text()} == set()
+    roles = "|".join(sorted(ROLES, key=len, reverse=True))
+    quoted = set(re.findall(rf"`((?:{roles})_\w+)(?:[=:][^`]*)?`", PROSE[name]))
+    others = {*MODULES, *ROLES, *FILTERS, *playbook_words()}
+    assert quoted - known - others == set()
+
+
+def playbook_words() -> set[str]:
+    """Words of the playbooks and of the roles' tasks, such as tags and results."""
+    tasks = [path.read_text() for path in (ROOT / "roles").rglob("tasks/*.yml")]
+    return set(re.findall(r"\w+", playbook_text() + "".join(tasks)))

@@ -28,7 +28,6 @@ LAYERS: tuple[tuple[str, frozenset[str]], ...] = (
                 "_errors",
                 "_funding",
                 "_models",
-                "_plan",
                 "_profiles",
                 "_transport",
                 "_wait",
@@ -177,7 +176,7 @@ def test_rules_do_no_input_or_output(unit: str) -> None:
         assert {name.split(".")[0] for name in imported(path)} & IMPURE == set()
 
 
-@pytest.mark.parametrize("kind", ["filter", "lookup", "doc_fragments"])
+@pytest.mark.parametrize("kind", ["action", "doc_fragments", "filter", "plugin_utils"])
 def test_controller_plugins_do_not_import_modules_logic(kind: str) -> None:
     for path in sorted((PLUGINS / kind).glob("*.py")):
         assert all(RANK[unit] <= RANK["_errors"] for unit in units_of(path)), path.name

@@ -11,24 +11,56 @@ import pytest
 
 from ansible_collections.gonka.devshard.tests.unit.collection.collection_files import PLUGINS, ROOT
 
-GUIDE = (ROOT / "docs/docsite/rst/deposits.rst").read_text(encoding="utf-8")
-QUOTED = re.findall(r'(?m)^"(.+)"$', GUIDE)
+GUIDES = [
+    (ROOT / "docs/docsite/rst" / name).read_text(encoding="utf-8")
+    for name in ("deposits.rst", "failures.rst")
+]
+QUOTED = [quoted for guide in GUIDES for quoted in re.findall(r'(?m)^"(.+)"$', guide)]
+# What is wrong with an option, or with what a server answered, its message says by itself.
+EXPLAINED = {
+    *("AuthenticationError", "BusyError", "ChainRejectedError", "ConflictError", "NotFoundError"),
+    *("NotListedError", "PocPhaseError", "UnknownStateError", "UnsafeError", "WaitTimeoutError"),
+}
+# no run of a play can meet it
+OURS = ("refused to write to the ledger in check mode",)
+
+
+def text_of(node: ast.AST) -> str | None:
+    """A text, with ``...`` for what is filled in."""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(
+            str(part.value) if isinstance(part, ast.Constant) else "..." for part in node.values
+        )
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    return None
+
+
+def trees() -> list[ast.Module]:
+    paths = sorted((PLUGINS / "module_utils").rglob("*.py"))
+    return [ast.parse(path.read_text(encoding="utf-8")) for path in paths]
 
 
 def texts() -> list[str]:
-    """Every text in the module utilities, with ``...`` for what is filled in."""
-    found = []
-    for path in sorted((PLUGINS / "module_utils").rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.JoinedStr):
-                parts = [
-                    str(part.value) if isinstance(part, ast.Constant) else "..."
-                    for part in node.values
-                ]
-                found.append("".join(parts))
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                found.append(node.value)
-    return found
+    found = [text_of(node) for tree in trees() for node in ast.walk(tree)]
+    return [text for text in found if text is not None]
+
+
+def failures() -> list[str]:
+    """The messages of failures after which somebody has to do something."""
+    calls = [node for tree in trees() for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    found = [
+        text_of(call.args[0])
+        for call in calls
+        if isinstance(call.func, ast.Name) and call.func.id in EXPLAINED and call.args
+    ]
+    # one that only passes on what a server said has nothing to look for
+    return sorted({text for text in found if text and re.search(r"[a-z]{3}", text)})
+
+
+def pattern_of(message: str) -> re.Pattern[str]:
+    pieces = [re.escape(piece.strip()) for piece in message.split("...") if piece.strip()]
+    return re.compile(".*".join(pieces), re.DOTALL)
 
 
 TEXTS = texts()
@@ -40,6 +72,11 @@ def test_the_guide_quotes_messages() -> None:
 
 @pytest.mark.parametrize("message", QUOTED)
 def test_each_quoted_message_is_in_the_code(message: str) -> None:
-    pieces = [re.escape(piece.strip()) for piece in message.split("...") if piece.strip()]
-    pattern = re.compile(".*".join(pieces), re.DOTALL)
+    pattern = pattern_of(message)
     assert any(pattern.search(text) for text in TEXTS), message
+
+
+def test_each_failure_has_an_entry() -> None:
+    patterns = [pattern_of(message) for message in QUOTED]
+    left = [text for text in failures() if not any(one.search(text) for one in patterns)]
+    assert [text for text in left if not text.startswith(OURS)] == []

@@ -65,3 +65,11 @@ def test_lint_skips_nothing() -> None:
     assert (config["profile"], config["strict"]) == ("production", True)
     assert (config["skip_list"], config["warn_list"]) == ([], [])
     assert "role-argument-spec" in config["enable_list"]
+
+
+def test_documents_name_the_tarball_of_this_version() -> None:
+    tarball = f"gonka-devshard-{GALAXY['version']}.tar.gz"
+    rst = ROOT / "docs/docsite/rst"
+    for path in (ROOT / "README.md", rst / "getting_started.rst", rst / "scheduled_upgrades.rst"):
+        named = set(re.findall(r"gonka-devshard-[\d.]+\.tar\.gz", path.read_text()))
+        assert named == {tarball}, path.name

@@ -8,6 +8,7 @@ import re
 import typing as t
 
 import pytest
+from jinja2.nativetypes import NativeEnvironment
 
 from ansible_collections.gonka.devshard.tests.unit.collection.collection_files import (
     FULL_NAME,
@@ -119,6 +120,27 @@ def test_role_metadata(role: str) -> None:
     assert needed == ([] if alone else [SHARED])
 
 
+def entered(value: object) -> t.Iterator[tuple[str, str]]:
+    """Each role that a playbook or a task file enters elsewhere than at its beginning."""
+    if isinstance(value, list):
+        for item in value:
+            yield from entered(item)
+    elif isinstance(value, dict):
+        if "tasks_from" in value:
+            yield value["name"].removeprefix(f"{FULL_NAME}."), value["tasks_from"]
+        for inner in value.values():
+            yield from entered(inner)
+
+
+def test_what_is_entered_elsewhere_is_described() -> None:
+    paths = [*(ROOT / "playbooks").glob("*.yml"), *(ROOT / "roles").rglob("tasks/**/*.yml")]
+    used = {point for path in paths for point in entered(read_yaml(path))}
+    assert len(used) > 5
+    # where the role is a variable, the settings of several are checked, by tasks that do nothing else
+    used = {(role, name) for role, name in used if "{{" not in role}
+    assert [(role, name) for role, name in used if name not in entry_points(role)] == []
+
+
 def conditions(value: object) -> t.Iterator[str]:
     """Everything below a task file that must be true or false."""
     if isinstance(value, list):
@@ -149,3 +171,102 @@ def test_booleans_from_the_command_line_work_in_conditions(role: str) -> None:
         if re.search(rf"\b{flag}\b(?!\s*(\| bool|is (not )?defined))", condition)
     ]
     assert raw == []
+
+
+def rescues(items: list[Data]) -> t.Iterator[list[Data]]:
+    for item in items:
+        if "rescue" in item:
+            yield item["rescue"]
+        for word in ("block", "rescue", "always"):
+            yield from rescues(item.get(word, []))
+
+
+def reloads_nginx(task: Data) -> bool:
+    argv: list[str] = task.get("ansible.builtin.command", {}).get("argv", [])
+    return argv[-2:] == ["-s", "reload"]
+
+
+def test_nothing_is_reloaded_after_a_refused_reload() -> None:
+    """A reload is refused when it would cut streams, and the rescue must not do it after all."""
+    reloads = [
+        task
+        for path in (ROOT / "roles").rglob("tasks/**/*.yml")
+        for rescue in rescues(read_yaml(path) or [])
+        for task in rescue
+        if reloads_nginx(task)
+    ]
+    assert len(reloads) == 2
+    for task in reloads:
+        when = str(task.get("when", ""))
+        assert re.search(r"__\w+_reload is defined", when), task["name"]
+
+
+def value_of(template: str, **told: t.Any) -> t.Any:
+    """What a template is worth, as Ansible has it: a list stays a list."""
+    engine = NativeEnvironment()
+    engine.filters["gonka.devshard.deadline_alarms"] = lambda escrows, *_rest: escrows
+    return engine.from_string(template).render(told)
+
+
+@pytest.mark.parametrize(
+    ("models", "asked"),
+    [
+        ([{"id": "a/1"}, {"id": "b/2"}], ["a/1", "b/2"]),
+        ([{"id": "a/1", "access_mode": "admin_only"}, {"id": "b/2", "count": 2}], ["b/2"]),
+        ([{"id": "a/1", "count": 0}, {"id": "b/2", "access_mode": "open"}], ["b/2"]),
+        ([{"id": "a/1", "access_mode": "admin_only"}], []),
+    ],
+)
+def test_the_request_at_the_end_of_site_is_one_that_a_client_may_send(
+    models: list[Data], asked: list[str]
+) -> None:
+    task = read_yaml(ROOT / "roles/devshard/tasks/chat.yml")[0]
+    assert value_of(task["vars"]["__devshard_chat_models"], devshard_models=models) == asked
+
+
+def test_a_swap_pays_for_wanted_models_only() -> None:
+    variables = read_yaml(ROOT / "roles/hot_swap/vars/main.yml")
+    models: list[Data] = [
+        {"id": "a/1", "amount": 5},
+        {"id": "b/2", "amount": 6, "count": 0},
+        {"id": "c/3", "amount": 7, "count": 2, "access_mode": "admin_only"},
+    ]
+    told = {"hot_swap_temp_count": 1}
+    told["__hot_swap_wanted"] = value_of(variables["__hot_swap_wanted"], devshard_models=models)
+    assert value_of(variables["__hot_swap_needs"], **told) == [
+        {"model_id": "a/1", "amount": 5, "count": 1},
+        {"model_id": "c/3", "amount": 7, "count": 1},
+    ]
+
+
+@pytest.mark.parametrize(("complete", "alarms"), [(True, 0), (False, 1)])
+def test_status_alarms_when_not_all_escrows_could_be_asked_for(complete: bool, alarms: int) -> None:
+    tasks = read_yaml(ROOT / "roles/devshard/tasks/status.yml")[-1]["block"]
+    template = next(task for task in tasks if "assert" in str(task))["vars"]["__devshard_alarms"]
+    told = {"devshard_status": {"escrows": [], "complete": complete}}
+    assert len(value_of(template, **told)) == alarms
+
+
+def test_only_check_mode_passes_over_a_host_that_is_not_ready() -> None:
+    """In a real run what is missing makes the role fail, it does not make it do nothing."""
+    ready = [
+        (path.parent.parent.name, template)
+        for path in (ROOT / "roles").rglob("tasks/preflight.yml")
+        for task in read_yaml(path)
+        for name, template in task.get("ansible.builtin.set_fact", {}).items()
+        if name.endswith("_ready") and name != "__hot_swap_ready"
+    ]
+    assert len(ready) > 4
+    for role, template in ready:
+        assert re.match(r"\{\{ not ansible_check_mode\s+or ", template), role
+
+
+def test_status_asks_for_the_slot_as_the_swap_does() -> None:
+    """An edge of others has no flag file, and without one a stat would always say main."""
+    tasks = read_yaml(ROOT / "roles/devshard/tasks/status.yml")[-1]["block"]
+    asked = next(task for task in tasks if f"{FULL_NAME}.edge_slot" in task)
+    swap = read_yaml(ROOT / "roles/hot_swap/tasks/main.yml")[1]["module_defaults"]
+    where = {"via", "flag_path", "alias_path", "alias_name", "nginx_container"}
+    where |= {"main_url", "temp_url"}
+    assert set(asked[f"{FULL_NAME}.edge_slot"]) == where
+    assert where <= set(swap[f"{FULL_NAME}.edge_slot"])

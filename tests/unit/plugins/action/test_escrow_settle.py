@@ -132,3 +132,10 @@ def test_check_mode_and_bad_numbers_are_the_modules_own(
 ) -> None:
     found = run([part(escrow(1, "busy"))], check=check, wait_timeout=timeout)
     assert [call["wait_timeout"] for call in found.calls] == [timeout]
+
+
+def test_defaults_are_those_of_the_module() -> None:
+    from ansible_collections.gonka.devshard.plugins.modules.escrow_settle import SPEC
+
+    numbers = ActionModule.NUMBERS
+    assert {name: SPEC.options[name]["default"] for name in numbers} == numbers

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import typing as t
 from dataclasses import replace
 
@@ -212,9 +213,11 @@ def test_query_names_a_bad_expression() -> None:
         query({}, "a[")
 
 
-def test_status_table_tells_each_escrow() -> None:
+@pytest.mark.parametrize(("complete", "said"), [(True, "yes"), (False, "not known")])
+def test_status_table_tells_each_escrow(complete: bool, said: str) -> None:
     lines = status_table(
         {
+            "complete": complete,
             "host": "gateway1",
             "slot": "main",
             "gateway": {"active_requests": 2, "container": {"state": "running"}},
@@ -237,7 +240,8 @@ def test_status_table_tells_each_escrow() -> None:
         }
     )
     text = "\n".join(lines)
-    assert "balance          1.5 GNK" in text
+    assert re.search(r"balance +1\.5 GNK", text)
+    assert re.search(rf"all escrows shown +{said}$", text, re.MULTILINE)
     assert "4.99999 GNK" in text
     assert "100 blocks, 1 h 01 min" in text
     assert "inactive; low" in text
@@ -357,3 +361,11 @@ def test_preflight_shows_the_next_deadline_and_a_near_one_does_not_stop_it(
         ("NEAR", "escrow 2 (5 ngonka): 7 blocks, 0 h 00 min left")
     ]
     assert found() == [("ok", "no unsettled escrow")]
+
+
+@pytest.mark.parametrize(("escrows", "verdicts"), [(None, []), ("unknown", ["unknown"])])
+def test_preflight_says_when_escrows_could_not_be_asked_for(
+    seen: dict[str, t.Any], escrows: object, verdicts: list[str]
+) -> None:
+    findings = preflight_findings({**seen, "escrows": escrows, "deadline_warn": 500})
+    assert [f["verdict"] for f in findings if f["check"] == "deadlines"] == verdicts
