@@ -233,13 +233,14 @@ class EnsureEscrows:
                 missed.append(str(number))
         return ", ".join(missed)
 
-    def _open_creates(self) -> list[Intent]:
+    def _open_creates(self, *, elsewhere: bool = False) -> list[Intent]:
+        """Of this gateway, or of what the ledger knows as the other gateways of this host."""
         return [
             intent
             for intent in self._intents()
             if intent.open
             and intent.kind is Kind.CREATE
-            and intent.gateway == self._p.gateway_id
+            and (intent.gateway != self._p.gateway_id) is elsewhere
             and intent.creator == self._creator
         ]
 
@@ -321,6 +322,7 @@ class EnsureEscrows:
         pending = self._open_creates()
         if pending and not self._p.check_mode:
             raise UnsafeError(_pending_text(pending))
+        self._refuse_paid_elsewhere(seen, seen.births)
         params = self._p.chain.escrow_params()
         open_sum = sum(intent.amount or 0 for intent in pending if intent.escrow_id is None)
         locked = sum(view.amount or 0 for view in seen.views.values() if view.unsettled)
@@ -339,6 +341,61 @@ class EnsureEscrows:
         )
         if reason is not None:
             raise UnsafeError(f"no escrow is created: {reason}")
+
+    def _refuse_paid_elsewhere(self, seen: Seen, births: list[Birth]) -> None:
+        """No second deposit beside one that nobody registered.
+
+        A gateway whose URL is spelled anew looks like another one, and so would its open creates.
+        """
+        named = self._o.other_gateway_escrow_ids | seen.records
+        for intent in self._open_creates(elsewhere=True):
+            if intent.state is State.PLANNED or intent.model != self._o.model_id:
+                continue
+            made = {intent.escrow_id} if intent.escrow_id is not None else set()
+            if not made:
+                window = tx.signing_window(intent)
+                taken = self._taken(intent) - named
+                fitting = match_birth(intent, births, taken=taken, window=window)
+                made = {birth.escrow_id for birth in fitting}
+            if not made and self._may_come(intent):
+                raise UnsafeError(_pending_text([intent]), intent=intent.to_result())
+            waiting = [
+                str(number)
+                for number in sorted(made - named)
+                if (view := seen.views.get(number)) is not None and view.unsettled
+            ]
+            if waiting:
+                numbers = ", ".join(waiting)
+                raise UnsafeError(
+                    f"escrow {numbers} was paid for the gateway at {intent.gateway}"
+                    f" (intent {intent.id}), which has not registered it. No other one is created"
+                    " beside it: finish there, or adopt it here (adopt), which is right when that"
+                    " is this gateway's earlier URL; if another gateway has it, name it in"
+                    " other_gateway_escrow_ids",
+                    intent=intent.to_result(),
+                )
+
+    def _may_come(self, intent: Intent) -> bool:
+        """Whether the chain can still include what was signed for an intent."""
+        ends = tx.lifetime_end(intent)
+        if ends is None or self._p.chain.head().time <= ends:
+            return True
+        tx.refuse_young_node(self._p.chain, intent)
+        return False
+
+    def _taken(self, intent: Intent) -> frozenset[int]:
+        """Escrows that are known to be of another create.
+
+        A settle or a delete of an escrow says nothing about who made it: a run in between may have
+        settled the very one that is looked for.
+        """
+        return self._o.other_gateway_escrow_ids | {
+            other.escrow_id
+            for other in self._intents()
+            if other.id != intent.id
+            and other.escrow_id is not None
+            and other.kind in (Kind.CREATE, Kind.IMPORT)
+        }
 
     def _name_idle(self, seen: Seen) -> None:
         """A gateway that started while the chain answered 404 switched its escrows off for good."""
@@ -386,15 +443,7 @@ class EnsureEscrows:
         if intent.tx_hash is not None:
             return tx.await_outcome(self._p, intent)
         ends = tx.lifetime_end(intent)
-        # A settle or a delete of an escrow says nothing about who made it: a run in between may
-        # have settled the very one that is looked for.
-        taken = self._o.other_gateway_escrow_ids | {
-            other.escrow_id
-            for other in self._intents()
-            if other.id != intent.id
-            and other.escrow_id is not None
-            and other.kind in (Kind.CREATE, Kind.IMPORT)
-        }
+        taken = self._taken(intent)
         while True:
             head = self._p.chain.head()
             if (recorded := self._recorded_since(intent, taken)) is not None:

@@ -44,8 +44,9 @@ if t.TYPE_CHECKING:
     from ._models import ChainHead, TxResult
     from ._money import Ports
 
-EXPIRY_MARGIN: t.Final = timedelta(seconds=10)
-"""The node's index may lag its blocks a little; a hash is called void only after that."""
+EXPIRY_MARGIN: t.Final = timedelta(seconds=30)
+"""The index may lag the blocks, and nodes behind one address each other; only after that is a hash
+called void."""
 GATEWAY_LIFETIME: t.Final = timedelta(minutes=9)
 GATEWAY_SIGNS_WITHIN: t.Final = timedelta(seconds=430)
 """The gateway may be held up before it signs, but it signs nothing once its caller is gone; this

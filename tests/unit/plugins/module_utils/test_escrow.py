@@ -412,12 +412,14 @@ def test_an_escrow_of_the_other_slot_is_neither_taken_nor_unclaimed(world: World
     assert [entry["id"] for entry in result.created] == [2]
 
 
-def at_temp(world: World, **changes: t.Any) -> EscrowResult:
+def at_temp(world: World, *, seconds: float = 300, **changes: t.Any) -> EscrowResult:
     """A run for the other slot, whose gateway has records of its own."""
     ours, world.gateway.records = world.gateway.records, {}
     try:
         with world.open() as ledger:
-            ports = world.ports(ledger, gateway_id="http://127.0.0.1:18081")
+            signer = changes.get("create_via") is not Via.GATEWAY
+            there = "http://127.0.0.1:18081"
+            ports = world.ports(ledger, seconds=seconds, signer=signer, gateway_id=there)
             return EnsureEscrows(ports, options(**changes)).run()
     finally:
         world.gateway.records = ours
@@ -427,13 +429,41 @@ def test_an_escrow_that_the_other_slot_paid_for_and_never_got_is_named(world: Wo
     world.gateway.lose["add"] = "before"
     with pytest.raises(TransportError):
         at_temp(world)
-    result = run(world, adopt_orphans=True)
-    assert result.unclaimed is not None
-    assert [view.id for view in result.unclaimed] == [1]
-    assert [entry["id"] for entry in result.created] == [2], "it may still come for it"
+    for mode in (check, run):
+        with pytest.raises(UnsafeError, match="escrow 1 was paid for the gateway at .*18081"):
+            mode(world, adopt_orphans=True)
+    assert world.chain.minted == [1], "it may still come for it"
+    assert [view.id for view in run(world, count=0).unclaimed or ()] == [1]
     assert run(world, adopt=(1,)).adopted == [1]
     at_temp(world, count=0)
     assert intents(world)[0].state is State.DONE
+
+
+@BOTH
+def test_a_create_that_is_open_elsewhere_is_waited_for(world: World, how: dict[str, t.Any]) -> None:
+    """As it looks when the URL of the gateway is spelled anew after a run that was cut off."""
+    world.chain.delay = 15
+    world.gateway.lose["create"] = "after"
+    with pytest.raises(WaitTimeoutError):
+        at_temp(world, seconds=0, **how)
+    for mode in (check, run):
+        with pytest.raises(UnsafeError, match="not known yet whether an earlier create"):
+            mode(world, **how)
+    world.chain.step(16)
+    with pytest.raises(UnsafeError, match="escrow 1 was paid for the gateway at .*18081"):
+        run(world, **how)
+    assert world.chain.minted == [1]
+    named = run(world, other_gateway_escrow_ids=frozenset({1}), **how)
+    assert [entry["id"] for entry in named.created] == [2]
+
+
+def test_a_create_elsewhere_that_is_void_holds_nothing_up(world: World) -> None:
+    world.chain.delay = 10_000
+    with pytest.raises(WaitTimeoutError):
+        at_temp(world, seconds=0)
+    world.chain.step(60)
+    world.chain.delay = 0
+    assert len(run(world).created) == 1
 
 
 def test_a_paid_escrow_that_another_gateway_took_is_not_registered_again(world: World) -> None:
