@@ -20,8 +20,8 @@ if t.TYPE_CHECKING:
     from ._wait import Deadline
 
 _SAFE: t.Final = (
-    "nothing was stopped, both slots go on serving. Run the same again to go on waiting, or go back"
-    " with hot_swap_rollback=true"
+    "nothing was stopped. Run the same again to go on waiting; a hot swap can also go back with"
+    " hot_swap_rollback=true"
 )
 
 

@@ -141,6 +141,29 @@ def test_what_is_entered_elsewhere_is_described() -> None:
     assert [(role, name) for role, name in used if name not in entry_points(role)] == []
 
 
+def requests_of(value: object) -> t.Iterator[Data]:
+    """The arguments of every HTTP request below a task file."""
+    if isinstance(value, list):
+        for item in value:
+            yield from requests_of(item)
+    elif isinstance(value, dict):
+        if "ansible.builtin.uri" in value:
+            yield value["ansible.builtin.uri"]
+        for key in ("block", "rescue", "always"):
+            yield from requests_of(value.get(key, []))
+
+
+def test_what_listens_on_the_host_is_not_asked_through_a_proxy() -> None:
+    """A proxy of the host would answer for the gateway, and would see what is asked."""
+    paths = [*(ROOT / "roles").rglob("tasks/**/*.yml")]
+    asked = [request for path in paths for request in requests_of(read_yaml(path))]
+    assert len(asked) > 10
+    outside = [request for request in asked if "use_proxy" not in request]
+    assert [
+        request["url"] for request in outside if "devshard_chain_rest" not in request["url"]
+    ] == []
+
+
 def conditions(value: object) -> t.Iterator[str]:
     """Everything below a task file that must be true or false."""
     if isinstance(value, list):
