@@ -200,19 +200,30 @@ def controller_killed_late(swap: Swap) -> None:
     swap.done()
 
 
-def crash_both(swap: Swap, noted: list[str]) -> None:
-    noted.append("yes")
-    swap.lab.crash(TEMP)
-    swap.lab.crash(MAIN)
+def disturbed(swap: Swap, step: str, **given: t.Any) -> tuple[Swap, Run]:
+    """A run that comes to this step. What broke at the step before may have left nothing to do for
+    it, and then the swap went to its end; the next one comes to it undisturbed."""
+    run = swap.run(**given)
+    if run.rc == 0 and f"Run step {step}" not in run.text:
+        swap.done()
+        swap = Swap(swap.lab, look(swap.lab))
+        run = swap.run(**given)
+    expect(f"Run step {step}" in run.text, f"{step} was never reached: {run.message}")
+    return swap, run
+
+
+def crash_both(lab: Lab) -> None:
+    lab.crash(TEMP)
+    lab.crash(MAIN)
 
 
 def gateway_crashes(swap: Swap) -> None:
     """Both gateways get SIGKILL as each step begins; the play fails there, or goes on one step."""
     for step, following in zip(STEPS, [*STEPS[1:], "the end"], strict=True):
-        crashed: list[str] = []
-        crash = functools.partial(crash_both, swap, crashed)
-        run = swap.run(hooks={f"Run step {step}": crash}, kill_at=f"Run step {following}")
-        expect(bool(crashed), f"{step} was never reached: {run.message}")
+        crash = functools.partial(crash_both, swap.lab)
+        swap, _run = disturbed(
+            swap, step, hooks={f"Run step {step}": crash}, kill_at=f"Run step {following}"
+        )
     swap.again()
     swap.done()
 
@@ -220,8 +231,8 @@ def gateway_crashes(swap: Swap) -> None:
 def host_reboots(swap: Swap) -> None:
     """The host reboots as each step begins, with the controller cut off."""
     for step in STEPS:
-        run = swap.run(kill_at=f"Run step {step}")
-        expect(run.rc < 0, f"the run ended before it came to {step}: {run.text[-1500:]}")
+        swap, run = disturbed(swap, step, kill_at=f"Run step {step}")
+        expect(run.rc < 0, f"the run went on after {step} had begun: {run.message}")
         swap.lab.reboot()
     swap.again()
     swap.done()
