@@ -52,7 +52,7 @@ contract: tests-ready ## The contract, against the simulator or what DEVSHARD_TE
 money: tests-ready ## Whole operations cut off at every step: no deposit is lost or locked twice
 	@$(PYTEST) -n 2 tests/money $(ARGS)
 
-# What make test runs of them: the whole way once, and one swap under load. The others take an hour and more.
+# What make test runs of them: the whole way once, and one swap under load. The others take two hours and more.
 SHORT ?= site hot_swap
 
 .PHONY: molecule-short
@@ -60,7 +60,7 @@ molecule-short: ## Those scenarios that make test runs (SHORT='site': only those
 	@$(MAKE) molecule SCENARIOS='$(SHORT)'
 
 .PHONY: molecule
-molecule: tests-ready ## All scenarios on real systemd hosts, an hour and more (SCENARIOS='fleet': only those)
+molecule: tests-ready ## All scenarios on real systemd hosts, two hours and more (SCENARIOS='fleet': only those)
 	@tests/hosts/hosts images
 	@$(VENV) MOLECULE_GLOB='molecule/*/molecule.yml' molecule test --report --no-command-borders $(addprefix -s ,$(SCENARIOS))
 
