@@ -165,9 +165,10 @@ STAND_IN = [
 ]
 
 
-@pytest.mark.parametrize("reachable", [True, False])
-def test_no_host_begins_after_one_that_did_not_finish(tmp_path: Path, reachable: bool) -> None:
-    """Not even when it only could not be reached, and its batch goes on to the end."""
+def swap_a_fleet(
+    tmp_path: Path, *, batch: int, reachable: bool
+) -> subprocess.CompletedProcess[str]:
+    """The playbook with the stand-in, on six hosts with a canary."""
     play = read_yaml(ROOT / "playbooks/hot_swap.yml")[1]
     assert play["tasks"][-1]["ansible.builtin.import_role"]["name"] == f"{FULL_NAME}.hot_swap"
     play["tasks"][-1:] = STAND_IN
@@ -182,18 +183,31 @@ def test_no_host_begins_after_one_that_did_not_finish(tmp_path: Path, reachable:
         hosts["host2"] = silent
     groups = {"canary": {"hosts": {"host3": {}}}, "devshard_gateways": {"hosts": hosts}}
     (tmp_path / "hosts.json").write_text(json.dumps({"all": {"children": groups}}))
-    run = run_ansible(
+    return run_ansible(
         "playbook",
         *("--inventory", tmp_path / "hosts.json"),
-        *("--extra-vars", "hot_swap_batch=2"),
+        *("--extra-vars", f"hot_swap_batch={batch}"),
         tmp_path / "play.json",
     )
+
+
+@pytest.mark.parametrize("reachable", [True, False])
+def test_no_host_begins_after_one_that_did_not_finish(tmp_path: Path, reachable: bool) -> None:
+    """Not even when it only could not be reached, and its batch goes on to the end."""
+    run = swap_a_fleet(tmp_path, batch=2, reachable=reachable)
     assert run.returncode != 0
     swapped = [number for number in range(1, 7) if f"host{number} is swapped" in run.stdout]
     # the canary alone, then the batch of the host that fails
     assert swapped == [1, 3]
     assert "host4 was not touched, since the swap of host2 did not finish" in run.stdout
     assert ("host2 is told what to do" in run.stdout) is reachable
+
+
+def test_a_batch_of_no_hosts_is_refused_since_it_would_mean_all(tmp_path: Path) -> None:
+    run = swap_a_fleet(tmp_path, batch=0, reachable=True)
+    assert run.returncode != 0
+    assert "hot_swap_batch is 0" in run.stdout
+    assert "is swapped" not in run.stdout
 
 
 @pytest.mark.parametrize(
