@@ -10,6 +10,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
+from ._node import MAX_BLOCK_AGE
+
 STATE_DIR: t.Final = "/var/lib/gonka-devshard"
 
 Options = dict[str, dict[str, t.Any]]
@@ -87,7 +89,7 @@ def chain() -> ArgumentSpec:
             "chain_rpc": {"type": "str"},
             "public_api": {"type": "str", "required": True},
             "chain_id": {"type": "str", "required": True},
-            "max_block_age": {"type": "int", "default": 120},
+            "max_block_age": {"type": "int", "default": MAX_BLOCK_AGE},
         }
     )
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 import typing as t
-from datetime import datetime, timedelta, timezone
+from dataclasses import replace
+from datetime import datetime, timezone
 from urllib.parse import quote
 
 from ._errors import (
@@ -32,11 +33,13 @@ from ._models import (
     TxResult,
     parse_time,
 )
+from ._node import NodeProblem, is_rpc, judge_node, node_of_rest, swapped_text
 from ._transport import Request, base_url, expect_json_object
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ._node import Node, NodeFault
     from ._transport import Transport
 
 _INFERENCE: t.Final = "/productscience/inference/inference"
@@ -64,7 +67,7 @@ class ChainApi:
         self._rest = base_url(rest, "chain_rest")
         self._public = base_url(public_api, "public_api")
         self._chain_id = chain_id
-        self._max_age = timedelta(seconds=max_block_age)
+        self._max_age = max_block_age
         self._now = now
 
     def _ask(self, base: str, path: str) -> Reader:
@@ -75,33 +78,57 @@ class ChainApi:
 
     def head(self) -> ChainHead:
         """The newest block; refuses another chain, a node that catches up, and an old block."""
-        header = self._block("latest")
-        found = header.text("chain_id")
-        if found != self._chain_id:
-            raise ConfigurationError(
-                f"{self._rest} serves chain {found}, but {self._chain_id} is expected"
-                " (chain_id); nothing was done",
-                chain_id=found,
-            )
-        syncing = self._ask(self._rest, "/cosmos/base/tendermint/v1beta1/syncing").flag("syncing")
-        head = ChainHead(
-            height=header.whole("height"),
-            time=parse_time(header.text("time")),
-            chain_id=found,
-            catching_up=syncing,
+        return self._head(sign=False)
+
+    def signing_head(self) -> ChainHead:
+        """The same, before something is signed: the clock and the node's index count too."""
+        return self._head(sign=True)
+
+    def _head(self, *, sign: bool) -> ChainHead:
+        url = self._rest
+        try:
+            block = self._latest()
+        except ProtocolError as exc:
+            if self._rest_is_rpc():
+                raise ConfigurationError(
+                    f"{swapped_text('chain_rest', url)}; nothing was done"
+                ) from exc
+            raise
+        node = node_of_rest(url, block.raw())
+        faults = self._faults(node)
+        if not faults or faults[0].problem is not NodeProblem.OTHER_CHAIN:
+            syncing = self._ask(url, "/cosmos/base/tendermint/v1beta1/syncing").flag("syncing")
+            node = replace(node, catching_up=syncing)
+            if sign:
+                node = replace(node, indexed=self.tx_indexer_on())
+            faults = self._faults(node, sign=sign)
+        if faults:
+            raise faults[0].error()
+        return ChainHead(
+            height=node.height,
+            time=node.time,
+            chain_id=node.chain_id,
+            catching_up=node.catching_up is True,
         )
-        age = self._now() - head.time
-        if syncing or age > self._max_age:
-            raise UnknownStateError(
-                f"the node at {self._rest} is behind: its newest block {head.height} is"
-                f" {int(age.total_seconds())} seconds old (limit max_block_age"
-                f" {int(self._max_age.total_seconds())}){', it still catches up' if syncing else ''}."
-                " Use another node, and check this host's clock",
-                height=head.height,
-                age=int(age.total_seconds()),
-                catching_up=syncing,
-            )
-        return head
+
+    def _faults(self, node: Node, *, sign: bool = False) -> tuple[NodeFault, ...]:
+        return judge_node(
+            node,
+            chain_id=self._chain_id,
+            now=self._now(),
+            max_block_age=self._max_age,
+            sign=sign,
+        )
+
+    def _rest_is_rpc(self) -> bool:
+        request = Request(method="GET", url=self._rest + "/status")
+        try:
+            return is_rpc(expect_json_object(request, self._http.send(request)))
+        except DevshardError:
+            return False
+
+    def _latest(self) -> Reader:
+        return self._ask(self._rest, "/cosmos/base/tendermint/v1beta1/blocks/latest")
 
     def _block(self, height: str) -> Reader:
         body = self._ask(self._rest, f"/cosmos/base/tendermint/v1beta1/blocks/{height}")

@@ -313,6 +313,7 @@ class EnsureEscrows:
             self._refuse_adoption(seen.views[escrow_id])
         if not plan.create:
             return
+        self._p.chain.signing_head()
         if seen.births is None:
             raise UnknownStateError(
                 "nothing is created because the chain could not be asked which escrows"
@@ -497,7 +498,7 @@ class EnsureEscrows:
 
     def _create(self) -> None:
         ledger = self._p.record()
-        head = self._p.chain.head()
+        head = self._p.chain.signing_head()
         intent = ledger.plan(
             Kind.CREATE,
             self._o.create_via,

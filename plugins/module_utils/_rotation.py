@@ -231,6 +231,8 @@ class SetRotation:
 
     def _facts(self) -> RotationFacts:
         chain = self._p.chain
+        # the gateway signs by the clock of this host
+        chain.signing_head()
         creator = self._p.creator(self._o.creator)
         clock = read_clock(chain)
         usable: set[str] = set()

@@ -241,6 +241,7 @@ def _signer(ports: Ports) -> Inferenced:
 def _sign(ports: Ports, intent: Intent, unsigned: str, wanted: dict[str, t.Any]) -> SignedTx:
     signer = _signer(ports)
     ends = check_unsigned(unsigned, wanted)
+    ports.chain.signing_head()
     account = ports.chain.account(intent.creator)
     if account is None:
         raise ConfigurationError(

@@ -28,6 +28,7 @@ LAYERS: tuple[tuple[str, frozenset[str]], ...] = (
                 "_errors",
                 "_funding",
                 "_models",
+                "_node",
                 "_profiles",
                 "_transport",
                 "_wait",

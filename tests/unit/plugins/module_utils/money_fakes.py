@@ -30,6 +30,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._escrow_rules impor
 from ansible_collections.gonka.devshard.plugins.module_utils._ledger import Ledger, Via
 from ansible_collections.gonka.devshard.plugins.module_utils._models import SettledEvent, TxResult
 from ansible_collections.gonka.devshard.plugins.module_utils._money import Ports
+from ansible_collections.gonka.devshard.plugins.module_utils._node import clock_behind
 
 CREATOR = "gonka1creator"
 MODEL = "some/model"
@@ -70,6 +71,8 @@ class FakeChain:
         """Whether the next broadcast is lost before or after the node has it."""
         self.check_tx: tuple[int, str] | None = None
         self.silent = False
+        self.host_behind = timedelta()
+        """By how much the host's clock is behind the chain's."""
         self.before_execution: Callable[[int], None] | None = None
         """What else happens in the block of the next settle, before it."""
         self.signed_by_gateways = 0
@@ -111,6 +114,12 @@ class FakeChain:
     def head(self) -> Obj:
         self._answer()
         return Obj(height=self.height, time=self.now, chain_id="fake", catching_up=False)
+
+    def signing_head(self) -> Obj:
+        head = self.head()
+        if (text := clock_behind(head.time, self.now - self.host_behind)) is not None:
+            raise UnknownStateError(text)
+        return head
 
     def epoch(self) -> Obj:
         self._answer()
@@ -330,7 +339,8 @@ class FakeSigner:
     ) -> str:
         assert chain_id == "fake"
         self.signed += 1
-        ends = self._chain.now + timedelta(seconds=lifetime, microseconds=self.signed)
+        now = self._chain.now - self._chain.host_behind
+        ends = now + timedelta(seconds=lifetime, microseconds=self.signed)
         body = {
             "messages": [message],
             "unordered": True,

@@ -84,6 +84,45 @@ def test_an_old_block_is_no_news(seconds: int, fine: bool) -> None:
     assert caught.value.details == {"height": 4710592, "age": 121, "catching_up": False}
 
 
+@pytest.mark.parametrize(("behind", "fine"), [(30, True), (31, False), (900, False)])
+def test_nothing_is_signed_with_a_clock_behind_the_chain(behind: int, fine: bool) -> None:
+    now = BLOCK_TIME - timedelta(seconds=behind)
+    index = {"default_node_info": {"other": {"tx_index": "on"}}}
+    chain, _unused = api({LATEST: "latest_block", SYNCING: "syncing", NODE_INFO: index}, now=now)
+    assert chain.head().height == 4710592
+    if fine:
+        assert chain.signing_head().height == 4710592
+        return
+    with pytest.raises(UnknownStateError, match=f"clock is {behind} s behind the chain"):
+        chain.signing_head()
+
+
+def test_nothing_is_signed_where_no_index_tells_what_became_of_it() -> None:
+    index = {"default_node_info": {"other": {"tx_index": "off"}}}
+    chain, _unused = api({LATEST: "latest_block", SYNCING: "syncing", NODE_INFO: index})
+    with pytest.raises(UnknownStateError, match="keeps no index of transactions"):
+        chain.signing_head()
+
+
+def test_an_rpc_in_the_place_of_the_rest_interface_is_named() -> None:
+    status = {
+        "result": {
+            "node_info": {"network": "gonka-rig", "other": {}},
+            "sync_info": {
+                "latest_block_height": "1",
+                "latest_block_time": "2026-01-02T03:04:05Z",
+                "catching_up": False,
+            },
+        }
+    }
+    chain, _unused = api({LATEST: proxy_404(), "GET /chain/status": status})
+    with pytest.raises(ConfigurationError, match="is a CometBFT RPC, and chain_rest must be"):
+        chain.head()
+    chain, _unused = api({LATEST: proxy_404(), "GET /chain/status": proxy_404()})
+    with pytest.raises(ProtocolError):
+        chain.head()
+
+
 def test_a_node_that_catches_up_is_refused() -> None:
     chain, _unused = api({LATEST: "latest_block", SYNCING: {"syncing": True}})
     with pytest.raises(UnknownStateError, match="it still catches up"):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import typing as t
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace as Obj
 
@@ -148,6 +149,31 @@ def test_a_lost_broadcast_is_repeated_with_the_same_bytes(
     world.chain.lose = lose
     run(world)
     assert world.signer.signed == 1
+    proved(world, 1)
+
+
+@BOTH
+def test_nothing_is_signed_with_a_clock_behind_the_chain(
+    world: World, how: dict[str, t.Any]
+) -> None:
+    world.chain.host_behind = timedelta(seconds=900)
+    for ask in (run, check, run):
+        with pytest.raises(UnknownStateError, match="clock is 900 s behind the chain") as caught:
+            ask(world, **how)
+        assert "sign a new one" not in str(caught.value)
+    assert (world.signer.signed, world.chain.minted, intents(world)) == (0, [], [])
+    assert "create" not in world.gateway.calls
+    world.chain.host_behind = timedelta(seconds=30)
+    run(world, **how)
+    proved(world, 1)
+
+
+def test_what_is_open_is_finished_also_with_a_clock_behind_the_chain(world: World) -> None:
+    world.chain.delay = 15
+    with pytest.raises(WaitTimeoutError):
+        run(world, seconds=30)
+    world.chain.host_behind = timedelta(seconds=900)
+    assert run(world).adopted == [1]
     proved(world, 1)
 
 
