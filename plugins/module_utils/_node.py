@@ -105,10 +105,10 @@ def judge_node(
     first = node.first_block
     if first is not None and seen_height is not None and first > seen_height:
         text = (
-            f"the node at {node.url} has no block before {node.first_block}, and block"
+            f"the node at {node.url} has no block before {first}, and block"
             f" {seen_height} is needed. Use a node with older blocks"
         )
-        details = {"first_block": node.first_block, "seen_height": seen_height}
+        details = {"first_block": first, "seen_height": seen_height}
         found.append(NodeFault(NodeProblem.BEGAN_LATER, text, details))
     return tuple(found)
 
