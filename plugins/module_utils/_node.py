@@ -191,9 +191,6 @@ def is_rest(latest_block_answer: object) -> bool:
 
 def swapped_text(variable: str, url: str) -> str:
     """What to say of a URL that is the other interface of the chain."""
-    is_, other = (
-        ("a CometBFT RPC", "REST interface")
-        if variable.endswith("rest")
-        else ("the chain's REST interface", "RPC")
-    )
-    return f"{url} is {is_}, and {variable} must be the URL of the {other}"
+    if variable.endswith("rest"):
+        return f"{url} is a CometBFT RPC, and {variable} must be the URL of the REST interface"
+    return f"{url} is the chain's REST interface, and {variable} must be the URL of the RPC"
