@@ -96,8 +96,11 @@ class Context:
     def transport(self) -> _transport.HttpTransport:
         return self.new_transport()
 
-    def new_transport(self) -> _transport.HttpTransport:
-        """One whose next request surely goes over a connection of its own."""
+    def new_transport(self, deadline: Deadline | None = None) -> _transport.HttpTransport:
+        """One whose next request surely goes over a connection of its own.
+
+        ``deadline`` is the end of all waiting of all its requests.
+        """
         if _transport.REQUESTS_IMPORT_ERROR is not None:
             self._missing("requests", _transport.REQUESTS_IMPORT_ERROR)
         self.positive("request_timeout")
@@ -108,6 +111,7 @@ class Context:
             timeout=self.params["request_timeout"],
             validate_certs=self.params["validate_certs"],
             ca_path=ca_path,
+            deadline=deadline,
         )
 
     def run(self, argv: list[str]) -> tuple[int, str, str]:

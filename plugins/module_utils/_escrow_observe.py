@@ -18,7 +18,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Callable
 
     from ._chain_api import ChainApi
-    from ._models import Devshard, Escrow
+    from ._models import ChainHead, Devshard, Epoch, Escrow
 
 MAX_LAG: t.Final = 60
 """Blocks by which public API and chain may differ: they are asked one after the other, and the
@@ -31,7 +31,13 @@ def read_clock(chain: ChainApi) -> EpochClock:
     The index of the epoch rises when PoC starts, but escrows get the epoch that is effective, and
     that one changes only at ``set_new_validators``.
     """
-    epoch, head = chain.epoch(), chain.head()
+    return clock_of(chain.epoch(), chain.head(), chain.block_seconds)
+
+
+def clock_of(
+    epoch: Epoch, head: ChainHead, block_seconds: Callable[[], float | None]
+) -> EpochClock:
+    """The same from answers that are there; the pace is asked for last."""
     if abs(head.height - epoch.height) > MAX_LAG:
         raise UnknownStateError(
             f"the public API is at block {epoch.height}, the chain at {head.height}: one of them is"
@@ -51,7 +57,7 @@ def read_clock(chain: ChainApi) -> EpochClock:
         height=height,
         next_switch=switch + passed * length,
         epoch_length=length,
-        block_seconds=chain.block_seconds(),
+        block_seconds=block_seconds(),
         poc_blocks=following - epoch.stages["next_poc_start"],
     )
 

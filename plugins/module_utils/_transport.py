@@ -37,6 +37,8 @@ from ._errors import (
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from ._wait import Deadline
+
 try:
     import requests
     from requests.utils import get_environ_proxies
@@ -122,7 +124,11 @@ def bearer(key: str, where: str) -> dict[str, str]:
 
 
 class HttpTransport:
-    """One session for one module run."""
+    """One session for one module run.
+
+    ``deadline`` is the end of all waiting of all its requests together. Without one each request
+    has its own time-out, and a read that is repeated waits several times as long.
+    """
 
     def __init__(
         self,
@@ -132,8 +138,10 @@ class HttpTransport:
         validate_certs: bool = True,
         ca_path: str | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        deadline: Deadline | None = None,
     ) -> None:
         self._timeout = timeout
+        self._deadline = deadline
         self._retries = retries
         self._verify: bool | str = ca_path or True if validate_certs else False
         self._sleep = sleep
@@ -148,20 +156,42 @@ class HttpTransport:
             try:
                 response = self._once(request)
             except TransportError:
-                if attempt == attempts:
+                if attempt == attempts or not self._may_wait(pause):
                     raise
             else:
                 if response.status not in _RETRY_STATUS or attempt == attempts:
                     return response
                 pause = max(pause, _retry_after(response))
+                if not self._may_wait(pause):
+                    return response
             self._sleep(pause)
         raise AssertionError("the loop above always returns or raises")
+
+    def _may_wait(self, seconds: float) -> bool:
+        return self._deadline is None or self._deadline.left > seconds
+
+    def _time_out(self, request: Request) -> float:
+        """How long this request may wait; refused when the time of all of them is over."""
+        wanted = request.timeout or self._timeout
+        if self._deadline is None:
+            return wanted
+        self._refuse_late(request, sent=False)
+        return min(wanted, self._deadline.left)
+
+    def _refuse_late(self, request: Request, *, sent: bool | None) -> None:
+        if self._deadline is not None and self._deadline.expired():
+            raise TransportError(
+                f"{request.where}: no answer within the time for all answers",
+                url=request.url,
+                sent=sent,
+            )
 
     def _once(self, request: Request) -> Response:
         with self.stream(request) as (status, headers, chunks):
             body = bytearray()
             for chunk in chunks:
                 body += chunk
+                self._refuse_late(request, sent=True)
                 if len(body) > _MAX_BODY:
                     raise ProtocolError(f"{request.where}: the answer is larger than 64 MiB")
             return Response(status=status, headers=headers, body=bytes(body))
@@ -169,13 +199,14 @@ class HttpTransport:
     @contextlib.contextmanager
     def stream(self, request: Request) -> Iterator[tuple[int, Mapping[str, str], Iterator[bytes]]]:
         """Send once; status and headers, and the body as it arrives."""
+        timeout = self._time_out(request)
         try:
             answer = self._session.request(
                 request.method,
                 request.url,
                 json=request.json,
                 headers=dict(request.headers),
-                timeout=request.timeout or self._timeout,
+                timeout=timeout,
                 allow_redirects=False,
                 verify=self._verify,
                 proxies=_proxies(request.url),

@@ -32,6 +32,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._transport import (
     expect_json_list,
     expect_json_object,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._wait import Deadline
 from ansible_collections.gonka.devshard.tests.unit.plugins.http_server import (
     Answer,
     Server,
@@ -422,3 +423,72 @@ def test_base_url_refused(given: str) -> None:
     with pytest.raises(ConfigurationError, match="^chain_rest must ") as caught:
         base_url(given, "chain_rest")
     assert "hunter2" not in str(caught.value)
+
+
+class Clock:
+    """Time that only passes when somebody waits."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_all_requests_together_wait_no_longer_than_the_deadline(server: Server) -> None:
+    """Each has a time-out of its own, and a read is repeated: without an end that adds up."""
+    clock = Clock()
+    deadline = Deadline(4, clock=clock, sleep=clock.sleep)
+    http = HttpTransport(retries=9, sleep=clock.sleep, deadline=deadline)
+    server.by_path({}, json_answer({}, status=503))
+    assert http.send(Request(method="GET", url=server.url)).status == 503
+    assert clock.now <= 4
+    asked = len(server.seen)
+    clock.sleep(4)
+    with pytest.raises(TransportError, match="no answer within the time for all answers") as found:
+        http.send(Request(method="GET", url=server.url))
+    assert found.value.details["sent"] is False
+    assert len(server.seen) == asked
+
+
+def test_an_answer_that_trickles_in_ends_with_the_deadline(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each part comes within the time-out, so only the deadline ends it."""
+    clock = Clock()
+    http = HttpTransport(retries=0, deadline=Deadline(4, clock=clock, sleep=clock.sleep))
+    server.by_path({}, json_answer({}))
+
+    def slowly(*_unused: object) -> t.Iterator[bytes]:
+        while True:
+            clock.sleep(3)
+            yield b" "
+
+    monkeypatch.setattr(_transport, "_chunks", slowly)
+    with pytest.raises(TransportError, match="no answer within the time"):
+        http.send(Request(method="GET", url=server.url))
+    assert clock.now == 6
+
+
+def test_a_request_gets_no_more_time_than_is_left(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    http = HttpTransport(timeout=10, deadline=Deadline(4, clock=clock, sleep=clock.sleep))
+    server.by_path({}, json_answer({}))
+    given: list[t.Any] = []
+    real = http._session.request
+
+    def request(*args: t.Any, **more: t.Any) -> t.Any:
+        given.append(more["timeout"])
+        return real(*args, **more)
+
+    monkeypatch.setattr(http._session, "request", request)
+    http.send(Request(method="GET", url=server.url))
+    clock.sleep(3)
+    http.send(Request(method="GET", url=server.url, timeout=300))
+    http.send(Request(method="GET", url=server.url, timeout=0.5))
+    assert given == [4, 1, 0.5]
