@@ -30,6 +30,7 @@ LAYERS: tuple[tuple[str, frozenset[str]], ...] = (
                 "_models",
                 "_node",
                 "_profiles",
+                "_record",
                 "_transport",
                 "_wait",
             }
@@ -41,6 +42,7 @@ LAYERS: tuple[tuple[str, frozenset[str]], ...] = (
             {
                 "_chain_api",
                 "_docker",
+                "_docker_cli",
                 "_env_file",
                 "_gateway_api",
                 "_hosts",
@@ -49,6 +51,8 @@ LAYERS: tuple[tuple[str, frozenset[str]], ...] = (
                 "_nginx",
                 "_nginx_conf",
                 "_processes",
+                "_sockets",
+                "_storage",
             }
         ),
     ),
@@ -60,6 +64,7 @@ LAYERS: tuple[tuple[str, frozenset[str]], ...] = (
                 "_drift",
                 "_escrow_rules",
                 "_gateway_report",
+                "_presence",
                 "_settings",
                 "_settle_rules",
                 "_swap",
@@ -80,6 +85,7 @@ LAYERS: tuple[tuple[str, frozenset[str]], ...] = (
                 "_escrow_observe",
                 "_escrow_report",
                 "_money",
+                "_presence_look",
                 "_rotation",
                 "_settle",
                 "_signed_tx",

@@ -1,0 +1,131 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection.
+
+"""All containers of this host, asked with the docker program: a bare host has no Python SDK."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import typing as t
+from dataclasses import dataclass
+from pathlib import Path
+
+from ._docker import Container, from_inspect
+from ._errors import TransportError
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PATH: t.Final = ("/usr/bin", "/usr/local/bin", "/snap/bin", "/opt/bin")
+SOCKETS: t.Final = (Path("/run/docker.sock"), Path("/var/run/docker.sock"))
+SECONDS: t.Final = 10
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listed:
+    """A container with what a look at the whole host needs besides."""
+
+    container: Container
+    id: str
+    exit_code: int
+    command: tuple[str, ...]
+    working_dir: str
+    published: tuple[int, ...]
+    """Ports of the host; those of a stopped container are the ones that it will have."""
+    mounts: tuple[tuple[str, str], ...]
+    """Target in the container and source on the host."""
+
+
+def program() -> str | None:
+    """Where the docker program is; None when this host has none."""
+    return shutil.which("docker") or shutil.which("docker", path=os.pathsep.join(PATH))
+
+
+def _run(docker: str, *argv: str) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            [docker, *argv],
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "LC_ALL": "C"},
+            check=False,
+        )
+    except subprocess.TimeoutExpired as exc:
+        raise TransportError(
+            f"the Docker Engine of this host does not answer within {SECONDS} seconds"
+        ) from exc
+    except OSError as exc:
+        raise TransportError(f"{docker} cannot be run: {exc.strerror}") from exc
+
+
+def _asked(docker: str, *argv: str, partly: bool = False) -> str:
+    """``partly``: one of several that are asked for may be gone by now."""
+    done = _run(docker, *argv)
+    if done.returncode == 0 or (partly and "no such" in done.stderr.lower()):
+        return done.stdout
+    last = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
+    raise TransportError(f"the Docker Engine of this host does not answer: {last}")
+
+
+def _objects(text: str) -> list[dict[str, t.Any]]:
+    try:
+        found = json.loads(text or "[]")
+    except ValueError as exc:
+        raise TransportError("the docker program printed no JSON") from exc
+    if not isinstance(found, list):
+        raise TransportError("the docker program printed something else than a list")
+    return found
+
+
+def _published(attrs: Mapping[str, t.Any]) -> tuple[int, ...]:
+    actual = (attrs.get("NetworkSettings") or {}).get("Ports") or {}
+    wanted = (attrs.get("HostConfig") or {}).get("PortBindings") or {}
+    ports = {
+        int(item["HostPort"])
+        for name, bound in (*actual.items(), *wanted.items())
+        if name.endswith("/tcp")
+        for item in bound or ()
+        if str(item.get("HostPort", "")).isdecimal()
+    }
+    return tuple(sorted(ports))
+
+
+def _listed(attrs: Mapping[str, t.Any], digests: Mapping[str, tuple[str, ...]]) -> Listed:
+    config = attrs["Config"]
+    command = (*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ()))
+    return Listed(
+        container=from_inspect(attrs, digests.get(str(attrs["Image"]), ())),
+        id=str(attrs["Id"]),
+        exit_code=int(attrs["State"].get("ExitCode") or 0),
+        command=tuple(str(word) for word in command),
+        working_dir=str(config.get("WorkingDir") or "/"),
+        published=_published(attrs),
+        mounts=tuple(
+            (str(item["Destination"]), str(item.get("Source") or ""))
+            for item in attrs.get("Mounts") or ()
+        ),
+    )
+
+
+def containers(docker: str) -> list[Listed]:
+    """Every container, running or not. Raises ``TransportError`` when the engine does not answer."""
+    ids = _asked(docker, "ps", "--all", "--quiet", "--no-trunc").split()
+    if not ids:
+        return []
+    found = _objects(_asked(docker, "container", "inspect", *ids, partly=True))
+    images = sorted({str(attrs["Image"]) for attrs in found})
+    known = _objects(_asked(docker, "image", "inspect", *images, partly=True)) if images else []
+    digests = {str(item["Id"]): tuple(item.get("RepoDigests") or ()) for item in known}
+    try:
+        return [_listed(attrs, digests) for attrs in found]
+    except (KeyError, TypeError, ValueError) as exc:
+        raise TransportError(
+            f"the docker program describes a container in a way that is not known: {exc!r}"
+        ) from exc

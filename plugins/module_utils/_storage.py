@@ -1,0 +1,51 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection.
+
+"""Is it the same folder? Names do not tell: symbolic links and bind mounts have several."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+from ._processes import PROC
+
+if t.TYPE_CHECKING:
+    Identity = tuple[int, int]
+
+
+def identity(path: Path) -> Identity | None:
+    """Device and inode of what a path leads to; None when there is nothing.
+
+    Raises ``PermissionError`` where that may not be looked at.
+    """
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return found.st_dev, found.st_ino
+
+
+def mounted(pid: int, target: str, proc: Path = PROC) -> Path:
+    """The folder that a running process really sees under ``target``, inside its container.
+
+    What a container mounted when it started stays mounted, whatever the name on the host leads to
+    since then.
+    """
+    return proc / str(pid) / "root" / target.lstrip("/")
+
+
+def same_place(one: Path, other: Path) -> bool | None:
+    """Whether two paths lead to one folder or file; None when that cannot be looked at.
+
+    Two that do not exist are the same when their names lead to the same place.
+    """
+    try:
+        first, second = identity(one), identity(other)
+        if first is None and second is None:
+            return one.resolve() == other.resolve()
+    except (PermissionError, RuntimeError):
+        return None
+    return first == second

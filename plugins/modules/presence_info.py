@@ -1,0 +1,263 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The gonka.devshard authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: presence_info
+short_description: Look what of the collection, and of others, is on a host
+version_added: 0.2.0
+author:
+  - The gonka.devshard authors (@gonka-devshard)
+description:
+  - The first look of every playbook. It finds the deploy record, the notes of a retirement, of a redirect and of an
+    unfinished swap, the gateway's container with the storage that it really mounts, other gateways, and who has the
+    ports.
+  - It needs nothing but Python and the docker program. Where there is no docker program or the engine does not answer,
+    what only the engine can say is not known, and never counts as absent.
+  - It asks neither the gateway nor the chain, and shows no secret to anybody.
+  - Each part of the result has C(known), which is V(false) where it could not be looked at, and most have C(exists).
+options:
+  deploy_dir:
+    description:
+      - Directory of the gateway.
+    type: path
+    required: true
+  state_dir:
+    description:
+      - Directory of the ledger, the keyring and the notes.
+    type: path
+    default: /var/lib/gonka-devshard
+  env_file:
+    description:
+      - The gateway's environment file. Left out, V(config.devshard.env) in O(deploy_dir).
+    type: path
+  keyring:
+    description:
+      - The creator's key in the keyring. Left out, the usual place in O(state_dir).
+    type: path
+  ledger_path:
+    description:
+      - The ledger. Left out, V(ledger.db) in O(state_dir).
+    type: path
+  container_name:
+    description:
+      - Name of the gateway's container.
+    type: str
+    default: devshardctl-multi
+  temp_container_name:
+    description:
+      - Name of the temporary gateway's container in a hot swap.
+    type: str
+    default: devshardctl-temp
+  gateway_port:
+    description:
+      - Port of the gateway on this host.
+    type: int
+    default: 18080
+  temp_port:
+    description:
+      - Port of the temporary gateway on this host.
+    type: int
+    default: 18081
+  edge_ports:
+    description:
+      - Ports of the edge.
+    type: list
+    elements: int
+    default: [80]
+  gateway_profile:
+    description:
+      - Generation of the gateway.
+    type: str
+    default: v2
+extends_documentation_fragment:
+  - gonka.devshard._attributes
+  - gonka.devshard._attributes.info_module
+seealso:
+  - module: gonka.devshard.gateway_info
+"""
+
+EXAMPLES = r"""
+- name: Look at what is here
+  gonka.devshard.presence_info:
+    deploy_dir: /srv/gonka/devshard-gateway
+  register: found
+"""
+
+RETURN = r"""
+presence:
+  description: What is on the host.
+  returned: success
+  type: dict
+  contains:
+    deploy_dir:
+      description: The directory that was looked at.
+      type: str
+      sample: /srv/gonka/devshard-gateway
+    state_dir:
+      description: The state directory that was looked at.
+      type: str
+      sample: /var/lib/gonka-devshard
+    record:
+      description:
+        - The deploy record, with C(path), C(known), C(exists) and C(error), which says why one that is there cannot be
+          read. Its fields are C(schema), C(profile), C(storage), C(image), C(digest), C(previous_image),
+          C(previous_digest), C(rolled_back_digest), C(state_dir), C(ledger), C(container) and C(port); each is V(null)
+          where the record does not say it.
+      type: dict
+      sample: {path: /srv/gonka/devshard-gateway/.gonka-devshard.json, known: true, exists: true, error: null}
+    retired:
+      description:
+        - The note of a retirement. C(retired) is V(false) when the note is left beside a container that runs.
+      type: dict
+      sample: {path: /srv/gonka/devshard-gateway/.retired.json, known: true, exists: false, retired: false}
+    redirect:
+      description:
+        - Whether the edge sends clients elsewhere, and where, in C(base_url). C(noted) says whether the state of before
+          is kept.
+      type: dict
+      sample: {known: true, exists: false, base_url: null, noted: false,
+               path: /etc/nginx/devshard/server.d/redirect.conf}
+    swap:
+      description:
+        - The unfinished hot swap. C(open) is V(true) when one has begun to change something, C(touched) V(false) for
+          one that got no further than its preflight. C(error) says why a journal cannot be read;
+          then C(known) is V(false).
+          With a journal also C(path), C(slot), C(id), C(run), C(mode), C(temp_escrows), C(target), C(asked), C(origin),
+          C(origin_asked), C(started), C(done), C(step), C(since), C(rolling_back) and C(temp_escrow_ids).
+      type: dict
+      sample: {known: true, error: null, open: false}
+    container:
+      description:
+        - The gateway's container by its name, with C(known), C(exists), C(running), and C(ours), which is V(true) only
+          when the storage that it really mounts is the one of the deploy record, by device and inode.
+        - Where it exists also C(id), C(image), C(image_id), C(digest), C(digests), C(generation), C(state), C(health),
+          C(exit_code), C(pid), C(started_at), C(restart_count), C(restart_policy), C(project) and C(working_dir) of
+          Compose, C(swap_id), C(published) ports, C(mounts) as pairs of target and source, C(storage),
+          C(storage_target), C(storage_holds_database), C(record_path) of the deploy record beside its storage, and
+          C(text), a description for messages.
+      type: dict
+      sample: {name: devshardctl-multi, known: true, exists: true, running: true, ours: true}
+    temp:
+      description:
+        - The temporary gateway's container, likewise. It is ours when its storage lies in the gateway's storage and it
+          bears the mark of a swap.
+      type: dict
+      sample: {name: devshardctl-temp, known: true, exists: false, running: false, ours: null}
+    others:
+      description:
+        - Other containers that look like gateways or mount the database of one, each like RV(presence.container).
+      type: list
+      elements: dict
+      sample: []
+    others_known:
+      description: Whether the engine could be asked for them.
+      type: bool
+      sample: true
+    ports:
+      description:
+        - For each port C(name) (V(gateway), V(temp), V(edge)), C(port), C(state) (V(free), V(ours), V(foreign) or
+          V(unknown)), C(known), C(text) for a table, and C(owner) with C(kind) (V(container), V(nginx), V(process) or
+          V(unknown)), C(name), C(pid), C(nginx) (whose site it has, V(collection), V(debian) or V(owner)),
+          C(container_id), C(storage), C(record_path) and C(text).
+      type: list
+      elements: dict
+      sample: [{name: gateway, port: 18080, known: true, state: free, text: free, owner: null}]
+    keyring:
+      description: The creator's key.
+      type: dict
+      sample: {path: /var/lib/gonka-devshard/inferenced/keyring-devshard/keyring-test/devshard-create.info,
+               known: true, exists: true}
+    ledger:
+      description: The ledger.
+      type: dict
+      sample: {path: /var/lib/gonka-devshard/ledger.db, known: true, exists: true}
+    env_file:
+      description: The environment file.
+      type: dict
+      sample: {path: /srv/gonka/devshard-gateway/config.devshard.env, known: true, exists: true}
+    storage:
+      description: The database in the storage that the deploy record names.
+      type: dict
+      sample: {path: /srv/gonka/devshard-gateway/.devshardctl/gateway.db, known: true, exists: true}
+    other_ledgers:
+      description: The ledger of earlier runs, when it is not the configured one.
+      type: list
+      elements: str
+      sample: []
+    engine:
+      description: Whether a Docker Engine is here, with its C(program), C(known), C(exists) and C(error).
+      type: dict
+      sample: {program: /usr/bin/docker, known: true, exists: true, error: null}
+    gateway_proved:
+      description: Whether what has the gateway's port is proved to be this gateway. No secret may go to anything else.
+      type: bool
+      sample: true
+"""
+
+from pathlib import Path
+
+from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
+from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
+    Context,
+    Outcome,
+    run_module,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._presence_look import Asked, Host, look
+from ansible_collections.gonka.devshard.plugins.module_utils._record import Places
+
+SPEC = _argspec.ArgumentSpec(
+    options={
+        "deploy_dir": {"type": "path", "required": True},
+        "state_dir": {"type": "path", "default": _argspec.STATE_DIR},
+        "env_file": {"type": "path"},
+        # a file's name
+        "keyring": {"type": "path"},
+        "ledger_path": {"type": "path"},
+        "container_name": {"type": "str", "default": "devshardctl-multi"},
+        "temp_container_name": {"type": "str", "default": "devshardctl-temp"},
+        "gateway_port": {"type": "int", "default": 18080},
+        "temp_port": {"type": "int", "default": 18081},
+        "edge_ports": {"type": "list", "elements": "int", "default": [80]},
+        "gateway_profile": {"type": "str", "default": "v2"},
+    },
+)
+KEY = "inferenced/keyring-devshard/keyring-test/devshard-create.info"
+
+
+def asked(context: Context) -> Asked:
+    params = context.params
+    places = Places(deploy_dir=Path(params["deploy_dir"]), state_dir=Path(params["state_dir"]))
+    context.positive("gateway_port", "temp_port")
+    return Asked(
+        deploy_dir=places.deploy_dir,
+        state_dir=places.state_dir,
+        env_file=Path(params["env_file"] or places.deploy_dir / "config.devshard.env"),
+        keyring=Path(params["keyring"] or places.state_dir / KEY),
+        ledger=Path(params["ledger_path"] or places.ledger),
+        container=params["container_name"],
+        temp_container=params["temp_container_name"],
+        storage_dir=context.profile.storage_dir,
+        ports=(
+            ("gateway", params["gateway_port"]),
+            ("temp", params["temp_port"]),
+            *(("edge", port) for port in params["edge_ports"]),
+        ),
+    )
+
+
+def work(context: Context) -> Outcome:
+    presence = look(asked(context), Host())
+    return Outcome(changed=False, values={"presence": presence.to_result()})
+
+
+def main() -> None:
+    run_module(SPEC, work)
+
+
+if __name__ == "__main__":
+    main()
