@@ -19,7 +19,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from . import _docker, _env_file, _hosts, _transport
+from . import _docker, _env_file, _hosts, _keys, _transport, _urls
 from ._chain_api import ChainApi
 from ._errors import ConfigurationError, DevshardError
 from ._escrow_rules import Limits
@@ -37,7 +37,7 @@ if t.TYPE_CHECKING:
 
 
 _SHORTEST_HIDDEN: t.Final = 8
-_PASSWORD: t.Final = re.compile(r"//[^/@:]*:([^/@]+)@")
+_WITH_USER: t.Final = re.compile(r"https?://[^/]*@")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,16 +71,19 @@ class Context:
 
     def hide_secrets(self, variables: Mapping[str, t.Any]) -> None:
         """Hide what an environment holds under the names of secrets, lists of keys also by key."""
-        for name in _env_file.SECRETS:
+        for name in _keys.SECRETS:
             value = str(variables.get(name) or "")
             for secret in (value, *value.split(",")):
                 self.hide(secret.strip())
 
     def hide_passwords(self) -> None:
-        """Those in URLs are refused later, but Ansible shows all arguments."""
-        for value in self.params.values():
-            if isinstance(value, str) and (found := _PASSWORD.search(value)):
-                self.hide(found[1])
+        """User information in URLs is refused later, but Ansible shows all arguments."""
+        for name, value in self.params.items():
+            if isinstance(value, str) and _WITH_USER.match(value):
+                for secret in _urls.user_of(value):
+                    self.hide(secret)
+                # a short one cannot be hidden everywhere, so it is taken out
+                self.params[name] = _urls.without_user(value)
 
     def positive(self, *options: str) -> None:
         """Refuse numbers that must be more than 0."""
@@ -160,7 +163,7 @@ class Context:
         return GatewayApi(
             self.transport,
             url=self.params["gateway_url"],
-            admin_key=self.secret("admin_api_key", _env_file.ADMIN_API_KEY),
+            admin_key=self.secret("admin_api_key", _keys.ADMIN_API_KEY),
             profile=self.profile,
         )
 

@@ -25,7 +25,7 @@ from ._errors import (
     TransportError,
     UnknownStateError,
 )
-from ._inferenced import check_private_key
+from ._keys import check_private_key
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator

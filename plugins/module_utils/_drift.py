@@ -17,6 +17,9 @@ if t.TYPE_CHECKING:
     from ._profiles import Profile
 
 
+_ON: t.Final = frozenset({"1", "true", "on", "yes"})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
     image: str
@@ -46,6 +49,20 @@ class Drift:
         }
 
 
+def same_value(name: str, wanted: str, found: str | None, profile: Profile) -> bool:
+    """Whether the gateway takes both for the same: unset and empty is its own default."""
+    if wanted == (found or ""):
+        return True
+    if not found and name in profile.asked_variables:
+        # that the chain's answer is the wanted one is checked wherever the chain is asked
+        return True
+    default = profile.start_defaults.get(name, "")
+    one, other = wanted or default, found or default
+    if name in profile.switch_variables:
+        return (one.lower() in _ON) == (other.lower() in _ON)
+    return one == other
+
+
 def find_drift(container: Container | None, wanted: Wanted, profile: Profile) -> Drift:
     """Pure. Names of variables are told, never their values."""
     if container is None:
@@ -59,7 +76,7 @@ def find_drift(container: Container | None, wanted: Wanted, profile: Profile) ->
     differs = sorted(
         name
         for name, value in (wanted.environment or {}).items()
-        if container.environment.get(name) != value
+        if not same_value(name, value, container.environment.get(name), profile)
     )
     bootstrap = tuple(name for name in differs if name in profile.bootstrap_variables)
     harmless = {*profile.bootstrap_variables, *profile.unread_variables}

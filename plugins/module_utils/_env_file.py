@@ -17,19 +17,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ._errors import ConfigurationError
-from ._inferenced import CURVE_ORDER, check_private_key
+from ._keys import ADMIN_API_KEY, CURVE_ORDER, PRIVATE_KEY, SECRETS, check_secret
 
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-PRIVATE_KEY: t.Final = "DEVSHARD_PRIVATE_KEY"
-API_KEYS: t.Final = "DEVSHARD_API_KEYS"
-ADMIN_API_KEY: t.Final = "DEVSHARD_ADMIN_API_KEY"
-SECRETS: t.Final = (PRIVATE_KEY, API_KEYS, ADMIN_API_KEY)
-
 _NAME: t.Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _BARE: t.Final = re.compile(r"[A-Za-z0-9_./:@,+=-]+")
-_SECRET: t.Final = re.compile(r"[A-Za-z0-9_.,+=/-]+")
 _LINE: t.Final = re.compile(
     r"""\s*(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)=
     (?: '(?P<single>[^']*)' | "(?P<double>[^"]*)" | (?P<bare>[^\s'"]*) )
@@ -38,8 +32,6 @@ _LINE: t.Final = re.compile(
 )
 _EXPANDED: t.Final = re.compile(r"[$`\\]")
 _EXPANDED_BARE: t.Final = re.compile(r"[$`\\;&|<>()]|^~")
-_MIN_KEY: t.Final = 16
-"""The gateway logs the last 8 characters of a presented key; shorter ones would show too much."""
 
 
 def read(file: Path) -> str | None:
@@ -111,27 +103,6 @@ def render(variables: Mapping[str, str], header: str) -> str:
 
 def _quoted(value: str) -> str:
     return f"'{value}'"
-
-
-def check_secret(name: str, value: str, where: str) -> str:
-    """Refuse what would not survive quoting or would be printed whole in the gateway's log."""
-    if not value:
-        raise ConfigurationError(
-            f"{where}: {name} is empty. Give a value, or leave it out to have one generated"
-        )
-    if name == PRIVATE_KEY:
-        return check_private_key(value, f"{where}: {name}")
-    if _SECRET.fullmatch(value) is None:
-        raise ConfigurationError(
-            f"{where}: {name} holds a blank, a quote, a line break or another character that is"
-            " not a letter, a digit or one of _.,+=/-"
-        )
-    for key in value.split(","):
-        if len(key) < _MIN_KEY:
-            raise ConfigurationError(
-                f"{where}: a key in {name} has {len(key)} characters; it needs at least {_MIN_KEY}"
-            )
-    return value
 
 
 def new_secret(name: str) -> str:

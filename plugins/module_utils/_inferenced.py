@@ -13,12 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ._errors import ConfigurationError, ConflictError, ProtocolError
+from ._keys import check_private_key
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
-
-CURVE_ORDER: t.Final = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
-"""Order of secp256k1: a key lies above 0 and below this."""
 
 
 class CliResult(t.NamedTuple):
@@ -31,26 +29,6 @@ class Run(t.Protocol):
     """Runs a program with its standard input; the command line holds no secret."""
 
     def __call__(self, argv: list[str], data: str | None) -> CliResult: ...
-
-
-def check_private_key(key: str, where: str) -> str:
-    """A bare hexadecimal key. The message never shows it."""
-    if key[:2] in ("0x", "0X"):
-        raise ConfigurationError(
-            f"{where}: the key begins with 0x; give the 64 hexadecimal digits alone. The gateway"
-            " would create escrows with it that it cannot load"
-        )
-    if not re.fullmatch(r"[0-9a-fA-F]{64}", key):
-        raise ConfigurationError(
-            f"{where}: the key must be exactly 64 hexadecimal digits, it has {len(key)}"
-            f" character(s){'' if re.fullmatch('[0-9a-fA-F]*', key) else ', some not hexadecimal'}."
-            " A key of another length would belong to another address"
-        )
-    if not 0 < int(key, 16) < CURVE_ORDER:
-        raise ConfigurationError(
-            f"{where}: this is no private key: it must lie above 0 and below the curve's order"
-        )
-    return key
 
 
 def last_line(stderr: str) -> str:

@@ -139,7 +139,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._chat import (
     ask,
     ask_through_poc,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._env_file import API_KEYS
+from ansible_collections.gonka.devshard.plugins.module_utils._keys import API_KEYS
 from ansible_collections.gonka.devshard.plugins.module_utils._transport import base_url
 
 SPEC = _argspec.ArgumentSpec(

@@ -88,12 +88,14 @@ from ansible_collections.gonka.devshard.plugins.module_utils._creator import (
     exposed,
     plan_key,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._env_file import PRIVATE_KEY
 from ansible_collections.gonka.devshard.plugins.module_utils._errors import (
     ConfigurationError,
     ProtocolError,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._inferenced import check_private_key
+from ansible_collections.gonka.devshard.plugins.module_utils._keys import (
+    PRIVATE_KEY,
+    check_private_key,
+)
 from ansible_collections.gonka.devshard.plugins.module_utils._ledger import private_folder
 
 SPEC = _argspec.ArgumentSpec(

@@ -102,7 +102,7 @@ env:
 import stat
 from pathlib import Path
 
-from ansible_collections.gonka.devshard.plugins.module_utils import _argspec, _env_file
+from ansible_collections.gonka.devshard.plugins.module_utils import _argspec, _env_file, _keys
 from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Context,
     Outcome,
@@ -151,9 +151,9 @@ def work(context: Context) -> Outcome:
     present = None if text is None else _env_file.parse(text, str(file), literal=True)
     context.hide_secrets(present or {})
     given = {
-        _env_file.PRIVATE_KEY: params["private_key"],
-        _env_file.API_KEYS: params["api_keys"],
-        _env_file.ADMIN_API_KEY: params["admin_api_key"],
+        _keys.PRIVATE_KEY: params["private_key"],
+        _keys.API_KEYS: params["api_keys"],
+        _keys.ADMIN_API_KEY: params["admin_api_key"],
     }
     wish = _env_file.EnvWish(
         variables={name: as_text(name, value) for name, value in params["variables"].items()},

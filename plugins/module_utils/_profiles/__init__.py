@@ -42,6 +42,13 @@ class Profile:
     unread_variables: tuple[str, ...]
     """In the guide's file for ``source`` and Compose; the gateway itself reads none of them."""
 
+    start_defaults: t.Mapping[str, str]
+    """Read at each start; what the gateway takes when they are not set."""
+    asked_variables: tuple[str, ...]
+    """Read at each start; the gateway asks the chain for them when they are not set."""
+    switch_variables: tuple[str, ...]
+    """Of these the gateway reads only whether they are on or off."""
+
     # container
     container_port: int
     storage_dir: str

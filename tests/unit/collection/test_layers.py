@@ -27,11 +27,13 @@ LAYERS: tuple[tuple[str, frozenset[str]], ...] = (
                 "_argspec",
                 "_errors",
                 "_funding",
+                "_keys",
                 "_models",
                 "_node",
                 "_profiles",
                 "_record",
                 "_transport",
+                "_urls",
                 "_wait",
             }
         ),

@@ -117,6 +117,27 @@ def test_settings_are_checked_before_the_roles_run(tmp_path: Path) -> None:
     assert "edge_http_port" in check_settings(tmp_path, edge_http_port="none")
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("gateway_api_keys", ["sk-0123456789abcdef"], "gateway_api_keys is a list"),
+        ("gateway_api_keys", "sk-hunter2-1", "gateway_api_keys: a key in it has 12 characters"),
+        ("gateway_admin_api_key", "hunter2-short", "gateway_admin_api_key: a key in it has 13"),
+        ("gateway_private_key", "0x" + "0f" * 32, "gateway_private_key: the key begins with 0x"),
+        ("gateway_private_key", "0f" * 32 + "\n", "gateway_private_key: the value begins or ends"),
+        ("devshard_chain_rest", "https://op:hunter2@node.example.org", "devshard_chain_rest must"),
+    ],
+)
+def test_an_unusable_secret_is_named_and_not_shown(
+    tmp_path: Path, name: str, value: object, reason: str
+) -> None:
+    told = check_settings(tmp_path, **{name: value})
+    assert reason in told
+    assert "hidden due to" not in told
+    for secret in ("0123456789abcdef", "hunter2", "0f" * 32):
+        assert secret not in told
+
+
 def test_the_gateway_gets_no_slash_at_the_end_of_its_addresses(tmp_path: Path) -> None:
     """It would ask for '//', and a 404 at its start takes an escrow out of service for ever."""
     role = {"name": f"{FULL_NAME}.gateway", "tasks_from": "settings", "public": True}

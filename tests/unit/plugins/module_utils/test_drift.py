@@ -107,8 +107,50 @@ def test_what_the_gateway_never_reads_is_no_reason_to_cut_streams() -> None:
     changed = dict.fromkeys(("NODE_RPC", "NODE_BASE", "INFERENCED_HOME"), "another")
     wanted = dataclasses.replace(WANTED, environment={**(WANTED.environment or {}), **changed})
     assert (drift(wanted)["reasons"], drift(wanted)["bootstrap"]) == ([], [])
-    read = dataclasses.replace(WANTED, environment={"DEVSHARD_CHAIN_ID": "other"})
-    assert "reads DEVSHARD_CHAIN_ID only" in drift(read)["reasons"][0]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "found"),
+    [
+        # the guide leaves it out: the gateway asks its node
+        ("DEVSHARD_CHAIN_ID", "gonka-mainnet", None),
+        ("DEVSHARD_TX_QUERY_REST", "http://node1.gonka.ai:8000/chain-api", None),
+        ("DEVSHARD_POC_REQUEST_MODE", "off", None),
+        ("DEVSHARD_POC_REQUEST_MODE", "", "off"),
+        ("DEVSHARD_CAPACITY_AWARE_LIMITS", "on", "true"),
+        ("DEVSHARD_CAPACITY_AWARE_LIMITS", "off", None),
+        ("DEVSHARD_OF_THE_OWNER", "", None),
+    ],
+)
+def test_what_the_gateway_takes_by_itself_is_no_drift(
+    name: str, value: str, found: str | None
+) -> None:
+    there = {} if found is None else {name: found}
+    container = dataclasses.replace(CONTAINER, environment=there)
+    wanted = dataclasses.replace(WANTED, environment={name: value})
+    assert drift(wanted, container)["reasons"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "found"),
+    [
+        ("DEVSHARD_CHAIN_ID", "gonka-mainnet", "gonka-testnet"),
+        ("DEVSHARD_TX_QUERY_REST", "http://node3.example.org", None),
+        ("DEVSHARD_POC_REQUEST_MODE", "relaxed", None),
+        ("DEVSHARD_CAPACITY_AWARE_LIMITS", "on", "off"),
+        ("DEVSHARD_CAPACITY_AWARE_LIMITS", "on", "enabled"),
+        ("DEVSHARD_API_KEYS", "sk-new-0123456789", "sk-old-0123456789"),
+    ],
+)
+def test_what_the_gateway_takes_otherwise_is_drift(
+    name: str, value: str, found: str | None
+) -> None:
+    there = {} if found is None else {name: found}
+    container = dataclasses.replace(CONTAINER, environment=there)
+    wanted = dataclasses.replace(WANTED, environment={name: value})
+    (reason,) = drift(wanted, container)["reasons"]
+    assert f"reads {name} only" in reason
+    assert value not in reason
 
 
 def test_no_container() -> None:

@@ -12,12 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.gonka.devshard.plugins.module_utils._env_file import (
-    ADMIN_API_KEY,
-    API_KEYS,
-    PRIVATE_KEY,
-    SECRETS,
     EnvWish,
-    check_secret,
     new_secret,
     parse,
     plan,
@@ -26,6 +21,13 @@ from ansible_collections.gonka.devshard.plugins.module_utils._env_file import (
     shown,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._errors import ConfigurationError
+from ansible_collections.gonka.devshard.plugins.module_utils._keys import (
+    ADMIN_API_KEY,
+    API_KEYS,
+    PRIVATE_KEY,
+    SECRETS,
+    check_secret,
+)
 
 KEY = "0f" * 32
 OTHER = "1e" * 32
@@ -244,7 +246,8 @@ def test_new_secrets_are_fresh_and_fit() -> None:
         ("sk-0123456789 abcdef", "holds a blank, a quote"),
         ("sk-0123456789'abcdef", "holds a blank, a quote"),
         ('sk-0123456789"abcdef', "holds a blank, a quote"),
-        ("sk-0123456789abcdef\n", "holds a blank, a quote"),
+        ("sk-0123456789abcdef\n", "begins or ends with a line break"),
+        ("sk-0123456789\nabcdef", "holds a blank, a quote"),
         ("sk-0123456789abcd€f", "holds a blank, a quote"),
         ("sk-0123456789$abcdef", "holds a blank, a quote"),
         ("short", "has 5 characters; it needs at least 16"),

@@ -29,12 +29,14 @@ from ansible_collections.gonka.devshard.plugins.module_utils._errors import (
     UnknownStateError,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._inferenced import (
-    CURVE_ORDER,
     CliResult,
     Inferenced,
-    check_private_key,
     last_line,
     runner,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._keys import (
+    CURVE_ORDER,
+    check_private_key,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._models import EscrowParams, Reader
 from ansible_collections.gonka.devshard.plugins.module_utils._wait import Deadline
@@ -115,7 +117,8 @@ def test_every_key_below_the_curves_order_is_one(number: int, upper: bool) -> No
         ("0X" + KEY, "begins with 0x"),
         ("0x" + KEY[:62], "begins with 0x"),
         (KEY[:63] + "g", "it has 64 character(s), some not hexadecimal"),
-        (KEY + "\n", "it has 65 character(s), some not hexadecimal"),
+        (KEY + "\n", "begins or ends with a line break"),
+        (KEY + "-", "it has 65 character(s), some not hexadecimal"),
         (" " + KEY, "some not hexadecimal"),
         (KEY[:63] + "١", "some not hexadecimal"),
         ("0" * 64, "above 0 and below the curve"),

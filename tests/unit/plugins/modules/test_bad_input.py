@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import pytest
 
 from ansible_collections.gonka.devshard.plugins.module_utils import _transport
-from ansible_collections.gonka.devshard.plugins.module_utils._inferenced import CURVE_ORDER
+from ansible_collections.gonka.devshard.plugins.module_utils._keys import CURVE_ORDER
 from ansible_collections.gonka.devshard.plugins.module_utils._transport import HttpTransport
 from ansible_collections.gonka.devshard.tests.unit.plugins.http_server import (
     Server,
