@@ -150,7 +150,7 @@ def test_what_the_gateway_takes_otherwise_is_drift(
     wanted = dataclasses.replace(WANTED, environment={name: value})
     (reason,) = drift(wanted, container)["reasons"]
     assert f"reads {name} only" in reason
-    assert value not in reason
+    assert len(value) < 4 or value not in reason
 
 
 def test_no_container() -> None:
