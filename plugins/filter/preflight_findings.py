@@ -184,16 +184,17 @@ def _creator(seen: Mapping[str, t.Any], escrow_params: object) -> list[Finding]:
 
 
 def _deadlines(seen: Mapping[str, t.Any]) -> list[Finding]:
-    escrows = seen.get("escrows")
-    if escrows is None:
+    found = seen.get("escrows")
+    if found is None:
         return []
-    if not isinstance(escrows, list):
+    if not isinstance(found, Mapping):
         return [
             _finding("deadlines", UNKNOWN, "gateway or chain could not be asked for the escrows")
         ]
-    alarms = deadline_alarms(escrows, seen["deadline_warn"])
+    alarms = deadline_alarms(found, (), seen["host"])
     if alarms:
         return [_finding("deadlines", NEAR, alarm) for alarm in alarms]
+    escrows = found["escrows"]
     left = [e["deadline"] for e in escrows if e["on_chain"] and not e["settled"]]
     if not left:
         return [_finding("deadlines", OK, "no unsettled escrow")]

@@ -19,6 +19,9 @@ if t.TYPE_CHECKING:
 SETTLE_EPOCHS = 1
 """An escrow of epoch E can be settled in E and in the next one; then its row is pruned."""
 
+DEADLINE_BLOCKS: t.Final = 1000
+"""An unsettled escrow is near its deadline from here on: for the alarm and for what is settled."""
+
 INACTIVE = "inactive in the gateway"
 
 

@@ -7,12 +7,9 @@
 
 from __future__ import annotations
 
-import json
-import re
 import typing as t
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 
 from . import _signed_tx as tx
 from ._errors import (
@@ -28,10 +25,20 @@ from ._errors import (
     WaitTimeoutError,
 )
 from ._escrow_observe import clock_or_none, view_of
-from ._ledger import Event, Intent, Kind, State, Via, private_folder, stamp, write_private
-from ._settle_rules import Settlement, SettleStep, SettleView, next_step, refuse_settlement
+from ._ledger import Event, Intent, Kind, State, Via, stamp
+from ._settle_rules import (
+    Settlement,
+    SettleStep,
+    SettleView,
+    Terms,
+    next_step,
+    refuse_settlement,
+)
+from ._settlement_files import SettlementFiles
 
 if t.TYPE_CHECKING:
+    from pathlib import Path
+
     from ._escrow_rules import EpochClock, EscrowView
     from ._models import Devshard, SettledEvent
     from ._money import Ports
@@ -44,7 +51,7 @@ class SettleOptions:
     ids: tuple[int, ...]
     select: Select | None
     model_id: str | None
-    expiring_blocks: int
+    deadline_blocks: int
     settle_via: Via
     private_key_env: str
     creator: str | None
@@ -114,44 +121,6 @@ class SettleResult:
             "escrows": [escrow.to_result() for escrow in self.escrows],
             "actions": self.actions,
         }
-
-
-class SettlementFiles:
-    """Settlement documents, kept beside the ledger: with one a refund needs no gateway any more.
-
-    One folder for each chain, since two chains may give the same number to two escrows.
-    """
-
-    def __init__(self, folder: Path, chain_id: str) -> None:
-        if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", chain_id) is None:
-            raise ConfigurationError(f"not a chain id: {chain_id!r}")
-        self._folder = folder / "settlements" / chain_id
-
-    def path(self, escrow_id: int) -> Path:
-        return self._folder / f"escrow-{escrow_id}.json"
-
-    def read(self, escrow_id: int) -> Settlement | None:
-        file = self.path(escrow_id)
-        if not file.exists():
-            return None
-        try:
-            document = json.loads(file.read_text(encoding="utf-8"))
-            return Settlement.parse(document, str(file))
-        except (ValueError, ProtocolError) as exc:
-            raise ProtocolError(
-                f"{file} is not a settlement: {exc}. Move it away and run again: a gateway that has"
-                " the session gives it once more"
-            ) from exc
-
-    def kept(self) -> list[int]:
-        """The escrows that have one."""
-        names = [file.stem.removeprefix("escrow-") for file in self._folder.glob("escrow-*.json")]
-        return sorted(int(name) for name in names if name.isascii() and name.isdigit())
-
-    def keep(self, settlement: Settlement) -> None:
-        private_folder(self._folder.parent)
-        private_folder(self._folder)
-        write_private(self.path(settlement.escrow_id), json.dumps(settlement.document, indent=2))
 
 
 @dataclass(kw_only=True, slots=True)
@@ -252,7 +221,7 @@ class SettleEscrows:
         if self._o.select == "expiring":
             if view.deadline is None:
                 raise UnknownStateError("select=expiring needs the deadlines, and none is known")
-            return view.deadline.blocks_left < self._o.expiring_blocks
+            return view.deadline.blocks_left < self._o.deadline_blocks
         if self._o.select == "depleted":
             return view.loaded and (
                 (view.nonce or 0) >= self._p.limits.max_nonce
@@ -480,15 +449,12 @@ class SettleEscrows:
                 escrow_id=outcome.id,
                 tx_hash=paid.tx_hash,
             )
-        params = self._p.chain.escrow_params()
-        reason = refuse_settlement(
-            settlement,
-            seen.view,
+        terms = Terms(
             creator=self._creator,
-            allowed=params.allowed_creator_addresses,
-            approved_versions=params.approved_versions,
-            max_nonce=params.max_nonce,
+            params=self._p.chain.escrow_params(),
+            settlement_tag=self._p.settlement_tag,
         )
+        reason = refuse_settlement(settlement, seen.view, terms)
         if reason is not None:
             raise UnsafeError(
                 f"escrow {outcome.id} is not settled, the chain would refuse it and take the fee:"

@@ -3,7 +3,7 @@
 
 # This module is private to the collection.
 
-"""How an escrow comes home: the settlement document and the next step. Pure."""
+"""How an escrow comes home: the settlement document, the next step, what forbids it. Pure."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from ._errors import ProtocolError
 
 if t.TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
 
     from ._escrow_rules import EscrowView
+    from ._models import EscrowParams
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,15 +118,190 @@ def next_step(seen: SettleView) -> SettleStep:
     return SettleStep.FINALIZE
 
 
-def refuse_settlement(
-    settlement: Settlement,
+ObjectionKind = t.Literal[
+    "foreign", "too_late", "not_listed", "version", "nonce", "stuck", "no_session", "deadline"
+]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Objection:
+    """Why an escrow cannot be settled now, or soon cannot be, and what can still be done."""
+
+    kind: ObjectionKind
+    reason: str
+    advice: str
+
+    @property
+    def text(self) -> str:
+        return f"{self.reason}. {self.advice}"
+
+    def to_result(self) -> dict[str, str]:
+        return {"kind": self.kind, "reason": self.reason, "advice": self.advice}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Terms:
+    """What every settle depends on beside the escrow itself."""
+
+    creator: str | None
+    """Whose key signs; None where nothing names it."""
+    params: EscrowParams | None
+    """The chain's; None when they could not be asked."""
+    settlement_tag: str
+    """The version that this gateway's settlements name, for an escrow that has none yet."""
+
+
+_KEEP = "keep the gateway and its storage until then, and settle the escrow after the vote"
+
+
+def objections(
+    view: EscrowView, terms: Terms, settlement: Settlement | None = None
+) -> tuple[Objection, ...]:
+    """Everything known that forbids to settle this escrow.
+
+    It asks for nothing that exists only after finalizing, so it can be asked before the escrow is
+    taken out of service. A settlement that was kept counts more than the gateway's generation.
+    """
+    if not view.unsettled:
+        return ()
+    if terms.creator is not None and view.creator != terms.creator:
+        return (
+            Objection(
+                kind="foreign",
+                reason=(
+                    f"its creator on the chain is {view.creator}, and the key in use belongs to"
+                    f" {terms.creator}"
+                ),
+                advice=f"Only {view.creator} can settle it. Settle it where that key is",
+            ),
+        )
+    if view.deadline is not None and view.deadline.blocks_left < 0:
+        return (
+            Objection(
+                kind="too_late",
+                reason="its deadline has passed",
+                advice="Its deposit goes to the hosts of the network, and nothing can change that",
+            ),
+        )
+    found = () if terms.params is None else _by_params(view, terms, terms.params, settlement)
+    return (*found, *_by_session(view, settlement))
+
+
+def _by_params(
+    view: EscrowView, terms: Terms, params: EscrowParams, settlement: Settlement | None
+) -> t.Iterator[Objection]:
+    allowed, approved = params.allowed_creator_addresses, params.approved_versions
+    if allowed and view.creator not in allowed:
+        yield Objection(
+            kind="not_listed",
+            reason=(
+                f"{view.creator} is no longer on the chain's list of allowed creators, which also"
+                " stops settling"
+            ),
+            advice=(
+                "Ask governance to list it again (devshard_escrow_params.allowed_creator_addresses)"
+                f" before the deadline, {_KEEP}"
+            ),
+        )
+    # another gateway, perhaps of another generation, has what is not recorded here
+    version = settlement.version if settlement else terms.settlement_tag if view.recorded else None
+    if approved and version is not None and version not in approved:
+        yield Objection(
+            kind="version",
+            reason=(
+                f'settlement version "{version}" is not approved on the chain'
+                f" (approved: {', '.join(sorted(approved))})"
+            ),
+            advice=(
+                "Ask governance to approve it again (devshard_escrow_params.approved_versions)"
+                f" before the deadline, {_KEEP}"
+            ),
+        )
+    nonce = _last_nonce(view, params, settlement)
+    if nonce is not None and nonce > params.max_nonce:
+        yield Objection(
+            kind="nonce",
+            reason=(
+                f"its settlement has nonce {nonce}, above the chain's max_nonce {params.max_nonce}"
+                if settlement
+                else f"its session is at nonce {view.nonce} and its settlement would have nonce"
+                f" {nonce}, above the chain's max_nonce {params.max_nonce}"
+            ),
+            advice=(
+                "Ask governance to raise the limit (devshard_escrow_params.max_nonce) before the"
+                f" deadline, {_KEEP}"
+            ),
+        )
+
+
+def _last_nonce(
+    view: EscrowView, params: EscrowParams, settlement: Settlement | None
+) -> int | None:
+    """The nonce that the chain will be asked to take; finalizing adds a round and one per slot."""
+    if settlement is not None:
+        return settlement.nonce
+    if not view.loaded or view.nonce is None:
+        return None
+    return view.nonce + (params.group_size + 1 if view.phase == "active" else 0)
+
+
+def _by_session(view: EscrowView, settlement: Settlement | None) -> t.Iterator[Objection]:
+    if settlement is not None and settlement.has_quorum:
+        return
+    if view.recorded and not view.loaded:
+        yield Objection(
+            kind="no_session",
+            reason="the gateway has a record of it but has not loaded its session",
+            advice=(
+                "See the gateway's log for the reason, correct that, and start the gateway again,"
+                " or bring the session back from a backup that is at its newest nonce"
+            ),
+        )
+    if view.loaded and view.phase == "finalizing":
+        yield Objection(
+            kind="stuck",
+            reason="its session is in phase finalizing",
+            advice=(
+                "Wait some minutes, a finalize may be running. If the phase stays, keep the session"
+                " directory, do not delete the record, and ask the network's developers"
+            ),
+        )
+
+
+def may_settle(view: EscrowView, terms: Terms, settlement: Settlement | None = None) -> bool | None:
+    """Whether nothing known forbids to settle it; None when something could not be asked."""
+    if not view.unsettled or objections(view, terms, settlement):
+        return False
+    if terms.creator is None or terms.params is None or view.deadline is None:
+        return None
+    return view.loaded or settlement is not None
+
+
+def dangers(
     view: EscrowView,
-    *,
-    creator: str,
-    allowed: Collection[str],
-    approved_versions: Collection[str],
-    max_nonce: int,
-) -> str | None:
+    terms: Terms,
+    deadline_blocks: int,
+    settlement: Settlement | None = None,
+) -> tuple[Objection, ...]:
+    """Why the deposit of an open escrow may be lost, each with what can still be done."""
+    found = objections(view, terms, settlement)
+    left = None if view.deadline is None else view.deadline.blocks_left
+    if not view.unsettled or left is None or not 0 <= left < deadline_blocks:
+        return found
+    if view.loaded or settlement is not None:
+        advice = f"Settle it now with the playbook gonka.devshard.settle (settle_ids={view.id})"
+    elif view.recorded:
+        advice = "It can be settled as soon as the gateway has loaded its session"
+    else:
+        advice = (
+            "This gateway has no session of it. Settle it where it serves. If no gateway serves it,"
+            " adopt it with the playbook gonka.devshard.escrow (escrow_adopt) and settle it then"
+        )
+    near = Objection(kind="deadline", reason=f"its deadline is {left} blocks away", advice=advice)
+    return (near, *found)
+
+
+def refuse_settlement(settlement: Settlement, view: EscrowView, terms: Terms) -> str | None:
     """Why the chain would refuse this settlement (and burn the fee), or None."""
     if settlement.escrow_id != view.id:
         return f"the settlement is for escrow {settlement.escrow_id}, not {view.id}"
@@ -134,20 +310,9 @@ def refuse_settlement(
             f"insufficient quorum: {settlement.signatures} of {settlement.slots} slots signed,"
             f" {settlement.quorum} are needed"
         )
-    if view.creator != creator:
-        return f"escrow {view.id} belongs to {view.creator}, the key in use is {creator}'s"
-    if allowed and creator not in allowed:
-        return (
-            f"{creator} is no longer on the chain's list of allowed creators, which also stops"
-            " settling; the list must be changed by governance before the deadline"
-        )
-    if approved_versions and settlement.version not in approved_versions:
-        return (
-            f'settlement version "{settlement.version}" is not approved on the chain'
-            f" ({', '.join(sorted(approved_versions))})"
-        )
-    if settlement.nonce > max_nonce:
-        return f"nonce {settlement.nonce} is above the chain's max_nonce {max_nonce}"
+    found = objections(view, terms, settlement)
+    if found:
+        return found[0].text
     if view.amount is not None and settlement.refund(view.amount) < 0:
         return (
             f"costs {settlement.cost} and fees {settlement.fees} exceed the deposit {view.amount}"

@@ -38,6 +38,11 @@ options:
       - Show each step of each intent in the ledger too.
     type: bool
     default: false
+  deadline_blocks:
+    description:
+      - An unsettled escrow with fewer blocks left than this is in danger, see RV(escrows[].dangers). More than 0.
+    type: int
+    default: 1000
 extends_documentation_fragment:
   - gonka.devshard._attributes
   - gonka.devshard._attributes.info_module
@@ -57,9 +62,11 @@ EXAMPLES = r"""
   gonka.devshard.escrow_info:
   register: found
 
-- name: Name those that must be settled soon
-  ansible.builtin.debug:
-    msg: "{{ found.escrows | selectattr('deadline.blocks_left', 'lt', 500) | map(attribute='id') }}"
+- name: Fail when a deposit is in danger
+  ansible.builtin.assert:
+    that:
+      - found | gonka.devshard.deadline_alarms | length == 0
+    fail_msg: "{{ found | gonka.devshard.deadline_alarms | join(' ') }}"
 """
 
 RETURN = r"""
@@ -150,6 +157,37 @@ escrows:
       type: list
       elements: str
       sample: []
+    foreign:
+      description: Whether its creator on the chain is another account than RV(creator). Null when one of them is not
+        known.
+      type: bool
+      sample: false
+    may_settle:
+      description: Whether it can be settled from this host as far as that is known before trying. Null when something
+        that decides it could not be asked, see RV(not_known).
+      type: bool
+      sample: true
+    dangers:
+      description: Why its deposit may be lost. Empty for one that is settled.
+      type: list
+      elements: dict
+      sample: []
+      contains:
+        kind:
+          description: C(deadline) is near, C(too_late), C(not_listed) (the creator), C(version) (no longer approved),
+            C(nonce) (above the chain's limit), C(foreign) (another account's), C(stuck) (a finalize does not end), or
+            C(no_session) (the gateway has not loaded it).
+          type: str
+          sample: not_listed
+        reason:
+          description: The same in words.
+          type: str
+          sample: gonka1w508d6qejxtdg4y5r3zarvary0c5xw7k2gsyg6 is no longer on the chain's list of allowed creators,
+            which also stops settling
+        advice:
+          description: What can still be done.
+          type: str
+          sample: Ask governance to list it again before the deadline
     ledger:
       description: Its intents in the ledger of the host, the oldest first.
       type: list
@@ -176,12 +214,20 @@ creator:
   returned: success
   type: str
   sample: gonka1w508d6qejxtdg4y5r3zarvary0c5xw7k2gsyg6
+not_known:
+  description: What could not be asked, each part once. While this is not empty, a missing danger proves nothing.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 complete:
   description: Whether the chain could be asked for all escrows of the creator.
   returned: success
   type: bool
   sample: true
 """
+
+from pathlib import Path
 
 from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
 from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
@@ -193,6 +239,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._escrow_report impo
     ReportOptions,
     report,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._escrow_rules import DEADLINE_BLOCKS
 
 SPEC = _argspec.ArgumentSpec(
     options={
@@ -200,6 +247,7 @@ SPEC = _argspec.ArgumentSpec(
         "model_id": {"type": "str"},
         "creator": {"type": "str"},
         "history": {"type": "bool", "default": False},
+        "deadline_blocks": {"type": "int", "default": DEADLINE_BLOCKS},
     },
 ).merge(
     _argspec.admin(),
@@ -211,12 +259,15 @@ SPEC = _argspec.ArgumentSpec(
 
 
 def work(context: Context) -> Outcome:
+    context.positive("deadline_blocks")
     params = context.params
     options = ReportOptions(
         ids=tuple(params["ids"]),
         model_id=params["model_id"],
         creator=params["creator"],
         history=params["history"],
+        deadline_blocks=params["deadline_blocks"],
+        folder=Path(params["ledger_path"]).parent,
     )
     with context.ports(None) as ports:
         return Outcome(changed=False, values=report(ports, options))

@@ -32,7 +32,7 @@ options:
       - Settle all escrows of this gateway and this creator that are unsettled on the chain and fit.
     type: str
     choices:
-      expiring: Those whose deadline is nearer than O(expiring_blocks).
+      expiring: Those that have fewer than O(deadline_blocks) left until their deadline.
       depleted: Those whose nonce or balance has reached the gateway's limits.
       inactive_unsettled: Those that are inactive, for example because rotation only switched them off.
       all: All of them.
@@ -40,9 +40,9 @@ options:
     description:
       - With O(select), only escrows of this model.
     type: str
-  expiring_blocks:
+  deadline_blocks:
     description:
-      - For O(select=expiring), how many blocks before its deadline an escrow is settled.
+      - For O(select=expiring), how many blocks before its deadline an escrow is settled. More than 0.
     type: int
     default: 1000
   settle_via:
@@ -188,6 +188,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Outcome,
     run_module,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._escrow_rules import DEADLINE_BLOCKS
 from ansible_collections.gonka.devshard.plugins.module_utils._ledger import Via
 from ansible_collections.gonka.devshard.plugins.module_utils._settle import (
     SettleEscrows,
@@ -202,7 +203,7 @@ SPEC = _argspec.ArgumentSpec(
             "choices": ["expiring", "depleted", "inactive_unsettled", "all"],
         },
         "model_id": {"type": "str"},
-        "expiring_blocks": {"type": "int", "default": 1000},
+        "deadline_blocks": {"type": "int", "default": DEADLINE_BLOCKS},
         "settle_via": {"type": "str", "default": "signed", "choices": ["signed", "gateway"]},
         "private_key_env": {"type": "str", "default": "DEVSHARD_PRIVATE_KEY", "no_log": False},
         "creator": {"type": "str"},
@@ -224,12 +225,13 @@ SPEC = _argspec.ArgumentSpec(
 
 
 def work(context: Context) -> Outcome:
+    context.positive("deadline_blocks")
     params = context.params
     options = SettleOptions(
         ids=tuple(params["ids"] or ()),
         select=params["select"],
         model_id=params["model_id"],
-        expiring_blocks=params["expiring_blocks"],
+        deadline_blocks=params["deadline_blocks"],
         settle_via=Via(params["settle_via"]),
         private_key_env=params["private_key_env"],
         creator=params["creator"],

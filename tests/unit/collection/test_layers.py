@@ -90,6 +90,7 @@ LAYERS: tuple[tuple[str, frozenset[str]], ...] = (
                 "_presence_look",
                 "_rotation",
                 "_settle",
+                "_settlement_files",
                 "_signed_tx",
                 "_swap_gateway",
                 "_swap_handover",

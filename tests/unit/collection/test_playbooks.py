@@ -274,14 +274,7 @@ def test_a_swap_takes_all_chosen_hosts_the_canary_first(
         ("settle", {}, ["settle_ids=7,12"], {"settlement_ids": ["7", "12"]}),
         ("settle", {}, ['{"settle_ids": [7, 12]}'], {"settlement_ids": ["7", "12"]}),
         ("settle", {}, ["settle_ids=x"], {"settlement_ids": ["x"]}),
-        ("status", {}, [], {"devshard_deadline_warn": "500", "devshard_status_query": ""}),
-        ("status", {"devshard_deadline_warn": 900}, [], {"devshard_deadline_warn": "900"}),
-        (
-            "status",
-            {"devshard_deadline_warn": 900},
-            ["escrow_deadline_warn=9"],
-            {"devshard_deadline_warn": "9"},
-        ),
+        ("status", {}, [], {"devshard_status_query": ""}),
         (
             "status",
             {"devshard_status_query": "a"},

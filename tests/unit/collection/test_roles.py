@@ -262,14 +262,6 @@ def test_a_swap_pays_for_wanted_models_only() -> None:
     ]
 
 
-@pytest.mark.parametrize(("complete", "alarms"), [(True, 0), (False, 1)])
-def test_status_alarms_when_not_all_escrows_could_be_asked_for(complete: bool, alarms: int) -> None:
-    tasks = read_yaml(ROOT / "roles/devshard/tasks/status.yml")[-1]["block"]
-    template = next(task for task in tasks if "assert" in str(task))["vars"]["__devshard_alarms"]
-    told = {"devshard_status": {"escrows": [], "complete": complete}}
-    assert len(value_of(template, **told)) == alarms
-
-
 def test_only_check_mode_passes_over_a_host_that_is_not_ready() -> None:
     """In a real run what is missing makes the role fail, it does not make it do nothing."""
     ready = [

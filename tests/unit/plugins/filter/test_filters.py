@@ -304,62 +304,74 @@ def test_three_gateways_with_one_creator_need_the_sum() -> None:
     assert "approves only v3" in reason
 
 
-def unsettled(number: int, blocks: int | None, **changes: t.Any) -> dict[str, t.Any]:
-    deadline = None if blocks is None else {"blocks_left": blocks, "seconds_left": blocks * 6}
+def unsettled(number: int, blocks: int, *kinds: str, **changes: t.Any) -> dict[str, t.Any]:
+    """An open escrow as escrow_info has it."""
     return {
         "id": number,
         "amount": 5,
         "on_chain": True,
         "settled": False,
         "recorded": True,
-        "deadline": deadline,
+        "may_settle": True,
+        "deadline": {"blocks_left": blocks, "seconds_left": blocks * 6},
+        "dangers": [{"kind": kind, "reason": f"why {kind}", "advice": "Do it"} for kind in kinds],
         **changes,
     }
 
 
+def looked(*escrows: dict[str, t.Any], not_known: tuple[str, ...] = ()) -> dict[str, t.Any]:
+    return {"escrows": list(escrows), "not_known": list(not_known)}
+
+
 def test_deposits_in_danger_are_named_and_no_others() -> None:
-    escrows = [
+    found = looked(
         unsettled(1, 500),
-        unsettled(2, 499),
-        unsettled(3, -1),
-        unsettled(4, None),
-        unsettled(5, 10, settled=True),
-        unsettled(6, None, on_chain=False, settled=None),
-        unsettled(7, 10, recorded=False),
-        unsettled(8, 10, recorded=False),
+        unsettled(2, 499, "deadline"),
+        unsettled(3, -1, "too_late", may_settle=False),
+        unsettled(5, 10, "deadline", "not_listed", may_settle=False),
+        unsettled(6, 20, "deadline", may_settle=None),
+        unsettled(7, 10, "deadline", recorded=False, may_settle=False),
+        unsettled(8, 10, "deadline", recorded=False, may_settle=False),
+    )
+    assert deadline_alarms(found, [7], "gw1") == [
+        "Escrow 2 (5 ngonka, 499 blocks, 0 h 49 min left).",
+        "Escrow 3 (5 ngonka): why too_late. Do it.",
+        "Escrow 5 (5 ngonka, 10 blocks, 0 h 01 min left): Do it. why not_listed. Do it.",
+        "Escrow 6 (5 ngonka, 20 blocks, 0 h 02 min left).",
+        "Escrow 8 (5 ngonka, 10 blocks, 0 h 01 min left): Do it.",
+        (
+            "Settle what is near its deadline with the playbook gonka.devshard.settle"
+            " -e devshard_hosts=gw1 -e settle_ids=2,6."
+        ),
     ]
-    assert deadline_alarms(escrows, "500", [7]) == [
-        "escrow 2 (5 ngonka): 499 blocks, 0 h 49 min left",
-        "escrow 3 (5 ngonka): its deadline has passed",
-        "escrow 4 (5 ngonka): its deadline is not known",
-        "escrow 8 (5 ngonka): 10 blocks, 0 h 01 min left",
-    ]
-    assert deadline_alarms([], 1) == []
+    assert deadline_alarms(looked()) == []
 
 
-@pytest.mark.parametrize(
-    ("escrows", "warn", "elsewhere"), [("x", 1, []), ([], "soon", []), ([], 1, "7")]
-)
-def test_deadlines_of_nonsense_are_refused(
-    escrows: object, warn: object, elsewhere: object
-) -> None:
+def test_what_could_not_be_asked_is_an_alarm() -> None:
+    found = looked(unsettled(1, 500), not_known=("the deadlines: no answer",))
+    assert deadline_alarms(found) == ["Not known: the deadlines: no answer."]
+
+
+@pytest.mark.parametrize(("found", "elsewhere"), [("x", []), ([], []), (looked(), "7")])
+def test_deadlines_of_nonsense_are_refused(found: object, elsewhere: object) -> None:
     with pytest.raises(AnsibleFilterError, match="deadline_alarms"):
-        deadline_alarms(escrows, warn, elsewhere)
+        deadline_alarms(found, elsewhere)
 
 
 def test_preflight_shows_the_next_deadline_and_a_near_one_does_not_stop_it(
     seen: dict[str, t.Any],
 ) -> None:
     def found(*escrows: dict[str, t.Any]) -> list[tuple[str, str]]:
-        findings = preflight_findings({**seen, "escrows": list(escrows), "deadline_warn": 500})
+        findings = preflight_findings({**seen, "escrows": looked(*escrows), "host": "gw1"})
         return [(f["verdict"], f["detail"]) for f in findings if f["check"] == "deadlines"]
 
     assert found(unsettled(1, 900), unsettled(2, 700)) == [
         ("ok", "the next one: 700 blocks, 1 h 10 min")
     ]
-    assert found(unsettled(1, 900), unsettled(2, 7)) == [
-        ("NEAR", "escrow 2 (5 ngonka): 7 blocks, 0 h 00 min left")
-    ]
+    assert found(unsettled(1, 900), unsettled(2, 7, "deadline"))[0] == (
+        "NEAR",
+        "Escrow 2 (5 ngonka, 7 blocks, 0 h 00 min left).",
+    )
     assert found() == [("ok", "no unsettled escrow")]
 
 
@@ -367,5 +379,5 @@ def test_preflight_shows_the_next_deadline_and_a_near_one_does_not_stop_it(
 def test_preflight_says_when_escrows_could_not_be_asked_for(
     seen: dict[str, t.Any], escrows: object, verdicts: list[str]
 ) -> None:
-    findings = preflight_findings({**seen, "escrows": escrows, "deadline_warn": 500})
+    findings = preflight_findings({**seen, "escrows": escrows, "host": "gw1"})
     assert [f["verdict"] for f in findings if f["check"] == "deadlines"] == verdicts

@@ -59,6 +59,8 @@ class FakeChain:
         self.pending: list[tuple[str, dict[str, t.Any]]] = []
         self.allowed: tuple[str, ...] = (CREATOR,)
         self.approved: tuple[str, ...] = ("v2",)
+        self.max_nonce = 20_000
+        self.gas_price = 0
         self.models = [MODEL]
         self.index_on = True
         self.first_block = 0
@@ -140,7 +142,9 @@ class FakeChain:
         return Obj(
             min_amount=50_000_000,
             max_amount=100_000_000_000,
-            max_nonce=20_000,
+            max_nonce=self.max_nonce,
+            group_size=16,
+            min_gas_price=self.gas_price,
             allowed_creator_addresses=self.allowed,
             approved_versions=self.approved,
         )

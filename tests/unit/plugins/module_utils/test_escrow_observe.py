@@ -28,6 +28,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._escrow_report impo
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._escrow_rules import Limits
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils.money_fakes import (
+    CREATOR,
     EPOCH_BLOCKS,
     FakeChain,
     World,
@@ -103,7 +104,15 @@ def test_the_report_says_what_it_could_not_ask(
 
     monkeypatch.setattr(world.chain, "epoch", down)
     world.chain.index_on = False
-    options = ReportOptions(ids=(), model_id=None, creator=None, history=False)
+    monkeypatch.setattr(world.chain, "escrow_params", down)
+    options = ReportOptions(
+        ids=(), model_id=None, creator=None, history=False, deadline_blocks=1000, folder=tmp_path
+    )
     found = report(world.ports(None), options)
     assert (found["epoch"], found["complete"]) == (None, False)
-    assert len(world.warnings) == 2
+    asked = ["the deadlines", "whether the chain", f"all escrows of {CREATOR}"]
+    assert [
+        part[: len(what)] for part, what in zip(found["not_known"], asked, strict=True)
+    ] == asked
+    nobody = report(world.ports(None, signer=False), options)
+    assert "names the creator's address" in nobody["not_known"][-1]

@@ -30,11 +30,13 @@ from ansible_collections.gonka.devshard.plugins.module_utils._ledger import (
 from ansible_collections.gonka.devshard.plugins.module_utils._settle import (
     SettledEscrow,
     SettleEscrows,
-    SettlementFiles,
     SettleOptions,
     SettleResult,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._settle_rules import Settlement
+from ansible_collections.gonka.devshard.plugins.module_utils._settlement_files import (
+    SettlementFiles,
+)
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils.money_fakes import (
     AMOUNT,
     CREATE_FEE,
@@ -62,7 +64,7 @@ def wish(**changes: t.Any) -> SettleOptions:
         "ids": (1,),
         "select": None,
         "model_id": None,
-        "expiring_blocks": 100,
+        "deadline_blocks": 100,
         "settle_via": Via.SIGNED,
         "private_key_env": "DEVSHARD_PRIVATE_KEY",
         "creator": None,
@@ -346,10 +348,10 @@ def test_the_selections_choose_what_they_say(
 
 
 def test_expiring_follows_the_deadline(world: World) -> None:
-    assert settle(world, ids=(), select="expiring", expiring_blocks=100).escrows == []
+    assert settle(world, ids=(), select="expiring", deadline_blocks=100).escrows == []
     world.chain.next_epoch()
     world.chain.step(950)
-    result = settle(world, ids=(), select="expiring", expiring_blocks=100)
+    result = settle(world, ids=(), select="expiring", deadline_blocks=100)
     assert [escrow.id for escrow in result.escrows] == [1, 2]
 
 

@@ -17,11 +17,16 @@ from ansible_collections.gonka.devshard.plugins.module_utils._escrow_rules impor
     EscrowView,
     deadline,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._models import EscrowParams
 from ansible_collections.gonka.devshard.plugins.module_utils._settle_rules import (
     Settlement,
     SettleStep,
     SettleView,
+    Terms,
+    dangers,
+    may_settle,
     next_step,
+    objections,
     refuse_settlement,
 )
 
@@ -173,40 +178,131 @@ def test_a_pruned_escrow_is_done_only_with_proof() -> None:
     assert step(None, before=True, on_chain=False, settled=None) is SettleStep.DONE
 
 
-RULES: dict[str, t.Any] = {
-    "creator": "gonka1c",
-    "allowed": ["gonka1c"],
-    "approved_versions": ["v2"],
-    "max_nonce": 20_000,
-}
+PARAMS = EscrowParams(
+    min_amount=1,
+    max_amount=10**12,
+    max_escrows_per_epoch=100,
+    max_nonce=20_000,
+    group_size=16,
+    create_devshard_fee=10_000,
+    fee_per_nonce=1_000,
+    allowed_creator_addresses=("gonka1c",),
+    approved_versions=("v2",),
+    min_gas_price=0,
+)
+
+
+def terms(creator: str | None = "gonka1c", **rules: t.Any) -> Terms:
+    return Terms(creator=creator, params=replace(PARAMS, **rules), settlement_tag="v2")
+
+
+OPEN: dict[str, t.Any] = {"allowed_creator_addresses": (), "approved_versions": ()}
+UNASKED = Terms(creator="gonka1c", params=None, settlement_tag="v2")
 
 
 def test_a_sound_settlement_is_not_refused() -> None:
-    assert refuse_settlement(settlement(), view(), **RULES) is None
-    open_rules = {**RULES, "allowed": [], "approved_versions": []}
-    assert refuse_settlement(settlement(), view(), **open_rules) is None
+    assert refuse_settlement(settlement(), view(), terms()) is None
+    assert refuse_settlement(settlement(), view(), terms(**OPEN)) is None
+
+
+# before there is a settlement, and with one that was kept
+ENDANGERED: list[tuple[dict[str, t.Any], dict[str, t.Any], str, str]] = [
+    ({"creator": "gonka1x"}, {}, "foreign", "its creator on the chain is gonka1x"),
+    ({}, {"allowed_creator_addresses": ("gonka1x",)}, "not_listed", "no longer on the chain's"),
+    ({}, {"approved_versions": ("v1",)}, "version", '"v2" is not approved'),
+    ({}, {"max_nonce": 57}, "nonce", "above the chain's max_nonce 57"),
+]
+
+
+@pytest.mark.parametrize(("changes", "rules", "kind", "text"), ENDANGERED)
+def test_what_the_chain_would_refuse_is_known_before_finalizing(
+    changes: dict[str, t.Any], rules: dict[str, t.Any], kind: str, text: str
+) -> None:
+    seen, asked = view(**changes), terms(**rules)
+    (found,) = objections(seen, asked)
+    assert found.kind == kind
+    assert text in found.reason
+    assert found.advice
+    assert may_settle(seen, asked) is False
+    assert dangers(seen, asked, 100) == (found,)
+    (kept,) = objections(seen, asked, settlement())
+    assert kept.kind == kind
+    assert objections(view(settled=True), asked) == ()
 
 
 @pytest.mark.parametrize(
     ("changes", "rules", "text"),
     [
         ({"id": 13}, {}, "is for escrow 12"),
-        ({"creator": "gonka1x"}, {}, "belongs to gonka1x"),
         ({"amount": 69_599}, {}, "exceed the deposit"),
-        ({}, {"allowed": ["gonka1x"]}, "no longer on the chain's list"),
-        ({}, {"approved_versions": ["v1"]}, "is not approved"),
-        ({}, {"max_nonce": 57}, "above the chain's max_nonce"),
+        *[(changes, rules, text) for changes, rules, _kind, text in ENDANGERED],
     ],
 )
 def test_what_the_chain_would_refuse_is_not_sent(
     changes: dict[str, t.Any], rules: dict[str, t.Any], text: str
 ) -> None:
-    refusal = refuse_settlement(settlement(), view(**changes), **{**RULES, **rules})
+    refusal = refuse_settlement(settlement(), view(**changes), terms(**rules))
     assert refusal is not None
     assert text in refusal
 
 
+@pytest.mark.parametrize(("phase", "most"), [("active", 58), ("settlement", 41)])
+def test_finalizing_raises_the_nonce_by_a_round_and_one_for_each_slot(
+    phase: str, most: int
+) -> None:
+    """Session at 41, 16 slots: the settlement has 58, as the real gateway showed."""
+    seen = view(phase=phase)
+    assert objections(seen, terms(max_nonce=most)) == ()
+    assert [found.kind for found in objections(seen, terms(max_nonce=most - 1))] == ["nonce"]
+
+
+def test_the_version_of_a_kept_settlement_counts_not_the_gateways() -> None:
+    older = Settlement.parse({**document(), "version": "v1"}, "x")
+    assert objections(view(), terms(approved_versions=("v1",)), older) == ()
+    assert objections(view(), terms(), older)[0].kind == "version"
+
+
+def test_the_version_of_what_another_gateway_has_is_not_guessed() -> None:
+    other = view(recorded=False, loaded=False, active=False, phase=None, nonce=None)
+    assert objections(other, terms(approved_versions=("v3",))) == ()
+
+
+def test_unknown_is_neither_yes_nor_no() -> None:
+    assert may_settle(view(), terms()) is True
+    assert may_settle(view(), UNASKED) is None
+    assert may_settle(view(), terms(creator=None)) is None
+    assert may_settle(view(deadline=None), terms()) is None
+    late = replace(CLOCK, effective=216, height=1400, next_switch=1900)
+    assert may_settle(view(deadline=deadline(214, late)), UNASKED) is False
+
+
+@pytest.mark.parametrize(
+    ("blocks", "kinds"), [(399, []), (400, ["deadline"]), (100_000, ["deadline"])]
+)
+def test_a_deadline_is_near_below_the_number(blocks: int, kinds: list[str]) -> None:
+    """At block 1000 the escrow's last block is 1399."""
+    assert [found.kind for found in dangers(view(), terms(), blocks)] == kinds
+
+
+def test_the_advice_fits_what_this_host_has() -> None:
+    def advice(kept: Settlement | None = None, **changes: t.Any) -> str:
+        return dangers(view(**changes), terms(), 1000, kept)[0].advice
+
+    gone: dict[str, t.Any] = {"loaded": False, "active": False, "phase": None, "nonce": None}
+    assert "settle_ids=12" in advice()
+    assert "settle_ids=12" in advice(settlement(), recorded=False, **gone)
+    assert "escrow_adopt" in advice(recorded=False, **gone)
+    assert "has loaded its session" in advice(recorded=True, **gone)
+
+
+def test_a_session_that_cannot_be_finalized_endangers_its_escrow() -> None:
+    assert dangers(view(phase="finalizing", active=False), terms(), 1)[0].kind == "stuck"
+    lost = view(loaded=False, phase=None, nonce=None)
+    assert dangers(lost, terms(), 1)[0].kind == "no_session"
+    assert dangers(lost, terms(), 1, settlement()) == ()
+
+
 def test_missing_signatures_are_never_sent() -> None:
-    refusal = refuse_settlement(settlement(signed=10), view(), **RULES)
+    refusal = refuse_settlement(settlement(signed=10), view(), terms())
     assert refusal is not None
     assert "10 of 16" in refusal

@@ -1,0 +1,95 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What endangers deposits, and settling them: whole modules against a simulated network."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Iterator
+
+import pytest
+
+from ansible_collections.gonka.devshard.plugins.filter.deadline_alarms import deadline_alarms
+from ansible_collections.gonka.devshard.tests.unit.plugins.module_run import succeeded
+from ansible_collections.gonka.devshard.tests.unit.plugins.modules.site import Net, Site
+
+Params = dict[str, t.Any]
+STRANGER = "gonka15jz7yqwxuv4eu8l6cysfrgslcyvh7f3ykf8ykp"
+
+
+@pytest.fixture(autouse=True)
+def _params_of_before(net: Net) -> Iterator[None]:
+    """A reset of the simulator leaves the chain's parameters alone."""
+    before = net.chain.post("/chain/params", {})["params"]
+    yield
+    net.chain.post("/chain/params", before)
+
+
+def records(site: Site) -> dict[int, Params]:
+    found = site.net.admin.get("/v1/admin/state")["devshards"]
+    return {int(item["id"]): item for item in found}
+
+
+def make_escrow(site: Site) -> int:
+    """One made by the gateway itself, with the creator's key in the keyring."""
+    if not (site.folder / "inferenced" / "keyring").exists():
+        site.import_key()
+    body = {"model_id": site.model, "amount": site.net.ready["amount"]}
+    return int(site.net.admin.post("/v1/admin/escrows", body)["escrow_id"])
+
+
+def change(site: Site, part: str, **values: t.Any) -> None:
+    site.net.chain.post("/chain/params", {part: values})
+
+
+def looked(site: Site, number: int, **more: t.Any) -> tuple[Params, Params]:
+    """The whole result, and what it says of one escrow."""
+    result = succeeded("escrow_info", {**site.money(), **more})
+    return result, next(row for row in result["escrows"] if row["id"] == number)
+
+
+ENDANGERED = pytest.mark.parametrize(
+    ("kind", "values", "text"),
+    [
+        ("not_listed", {"allowed_creator_addresses": [STRANGER]}, "no longer on the chain's list"),
+        ("version", {"approved_versions": ["v9"]}, '"v2" is not approved'),
+        ("nonce", {"max_nonce": 3}, "above the chain's max_nonce 3"),
+    ],
+)
+
+
+@ENDANGERED
+def test_what_endangers_an_open_escrow_is_named(
+    kind: str, values: Params, text: str, site: Site
+) -> None:
+    number = make_escrow(site)
+    assert looked(site, number)[1]["dangers"] == []
+    change(site, "devshard_escrow_params", **values)
+    result, escrow = looked(site, number)
+    assert (escrow["may_settle"], escrow["foreign"]) == (False, False)
+    (danger,) = escrow["dangers"]
+    assert danger["kind"] == kind
+    assert text in danger["reason"]
+    assert danger["advice"]
+    assert f"Escrow {number} " in "\n".join(deadline_alarms(result))
+
+
+def test_a_deadline_is_near_by_the_given_number(site: Site) -> None:
+    number = make_escrow(site)
+    left = looked(site, number)[1]["deadline"]["blocks_left"]
+    assert looked(site, number, deadline_blocks=left // 2)[1]["dangers"] == []
+    (danger,) = looked(site, number, deadline_blocks=left + 100)[1]["dangers"]
+    assert danger["kind"] == "deadline"
+
+
+def test_parameters_that_cannot_be_asked_are_not_fine(site: Site) -> None:
+    number = make_escrow(site)
+    path = "/productscience/inference/inference/params"
+    rule = {"service": "chain", "action": "status", "status": 503, "path": path}
+    site.net.chain.post("/faults", rule)
+    result, escrow = looked(site, number)
+    assert escrow["may_settle"] is None
+    (part,) = result["not_known"]
+    assert part.startswith("whether the chain still takes settlements: ")
+    assert deadline_alarms(result) == [f"Not known: {part}."]
