@@ -17,11 +17,14 @@ import time
 import typing as t
 import uuid
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from ._errors import (
     DevshardError,
     PocPhaseError,
     ProtocolError,
+    RateLimitedError,
+    RedirectedError,
     WaitTimeoutError,
 )
 from ._transport import Request, Response, bearer, failure_of
@@ -31,6 +34,9 @@ if t.TYPE_CHECKING:
 
     from ._transport import StreamTransport
     from ._wait import Deadline
+
+Part = t.TypeVar("Part")
+_LIMITER: t.Final = re.compile(r"^rate limit exceeded\b")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,12 +50,14 @@ class ChatOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class ChatReply:
-    """One reply that is complete. Times are in seconds."""
+    """One reply that is complete. Times are in seconds; only a stream has a first chunk."""
 
     content: str
     stream: bool
     chunks: int
+    finish_reason: str
     first_byte: float
+    first_chunk: float | None
     total: float
     devshard_id: str | None
     request_id: str | None
@@ -60,7 +68,9 @@ class ChatReply:
             "content": self.content,
             "stream": self.stream,
             "chunks": self.chunks,
+            "finish_reason": self.finish_reason,
             "first_byte_seconds": round(self.first_byte, 3),
+            "first_chunk_seconds": None if self.first_chunk is None else round(self.first_chunk, 3),
             "total_seconds": round(self.total, 3),
             "devshard_id": self.devshard_id,
             "request_id": self.request_id,
@@ -82,23 +92,27 @@ def sse_events(chunks: Iterable[bytes]) -> t.Iterator[str]:
         yield "[DONE]"
 
 
-def read_stream(events: Iterable[str], where: str) -> tuple[str, int]:
-    """Text and number of chunks of a stream that ended with ``[DONE]``.
+def read_stream(events: Iterable[str], where: str) -> tuple[str, int, str]:
+    """Text, number of chunks and finish reason of a stream that ended with ``[DONE]``.
 
     A gateway's error inside a stream is one event without ``[DONE]``; a host's error is an event
-    before it. Both are failures, and so is a stream that just ends.
+    before it. Both are failures, and so are a stream that just ends and one that never says why
+    the model stopped: a host that gives up in the middle can still be followed by ``[DONE]``.
     """
     content: list[str] = []
+    finish: str | None = None
     count = 0
     for event in events:
         if event == "[DONE]":
             if count == 0:
                 raise ProtocolError(f"{where}: the stream ended before anything came")
-            return "".join(content), count
+            return "".join(content), count, _finished(finish, where)
         try:
             body = json.loads(event)
             if "error" not in body:
-                content += [choice["delta"].get("content") or "" for choice in body["choices"]]
+                for choice in body["choices"]:
+                    content.append(choice["delta"].get("content") or "")
+                    finish = choice.get("finish_reason") or finish
         except (ValueError, KeyError, TypeError, AttributeError) as exc:
             raise ProtocolError(
                 f"{where}: the stream holds an event that is no part of a chat completion"
@@ -111,28 +125,67 @@ def read_stream(events: Iterable[str], where: str) -> tuple[str, int]:
     )
 
 
+def _finished(reason: object, where: str) -> str:
+    if not isinstance(reason, str) or not reason:
+        raise ProtocolError(
+            f"{where}: the reply has no finish_reason, so it was cut off before the model ended it"
+        )
+    return reason
+
+
 def _message(body: Mapping[str, t.Any]) -> str:
     error = body["error"]
     return str(error.get("message") if isinstance(error, dict) else error)
 
 
-def _read_whole(response: Response, where: str) -> str:
+def _read_whole(response: Response, where: str) -> tuple[str, str]:
     try:
-        message = json.loads(response.body)["choices"][0]["message"]
+        choice = json.loads(response.body)["choices"][0]
+        message = choice["message"]
         content = message["content"]
         # a model that thinks first may reach max_tokens before it says anything
         thought = any(message.get(name) for name in ("reasoning_content", "reasoning"))
+        finish = choice.get("finish_reason")
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as exc:
         raise ProtocolError(f"{where}: the reply is no chat completion") from exc
     if content is None and thought:
-        return ""
+        content = ""
     if not isinstance(content, str):
         raise ProtocolError(f"{where}: the reply holds no text")
-    return content
+    return content, _finished(finish, where)
+
+
+def _redirected(request: Request, response: Response) -> RedirectedError:
+    """Who sends the client away, and to where: a gateway itself sends no Location."""
+    target = response.headers.get("Location", "")
+    asked, given = urlsplit(request.url), urlsplit(target)
+    if not target:
+        said = (
+            "the gateway is in its disabled state, and nothing in front of it names the new place."
+            " End it with the playbook gonka.devshard.redirect (-e redirect_enabled=false)"
+        )
+    elif (asked.scheme, given.scheme) == ("http", "https") and asked.hostname == given.hostname:
+        said = (
+            f"the edge takes clients over https only. Set devshard_client_base_url to"
+            f" {given.scheme}://{given.netloc}"
+        )
+    else:
+        said = (
+            f"clients are sent to {given.scheme}://{given.netloc}, as the playbook"
+            " gonka.devshard.redirect does it. Nothing can be asked here until"
+            " -e redirect_enabled=false lets them in again"
+        )
+    return RedirectedError(
+        f"{request.where}: got {response.status}: {said}",
+        http_status=response.status,
+        location=target or None,
+    )
 
 
 def _failure(request: Request, response: Response) -> DevshardError:
-    """The failure with what to do about it, where the contract tells (gateway.md §1.5)."""
+    """The failure with what to do about it, where the contract says it (gateway.md §1.5)."""
+    if 300 <= response.status < 400:
+        return _redirected(request, response)
     error = failure_of(request, response)
     message = str(error.details.get("server_message", ""))
     if response.status == 503 and re.search(r"\bPoC\b", message):
@@ -141,14 +194,22 @@ def _failure(request: Request, response: Response) -> DevshardError:
         401: "the client's key is not accepted for this model: set its access mode with"
         " gonka.devshard.gateway_settings (model_limits, access_mode api_key), which is what"
         " 'requires an admin API key' means",
-        308: "the gateway is in its disabled state (playbook gonka.devshard.redirect)",
         429: "the gateway's limits are reached, or its escrows' hosts have no budget left",
-        502: "no escrow could serve it: gonka.devshard.escrow_info tells which are usable",
+        502: "no escrow could serve it: gonka.devshard.escrow_info shows which are usable",
     }
     hint = hints.get(response.status)
     if hint is None:
         return error
     return type(error)(f"{error}. {hint[0].upper()}{hint[1:]}", **error.details)
+
+
+def at_its_limit(error: RateLimitedError) -> bool:
+    """Whether this 429 comes from the gateway's own limiter, which proves that it serves others.
+
+    The other 429, "no available escrows", says that no host of any escrow has budget left. It
+    proves nothing.
+    """
+    return _LIMITER.match(str(error.details.get("server_message", ""))) is not None
 
 
 def unique_prompt(prompt: str) -> str:
@@ -177,16 +238,15 @@ def ask(
         timeout=options.timeout,
     )
     start = clock()
-    first: list[float] = []
+    first: dict[str, float] = {}
 
-    def timed(chunks: Iterable[bytes]) -> t.Iterator[bytes]:
-        for chunk in chunks:
-            if not first:
-                first.append(clock() - start)
-            yield chunk
+    def timed(parts: Iterable[Part], what: str) -> t.Iterator[Part]:
+        for part in parts:
+            first.setdefault(what, clock() - start)
+            yield part
 
     with transport.stream(request) as (status, headers, raw):
-        chunks = timed(raw)
+        chunks = timed(raw, "byte")
         if status != 200:
             body = Response(status=status, headers=headers, body=b"".join(chunks))
             raise _failure(request, body)
@@ -194,16 +254,20 @@ def ask(
         if options.stream:
             if "text/event-stream" not in kind:
                 raise ProtocolError(f"{request.where}: asked for a stream, got {kind or 'nothing'}")
-            content, count = read_stream(sse_events(chunks), request.where)
+            events = timed(sse_events(chunks), "chunk")
+            content, count, finish = read_stream(events, request.where)
         else:
             body = Response(status=status, headers=headers, body=b"".join(chunks))
-            content, count = _read_whole(body, request.where), 1
+            content, finish = _read_whole(body, request.where)
+            count = 1
         total = clock() - start
         return ChatReply(
             content=content,
             stream=options.stream,
             chunks=count,
-            first_byte=first[0] if first else total,
+            finish_reason=finish,
+            first_byte=first.get("byte", total),
+            first_chunk=first.get("chunk"),
             total=total,
             devshard_id=headers.get("X-Devshard-ID"),
             request_id=headers.get("X-Request-Id"),

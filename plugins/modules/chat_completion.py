@@ -14,9 +14,12 @@ author:
   - The gonka.devshard authors (@gonka-devshard)
 description:
   - Sends one request to C(/v1/chat/completions) with a client's key (guide §5) and fails unless a complete
-    reply comes back. A stream must end with C([DONE]).
+    reply comes back: one with a C(finish_reason), and a stream must end with C([DONE]).
   - The prompt gets a token that no earlier request had. The gateway answers a repeated prompt from its cache
     for an hour, errors included, which would prove nothing.
+  - A gateway whose limiter answers 429 serves others at this moment. That is a warning with RV(limited=true), and no
+    failure.
+  - No redirect is followed: a reply of another host would prove nothing.
   - During a PoC phase the network serves nobody. That is no fault of a deployment, so it is waited for.
 options:
   base_url:
@@ -90,7 +93,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 chat:
-  description: The reply. Null in check mode.
+  description: The reply. Null in check mode, and where RV(limited=true).
   returned: success
   type: dict
   contains:
@@ -106,8 +109,16 @@ chat:
       description: Number of parts.
       type: int
       sample: 12
+    finish_reason:
+      description: Why the model ended it.
+      type: str
+      sample: stop
     first_byte_seconds:
-      description: Time to the first part, in seconds.
+      description: Time to the first byte, in seconds.
+      type: float
+      sample: 0.412
+    first_chunk_seconds:
+      description: Time to the first part of a stream, in seconds. Null for a reply that did not come as a stream.
       type: float
       sample: 0.412
     total_seconds:
@@ -126,6 +137,11 @@ chat:
       description: The slot that answered, when an edge of this collection is in front.
       type: str
       sample: main
+limited:
+  description: Whether the gateway refused the request with 429, since it serves as many others as it may.
+  returned: success
+  type: bool
+  sample: false
 """
 
 from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
@@ -138,7 +154,9 @@ from ansible_collections.gonka.devshard.plugins.module_utils._chat import (
     ChatOptions,
     ask,
     ask_through_poc,
+    at_its_limit,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._errors import RateLimitedError
 from ansible_collections.gonka.devshard.plugins.module_utils._keys import API_KEYS
 from ansible_collections.gonka.devshard.plugins.module_utils._transport import base_url
 
@@ -161,7 +179,7 @@ def work(context: Context) -> Outcome:
     url = base_url(params["base_url"], "base_url")
     context.positive("max_tokens", "reply_timeout")
     if context.check_mode:
-        return Outcome(changed=False, values={"chat": None})
+        return Outcome(changed=False, values={"chat": None, "limited": False})
     key = context.secret("api_key", API_KEYS).split(",")[0].strip()
     context.hide(key)
     options = ChatOptions(
@@ -171,13 +189,21 @@ def work(context: Context) -> Outcome:
         stream=params["stream"],
         timeout=params["reply_timeout"],
     )
-    reply = ask_through_poc(
-        lambda: ask(context.transport, url, key, options),
-        context.deadline(),
-        max(params["wait_interval"], 5),
-        context.warn,
-    )
-    return Outcome(changed=False, values={"chat": reply.to_result()})
+    try:
+        reply = ask_through_poc(
+            lambda: ask(context.transport, url, key, options),
+            context.deadline(),
+            max(params["wait_interval"], 5),
+            context.warn,
+        )
+    except RateLimitedError as exc:
+        if not at_its_limit(exc):
+            raise
+        context.warn(
+            f"the gateway is at its limit and serves other clients, so no reply was tried: {exc}"
+        )
+        return Outcome(changed=False, values={"chat": None, "limited": True})
+    return Outcome(changed=False, values={"chat": reply.to_result(), "limited": False})
 
 
 def main() -> None:

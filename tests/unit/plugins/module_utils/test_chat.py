@@ -15,6 +15,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._chat import (
     ChatReply,
     ask,
     ask_through_poc,
+    at_its_limit,
     read_stream,
     sse_events,
     unique_prompt,
@@ -56,6 +57,9 @@ def chunk(text: str) -> str:
     return event({"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]})
 
 
+END = event({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+
+
 def pieces(raw: bytes, cuts: t.Iterable[int]) -> list[bytes]:
     edges = [0, *sorted(cuts), len(raw)]
     return [raw[start:end] for start, end in zip(edges, edges[1:], strict=False)]
@@ -78,17 +82,18 @@ def test_a_stream_however_it_is_cut(data: st.DataObject) -> None:
     words = data.draw(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1))
     end = data.draw(st.sampled_from(["\n\n", "\r\n\r\n", "\n", ""]))
     newline = "\r\n" if end.startswith("\r") else "\n"
-    text = ": a comment\n\nevent: x\nid: 1\n" + "".join(chunk(word) for word in words)
+    text = ": a comment\n\nevent: x\nid: 1\n" + "".join(chunk(word) for word in words) + END
     raw = f"{text}data: [DONE]{end}".replace("\n", newline).replace("\r\r", "\r").encode()
     cuts = data.draw(st.lists(st.integers(min_value=0, max_value=len(raw))))
-    content, count = read_stream(sse_events(pieces(raw, cuts)), "x")
+    content, count, finish = read_stream(sse_events(pieces(raw, cuts)), "x")
     assert content == "".join(words)
-    assert count == len(words)
+    assert count == len(words) + 1
+    assert finish == "stop"
 
 
 def test_the_recorded_stream_byte_by_byte() -> None:
     raw = STREAM.encode()
-    assert read_stream(sse_events(pieces(raw, range(1, len(raw)))), "x") == (TEXT, 6)
+    assert read_stream(sse_events(pieces(raw, range(1, len(raw)))), "x") == (TEXT, 6, "stop")
 
 
 @given(st.integers(min_value=0, max_value=len(STREAM) - len("data: [DONE]\n\n")))
@@ -116,6 +121,19 @@ def test_an_event_of_another_shape(content: object) -> None:
         read_stream(sse_events([(event(content) + "data: [DONE]\n\n").encode()]), "x")
 
 
+@pytest.mark.parametrize("reason", [None, "", 5])
+def test_a_stream_that_never_says_why_it_ended_was_cut(reason: object) -> None:
+    last = event({"choices": [{"delta": {}, "finish_reason": reason}]})
+    raw = chunk("a") + last + "data: [DONE]\n\n"
+    with pytest.raises(ProtocolError, match="^x: the reply has no finish_reason, so it was cut"):
+        read_stream(sse_events([raw.encode()]), "x")
+
+
+def test_usage_may_follow_the_end() -> None:
+    raw = chunk("a") + END + event({"choices": [], "usage": {}}) + "data: [DONE]\n\n"
+    assert read_stream(sse_events([raw.encode()]), "x") == ("a", 3, "stop")
+
+
 def test_a_stream_with_nothing_in_it() -> None:
     with pytest.raises(ProtocolError, match="ended before anything came"):
         read_stream(sse_events([b"data: [DONE]\n\n"]), "x")
@@ -133,11 +151,13 @@ def test_a_streamed_reply(server: Server) -> None:
     server.answers(Answer(body=STREAM.encode(), headers={**SSE, "X-Devshard-Slot": "temp"}))
     reply = send(server, stream=True)
     result = reply.to_result()
-    assert result.pop("first_byte_seconds") <= result.pop("total_seconds") < 5
+    first = result.pop("first_byte_seconds")
+    assert first <= result.pop("first_chunk_seconds") <= result.pop("total_seconds") < 5
     assert result == {
         "content": TEXT,
         "stream": True,
         "chunks": 6,
+        "finish_reason": "stop",
         "devshard_id": "36",
         "request_id": "req-1",
         "slot": "temp",
@@ -148,6 +168,7 @@ def test_a_whole_reply(server: Server) -> None:
     server.answers(json_answer(body("chat_default_model"), 200, {"X-Devshard-Id": "36"}))
     reply = send(server)
     assert (reply.content, reply.chunks, reply.devshard_id, reply.slot) == (TEXT, 1, "36", None)
+    assert (reply.finish_reason, reply.first_chunk) == ("stop", None)
     seen = server.seen[0]
     sent = json.loads(seen.body)
     assert seen.path == "/v1/chat/completions"
@@ -194,6 +215,13 @@ def test_a_reply_without_text(server: Server, reply: object) -> None:
         send(server)
 
 
+def test_a_whole_reply_that_was_cut(server: Server) -> None:
+    choice = {"message": {"content": "Two"}, "finish_reason": None}
+    server.answers(json_answer({"choices": [choice]}))
+    with pytest.raises(ProtocolError, match="has no finish_reason"):
+        send(server)
+
+
 @pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
 def test_a_model_that_only_thought_within_its_tokens_has_answered(
     server: Server, name: str
@@ -221,7 +249,7 @@ def test_a_stream_that_the_connection_cuts(server: Server) -> None:
     [
         ("chat_client_denied", AuthenticationError, "set its access mode with gonka.devshard"),
         ("chat_429", RateLimitedError, "limits are reached"),
-        ("dis_status", RedirectedError, "in its disabled state"),
+        ("dis_status", RedirectedError, "in its disabled state, and nothing in front of it names"),
         ("chat_poc_503", PocPhaseError, "PoC generation"),
     ],
 )
@@ -231,6 +259,42 @@ def test_recorded_refusals(server: Server, name: str, kind: type[DevshardError],
         send(server)
     assert caught.type is kind
     assert str(caught.value).startswith(f"POST {server.url}/v1/chat/completions: ")
+
+
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        (
+            "https://other.example.org/v1/chat/completions",
+            "are sent to https://other.example.org, ",
+        ),
+        ("https://127.0.0.1:8443/v1", "Set devshard_client_base_url to https://127.0.0.1:8443$"),
+    ],
+)
+def test_who_redirects_is_named_and_not_followed(server: Server, target: str, told: str) -> None:
+    server.answers(json_answer({}, 308, {"Location": target}))
+    with pytest.raises(RedirectedError, match=told) as caught:
+        send(server)
+    assert "disabled" not in str(caught.value)
+    assert caught.value.details["location"] == target
+    assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("message", "limit"),
+    [
+        ("rate limit exceeded: too many concurrent requests", True),
+        ("rate limit exceeded: too many input tokens in flight", True),
+        ("no available escrows: participant request budget exhausted", False),
+    ],
+)
+def test_only_the_limiters_429_proves_that_others_are_served(
+    server: Server, message: str, limit: bool
+) -> None:
+    server.answers(json_answer({"error": {"message": message}}, 429))
+    with pytest.raises(RateLimitedError) as caught:
+        send(server)
+    assert at_its_limit(caught.value) is limit
 
 
 def test_another_503_is_no_poc_phase(server: Server) -> None:
@@ -259,7 +323,9 @@ def reply() -> ChatReply:
         content="x",
         stream=False,
         chunks=1,
+        finish_reason="stop",
         first_byte=0,
+        first_chunk=None,
         total=0,
         devshard_id=None,
         request_id=None,

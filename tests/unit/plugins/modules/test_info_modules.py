@@ -261,6 +261,8 @@ def test_a_chat(site: Site, stream: bool) -> None:
     assert chat["stream"] is stream
     assert len(chat["content"]) > 0
     assert 0 < chat["first_byte_seconds"] <= chat["total_seconds"]
+    assert (chat["first_chunk_seconds"] is not None) is stream
+    assert chat["finish_reason"] == "stop"
     assert chat["chunks"] > 1 if stream else chat["chunks"] == 1
     assert chat["devshard_id"] is not None
     assert site.net.writes().count("POST /v1/chat/completions") == 1
@@ -268,8 +270,24 @@ def test_a_chat(site: Site, stream: bool) -> None:
 
 def test_no_chat_in_check_mode(site: Site) -> None:
     params = {"base_url": site.net.ready["gateway"], "model": site.model}
-    assert succeeded("chat_completion", params, check=True) == {"changed": False, "chat": None}
+    assert succeeded("chat_completion", params, check=True) == {
+        "changed": False,
+        "chat": None,
+        "limited": False,
+    }
     assert site.net.writes() == []
+
+
+def test_a_gateway_at_its_limit_serves_others(site: Site, server: Server) -> None:
+    message = "rate limit exceeded: too many concurrent requests"
+    server.answers(json_answer({"error": {"message": message}}, 429))
+    params = {"base_url": server.url, "model": "m", "env_file": str(site.env_file)}
+    run = run_module("chat_completion", params)
+    assert (run.result["chat"], run.result["limited"]) == (None, True)
+    assert "is at its limit and serves other clients" in run.output
+    exhausted = "no available escrows: participant request budget exhausted"
+    server.answers(json_answer({"error": {"message": exhausted}}, 429))
+    assert run_module("chat_completion", params).kind == "rate_limited"
 
 
 def test_each_chat_reaches_a_host(site: Site) -> None:
