@@ -14,7 +14,7 @@ author:
   - The gonka.devshard authors (@gonka-devshard)
 description:
   - Sends one request to C(/v1/chat/completions) with a client's key (guide §5) and fails unless a complete
-    reply comes back: one with a C(finish_reason), and a stream must end with C([DONE]).
+    reply comes back, one with a C(finish_reason). A stream must end with C([DONE]).
   - The prompt gets a token that no earlier request had. The gateway answers a repeated prompt from its cache
     for an hour, errors included, which would prove nothing.
   - A gateway whose limiter answers 429 serves others at this moment. That is a warning with RV(limited=true), and no
