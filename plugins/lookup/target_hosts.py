@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
+"""Lookup: the pattern of the hosts that a playbook works on, refused where it matches none."""
+
+from __future__ import annotations
+
+import difflib
+import typing as t
+from pathlib import Path
+
+from ansible import context
+from ansible.errors import AnsibleLookupError
+from ansible.inventory.manager import InventoryManager
+from ansible.plugins.lookup import LookupBase
+
+from ansible_collections.gonka.devshard.plugins.plugin_utils._invocation import (
+    playbooks_of,
+    refuse_tags,
+)
+
+DOCUMENTATION = """
+name: target_hosts
+short_description: The hosts of a playbook, at least one
+version_added: 0.2.0
+author:
+  - The gonka.devshard authors (@gonka-devshard)
+description:
+  - Returns the pattern that it is given, for the keyword C(hosts) of a play.
+  - Fails when the pattern, together with C(--limit), matches no host of the inventory. Ansible itself skips such a play
+    and ends with code 0, so that a timer with a typing error in it would never alarm anybody.
+  - Fails when only playbooks of this collection are run, and C(--tags) or C(--skip-tags) names a tag that no task of
+    them has. Ansible itself ends with code 0 after it has run nothing.
+  - Fails when the play needs a confirmation, matches more than one host, and the hosts were not named by the user.
+options:
+  _terms:
+    description:
+      - The pattern.
+    type: str
+    required: true
+  named:
+    description:
+      - Whether the user chose the pattern, as by C(-e devshard_hosts=...). C(--limit) counts as a choice too.
+    type: bool
+    default: true
+  confirmed:
+    description:
+      - The value of the variable O(confirm). V(all) confirms that all hosts are meant.
+    type: str
+    default: ''
+  confirm:
+    description:
+      - The name of the variable with which the user confirms that all hosts are meant. When it is empty, no
+        confirmation is needed.
+    type: str
+    default: ''
+  action:
+    description:
+      - What the play would do with the hosts, for the message.
+    type: str
+    default: change
+"""
+
+EXAMPLES = """
+- name: Take the gateways out of service
+  hosts: >-
+    {{ lookup('gonka.devshard.target_hosts', devshard_hosts | default('devshard_gateways'),
+              named=devshard_hosts is defined, confirm='retire_confirm', confirmed=retire_confirm | default(''),
+              action='retire') }}
+  gather_facts: false
+  tasks: []
+"""
+
+RETURN = """
+_raw:
+  description:
+    - The pattern.
+  type: list
+  elements: str
+"""
+
+PLAYBOOKS: t.Final = Path(__file__).resolve().parents[2] / "playbooks"
+SHOWN: t.Final = 5
+"""Hosts that a message names."""
+
+
+def refuse(
+    pattern: str, hosts: list[str], known: t.Collection[str], limit: str | None
+) -> str | None:
+    """Why a pattern is not usable, or None. ``hosts`` is what it matches within the limit."""
+    if hosts:
+        return None
+    within = f" within --limit {limit}" if limit else ""
+    close = difflib.get_close_matches(pattern, sorted(known), n=1, cutoff=0.6)
+    if not known:
+        hint = "The inventory has no hosts: name it with -i"
+    elif close and close[0] != pattern:
+        hint = f"Did you mean '{close[0]}'?"
+    else:
+        hint = "Correct devshard_hosts, --limit or the inventory"
+    return f"the pattern '{pattern}' matches no host{within}. {hint}"
+
+
+def ask(hosts: list[str], action: str, variable: str) -> str:
+    """The refusal of a play that would change more hosts than the user named."""
+    shown = ", ".join(hosts[:SHOWN]) + (", ..." if len(hosts) > SHOWN else "")
+    return (
+        f"this would {action} all {len(hosts)} hosts: {shown}. Name the hosts with"
+        f" -e devshard_hosts=HOST or --limit HOST, or confirm all of them with -e {variable}=all"
+    )
+
+
+class LookupModule(LookupBase):
+    """See the documentation above."""
+
+    def run(
+        self, terms: list[str], variables: dict[str, t.Any] | None = None, **kwargs: t.Any
+    ) -> list[str]:
+        self.set_options(var_options=variables, direct=kwargs)
+        if len(terms) != 1:
+            raise AnsibleLookupError("target_hosts: exactly one pattern is needed")
+        pattern = terms[0] if isinstance(terms[0], str) else ":".join(terms[0])
+        arguments = context.CLIARGS
+        if arguments.get("syntax"):
+            return [pattern]
+        ours = playbooks_of(arguments.get("args", ()), PLAYBOOKS)
+        wrong = refuse_tags(
+            ours or (), arguments.get("tags") or (), arguments.get("skip_tags") or ()
+        )
+        if ours and wrong is not None:
+            raise AnsibleLookupError(wrong)
+        groups: dict[str, list[str]] = (variables or {}).get("groups", {})
+        limit = arguments.get("subset")
+        hosts = self._matched(groups, pattern, limit)
+        names = {*groups, *(host for group in groups.values() for host in group)}
+        told = refuse(pattern, hosts, names - {"all", "ungrouped"}, limit)
+        if told is None and self.get_option("confirm") and len(hosts) > 1:
+            chosen = self.get_option("named") or limit
+            if not chosen and self.get_option("confirmed") != "all":
+                told = ask(hosts, self.get_option("action"), self.get_option("confirm"))
+        if told is not None:
+            raise AnsibleLookupError(told)
+        return [pattern]
+
+    def _matched(self, groups: dict[str, list[str]], pattern: str, limit: str | None) -> list[str]:
+        manager = InventoryManager(self._loader, parse=False)
+        for group, hosts in groups.items():
+            manager.add_group(group)
+            for host in hosts:
+                manager.add_host(host, group=group)
+        if limit:
+            manager.subset(limit)
+        return [host.name for host in manager.get_hosts(pattern=pattern)]

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
+
+# This file is private to the collection.
+
+"""Which variables and tags the collection knows, and what the user may have meant."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import typing as t
+from pathlib import Path
+
+import yaml
+
+PREFIXES: t.Final = (
+    *("backup", "creator", "devshard", "docker_engine", "edge", "escrow", "gateway", "hot_swap"),
+    *("inferenced", "redirect", "retire", "rotation", "schedule", "settle", "settlement", "status"),
+)
+"""What the names of the collection's variables begin with, before the first underscore."""
+
+ALLOW: t.Final = "devshard_foreign_variables"
+"""The variable with which a user names variables of his own that have one of the prefixes."""
+
+CHOICES: t.Final = (
+    *("devshard_hosts", ALLOW, "escrow_deadline_warn", "hot_swap_batch", "restore_confirm"),
+    *("retire_confirm", "settle_confirm", "settle_ids", "settle_select", "status_query"),
+)
+"""Variables of the playbooks themselves, beside the settings of the roles."""
+
+RESULTS: t.Final = (
+    *(
+        "creator_address_found",
+        "creator_balance",
+        "devshard_chat",
+        "devshard_findings",
+        "devshard_status",
+    ),
+    *("escrow_held", "rotation_funding", "rotation_need"),
+)
+"""What roles leave behind for later roles, plays and hosts."""
+
+LOADER: t.Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+COLLECTION: t.Final = "gonka.devshard"
+
+PLAYBOOK_TAGS: t.Final[t.Mapping[str, tuple[str, ...]]] = {
+    "backup": ("backup", "devshard"),
+    "escrow": ("devshard", "escrow", "escrow_access", "escrow_create"),
+    "hot_swap": ("devshard", "hot_swap"),
+    "preflight": (),
+    "redirect": ("devshard", "redirect"),
+    "restore": ("backup", "devshard"),
+    "retire": ("devshard", "retire"),
+    "rotation": ("devshard", "rotation"),
+    "settle": ("devshard", "settlement"),
+    "site": (
+        *("chat", "creator", "creator_allowlist", "creator_funds", "creator_key"),
+        *("creator_preflight", "devshard", "docker_engine", "docker_engine_configure"),
+        *("docker_engine_install", "docker_engine_preflight", "docker_engine_service"),
+        *("docker_engine_verify", "edge", "edge_configure", "edge_install", "edge_preflight"),
+        *("edge_service", "edge_verify", "escrow", "escrow_access", "escrow_create", "gateway"),
+        *("gateway_configure", "gateway_preflight", "gateway_service", "gateway_verify"),
+        *("inferenced", "inferenced_configure", "inferenced_install", "inferenced_preflight"),
+        *("inferenced_verify", "preflight", "rotation"),
+    ),
+    "status": (),
+}
+"""The tags of each playbook's tasks, as ``ansible-playbook --list-tags`` shows them."""
+
+CLOSE: t.Final = 0.75
+VERY_CLOSE: t.Final = 0.9
+
+
+def known_variables(roles: Path) -> set[str]:
+    """All names that the collection reads or leaves behind; the roles say theirs themselves."""
+    known = {*CHOICES, *RESULTS}
+    for path in roles.glob("*/meta/argument_specs.yml"):
+        specs = yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)["argument_specs"]
+        known.update(*(point.get("options", {}) for point in specs.values()))
+    return known
+
+
+def unknown_variables(
+    names: t.Iterable[str], known: t.Collection[str], foreign: t.Sequence[str] = ()
+) -> list[tuple[str, str | None]]:
+    """Names that nothing reads, each with the known name that it resembles most, or None.
+
+    A name counts when it begins with a prefix of ours, or nearly so and resembles a known name.
+    """
+    usable = [name for name in sorted(set(names) - set(known)) if _ours(name)]
+    found = []
+    for name in usable:
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in foreign):
+            continue
+        exact = _prefix(name) in PREFIXES
+        close = difflib.get_close_matches(name, known, n=1, cutoff=CLOSE if exact else VERY_CLOSE)
+        if exact or close:
+            found.append((name, close[0] if close else None))
+    return found
+
+
+def playbooks_of(arguments: t.Iterable[str], folder: Path) -> list[str] | None:
+    """The names of our playbooks, when nothing but ours is run; None otherwise."""
+    found = []
+    for argument in arguments:
+        path = Path(argument)
+        if argument.startswith(f"{COLLECTION}."):
+            found.append(argument.removeprefix(f"{COLLECTION}."))
+        elif path.suffix == ".yml" and path.resolve().parent == folder.resolve():
+            found.append(path.stem)
+        else:
+            return None
+    return found
+
+
+def refuse_tags(
+    playbooks: t.Iterable[str], chosen: t.Collection[str], skipped: t.Collection[str]
+) -> str | None:
+    """Why a selection of tags is not what the user means, or None.
+
+    Ansible takes any tag, and ends well where no task has it.
+    """
+    names = list(playbooks)
+    known = {tag for name in names for tag in PLAYBOOK_TAGS.get(name, ())}
+    special = {"all", "always", "never", "tagged", "untagged"}
+    for option, asked in (("--tags", chosen), ("--skip-tags", skipped)):
+        wrong = sorted(set(asked) - known - special)
+        if wrong:
+            close = difflib.get_close_matches(wrong[0], sorted(known), n=1, cutoff=CLOSE)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            tags = f"has the tags {', '.join(sorted(known))}" if known else "has no tags"
+            return (
+                f"{option} {','.join(wrong)}: no task of {' and '.join(names)} has this tag{hint}."
+                f" The playbook {tags}"
+            )
+    return None
+
+
+def describe(found: t.Sequence[tuple[str, str | None]]) -> str:
+    """The refusal of unknown variables."""
+    shown = [f"{name} (did you mean {close}?)" if close else name for name, close in found]
+    word = "variable" if len(found) == 1 else "variables"
+    return (
+        f"unknown {word}: {', '.join(shown)}. Nothing reads"
+        f" {'it' if len(found) == 1 else 'them'}, so a setting that you want would not be in force."
+        f" Correct the name. A variable of your own that begins with a prefix of this collection"
+        f" is named in the list {ALLOW}, which takes patterns such as 'edge_site_*'"
+    )
+
+
+def _prefix(name: str) -> str | None:
+    fitting = [prefix for prefix in PREFIXES if name.startswith(f"{prefix}_")]
+    return max(fitting, key=len, default=None)
+
+
+def _ours(name: str) -> bool:
+    if name.startswith(("_", "ansible_")):
+        return False
+    if _prefix(name) is not None:
+        return True
+    begin = name.split("_")
+    heads = {"_".join(begin[:count]) for count in (1, 2) if len(begin) > count}
+    return any(
+        difflib.SequenceMatcher(None, head, prefix).ratio() >= CLOSE
+        for head in heads
+        for prefix in PREFIXES
+    )
