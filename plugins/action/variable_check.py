@@ -30,9 +30,9 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: Result | None = None) -> Result:
         result: Result = super().run(tmp, task_vars)
-        _valid, options = self.validate_argument_spec(
-            argument_spec={"foreign": {"type": "list", "elements": "str", "default": []}}
-        )
+        validate: t.Callable[..., t.Any] = self.validate_argument_spec
+        spec = {"foreign": {"type": "list", "elements": "str", "default": []}}
+        _valid, options = validate(argument_spec=spec)
         found = unknown_variables(task_vars or {}, known_variables(ROLES), options["foreign"])
         if found:
             host = (task_vars or {}).get("inventory_hostname")

@@ -133,10 +133,10 @@ class LookupModule(LookupBase):
         hosts = self._matched(groups, pattern, limit)
         names = {*groups, *(host for group in groups.values() for host in group)}
         told = refuse(pattern, hosts, names - {"all", "ungrouped"}, limit)
-        if told is None and self.get_option("confirm") and len(hosts) > 1:
-            chosen = self.get_option("named") or limit
-            if not chosen and self.get_option("confirmed") != "all":
-                told = ask(hosts, self.get_option("action"), self.get_option("confirm"))
+        option: t.Callable[[str], t.Any] = self.get_option
+        chosen = option("named") or limit or option("confirmed") == "all"
+        if told is None and option("confirm") and len(hosts) > 1 and not chosen:
+            told = ask(hosts, option("action"), option("confirm"))
         if told is not None:
             raise AnsibleLookupError(told)
         return [pattern]

@@ -16,7 +16,17 @@ import yaml
 
 PREFIXES: t.Final = (
     *("backup", "creator", "devshard", "docker_engine", "edge", "escrow", "gateway", "hot_swap"),
-    *("inferenced", "redirect", "retire", "rotation", "schedule", "settle", "settlement", "status"),
+    *(
+        "inferenced",
+        "redirect",
+        "restore",
+        "retire",
+        "rotation",
+        "schedule",
+        "settle",
+        "settlement",
+        "status",
+    ),
 )
 """What the names of the collection's variables begin with, before the first underscore."""
 
@@ -24,20 +34,15 @@ ALLOW: t.Final = "devshard_foreign_variables"
 """The variable with which a user names variables of his own that have one of the prefixes."""
 
 CHOICES: t.Final = (
-    *("devshard_hosts", ALLOW, "escrow_deadline_warn", "hot_swap_batch", "restore_confirm"),
+    *("devshard_hosts", "escrow_deadline_warn", "hot_swap_batch", "restore_confirm"),
     *("retire_confirm", "settle_confirm", "settle_ids", "settle_select", "status_query"),
 )
 """Variables of the playbooks themselves, beside the settings of the roles."""
 
 RESULTS: t.Final = (
-    *(
-        "creator_address_found",
-        "creator_balance",
-        "devshard_chat",
-        "devshard_findings",
-        "devshard_status",
-    ),
-    *("escrow_held", "rotation_funding", "rotation_need"),
+    *("creator_address_found", "creator_balance", "creator_missing", "creator_needed"),
+    *("devshard_chat", "devshard_findings", "devshard_status", "escrow_held"),
+    *("rotation_funding", "rotation_need", "settlement_escrows"),
 )
 """What roles leave behind for later roles, plays and hosts."""
 

@@ -13,6 +13,7 @@ import yaml
 from ansible_collections.gonka.devshard.tests.unit.collection.collection_files import (
     FILTERS,
     FULL_NAME,
+    LOOKUPS,
     MODULES,
     PLAYBOOKS,
     ROLES,
@@ -52,6 +53,7 @@ def first_column(heading: str) -> list[str]:
         ("Modules", MODULES),
         ("Roles", ROLES),
         ("Filters", FILTERS),
+        ("Lookups", LOOKUPS),
     ],
 )
 def test_readme_lists_what_is_there(heading: str, present: list[str]) -> None:
@@ -169,7 +171,7 @@ def settings() -> set[str]:
 
 @pytest.mark.parametrize("name", PROSE)
 def test_prose_names_content_that_is_there(name: str) -> None:
-    content = {*PLAYBOOKS, *MODULES, *ROLES, *FILTERS, "admin", "chain", "NAME"}
+    content = {*PLAYBOOKS, *MODULES, *ROLES, *FILTERS, *LOOKUPS, "admin", "chain", "NAME"}
     named = set(re.findall(rf"\b{re.escape(FULL_NAME)}\.([A-Za-z]\w*)", PROSE[name]))
     assert named - content - {"docsite"} == set()
 

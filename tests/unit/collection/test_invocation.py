@@ -201,3 +201,24 @@ def test_inventories_hold_no_unknown_variable(name: str) -> None:
     data = json.loads(listed.stdout)
     for given in data["_meta"]["hostvars"].values():
         assert unknown_variables(given, KNOWN) == []
+
+
+def test_a_play_refuses_a_misspelled_variable(tmp_path: Path) -> None:
+    """Wherever it comes from, before anything else is looked at."""
+    (tmp_path / "group_vars").mkdir()
+    (tmp_path / "group_vars" / "all.json").write_text(json.dumps({"rotation_enable": True}))
+    host = {"ansible_connection": "local", "escrow_max_create_per_run": 1}
+    hosts = {"devshard_gateways": {"hosts": {"host1": host}}}
+    (tmp_path / "hosts.json").write_text(json.dumps(hosts))
+    done = run_ansible(
+        "playbook",
+        *("--inventory", tmp_path / "hosts.json", f"{FULL_NAME}.status"),
+        *("-e", "gateway_imgae=x", "-e", "edge_rack=north"),
+        *("-e", '{"devshard_foreign_variables": ["edge_r*"]}'),
+    )
+    assert done.returncode != 0
+    assert "gateway_imgae (did you mean gateway_image?)" in done.stdout
+    assert "rotation_enable (did you mean rotation_enabled?)" in done.stdout
+    assert "escrow_max_create_per_run (did you mean escrow_max_creates_per_run?)" in done.stdout
+    assert "edge_rack" not in done.stdout
+    assert "undefined" not in done.stdout
