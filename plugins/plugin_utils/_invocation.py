@@ -34,7 +34,7 @@ ALLOW: t.Final = "devshard_foreign_variables"
 """The variable with which a user names variables of his own that have one of the prefixes."""
 
 CHOICES: t.Final = (
-    *("devshard_hosts", "escrow_deadline_warn", "hot_swap_batch", "restore_confirm"),
+    *("devshard_hosts", "hot_swap_batch", "restore_confirm"),
     *("retire_confirm", "settle_confirm", "settle_ids", "settle_select", "status_query"),
 )
 """Variables of the playbooks themselves, beside the settings of the roles."""
