@@ -115,7 +115,8 @@ class LookupModule(LookupBase):
     def run(
         self, terms: list[str], variables: dict[str, t.Any] | None = None, **kwargs: t.Any
     ) -> list[str]:
-        self.set_options(var_options=variables, direct=kwargs)
+        take_options: t.Callable[..., None] = self.set_options
+        take_options(var_options=variables, direct=kwargs)
         if len(terms) != 1:
             raise AnsibleLookupError("target_hosts: exactly one pattern is needed")
         pattern = terms[0] if isinstance(terms[0], str) else ":".join(terms[0])
