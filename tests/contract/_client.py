@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import time
 import typing as t
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import requests
 
@@ -91,6 +93,21 @@ class Http:
         )
         where = f"{method} {path}"
         return Answer(where, answer.status_code, answer.headers, answer.content)
+
+    def send_only(
+        self, method: str, path: str, body: object, *, auth: str | None
+    ) -> http.client.HTTPConnection:
+        """The connection on which the request was sent; nobody reads an answer."""
+        parts = urlsplit(self.base)
+        kind = (
+            http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        )
+        connection = kind(parts.netloc)
+        headers = {"Content-Type": JSON}
+        if auth is not None:
+            headers["Authorization"] = f"Bearer {self._keys[auth]}"
+        connection.request(method, parts.path + path, json.dumps(body), headers)
+        return connection
 
     def get(self, path: str, auth: str | None = None) -> Answer:
         return self.ask("GET", path, auth=auth)

@@ -9,6 +9,7 @@ import functools
 import typing as t
 import uuid
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
@@ -24,7 +25,11 @@ from ansible_collections.gonka.devshard.tests.contract._client import (
 )
 from ansible_collections.gonka.devshard.tests.contract._recordings import Exchange, Words
 from ansible_collections.gonka.devshard.tests.contract._shape import GATEWAY, Rules
-from ansible_collections.gonka.devshard.tests.contract._target import FAULTS, Target
+from ansible_collections.gonka.devshard.tests.contract._target import (
+    FAULTS,
+    GATEWAY_FAULTS,
+    Target,
+)
 from ansible_collections.gonka.devshard.tests.money.network import Port
 
 LIMIT: t.Final = 8
@@ -305,6 +310,22 @@ class Story:
             timeout=timeout,
         )
 
+    @contextlib.contextmanager
+    def unanswered(self, exchange: Exchange) -> Iterator[None]:
+        """Send a recorded request; its client leaves at the end without having read anything."""
+        self.saw(exchange)
+        request, words = exchange.request, self.words()
+        sent = self.gateway.send_only(
+            request["method"],
+            words.path(request["path"]),
+            words.body(request["body"]),
+            auth=_key_of(exchange),
+        )
+        try:
+            yield
+        finally:
+            sent.close()
+
     def saw(self, exchange: Exchange) -> Exchange:
         """Every recorded exchange is compared somewhere: the last file looks."""
         self.seen.add((exchange.file, exchange.name))
@@ -436,6 +457,44 @@ class Story:
         if self.target.faults is None:
             pytest.skip(f"needs fault injection: {FAULTS} is not set")
         return Port(self.target.faults)
+
+    def gateway_faults(self) -> Port:
+        if self.target.gateway_faults is None:
+            pytest.skip(f"needs a simulated gateway: {GATEWAY_FAULTS} is not set")
+        return Port(self.target.gateway_faults)
+
+    # --- order without waiting ---------------------------------------------------
+
+    @contextlib.contextmanager
+    def under_way(self, work: t.Callable[[], Answer]) -> Iterator[Future[Answer]]:
+        """A request that is sent at once and whose answer comes later."""
+        pool = ThreadPoolExecutor(1)
+        try:
+            yield pool.submit(work)
+        finally:
+            pool.shutdown(wait=False)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Chats wait for their answers until the end; the hosts know of them by then."""
+        port = self.gateway_faults()
+        port.post("/points", {"point": "chat.before_reply", "action": "wait", "times": None})
+        try:
+            yield
+        finally:
+            port.delete("/points")
+
+    def after_its_time_limits(self, answer: Future[Answer]) -> Answer:
+        """The answer of a request that hangs. A simulated gateway's time is made to pass."""
+        port = None if self.target.gateway_faults is None else Port(self.target.gateway_faults)
+
+        def done() -> bool:
+            if not answer.done() and port is not None:
+                port.post("/clock", {"seconds": 60})
+            return answer.done()
+
+        until(done, "the gateway has given up", seconds=300)
+        return answer.result()
 
 
 def _key_of(exchange: Exchange) -> str | None:

@@ -9,7 +9,6 @@ import re
 import uuid
 
 import pytest
-import requests
 
 from ansible_collections.gonka.devshard.tests.contract._cli import (
     GAS,
@@ -37,6 +36,7 @@ from ansible_collections.gonka.devshard.tests.contract._shape import (
 from ansible_collections.gonka.devshard.tests.contract._story import (
     KEY_ENV,
     TXS,
+    Json,
     Story,
     escrows_of,
     event_of,
@@ -201,9 +201,8 @@ def test_recorded_client_abort(story: Story, faults: Port) -> None:
     exchange = one("gateway-create-faults", "create_client_abort")
     assert exchange.data["error"].startswith("ReadTimeout: ")
     known = story.chain.created(story.creator)
-    with pytest.raises(requests.ReadTimeout):
-        story.send(exchange, timeout=0.5)
-    pending = until(lambda: faults.get("/chain")["pending"], "the transaction was sent")
+    with story.unanswered(exchange):
+        pending = until(lambda: faults.get("/chain")["pending"], "the transaction was sent")
     assert story.chain.tx(pending[0]) is None
     # past every lifetime: it can never be included any more
     faults.post("/chain/advance", {"blocks": 1, "seconds": 660})
@@ -219,8 +218,10 @@ def test_recorded_chain_hung(story: Story, faults: Port) -> None:
     create, chat = (
         one("gateway-create-faults", name) for name in ("create_chain_hung", "chat_chain_hung")
     )
-    faults.post("/faults", {"action": "hang", "service": "chain"})
-    found = story.send(create)
+    hang = faults.post("/faults", {"action": "hang", "service": "chain"})
+    with story.under_way(lambda: story.send(create)) as answer:
+        until(lambda: hits(faults, hang), "the chain was asked")
+        found = story.after_its_time_limits(answer)
     words = story.words()
     compare(create, found, words, GATEWAY, compare_text=False)
     # after that the words are those of Go's HTTP client
@@ -236,8 +237,10 @@ def test_recorded_lost_after_broadcast(story: Story, faults: Port) -> None:
     story.may_spend()
     exchange = one("gateway-create-faults", "create_lost_after_broadcast")
     rule = {"action": "hang", "service": "chain", "method": "GET", "path": f"^{TXS}/"}
-    faults.post("/faults", rule)
-    found = story.send(exchange)
+    hang = faults.post("/faults", rule)
+    with story.under_way(lambda: story.send(exchange)) as answer:
+        until(lambda: hits(faults, hang), "the transaction was looked for")
+        found = story.after_its_time_limits(answer)
     compare(exchange, found, story.words(), GATEWAY, compare_text=False)
     tx_hash = _HASH.findall(found.message)[0]
     assert found.message.startswith(f"wait for tx {tx_hash}: ")
@@ -254,13 +257,18 @@ def test_recorded_lost_after_broadcast(story: Story, faults: Port) -> None:
     assert story.chat(auth="admin", devshard=number).status == 200
 
 
+def hits(faults: Port, rule: Json) -> int:
+    rules = {item["id"]: item for item in faults.get("/faults")["faults"]}
+    return int(rules[rule["id"]]["hits"])
+
+
 @pytest.mark.parametrize("name", ["finalize_lost", "finalize_lost2", "settle_lost"])
 def test_recorded_without_a_quorum(story: Story, faults: Port, name: str) -> None:
     """gateway-lost-storage.json: too few hosts sign. The 200 of the settle says nothing."""
     (number,) = story.need("lost")
     escrow = story.chain.escrow(number)
     assert escrow is not None
-    faults.post("/hosts", {"silent": silent_hosts(escrow["slots"])})
+    faults.post("/hosts", {"down": too_many(escrow["slots"])})
     exchange = one("gateway-lost-storage", name)
     answer = story.replay(exchange, ids={"1": number}, timeout=1200)
     assert story.record(number)["runtime"]["phase"] == "settlement"
@@ -271,13 +279,13 @@ def test_recorded_without_a_quorum(story: Story, faults: Port, name: str) -> Non
         assert story.record(number)["active"] is False
 
 
-def silent_hosts(slots: list[str]) -> list[str]:
+def too_many(slots: list[str]) -> list[str]:
     """So many hosts that no quorum is left."""
-    silent: list[str] = []
+    down: list[str] = []
     for host in sorted(set(slots)):
-        if sum(slots.count(entry) for entry in silent) < len(slots) - 2 * len(slots) // 3:
-            silent.append(host)
-    return silent
+        if sum(slots.count(entry) for entry in down) < len(slots) - 2 * len(slots) // 3:
+            down.append(host)
+    return down
 
 
 def test_a_quorum_later_is_enough(story: Story) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import re
 import time
 from collections import deque
@@ -16,10 +17,14 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-ACTIONS = ("status", "html", "truncate", "delay", "hang", "drop", "drop_after")
+ACTIONS = (
+    "status", "html", "truncate", "delay", "hold", "hang", "drop", "drop_after", "busy", "busy_after",
+)  # fmt: skip
 SERVICES = ("chain", "rpc", "public", "hosts", "release", "gateway")
 _HTML = "<html><head><title>{status}</title></head><body><h1>{status}</h1></body></html>\n"
 _LOG_SIZE = 50_000
+# What a gateway says while its database is being written; the real one's words.
+_BUSY = "load gateway settings: database is locked (5) (SQLITE_BUSY)"
 
 
 class FaultError(ValueError):
@@ -43,6 +48,8 @@ class FaultRule:
     headers: dict[str, str] = field(default_factory=dict)
     seconds: float = 0
     hits: int = 0
+    waiting: int = 0
+    released: asyncio.Event = field(default_factory=asyncio.Event)
 
     @classmethod
     def from_json(cls, rule_id: str, data: Mapping[str, Any]) -> FaultRule:
@@ -79,6 +86,7 @@ class FaultRule:
             "after": self.after,
             "times": self.times,
             "hits": self.hits,
+            "waiting": self.waiting,
         }
 
 
@@ -94,6 +102,17 @@ class FaultRules:
         rule = FaultRule.from_json(f"f{self._count}", data)
         self.rules[rule.id] = rule
         return rule
+
+    def remove(self, rule_id: str) -> None:
+        """What the rule holds goes on."""
+        rule = self.rules.pop(rule_id, None)
+        if rule is None:
+            raise FaultError(f"no fault {rule_id}")
+        rule.released.set()
+
+    def clear(self) -> None:
+        for rule_id in list(self.rules):
+            self.remove(rule_id)
 
     def pick(self, service: str, method: str, path: str) -> FaultRule | None:
         for rule in self.rules.values():
@@ -200,6 +219,24 @@ async def _fail(rule: FaultRule, request: web.Request, handler: Handler) -> web.
     if rule.action == "delay":
         await asyncio.sleep(rule.seconds)
         return await handler(request)
+    if rule.action == "hold":
+        rule.waiting += 1
+        try:
+            await rule.released.wait()
+        finally:
+            rule.waiting -= 1
+        return await handler(request)
+    if rule.action in ("busy", "busy_after"):
+        if rule.action == "busy_after":
+            await handler(request)
+        text = rule.body if rule.body is not None else _BUSY
+        return web.Response(
+            status=500,
+            text=json.dumps({"error": {"message": text}}) + "\n",
+            content_type="text/plain",
+            charset="utf-8",
+            headers={"X-Content-Type-Options": "nosniff"},
+        )
     if rule.action == "hang":
         # Ends when the client gives up or the server stops.
         await asyncio.Event().wait()

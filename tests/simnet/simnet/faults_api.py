@@ -54,7 +54,7 @@ class FaultsApi:
             "/chain/allowlist": self._allowlist,
             "/chain/accounts": self._account,
             "/chain/models": self._models,
-            "/hosts": self._silence,
+            "/hosts": self._set_hosts,
         }
         deletes: dict[str, Callable[[web.Request], Reply]] = {
             "/faults": self._clear_faults,
@@ -121,6 +121,7 @@ class FaultsApi:
                 "index": host.index,
                 "address": host.address,
                 "silent": host.address in self.hosts.silent,
+                "down": host.address in self.hosts.down,
             }
             for host in self.chain.hosts
         ]
@@ -128,12 +129,11 @@ class FaultsApi:
     # --- clearing --------------------------------------------------------------
 
     def _clear_faults(self, request: web.Request) -> Reply:
-        self.rules.rules.clear()
+        self.rules.clear()
         return {}
 
     def _clear_fault(self, request: web.Request) -> Reply:
-        if self.rules.rules.pop(request.match_info["id"], None) is None:
-            raise FaultError(f"no fault {request.match_info['id']}")
+        self.rules.remove(request.match_info["id"])
         return {}
 
     def _clear_requests(self, request: web.Request) -> Reply:
@@ -147,8 +147,9 @@ class FaultsApi:
     def _reset(self, body: Body) -> Reply:
         """Back to a healthy network; balances, escrows and heights stay."""
         controls = self.chain.controls
-        self.rules.rules.clear()
+        self.rules.clear()
         self.hosts.silent.clear()
+        self.hosts.down.clear()
         self.chain.inclusion = Inclusion()
         self.chain.release_pending()
         self.chain.controls = type(controls)(block_interval=controls.block_interval)
@@ -226,18 +227,24 @@ class FaultsApi:
         ]
         return {"models": [asdict(model) for model in self.chain.models]}
 
-    def _silence(self, body: Body) -> Reply:
-        """Which hosts are silent: a list of addresses or indices, or their number."""
-        wanted = body.get("silent", [])
+    def _set_hosts(self, body: Body) -> Reply:
+        unknown = set(body) - {"silent", "down"}
+        if unknown:
+            raise FaultError(f"unknown fields: {', '.join(sorted(unknown))}")
+        chosen = {name: self._chosen(name, wanted) for name, wanted in body.items()}
+        self.hosts.silent = chosen.get("silent", self.hosts.silent)
+        self.hosts.down = chosen.get("down", self.hosts.down)
+        return {"hosts": self._hosts()}
+
+    def _chosen(self, name: str, wanted: Any) -> set[str]:
+        """Hosts by their number, or by a list of addresses or indices."""
         hosts = self.chain.hosts
         if isinstance(wanted, int):
-            chosen = {host.address for host in hosts[:wanted]}
-        else:
-            chosen = {host.address for host in hosts if {host.index, host.address} & set(wanted)}
-            if len(chosen) != len(set(wanted)):
-                raise FaultError("unknown host in silent")
-        self.hosts.silent = chosen
-        return {"hosts": self._hosts()}
+            return {host.address for host in hosts[:wanted]}
+        chosen = {host.address for host in hosts if {host.index, host.address} & set(wanted)}
+        if len(chosen) != len(set(wanted)):
+            raise FaultError(f"unknown host in {name}")
+        return chosen
 
 
 def _typed(value: Any, kind: type, name: str) -> Any:

@@ -74,6 +74,7 @@ class Hosts:
     def __init__(self, chain: Chain) -> None:
         self.chain = chain
         self.silent: set[str] = set()
+        self.down: set[str] = set()
         self._store = chain.store
         self._good_signatures: set[tuple[int, int, bytes, bytes]] = set()
 
@@ -292,6 +293,10 @@ class HostApi:
         if host.address in self.hosts.silent:
             # Until the client gives up or the server stops.
             await asyncio.Event().wait()
+        if host.address in self.hosts.down:
+            if request.transport is not None:
+                request.transport.abort()
+            raise HostError(499, f"host {host.address} is down")
         return host
 
     async def get_diffs(self, request: web.Request) -> web.Response:

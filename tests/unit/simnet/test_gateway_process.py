@@ -230,7 +230,7 @@ def test_silent_chain_at_start(tmp_path: Path) -> None:
             await gateway.start(ready=False)
             assert await gateway.process.wait() == 1, "an active record: it ends"
             assert "create runtimes: runtime 1: create session" in gateway.log.read_text()
-            setup.network.rules.rules.clear()
+            setup.network.rules.clear()
             await gateway.start()
             assert (await gateway.state())["1"]["active"] is True, "nothing was changed"
             await gateway.post("/v1/admin/devshards/1/deactivate")
@@ -269,7 +269,7 @@ def test_a_chain_that_knows_no_escrow_deactivates_for_good(
         )
         client = await setup.restart(client)
         assert (await client.get("/v1/status")).json["runtimes"] == 0
-        setup.network.rules.rules.clear()
+        setup.network.rules.clear()
         client = await setup.restart(client)
         state = await client.state()
         assert [item["active"] for item in state.values()] == [False, False]

@@ -141,7 +141,7 @@ def test_a_failed_settle_leaves_it_inactive(tmp_path: Path) -> None:
         assert down.status == 502
         assert down.message.startswith("fetch account ")
         assert (await client.devshard("1"))["active"] is False
-        setup.network.rules.rules.clear()
+        setup.network.rules.clear()
         await client.good("POST", SETTLE)
         await until(lambda: setup.escrow("1")["settled"])
 

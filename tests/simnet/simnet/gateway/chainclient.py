@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import aiohttp
 
 from simnet import crypto, txs
+from simnet.gateway.clock import Clock
 from simnet.gateway.environment import TxOptions
 from simnet.timestamps import NANOS, Timestamp
 
@@ -71,28 +72,34 @@ def find(data: t.Any, name: str) -> t.Any:
 class ChainClient:
     """One base URL of a chain's REST API."""
 
-    def __init__(self, session: aiohttp.ClientSession, base: str, timeout: float) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, base: str, timeout: float, clock: Clock
+    ) -> None:
         self.base = base.rstrip("/")
         self._session = session
-        self._timeout = aiohttp.ClientTimeout(total=timeout)
+        self._timeout = timeout
+        self._clock = clock
 
     async def _ask(self, path: str, body: t.Any = None) -> tuple[int, t.Any]:
         method, url = ("GET" if body is None else "POST"), self.base + path
         try:
-            async with self._session.request(
-                method, url, json=body, timeout=self._timeout, allow_redirects=True
-            ) as response:
-                raw = await response.read()
-                if response.status == 404:
-                    return 404, raw.decode(errors="replace")
-                if response.status != 200:
-                    text = raw.decode(errors="replace")
-                    raise ChainError(f"{method} {path} status {response.status}: {text}")
-                return 200, await response.json(content_type=None)
+            return await self._clock.within(self._timeout, self._request(method, path, body))
         except (aiohttp.ClientError, asyncio.TimeoutError) as error:
             raise ChainError(_go_error(error, method, url)) from error
         except ValueError as error:
             raise ChainError(f"{method} {path}: decode: {error}") from error
+
+    async def _request(self, method: str, path: str, body: t.Any) -> tuple[int, t.Any]:
+        async with self._session.request(
+            method, self.base + path, json=body, allow_redirects=True
+        ) as response:
+            raw = await response.read()
+            if response.status == 404:
+                return 404, raw.decode(errors="replace")
+            if response.status != 200:
+                text = raw.decode(errors="replace")
+                raise ChainError(f"{method} {path} status {response.status}: {text}")
+            return 200, await response.json(content_type=None)
 
     async def _get(self, path: str) -> t.Any:
         status, data = await self._ask(path)
@@ -200,8 +207,7 @@ class ChainClient:
 
     async def created_escrow(self, digest: str, other: ChainClient, options: TxOptions) -> int:
         """Poll until the transaction tells its escrow, here and at the other place."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + options.poll_timeout
+        deadline = self._clock.now() + options.poll_timeout
         last = "not found"
         while True:
             for client in (self, other):
@@ -221,9 +227,9 @@ class ChainClient:
                 if found is not None:
                     return found
                 last = f"{client.base}: no devshard_escrow_created event"
-            if loop.time() >= deadline:
+            if self._clock.now() >= deadline:
                 raise ChainError(f"wait for tx {digest}: {last}")
-            await asyncio.sleep(options.poll_seconds)
+            await self._clock.sleep(options.poll_seconds)
 
 
 def _escrow_of(answer: dict[str, t.Any]) -> int | None:

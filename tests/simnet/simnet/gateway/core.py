@@ -24,6 +24,7 @@ from simnet.gateway import settings as settings_of
 from simnet.gateway.capacity import Capacity, Load, Picker
 from simnet.gateway.chainclient import ChainClient, ChainError
 from simnet.gateway.chat import ResponseCache, Script
+from simnet.gateway.clock import Clock
 from simnet.gateway.database import GatewayDb, PerfDb, Record
 from simnet.gateway.devsession import FinalizeError
 from simnet.gateway.errors import BusyError, SettleError
@@ -47,6 +48,7 @@ class Gateway:
         self.http = http
         self.process_id = secrets.token_hex(16)
         self.points = Points()
+        self.clock = Clock()
         self.script = Script()
         environment.storage.mkdir(parents=True, exist_ok=True)
         self.db = GatewayDb(environment.storage / "gateway.db")
@@ -150,16 +152,17 @@ class Gateway:
             self.settings["public_api"],
             self.tuning.poll_seconds,
             self.tuning.public_timeout,
+            self.clock,
         )
 
     def chain(self, base: str | None = None) -> ChainClient:
         if base is None:
             base = self.settings["chain_rest"]
-        return ChainClient(self.http, str(base), self.tuning.chain_timeout)
+        return ChainClient(self.http, str(base), self.tuning.chain_timeout, self.clock)
 
     async def _build(self, record: Record) -> Runtime:
         return await build_runtime(
-            record, self.environment, self.chain(), self.http, self.process_id
+            record, self.environment, self.chain(), self.http, self.process_id, self.clock
         )
 
     def capacity(self) -> Capacity:

@@ -15,6 +15,7 @@ import aiohttp
 
 from simnet import crypto, session, txs
 from simnet.gateway.chainclient import ChainEscrow
+from simnet.gateway.clock import Clock
 from simnet.gateway.points import Points
 from simnet.gateway.sessiondb import SessionDb, SessionError, StoredDiff
 
@@ -209,6 +210,7 @@ class DevSession:
         http: aiohttp.ClientSession,
         process_id: str,
         route_prefix: str,
+        clock: Clock,
     ) -> None:
         self.escrow = escrow
         self.key = key
@@ -219,6 +221,7 @@ class DevSession:
         self._db = db
         self._http = http
         self._process_id = process_id
+        self._clock = clock
         self._broken: str | None = None
         self._diffs: list[StoredDiff] = []
         self._roots: list[bytes] = [b""]
@@ -307,14 +310,11 @@ class DevSession:
     ) -> tuple[int, dict[str, t.Any]]:
         if self.client_gone:
             raise HostUnavailableError(f"{link.address}: context canceled")
+        request = {"process_id": self._process_id, **body}
         try:
-            async with self._http.post(
-                f"{link.url}/{what}",
-                json={"process_id": self._process_id, **body},
-                timeout=aiohttp.ClientTimeout(total=timeout),
-            ) as response:
-                data = await response.json(content_type=None)
-                status = response.status
+            status, data = await self._clock.within(
+                timeout, self._exchange(f"{link.url}/{what}", request)
+            )
         except (aiohttp.ClientError, asyncio.TimeoutError, ValueError) as error:
             raise HostUnavailableError(
                 f"{link.address}: {str(error) or type(error).__name__}"
@@ -322,6 +322,10 @@ class DevSession:
         if not isinstance(data, dict):
             raise HostUnavailableError(f"{link.address}: status {status}, not an object")
         return status, data
+
+    async def _exchange(self, url: str, body: dict[str, t.Any]) -> tuple[int, t.Any]:
+        async with self._http.post(url, json=body) as response:
+            return response.status, await response.json(content_type=None)
 
     async def _post_diffs(
         self, link: HostLink, first: int, last: int, timeout: float
@@ -468,7 +472,7 @@ class DevSession:
             if weight >= self.quorum:
                 return
             if attempt < _RETRIES:
-                await asyncio.sleep(retry_seconds * 2**attempt)
+                await self._clock.sleep(retry_seconds * 2**attempt)
         raise FinalizeError(f"insufficient signatures: {weight}/{self.quorum} weight")
 
     def settlement(self, settler: str) -> txs.MsgSettle:

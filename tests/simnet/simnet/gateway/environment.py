@@ -43,6 +43,7 @@ class Tuning:
     nonce_limit: int = 19_800
     low_balance: int = 1_000_000
     cache_seconds: float = 3600.0
+    sync_seconds: float = 0.25
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ class GatewayFaults:
             web.get("/points", getting(lambda request: self._gateway.points.to_json())),
             web.post("/points", posting(self._gateway.points.arm)),
             web.delete("/points", getting(self._clear_points)),
+            web.post("/clock", posting(self._advance)),
             web.get("/reply", getting(lambda request: self._reply())),
             web.post("/reply", posting(self._set_reply)),
             web.get("/process", getting(self._process)),
@@ -45,12 +46,11 @@ class GatewayFaults:
         return {"faults": [rule.to_json() for rule in self._rules.rules.values()]}
 
     def _clear(self, request: web.Request) -> Reply:
-        self._rules.rules.clear()
+        self._rules.clear()
         return {}
 
     def _clear_one(self, request: web.Request) -> Reply:
-        if self._rules.rules.pop(request.match_info["id"], None) is None:
-            raise FaultError(f"no fault {request.match_info['id']}")
+        self._rules.remove(request.match_info["id"])
         return {}
 
     def _requests(self, request: web.Request) -> Reply:
@@ -63,6 +63,13 @@ class GatewayFaults:
 
     def _clear_points(self, request: web.Request) -> Reply:
         self._gateway.points.clear()
+        return {}
+
+    def _advance(self, body: Body) -> Reply:
+        seconds = float(body["seconds"])
+        if seconds <= 0:
+            raise FaultError("seconds must be positive")
+        self._gateway.clock.advance(seconds)
         return {}
 
     def _reply(self) -> dict[str, t.Any]:
@@ -84,7 +91,7 @@ class GatewayFaults:
         kill_self()
 
     def _reset(self, body: Body) -> Reply:
-        self._rules.rules.clear()
+        self._rules.clear()
         self._gateway.points.clear()
         self._gateway.script = Script()
         return {}

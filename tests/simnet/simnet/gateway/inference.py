@@ -26,6 +26,7 @@ from simnet.gateway.devsession import (
     Op,
 )
 from simnet.gateway.goish import JSON, ApiError, ProxyError, compact
+from simnet.gateway.points import PointError
 from simnet.gateway.runtime import SYNC_BURST, Runtime
 from simnet.gateway.sessiondb import SessionError
 from simnet.gateway.settings import limit_of
@@ -36,8 +37,7 @@ if t.TYPE_CHECKING:
 LOG = logging.getLogger("devshardctl")
 _ATTEMPTS = 3
 _FORK_TRIES = 4
-# Each request tells its host, unless a burst of them did so in this time: then a batch does.
-_SYNC_SECONDS = 0.25
+_FORK_PAUSE = 0.25
 _STREAM = "text/event-stream"
 
 
@@ -166,6 +166,8 @@ class Inference:
             if gateway.blocked:
                 raise ProxyError(503, gateway.snapshot.block_message)
             await self._start(work)
+            if await self._fails_at("chat.before_reply"):
+                raise ProxyError(502, "inference: no non-probe attempt finished")
             response = await self._answer(request, work)
             outcome = "success" if work.status < 400 else "failed"
             return response
@@ -176,6 +178,13 @@ class Inference:
             gateway.cache.put(work.chat.cache_key, work.status, work.content_type, body, runtime.id)
             if work.attempts:
                 self._finish(work, body, outcome)
+
+    async def _fails_at(self, point: str) -> bool:
+        try:
+            await self._gateway.points.reach(point)
+        except PointError:
+            return True
+        return False
 
     def _error(self, work: Work, error: ProxyError) -> web.Response:
         work.status, work.content_type, work.sent = error.status, JSON, [error.body]
@@ -247,9 +256,9 @@ class Inference:
 
     async def _tell(self, runtime: Runtime, link: HostLink) -> None:
         """Now, unless requests come too fast; then with the next batch."""
-        now = asyncio.get_running_loop().time()
+        now = self._gateway.clock.now()
         burst = len(runtime.syncs) == SYNC_BURST
-        if burst and now - runtime.syncs[0] < _SYNC_SECONDS:
+        if burst and now - runtime.syncs[0] < self._gateway.tuning.sync_seconds:
             self._flush_later(runtime)
             return
         runtime.syncs.append(now)
@@ -265,7 +274,7 @@ class Inference:
             runtime.flush = asyncio.create_task(self._flush(runtime))
 
     async def _flush(self, runtime: Runtime) -> None:
-        await asyncio.sleep(_SYNC_SECONDS)
+        await self._gateway.clock.sleep(self._gateway.tuning.sync_seconds)
         slot = self._slot(runtime, set())
         if slot is None:
             return
@@ -313,7 +322,7 @@ class Inference:
             headers={"Cache-Control": "no-cache", "Content-Type": _STREAM, **headers}
         )
         for index in range(script.chunks):
-            if index == script.fail:
+            if index == script.fail or await self._fails_at("chat.chunk"):
                 if not response.prepared:
                     # The status line waits for the first byte, so this is an ordinary error.
                     raise ProxyError(502, "inference: no non-probe attempt finished")
@@ -407,7 +416,7 @@ class Inference:
         for _unused in range(_FORK_TRIES):
             if await runtime.session.show_fork(self._receipt_timeout):
                 return
-            await asyncio.sleep(_SYNC_SECONDS)
+            await self._gateway.clock.sleep(_FORK_PAUSE)
 
     async def _late(self, work: Work) -> None:
         """Losing attempts and timeouts write diffs when nobody is served any more."""

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from simnet.faultrules import FaultError
 
 POINTS = (
+    "chat.before_reply",
+    "chat.chunk",
     "create.before_broadcast",
     "create.after_broadcast",
     "create.before_register",

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import aiohttp
 
+from simnet.gateway.clock import Clock
+
 LOG = logging.getLogger("devshardctl")
 
 Weights = dict[str, dict[str, int]]
@@ -96,13 +98,21 @@ def weights_of(data: dict[str, t.Any]) -> Weights:
 
 
 class Poller:
-    def __init__(self, http: aiohttp.ClientSession, base: str, every: float, limit: float) -> None:
+    def __init__(
+        self,
+        http: aiohttp.ClientSession,
+        base: str,
+        every: float,
+        limit: float,
+        clock: Clock,
+    ) -> None:
         self.snapshot = Snapshot()
         self.weights: Weights = {}
         self._http = http
         self._base = base.rstrip("/")
         self._every = every
-        self._limit = aiohttp.ClientTimeout(total=limit)
+        self._limit = limit
+        self._clock = clock
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -120,14 +130,17 @@ class Poller:
             await self.poll()
         while not self._stopping.is_set():
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), self._every)
+                await self._clock.within(self._every, self._stopping.wait())
             if not self._stopping.is_set():
                 await self.poll()
 
-    async def _ask(self, path: str) -> dict[str, t.Any]:
-        async with self._http.get(self._base + path, timeout=self._limit) as response:
+    async def _get(self, path: str) -> t.Any:
+        async with self._http.get(self._base + path) as response:
             response.raise_for_status()
-            data = await response.json(content_type=None)
+            return await response.json(content_type=None)
+
+    async def _ask(self, path: str) -> dict[str, t.Any]:
+        data = await self._clock.within(self._limit, self._get(path))
         if not isinstance(data, dict):
             raise ValueError(f"{path}: not an object")
         return data

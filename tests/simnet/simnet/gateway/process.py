@@ -42,7 +42,10 @@ class Server:
     async def start(self) -> None:
         environment = self.environment
         self._http = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=_CONNECTIONS), trust_env=False
+            connector=aiohttp.TCPConnector(limit=_CONNECTIONS),
+            # The gateway's own clock limits every request.
+            timeout=aiohttp.ClientTimeout(),
+            trust_env=False,
         )
         gateway = Gateway(environment, self._http)
         self.gateway = gateway

@@ -103,7 +103,7 @@ class Rotator:
     async def _loop(self, work: t.Callable[[], t.Awaitable[None]], every: float) -> None:
         while True:
             await work()
-            await asyncio.sleep(every)
+            await self._gateway.clock.sleep(every)
 
     async def settings_changed(self) -> None:
         """Turning rotation off is answered when the pass under way has ended."""
@@ -315,7 +315,7 @@ class Rotator:
                 await self._gateway.settle(runtime, {})
             except (BusyError, SettleError) as error:
                 LOG.info("auto_settle_failed devshard=%s: %s", runtime.id, error)
-                await asyncio.sleep(self._gateway.tuning.auto_settle_seconds)
+                await self._gateway.clock.sleep(self._gateway.tuning.auto_settle_seconds)
             else:
                 LOG.info("auto_settle_submitted devshard=%s", runtime.id)
                 return

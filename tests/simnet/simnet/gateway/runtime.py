@@ -14,6 +14,7 @@ import aiohttp
 
 from simnet import crypto
 from simnet.gateway.chainclient import ChainClient, ChainError, EscrowNotFoundError
+from simnet.gateway.clock import Clock
 from simnet.gateway.database import Record
 from simnet.gateway.devsession import DevSession
 from simnet.gateway.environment import Environment
@@ -84,10 +85,11 @@ async def build_runtime(
     chain: ChainClient,
     http: aiohttp.ClientSession,
     process_id: str,
+    clock: Clock,
 ) -> Runtime:
     """Load an escrow: ask the chain for it, replay what is stored."""
     try:
-        return await _build(record, environment, chain, http, process_id)
+        return await _build(record, environment, chain, http, process_id, clock)
     except BuildError as error:
         raise BuildError(
             f"runtime {record.id}: {error}", unreachable=error.unreachable, gone=error.gone
@@ -100,6 +102,7 @@ async def _build(
     chain: ChainClient,
     http: aiohttp.ClientSession,
     process_id: str,
+    clock: Clock,
 ) -> Runtime:
     text = key_text(environment, record)
     if not text:
@@ -125,7 +128,7 @@ async def _build(
     try:
         db = SessionDb(directory, record.id, escrow.epoch_index)
         prefix = environment.get("DEVSHARD_ROUTE_PREFIX") or DEFAULT_ROUTE_PREFIX
-        session = DevSession(escrow, key, db, http, process_id, prefix)
+        session = DevSession(escrow, key, db, http, process_id, prefix, clock)
         try:
             session.load()
         except SessionError:
