@@ -8,7 +8,7 @@ import base64
 import json
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from simnet import txs
@@ -67,7 +67,6 @@ def test_bytes_and_json_round_trip(
     assert txs.Tx.from_json(json.loads(json.dumps(tx.to_json()))) == tx
 
 
-@settings(deadline=None)
 @given(st.integers(0, len(BYTES) - 1), st.integers(0, 255), st.integers(0, len(BYTES)))
 def test_damaged_bytes_are_answered(position: int, value: int, length: int) -> None:
     damaged = bytearray(BYTES)
@@ -76,7 +75,6 @@ def test_damaged_bytes_are_answered(position: int, value: int, length: int) -> N
     assert answer.code != 0
 
 
-@settings(deadline=None)
 @given(creates | settles)
 def test_any_message_is_executed_or_refused(message: txs.Message) -> None:
     world = World()

@@ -121,13 +121,12 @@ def test_a_stream_that_began_before_poc_runs_to_its_end(tmp_path: Path) -> None:
         client = await setup.gateway()
         await client.create()
         await client.open_models()
-        runtime = client.gateway.runtimes["1"]
-        stream = asyncio.create_task(client.chat("[sim seconds=0.4 chunks=8]", stream=True))
-        await until(lambda: runtime.active_requests)
+        stream = await client.begin_stream()
         setup.chain.controls.confirmation_poc = True
         await client.poc_known()
         refused = await client.chat()
         assert refused.message == "devshard temporarily unavailable during confirmation PoC"
+        client.go_on()
         assert (await stream).body.endswith(b"data: [DONE]\n\n")
         setup.network.rules.add({"action": "status", "service": "public", "status": 500})
         setup.chain.controls.confirmation_poc = False
@@ -145,8 +144,7 @@ def test_limiter_by_weight_and_without(tmp_path: Path) -> None:
         # Nine hosts of weight 1000: at 2 per 10,000 one request, static limits ignored.
         await client.settings(max_concurrent_requests_per_10000_weight=2)
         runtime = client.gateway.runtimes["1"]
-        slow = asyncio.create_task(client.chat("[sim seconds=30 chunks=300]", stream=True))
-        await until(lambda: runtime.active_requests)
+        slow = await client.begin_stream()
         refused = await client.chat()
         assert (refused.status, refused.message) == (429, REJECTED)
         assert "Retry-After" not in refused.headers
@@ -194,10 +192,7 @@ def test_picker(tmp_path: Path) -> None:
         served = [(await client.chat()).headers["X-Devshard-Id"] for _unused in range(4)]
         assert served == [first, second, first, second]
         runtime = client.gateway.runtimes[first]
-        slow = asyncio.create_task(
-            client.chat("[sim seconds=30 chunks=300]", devshard=first, stream=True)
-        )
-        await until(lambda: runtime.active_requests)
+        slow = await client.begin_stream(devshard=first)
         assert (await client.chat()).headers["X-Devshard-Id"] == second
         slow.cancel()
         await until(lambda: not runtime.active_requests)
@@ -295,16 +290,15 @@ def test_replies_as_the_prompt_says(tmp_path: Path) -> None:
         assert whole.json["choices"][0]["message"]["content"] == "tok0 tok1 tok2 "
         assert whole.json["usage"]["completion_tokens"] == 3
         assert loop.time() - began >= 0.2
-        times = []
-        body = {"stream": True, "messages": [{"role": "user", "content": "[sim seconds=0.3]"}]}
+        client.gateway.points.arm({"point": "chat.chunk", "action": "wait", "after": 1})
+        body = {"stream": True, "messages": [{"role": "user", "content": "one by one"}]}
         url = client.url + "/v1/chat/completions"
         async with setup.http.post(url, json=body) as response:
-            began = loop.time()
-            async for line in response.content:
-                if line.strip():
-                    times.append(loop.time() - began)
-        assert len(times) == 7
-        assert times[4] - times[0] > 0.15, "chunks come one by one"
+            lines = [await response.content.readuntil(b"\n\n")]
+            assert client.gateway.runtimes["1"].active_requests == 1, "the others come later"
+            client.go_on()
+            lines += [line async for line in response.content if line.strip()]
+        assert len(lines) == 7
         broken = await client.chat("[sim chunks=4 fail=2]", stream=True)
         assert broken.status == 200
         assert broken.body.endswith(
@@ -330,7 +324,8 @@ def test_a_stream_cut_by_the_client_is_no_longer_counted(tmp_path: Path) -> None
         await client.create()
         await client.open_models()
         runtime = client.gateway.runtimes["1"]
-        prompt = "cut me [sim seconds=20 chunks=2000]"
+        prompt = "cut me"
+        client.gateway.points.arm({"point": "chat.chunk", "action": "wait", "after": 1})
         body = {"stream": True, "messages": [{"role": "user", "content": prompt}]}
         async with setup.http.post(client.url + "/v1/chat/completions", json=body) as response:
             await response.content.readuntil(b"\n\n")
@@ -348,12 +343,16 @@ def test_active_requests_are_over_before_the_diffs_are(tmp_path: Path) -> None:
         client = await setup.gateway()
         devshard = await client.create()
         await client.open_models()
-        await client.chat("[sim after=3 every=0.05]")
+        await client.chat("[sim after=3 every=60]")
         assert (await client.devshard(devshard))["runtime"]["active_requests"] == 0
-        first = (await client.status_of(devshard))["nonce"]
-        assert first < 4
-        session = client.gateway.runtimes[devshard].session
-        await until(lambda: session.nonce == 4)
+        assert (await client.status_of(devshard))["nonce"] == 1
+        session, clock = client.gateway.runtimes[devshard].session, client.gateway.clock
+
+        def written() -> bool:
+            clock.advance(60)
+            return session.nonce == 4
+
+        await until(written)
         await client.good("POST", f"/devshard/{devshard}/v1/finalize")
         assert (await client.status_of(devshard))["nonce"] == 4 + 17
 
@@ -385,11 +384,14 @@ def test_silent_hosts_are_quarantined_and_others_serve(tmp_path: Path) -> None:
     async def scenario(setup: Setup) -> None:
         client = await setup.gateway()
         devshard = await client.create()
-        await client.open_models(redundancy={"receipt_timeout_ms": 2000})
+        await client.open_models()
         session = client.gateway.runtimes[devshard].session
         silent = session.link_of(1).address
         setup.network.hosts.silent = {silent}
-        assert (await client.chat()).status == 200
+        call = asyncio.create_task(client.chat())
+        await setup.asked(service="hosts")
+        client.gateway.clock.advance(5)
+        assert (await call).status == 200
         path = f"/v1/admin/devshards/{devshard}/participants"
         view = await client.good("GET", path)
         assert (view["quarantined_count"], view["available_count"]) == (1, 8)

@@ -98,9 +98,7 @@ def test_keys(tmp_path: Path) -> None:
 
 def test_refusals(tmp_path: Path) -> None:
     async def scenario(setup: Setup) -> None:
-        client = await setup.gateway(
-            POOR=STRANGER.hex, DEVSHARD_TX_POLL_TIMEOUT_MS="60", DEVSHARD_CHAIN_ID=""
-        )
+        client = await setup.gateway(POOR=STRANGER.hex, DEVSHARD_CHAIN_ID="")
         setup.chain.bank.set_balance(CREATOR.address, 3 * AMOUNT)
         for more, status, text in (
             ({"amount": None}, 400, "amount is required"),
@@ -129,7 +127,10 @@ def test_refusals(tmp_path: Path) -> None:
         poor = await client.admin("POST", CREATE, {**BODY, "amount": 2 * AMOUNT})
         assert "insufficient funds" in poor.message, "a deposit is missed in the block only"
         setup.chain.inclusion.mode = "never"
-        lost = await client.admin("POST", CREATE, BODY)
+        call = asyncio.create_task(client.admin("POST", CREATE, BODY))
+        await until(setup.chain.pending)
+        await until(lambda: setup.network.log.entries(path=setup.chain.pending()[0]))
+        lost = await client.gives_up(call)
         assert lost.status == 502
         digest = lost.message.split()[3].rstrip(":")
         assert lost.message.startswith(f"wait for tx {digest}: {setup.network.urls['chain_rest']}")
@@ -142,9 +143,11 @@ def test_refusals(tmp_path: Path) -> None:
 
 def test_the_block_comes_after_the_gateway_gave_up(tmp_path: Path) -> None:
     async def scenario(setup: Setup) -> None:
-        client = await setup.gateway(DEVSHARD_TX_POLL_TIMEOUT_MS="60")
+        client = await setup.gateway()
         setup.chain.inclusion.mode = "never"
-        assert (await client.admin("POST", CREATE, BODY)).status == 502
+        call = asyncio.create_task(client.admin("POST", CREATE, BODY))
+        await until(setup.chain.pending)
+        assert (await client.gives_up(call)).status == 502
         setup.chain.release_pending()
         await until(lambda: setup.escrow("1"))
         assert await client.state() == {}, "funded on the chain, unknown here"
@@ -192,10 +195,12 @@ def test_client_leaves_during_create(tmp_path: Path) -> None:
 @pytest.mark.parametrize("where", ["before", "after"])
 def test_chain_silent(tmp_path: Path, where: str) -> None:
     async def scenario(setup: Setup) -> None:
-        client = await setup.gateway(SIMNET_CHAIN_TIMEOUT="0.2", DEVSHARD_TX_POLL_TIMEOUT_MS="50")
+        client = await setup.gateway()
         path = "accounts" if where == "before" else "txs/"
         setup.network.rules.add({"action": "hang", "service": "chain", "path": path})
-        reply = await client.admin("POST", CREATE, BODY)
+        call = asyncio.create_task(client.admin("POST", CREATE, BODY))
+        await setup.asked(path=path)
+        reply = await client.gives_up(call)
         assert reply.status == 502
         assert "context deadline exceeded (Client.Timeout exceeded while" in reply.message
         if where == "before":
@@ -236,9 +241,7 @@ def test_new_requests_wait_while_a_runtime_is_built(tmp_path: Path, call: str) -
         client = await setup.gateway()
         await client.create()
         await client.open_models()
-        runtime = client.gateway.runtimes["1"]
-        stream = asyncio.create_task(client.chat("[sim seconds=0.3 chunks=6]", stream=True))
-        await until(lambda: runtime.active_requests)
+        stream = await client.begin_stream()
         minted = await client.good("POST", CREATE, {**BODY, "register": False})
         point = "create.before_register" if call == "create" else f"{call}.before_build"
         client.gateway.points.arm({"point": point, "action": "wait"})
@@ -254,6 +257,7 @@ def test_new_requests_wait_while_a_runtime_is_built(tmp_path: Path, call: str) -
         await until(client.gateway.mutex.locked)
         status = asyncio.create_task(client.get("/v1/status"))
         metrics = asyncio.create_task(client.get("/metrics"))
+        client.go_on()
         assert (await stream).body.endswith(b"[DONE]\n\n"), "who is served already goes on"
         assert not status.done()
         assert not metrics.done()

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 from pathlib import Path
 
@@ -66,9 +65,7 @@ def test_deactivate_is_idempotent_and_lets_requests_finish(tmp_path: Path) -> No
         client = await setup.gateway()
         await client.create()
         await client.open_models()
-        runtime = client.gateway.runtimes["1"]
-        stream = asyncio.create_task(client.chat("[sim seconds=0.5 chunks=5]", stream=True))
-        await until(lambda: runtime.active_requests)
+        stream = await client.begin_stream()
         for method, path in (
             ("POST", "/devshard/1/v1/finalize"),
             ("POST", f"{DEVSHARDS}/1/settle"),
@@ -84,6 +81,7 @@ def test_deactivate_is_idempotent_and_lets_requests_finish(tmp_path: Path) -> No
             }
         busy = await client.admin("DELETE", f"{DEVSHARDS}/1")
         assert (busy.status, busy.message) == (409, "devshard 1 has active requests")
+        client.go_on()
         assert (await stream).body.endswith(b"[DONE]\n\n")
         assert await client.good("DELETE", f"{DEVSHARDS}/1") == {"deleted": True, "id": "1"}
         assert not (tmp_path / "main" / "escrow-1").exists()

@@ -115,8 +115,10 @@ def test_sigterm_kills_at_once_and_streams_with_it(tmp_path: Path) -> None:
             await gateway.create()
             body = {
                 "stream": True,
-                "messages": [{"role": "user", "content": "[sim seconds=60 chunks=600]"}],
+                "messages": [{"role": "user", "content": "Say hello"}],
             }
+            point = {"point": "chat.chunk", "action": "wait", "after": 1}
+            await gateway.fault("/points", point)
             url = f"http://127.0.0.1:{gateway.port}/v1/chat/completions"
             async with setup.http.post(url, json=body, headers=HEADERS) as response:
                 await response.content.readuntil(b"\n\n")
@@ -223,20 +225,19 @@ def test_it_listens_when_everything_is_loaded(tmp_path: Path) -> None:
 def test_silent_chain_at_start(tmp_path: Path) -> None:
     async def scenario(setup: Setup) -> None:
         rule = {"action": "hang", "service": "chain"}
-        async with child(setup, SIMNET_CHAIN_TIMEOUT="0.3") as gateway:
+        impatient: dict[str, t.Any] = {"SIMNET_CHAIN_TIMEOUT": "0.1"}
+        async with child(setup) as gateway:
             await gateway.create()
-            await gateway.stop()
-            setup.network.rules.add(rule)
-            await gateway.start(ready=False)
+        setup.network.rules.add(rule)
+        async with child(setup, ready=False, **impatient) as gateway:
             assert await gateway.process.wait() == 1, "an active record: it ends"
             assert "create runtimes: runtime 1: create session" in gateway.log.read_text()
-            setup.network.rules.clear()
-            await gateway.start()
+        setup.network.rules.clear()
+        async with child(setup) as gateway:
             assert (await gateway.state())["1"]["active"] is True, "nothing was changed"
             await gateway.post("/v1/admin/devshards/1/deactivate")
-            await gateway.stop()
-            setup.network.rules.add(rule)
-            await gateway.start()
+        setup.network.rules.add(rule)
+        async with child(setup, **impatient) as gateway:
             assert "runtime" not in (await gateway.state())["1"], "an inactive one is left out"
             text = gateway.log.read_text()
             assert "inactive devshard 1 could not be loaded, skipping runtime" in text

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import typing as t
@@ -99,11 +98,8 @@ def test_zero_to_three_runtimes(tmp_path: Path) -> None:
         idle = ["access_bogus", "chat_nokey", "chat_badkey", "chat_client", "chat_client_cached"]
         idle += ["chat_stream", "chat_open", "chat_badjson", "chat_nomsg"]
         await replay(client, "chat-settle", only=idle)
-        stream = asyncio.create_task(
-            client.chat("[sim seconds=60 chunks=600]", devshard="2", key=API_KEY, stream=True)
-        )
+        stream = await client.begin_stream(devshard="2", key=API_KEY)
         runtime = client.gateway.runtimes["2"]
-        await until(lambda: runtime.active_requests)
         await replay(client, "chat-settle", only=busy - {"state_inflight"})
         stream.cancel()
         await until(lambda: not runtime.active_requests)

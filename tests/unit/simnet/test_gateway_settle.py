@@ -36,16 +36,16 @@ async def block_of(setup: Setup, digest: str) -> tuple[int, str]:
     return record.code, record.raw_log
 
 
-def silence(setup: Setup, client: Client, weight: int) -> None:
-    """Silence hosts until no more than ``weight`` slots answer."""
+def shut_down(setup: Setup, client: Client, weight: int) -> None:
+    """Hosts go down until no more than ``weight`` slots answer."""
     links = list(client.gateway.runtimes["1"].session.links.values())
     left = sum(len(link.slots) for link in links)
-    silent = set()
+    down = set()
     for link in links:
         if left > weight:
-            silent.add(link.address)
+            down.add(link.address)
             left -= len(link.slots)
-    setup.network.hosts.silent = silent
+    setup.network.hosts.down = down
 
 
 def test_finalize_then_settle(tmp_path: Path) -> None:
@@ -162,8 +162,8 @@ def test_another_creator_cannot_settle_and_hears_nothing_of_it(tmp_path: Path) -
 
 def test_without_a_quorum_the_second_settle_is_a_false_success(tmp_path: Path) -> None:
     async def scenario(setup: Setup) -> None:
-        client = await served(setup, SIMNET_HOST_TIMEOUT="0.1")
-        silence(setup, client, 10)
+        client = await served(setup)
+        shut_down(setup, client, 10)
         failed = await client.admin("POST", FINALIZE)
         assert failed.status == 500
         assert failed.message.startswith("insufficient signatures: ")
@@ -179,7 +179,7 @@ def test_without_a_quorum_the_second_settle_is_a_false_success(tmp_path: Path) -
         assert "insufficient quorum: " in log
         assert setup.escrow("1")["settled"] is False
         # The hosts are back: finalize collects what is missing.
-        setup.network.hosts.silent = set()
+        setup.network.hosts.down = set()
         settlement = await client.good("POST", FINALIZE)
         assert len(settlement["signatures"]) == 16
         await client.good("POST", SETTLE)
@@ -263,11 +263,10 @@ def test_finalizes_run_one_at_a_time(tmp_path: Path) -> None:
 def test_bare_finalize_neither_looks_for_requests_nor_deactivates(tmp_path: Path) -> None:
     async def scenario(setup: Setup) -> None:
         client = await served(setup)
-        runtime = client.gateway.runtimes["1"]
-        stream = asyncio.create_task(client.chat("[sim seconds=1 chunks=4]", stream=True))
-        await until(lambda: runtime.active_requests)
+        stream = await client.begin_stream()
         assert (await client.admin("POST", "/v1/finalize")).status == 200
         assert (await client.devshard("1"))["active"] is True
+        client.go_on()
         assert (await stream).body.endswith(b"[DONE]\n\n")
 
     play(tmp_path, scenario)

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+_PATIENCE = 120  # only a failed test waits so long
 SIMNET = Path(__file__).resolve().parents[2] / "simnet"
 
 
@@ -39,12 +40,12 @@ def _ask(line: dict[str, Any], path: str) -> Any:
     request = urllib.request.Request(
         line["gateway"] + path, headers={"Authorization": f"Bearer {line['admin_key']}"}
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=_PATIENCE) as answer:
         return json.load(answer)
 
 
 def _until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + _PATIENCE
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -52,7 +53,7 @@ def _until(condition: Callable[[], bool]) -> None:
 
 def _stop(process: subprocess.Popen[str], number: int) -> str:
     process.send_signal(number)
-    rest, _unused = process.communicate(timeout=15)
+    rest, _unused = process.communicate(timeout=_PATIENCE)
     return rest
 
 
@@ -84,12 +85,14 @@ def test_run(tmp_path: Path) -> None:
         rest = _stop(process, signal.SIGTERM)
     assert (process.returncode, rest) == (0, "")
     with pytest.raises(OSError, match="refused"):
-        urllib.request.urlopen(line["gateway"] + "/v1/status", timeout=2)
+        urllib.request.urlopen(line["gateway"] + "/v1/status", timeout=_PATIENCE)
 
 
 def _process_id(line: dict[str, Any]) -> str:
     try:
-        with urllib.request.urlopen(line["gateway_faults"] + "/process", timeout=10) as answer:
+        with urllib.request.urlopen(
+            line["gateway_faults"] + "/process", timeout=_PATIENCE
+        ) as answer:
             return str(json.load(answer)["process_id"])
     except (urllib.error.URLError, ConnectionError):
         return ""
@@ -101,7 +104,7 @@ def test_a_gateway_that_ends_is_started_again(tmp_path: Path) -> None:
         first = _process_id(line)
         crash = urllib.request.Request(line["gateway_faults"] + "/crash", data=b"{}")
         with pytest.raises((urllib.error.URLError, ConnectionError)):
-            urllib.request.urlopen(crash, timeout=10)
+            urllib.request.urlopen(crash, timeout=_PATIENCE)
         _until(lambda: _process_id(line) not in ("", first))
         _until(lambda: _answers(line))
     finally:

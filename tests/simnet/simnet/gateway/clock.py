@@ -67,7 +67,8 @@ class Clock:
         with self._alarm(seconds) as rings:
             task = asyncio.ensure_future(work)
             try:
-                await asyncio.wait({task, rings}, return_when=asyncio.FIRST_COMPLETED)
+                both: set[asyncio.Future[t.Any]] = {task, rings}
+                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
                 if not task.done():
                     raise asyncio.TimeoutError
                 return task.result()

@@ -34,6 +34,7 @@ class GatewayFaults:
             web.get("/points", getting(lambda request: self._gateway.points.to_json())),
             web.post("/points", posting(self._gateway.points.arm)),
             web.delete("/points", getting(self._clear_points)),
+            web.delete("/points/{point}", getting(self._release_point)),
             web.post("/clock", posting(self._advance)),
             web.get("/reply", getting(lambda request: self._reply())),
             web.post("/reply", posting(self._set_reply)),
@@ -63,6 +64,10 @@ class GatewayFaults:
 
     def _clear_points(self, request: web.Request) -> Reply:
         self._gateway.points.clear()
+        return {}
+
+    def _release_point(self, request: web.Request) -> Reply:
+        self._gateway.points.release(request.match_info["point"])
         return {}
 
     def _advance(self, body: Body) -> Reply:

@@ -422,7 +422,7 @@ class Inference:
         """Losing attempts and timeouts write diffs when nobody is served any more."""
         runtime, script = work.runtime, work.chat.script
         for _unused in range(script.after):
-            await asyncio.sleep(script.every)
+            await self._gateway.clock.sleep(script.every)
             if runtime.session.phase != "active":
                 return
             LOG.info("request=%s stage=timeout_waiting", work.id)

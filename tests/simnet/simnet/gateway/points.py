@@ -56,7 +56,7 @@ def kill_self() -> t.NoReturn:
 class Points:
     def __init__(self) -> None:
         self._armed: dict[str, Armed] = {}
-        self._released = asyncio.Event()
+        self._released: dict[str, asyncio.Event] = {}
 
     def arm(self, data: Mapping[str, t.Any]) -> dict[str, t.Any]:
         unknown = set(data) - {"point", "action", "after", "times", "message"}
@@ -72,9 +72,20 @@ class Points:
 
     def clear(self) -> None:
         """Nothing goes wrong any more; who waits at a point goes on."""
-        self._armed.clear()
-        self._released.set()
-        self._released = asyncio.Event()
+        for point in POINTS:
+            self.release(point)
+
+    def release(self, point: str) -> None:
+        """The same for one point."""
+        if point not in POINTS:
+            raise FaultError(f"point must be one of {', '.join(POINTS)}")
+        self._armed.pop(point, None)
+        released = self._released.pop(point, None)
+        if released is not None:
+            released.set()
+
+    def hits(self, point: str) -> int:
+        return self._armed[point].hits if point in self._armed else 0
 
     def to_json(self) -> dict[str, t.Any]:
         return {
@@ -102,4 +113,4 @@ class Points:
             kill_self()
         if armed.action == "error":
             raise PointError(armed.message)
-        await self._released.wait()
+        await self._released.setdefault(name, asyncio.Event()).wait()

@@ -25,8 +25,9 @@ CREATOR = creator_key("gonka-sim")
 AMOUNT = 5_000_000_000
 QWEN, KIMI = DEFAULT_MODELS
 ADMIN, API_KEY = "admin-key-of-the-tests-0123456789", "client-key-of-the-tests-0123456789"
-DEADLINE = 15.0
+DEADLINE = 120.0
 _UNIQUE = itertools.count()
+_CHUNK = "chat.chunk"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,6 +121,28 @@ class Client:
             "POST", path if devshard is None else f"/devshard/{devshard}{path}", body, key=key
         )
 
+    async def begin_stream(self, **more: t.Any) -> asyncio.Task[Reply]:
+        """A stream whose first chunk is sent; the others wait until ``go_on``."""
+        points = self.gateway.points
+        points.arm({"point": _CHUNK, "action": "wait", "after": 1})
+        stream = asyncio.create_task(self.chat(stream=True, **more))
+        await until(lambda: points.hits(_CHUNK))
+        return stream
+
+    def go_on(self) -> None:
+        self.gateway.points.release(_CHUNK)
+
+    async def gives_up(self, call: asyncio.Task[Reply]) -> Reply:
+        """The answer of a request that hangs, once the gateway's time limits are over."""
+
+        def done() -> bool:
+            if not call.done():
+                self.gateway.clock.advance(60)
+            return call.done()
+
+        await until(done)
+        return await call
+
     async def state(self) -> dict[str, t.Any]:
         """The admin state's devshards by id."""
         data = await self.good("GET", "/v1/admin/state")
@@ -168,8 +191,6 @@ class Setup:
             "SIMNET_ROTATION_SECONDS": "3600",
             "SIMNET_BALANCE_SECONDS": "3600",
             "SIMNET_SIGNATURE_RETRY_SECONDS": "0.01",
-            "SIMNET_HOST_TIMEOUT": "0.3",
-            "SIMNET_CHAIN_TIMEOUT": "2",
             **more,
         }
 
@@ -188,6 +209,12 @@ class Setup:
     async def restart(self, client: Client, name: str = "main", **more: str) -> Client:
         await self.stop(client)
         return await self.gateway(name, **more)
+
+    async def asked(self, **what: str) -> None:
+        """A request that waits for an answer has come to the network."""
+        await until(
+            lambda: [entry for entry in self.network.log.entries(**what) if not entry["status"]]
+        )
 
     @property
     def violations(self) -> list[str]:
