@@ -124,7 +124,10 @@ def _ids(reply: object, key: str) -> set[object] | None:
 
 
 def _models(seen: Mapping[str, t.Any], escrow_params: object) -> list[Finding]:
-    known, served = _ids(seen["governance_models"], "models"), _ids(seen["active_models"], "data")
+    known, active = _ids(seen["governance_models"], "models"), seen["active_models"]
+    # some builds call the list of what is served "models"
+    listed = _ids(active, "data")
+    served = _ids(active, "models") if listed is None else listed
     found = [_public_api(seen["epoch"])]
     low, high = _dig(escrow_params, "min_amount"), _dig(escrow_params, "max_amount")
     for model in seen["models"]:

@@ -31,6 +31,7 @@ from ._models import (
     Reader,
     SettledEvent,
     TxResult,
+    active_models_of,
     parse_time,
 )
 from ._node import NodeProblem, is_rpc, judge_node, node_of_rest, swapped_text
@@ -318,12 +319,11 @@ class ChainApi:
         return Epoch.from_api(self._ask(self._public, "/v1/epochs/latest"))
 
     def active_models(self) -> list[str]:
-        """Models that at least one host serves in this epoch; only for those can one create."""
-        body = self._ask(self._public, "/v1/epochs/current/participants")
-        models: set[str] = set()
-        for host in body.child("active_participants").children("participants"):
-            models.update(host.texts("models", []))
-        return sorted(models)
+        """Models that the chain has hosts for in this epoch; only for those can one create.
+
+        Not the list of participants, which names what each of them announces and is large.
+        """
+        return active_models_of(self._ask(self._public, "/v1/models"))
 
     def governance_models(self) -> list[str]:
         """Models that governance knows, whether anybody serves them now or not."""

@@ -26,9 +26,10 @@ from ._errors import (
     WaitTimeoutError,
 )
 from ._escrow_observe import read_births, read_clock, view_of
-from ._escrow_rules import INACTIVE, Birth, PoolPlan, Wish, match_birth, plan_pool, refuse_create
+from ._escrow_rules import INACTIVE, Birth, PoolPlan, Wish, match_birth, plan_pool
 from ._ledger import Event, Intent, Kind, State, Via, stamp
 from ._models import parse_time
+from ._payment import Facts, Payment, refuse_model, refuse_payment
 
 if t.TYPE_CHECKING:
     from ._escrow_rules import EscrowView
@@ -299,20 +300,17 @@ class EnsureEscrows:
         )
 
     def _wish(self) -> Wish:
-        return Wish(
-            model=self._o.model_id,
-            amount=self._o.amount,
-            count=self._o.count,
-            max_creates=self._o.max_creates_per_run,
-            max_total_locked=self._o.max_total_locked,
-            fee=self._o.fee_amount,
-        )
+        return Wish(model=self._o.model_id, amount=self._o.amount, count=self._o.count)
 
     def _refuse(self, plan: PoolPlan, seen: Seen) -> None:
         for escrow_id in self._o.adopt:
             self._refuse_adoption(seen.views[escrow_id])
-        if not plan.create:
-            return
+        if plan.create:
+            self._refuse_blind_create(seen)
+        self._refuse_payment(plan, seen)
+
+    def _refuse_blind_create(self, seen: Seen) -> None:
+        """Nothing is paid while it is not known what is paid already, or what would become of it."""
         self._p.chain.signing_head()
         if seen.births is None:
             raise UnknownStateError(
@@ -324,24 +322,37 @@ class EnsureEscrows:
         if pending and not self._p.check_mode:
             raise UnsafeError(_pending_text(pending))
         self._refuse_paid_elsewhere(seen, seen.births)
-        params = self._p.chain.escrow_params()
-        open_sum = sum(intent.amount or 0 for intent in pending if intent.escrow_id is None)
-        locked = sum(view.amount or 0 for view in seen.views.values() if view.unsettled)
-        reason = refuse_create(
-            self._wish(),
-            plan.create,
-            balance=self._p.chain.balance(self._creator),
-            locked=locked + open_sum,
-            allowed=params.allowed_creator_addresses,
-            creator=self._creator,
-            min_amount=params.min_amount,
-            max_amount=params.max_amount,
-            active_models=self._p.chain.active_models(),
-            settlement_tag=self._p.settlement_tag,
-            approved_versions=params.approved_versions,
+
+    def _refuse_payment(self, plan: PoolPlan, seen: Seen) -> None:
+        """Also where nothing is missing now: a setting with which nothing could be paid is wrong."""
+        if self._o.count == 0:
+            return
+        payment = Payment(
+            model=self._o.model_id,
+            amount=self._o.amount,
+            count=self._o.count,
+            create=plan.create,
+            max_creates=self._o.max_creates_per_run,
         )
-        if reason is not None:
+        pending = self._open_creates()
+        open_sum = sum(intent.amount or 0 for intent in pending if intent.escrow_id is None)
+        active = self._p.chain.active_models()
+        facts = Facts(
+            creator=self._creator,
+            terms=self._p.chain.escrow_params(),
+            active_models=active,
+            balance=self._p.chain.balance(self._creator),
+            settlement_tag=self._p.settlement_tag,
+            fee=self._o.fee_amount,
+            gas_limit=self._o.gas_limit,
+            locked=open_sum
+            + sum(view.amount or 0 for view in seen.views.values() if view.unsettled),
+            max_total_locked=self._o.max_total_locked,
+        )
+        if (reason := refuse_payment([payment], facts)) is not None:
             raise UnsafeError(f"no escrow is created: {reason}")
+        if not plan.create and (reason := refuse_model(self._o.model_id, active)) is not None:
+            self._p.warn(f"{reason}. {len(plan.usable)} of {self._o.count} wanted are usable now")
 
     def _refuse_paid_elsewhere(self, seen: Seen, births: list[Birth]) -> None:
         """No second deposit beside one that nobody registered.

@@ -185,14 +185,11 @@ class Birth:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wish:
-    """What a run of the escrow module is to reach, with its caps."""
+    """The pool that a run of the escrow module is to reach."""
 
     model: str
     amount: int
     count: int
-    max_creates: int
-    max_total_locked: int | None
-    fee: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -240,70 +237,6 @@ def plan_pool(
         adopt=adopt,
         create=max(0, wish.count - len(usable) - fresh),
         unclaimed=unclaimed,
-    )
-
-
-def refuse_create(
-    wish: Wish,
-    create: int,
-    *,
-    balance: int,
-    locked: int,
-    allowed: Collection[str],
-    creator: str,
-    min_amount: int,
-    max_amount: int,
-    active_models: Collection[str],
-    settlement_tag: str,
-    approved_versions: Collection[str],
-) -> str | None:
-    """Why nothing may be created, or None. Everything is checked before the first deposit."""
-    if allowed and creator not in allowed:
-        return (
-            f"{creator} is not on the chain's list of allowed creators; ask for it by a governance"
-            " proposal and wait with the module gonka.devshard.allowlist"
-        )
-    if not min_amount <= wish.amount <= max_amount:
-        return (
-            f"amount {wish.amount} ngonka is outside the chain's limits"
-            f" {min_amount} to {max_amount} ngonka"
-        )
-    if (reason := refuse_version(settlement_tag, approved_versions)) is not None:
-        return reason
-    if wish.model not in active_models:
-        known = ", ".join(sorted(active_models)) or "none"
-        return f"model {wish.model} is not active on the chain in this epoch; active: {known}"
-    if create > wish.max_creates:
-        return (
-            f"{create} escrows are missing but at most {wish.max_creates} may be created in one run"
-            " (max_creates_per_run); raise it if this is really wanted"
-        )
-    deposit = create * wish.amount
-    if wish.max_total_locked is not None and locked + deposit > wish.max_total_locked:
-        return (
-            f"{locked} ngonka of this creator are locked, {deposit} more would exceed"
-            f" max_total_locked {wish.max_total_locked}"
-        )
-    need = create * (wish.amount + wish.fee)
-    if balance < need:
-        return (
-            f"the wallet {creator} has {balance} ngonka, {create} escrow(s) of {wish.amount} with a"
-            f" fee of {wish.fee} each need {need}: {need - balance} ngonka are missing"
-        )
-    return None
-
-
-def refuse_version(settlement_tag: str, approved: Collection[str]) -> str | None:
-    """Why an escrow made now could never be settled, or None.
-
-    The chain takes an escrow of any generation and asks for the version only when it is settled.
-    """
-    if not approved or settlement_tag in approved:
-        return None
-    return (
-        f'settlements of this gateway name version "{settlement_tag}", and the chain approves only'
-        f" {', '.join(sorted(approved))}: a deposit could never be settled and would go to the hosts."
-        " Deploy a gateway of an approved generation, side by side"
     )
 
 

@@ -3,7 +3,7 @@
 
 # This module is private to the collection.
 
-"""What rotation can lock at once. Pure, and the same for the module, the roles and the filter."""
+"""What a wallet must have free. Pure, and the same for the modules, the roles and the filters."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ from dataclasses import dataclass
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable
+
+
+def deposits_needed(amounts: Iterable[int], fee: int) -> int:
+    """Deposits with the fees to create and to settle each of them, which nobody else pays."""
+    return sum(amount + 2 * fee for amount in amounts)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,7 +31,7 @@ class RotationNeed:
         """Deposits of a whole epoch without any refund, one replacement of a depleted escrow, and
         a create and a settle transaction for each of them."""
         escrows = self.temp_count + self.target_count + 1
-        return escrows * (self.amount + 2 * fee)
+        return deposits_needed([self.amount] * escrows, fee)
 
 
 def funding_needed(models: Iterable[RotationNeed], fee: int) -> int:

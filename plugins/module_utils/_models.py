@@ -248,6 +248,12 @@ def _stages(body: Reader, *names: str) -> dict[str, int]:
     return {name: body.whole(name) for name in names}
 
 
+def active_models_of(body: Reader) -> list[str]:
+    """``/v1/models`` of the public API; some builds call the list ``models``."""
+    key = "data" if body.has("data") or not body.has("models") else "models"
+    return sorted({item.text("id") for item in body.children(key)})
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Account:
     address: str

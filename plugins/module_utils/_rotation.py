@@ -12,14 +12,15 @@ from dataclasses import dataclass
 
 from ._errors import ConfigurationError, ProtocolError, UnsafeError, WaitTimeoutError
 from ._escrow_observe import read_clock, view_of
-from ._escrow_rules import refuse_version
 from ._funding import RotationNeed, funding_needed
 from ._models import Reader
+from ._payment import refuse_amount, refuse_creator, refuse_model, refuse_version, refuse_wallet
 
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from ._money import Ports
+    from ._payment import Terms
 
 Settings = dict[str, t.Any]
 
@@ -69,14 +70,11 @@ class RotationFacts:
     usable_models: frozenset[str]
     active_models: frozenset[str]
     balance: int
-    min_amount: int
-    max_amount: int
-    allowed: frozenset[str]
+    terms: Terms
     creator: str
     poc_blocks: int
     """Blocks from the start of PoC to the switch of the epoch."""
     settlement_tag: str
-    approved_versions: frozenset[str]
 
 
 def rotation_of(settings: Mapping[str, t.Any]) -> Settings:
@@ -144,28 +142,28 @@ def refuse_rotation(
     if not models:
         reasons.append("no model is given")
     if wanted["pre_poc_blocks"] <= 0:
-        reasons.append("pre_poc_blocks must be more than 0")
+        reasons.append("rotation_pre_poc_blocks (pre_poc_blocks) must be more than 0")
     if wanted["pre_poc_blocks"] > facts.poc_blocks:
         reasons.append(
-            f"pre_poc_blocks {wanted['pre_poc_blocks']} is more than the {facts.poc_blocks} blocks"
-            " between the start of PoC and the switch of the epoch: the window would open under one"
-            " epoch and go on under the next, and temporary escrows would be paid for twice"
+            f"rotation_pre_poc_blocks (pre_poc_blocks) {wanted['pre_poc_blocks']} is more than the"
+            f" {facts.poc_blocks} blocks between the start of PoC and the switch of the epoch: the"
+            " window would open under one epoch and go on under the next, and temporary escrows"
+            f" would be paid for twice. Set rotation_pre_poc_blocks: {facts.poc_blocks} or less"
         )
-    if facts.allowed and facts.creator not in facts.allowed:
-        reasons.append(f"{facts.creator} is not on the chain's list of allowed creators")
-    if (reason := refuse_version(facts.settlement_tag, facts.approved_versions)) is not None:
-        reasons.append(reason)
+    reasons += _said(
+        refuse_creator(facts.creator, facts.terms),
+        refuse_version(facts.settlement_tag, facts.terms.approved_versions),
+    )
     for model in models:
         name = model.model_id
         if model.temp_count <= 0 or model.target_count <= 0:
             reasons.append(f"{name}: temp_count and target_count must be more than 0")
-        if not facts.min_amount <= model.amount <= facts.max_amount:
-            reasons.append(
-                f"{name}: amount {model.amount} is outside the chain's limits {facts.min_amount} to"
-                f" {facts.max_amount} ngonka"
-            )
-        if name not in facts.active_models:
-            reasons.append(f"{name} is not active on the chain in this epoch")
+        reasons += _said(
+            refuse_amount(
+                name, model.amount, facts.terms, where="rotation_models or devshard_models"
+            ),
+            refuse_model(name, facts.active_models),
+        )
         if name not in facts.usable_models:
             reasons.append(
                 f"{name} has no usable escrow in this gateway, and rotation never makes the first"
@@ -177,12 +175,18 @@ def refuse_rotation(
                 " would accept that and fail at every rotation"
             )
     need = funding_needed((model.need for model in models), fee) + other_gateways_need
-    if facts.balance < need:
-        reasons.append(
-            f"the wallet {facts.creator} has {facts.balance} ngonka, rotation of all gateways that"
-            f" share it needs {need}: {need - facts.balance} ngonka are missing"
+    return reasons + _said(
+        refuse_wallet(
+            facts.creator,
+            facts.balance,
+            need,
+            what="rotation of all gateways that share it needs",
         )
-    return reasons
+    )
+
+
+def _said(*reasons: str | None) -> list[str]:
+    return [reason for reason in reasons if reason is not None]
 
 
 class SetRotation:
@@ -243,18 +247,14 @@ class SetRotation:
             view = view_of(number, record, chain.escrow(number), clock, self._p.limits)
             if view.usable and view.model is not None:
                 usable.add(view.model)
-        params = chain.escrow_params()
         return RotationFacts(
             usable_models=frozenset(usable),
             active_models=frozenset(chain.active_models()),
             balance=chain.balance(creator),
-            min_amount=params.min_amount,
-            max_amount=params.max_amount,
-            allowed=frozenset(params.allowed_creator_addresses),
+            terms=chain.escrow_params(),
             creator=creator,
             poc_blocks=clock.poc_blocks,
             settlement_tag=self._p.settlement_tag,
-            approved_versions=frozenset(params.approved_versions),
         )
 
     def _read_back(self, wanted: Settings) -> None:

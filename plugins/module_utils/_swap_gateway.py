@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from . import _settings
 from ._errors import DevshardError, UnknownStateError, UnsafeError, WaitTimeoutError
 from ._escrow_observe import read_clock
-from ._escrow_rules import Wish, deadline, refuse_create
+from ._escrow_rules import deadline
 from ._ledger import Kind, Via
 from ._models import Reader
+from ._payment import Answer, Facts, Payment, payment_checks
 from ._rotation import patch_for, rotation_of
 from ._settings import Settings, SettingsWish
 from ._swap import SessionMark, Window, session_losses, window_refusals
@@ -401,38 +402,20 @@ class SwapWindow:
             return []
         chain = self._p.chain
         creator = self._p.creator(self._w.creator)
-        params = chain.escrow_params()
-        balance = chain.balance(creator)
-        models = chain.active_models()
-        reasons = []
-        for need in self._w.needs:
-            wish = Wish(
-                model=need.model_id,
-                amount=need.amount,
-                count=need.count,
-                max_creates=need.count,
-                max_total_locked=None,
-                fee=self._w.fee_amount,
-            )
-            refusal = refuse_create(
-                wish,
-                need.count,
-                balance=balance,
-                locked=0,
-                allowed=params.allowed_creator_addresses,
-                creator=creator,
-                min_amount=params.min_amount,
-                max_amount=params.max_amount,
-                active_models=models,
-                settlement_tag=self._p.settlement_tag,
-                approved_versions=params.approved_versions,
-            )
-            if refusal is not None:
-                reasons.append(refusal)
-        total = sum(need.count * (need.amount + 2 * self._w.fee_amount) for need in self._w.needs)
-        if not reasons and balance < total:
-            reasons.append(
-                f"the wallet {creator} has {balance} ngonka, the escrows of the temporary gateway"
-                f" need {total} with their fees: {total - balance} ngonka are missing"
-            )
-        return reasons
+        payments = [
+            Payment(model=need.model_id, amount=need.amount, count=need.count, create=need.count)
+            for need in self._w.needs
+        ]
+        facts = Facts(
+            creator=creator,
+            terms=chain.escrow_params(),
+            active_models=chain.active_models(),
+            balance=chain.balance(creator),
+            settlement_tag=self._p.settlement_tag,
+            fee=self._w.fee_amount,
+        )
+        return [
+            check.text
+            for check in payment_checks(payments, facts)
+            if check.answer is not Answer.YES
+        ]

@@ -30,6 +30,7 @@ LAYERS: tuple[tuple[str, frozenset[str]], ...] = (
                 "_keys",
                 "_models",
                 "_node",
+                "_payment",
                 "_profiles",
                 "_record",
                 "_transport",

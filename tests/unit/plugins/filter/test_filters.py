@@ -13,11 +13,13 @@ import pytest
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.gonka.devshard.plugins.filter.deadline_alarms import deadline_alarms
+from ansible_collections.gonka.devshard.plugins.filter.deposits_needed import deposits_needed
 from ansible_collections.gonka.devshard.plugins.filter.funding_needed import funding_needed
 from ansible_collections.gonka.devshard.plugins.filter.preflight_findings import preflight_findings
 from ansible_collections.gonka.devshard.plugins.filter.query import query
 from ansible_collections.gonka.devshard.plugins.filter.status_table import status_table
 from ansible_collections.gonka.devshard.plugins.filter.table import table
+from ansible_collections.gonka.devshard.plugins.module_utils._models import EscrowParams
 from ansible_collections.gonka.devshard.plugins.module_utils._rotation import (
     RotationFacts,
     refuse_rotation,
@@ -269,6 +271,30 @@ def test_funding_of_nonsense_is_refused(models: object) -> None:
         funding_needed(models)
 
 
+def terms(approved: tuple[str, ...]) -> EscrowParams:
+    return EscrowParams(
+        min_amount=0,
+        max_amount=10**12,
+        max_escrows_per_epoch=1,
+        max_nonce=1,
+        group_size=16,
+        create_devshard_fee=0,
+        fee_per_nonce=0,
+        allowed_creator_addresses=(),
+        approved_versions=approved,
+        min_gas_price=0,
+    )
+
+
+def test_what_missing_escrows_cost_is_the_same_for_roles_and_modules() -> None:
+    assert deposits_needed([5_000_000_000, "50000000"]) == 5_050_000_000 + 4_000_000
+    assert deposits_needed([], fee=7) == 0
+    assert deposits_needed([10, 20], fee="3") == 42
+    for nonsense in ("text", [True], [-1], [1.5], None):
+        with pytest.raises(AnsibleFilterError, match="deposits_needed"):
+            deposits_needed(nonsense)
+
+
 def test_three_gateways_with_one_creator_need_the_sum() -> None:
     """The filter, the role and the module reckon with the same numbers."""
     model = {"model_id": "a", "amount": 5_000_000_000, "temp_count": 1, "target_count": 1}
@@ -277,13 +303,10 @@ def test_three_gateways_with_one_creator_need_the_sum() -> None:
         usable_models=frozenset("a"),
         active_models=frozenset("a"),
         balance=0,
-        min_amount=0,
-        max_amount=10**12,
-        allowed=frozenset(),
+        terms=terms(()),
         creator="c",
         poc_blocks=10,
         settlement_tag="v2",
-        approved_versions=frozenset(),
     )
     need = funding_needed([model])
 
@@ -299,7 +322,7 @@ def test_three_gateways_with_one_creator_need_the_sum() -> None:
     assert refused(3 * need) == []
     (reason,) = refused(3 * need - 1)
     assert f"needs {3 * need}: 1 ngonka are missing" in reason
-    facts = replace(facts, approved_versions=frozenset({"v3"}))
+    facts = replace(facts, terms=terms(("v3",)))
     (reason,) = refused(3 * need)
     assert "approves only v3" in reason
 

@@ -362,19 +362,19 @@ def test_a_search_that_fails_is_unknown(answer: object) -> None:
 
 
 def test_models() -> None:
-    hosts = [{"models": ["b", "a"]}, {"models": ["a"]}, {}, {"models": None}]
-    current = {"active_participants": {"participants": hosts}}
-    chain, _unused = api(
-        {
-            "GET /v1/epochs/current/participants": current,
-            "GET /v1/governance/models": {"models": [{"id": "z"}, {"id": "a", "other": 1}]},
-        }
-    )
+    listed = [{"id": "b", "object": "model"}, {"id": "a"}, {"id": "a"}]
+    known = {"GET /v1/governance/models": {"models": [{"id": "z"}, {"id": "a", "other": 1}]}}
+    chain, _unused = api({"GET /v1/models": {"object": "list", "data": listed}, **known})
     assert chain.active_models() == ["a", "b"]
     assert chain.governance_models() == ["a", "z"]
+    # some builds
+    chain, _unused = api({"GET /v1/models": {"models": listed}})
+    assert chain.active_models() == ["a", "b"]
+    chain, _unused = api({"GET /v1/models": {"object": "list", "data": []}})
+    assert chain.active_models() == []
 
 
-@pytest.mark.parametrize("answer", [{}, {"active_participants": {}}, {"active_participants": []}])
-def test_participants_of_another_shape_are_an_error(answer: object) -> None:
+@pytest.mark.parametrize("answer", [{}, {"data": {}}, {"data": ["a"]}, {"data": [{}]}])
+def test_models_of_another_shape_are_an_error(answer: object) -> None:
     with pytest.raises(DevshardError):
-        api({"GET /v1/epochs/current/participants": answer})[0].active_models()
+        api({"GET /v1/models": answer})[0].active_models()

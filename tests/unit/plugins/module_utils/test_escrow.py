@@ -353,13 +353,17 @@ def test_bad_options_are_refused_before_anything(
 
 
 def test_everything_is_checked_before_the_first_deposit(world: World) -> None:
-    world.chain.money = 2 * (AMOUNT + 1_000_000) - 1
+    world.chain.money = 2 * (AMOUNT + 2_000_000) - 1
     with pytest.raises(UnsafeError, match="1 ngonka are missing"):
         run(world, count=2)
     with pytest.raises(UnsafeError, match="not active"):
         run(world, model_id="other")
-    with pytest.raises(UnsafeError, match="max_creates_per_run"):
+    with pytest.raises(UnsafeError, match="raise escrow_max_creates_per_run"):
         run(world, count=5)
+    world.chain.gas_price = 10
+    with pytest.raises(UnsafeError, match=r"set escrow_fee_amount \(fee_amount\) to 5000000 or"):
+        run(world)
+    world.chain.gas_price = 0
     with pytest.raises(UnsafeError, match="max_total_locked"):
         run(world, max_total_locked=AMOUNT - 1)
     world.chain.allowed = ("gonka1other",)
@@ -367,6 +371,33 @@ def test_everything_is_checked_before_the_first_deposit(world: World) -> None:
         run(world)
     assert world.chain.minted == []
     assert intents(world) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"amount": 5}, "did you mean 5 GNK = 5000000000 ngonka"),
+        ({"amount": 200_000_000_000}, "outside the chain's limits"),
+        ({"max_creates_per_run": 0}, "at most 0 may be created in one run"),
+    ],
+)
+def test_a_setting_that_could_pay_for_nothing_is_refused_while_enough_escrows_exist(
+    world: World, changes: dict[str, t.Any], text: str
+) -> None:
+    run(world)
+    for ask in (check, run):
+        with pytest.raises(UnsafeError, match=text):
+            ask(world, **changes)
+    assert not run(world).changed
+
+
+def test_a_model_without_hosts_is_named_while_enough_escrows_exist(world: World) -> None:
+    run(world)
+    world.chain.models.clear()
+    assert not run(world).changed
+    assert any("no host serves it" in text for text in world.warnings)
+    with pytest.raises(UnsafeError, match="no host serves it"):
+        check(world, count=2)
 
 
 def mint_elsewhere(world: World, folder: Path) -> int:

@@ -19,7 +19,6 @@ from ansible_collections.gonka.devshard.plugins.module_utils._escrow_rules impor
     deadline,
     match_birth,
     plan_pool,
-    refuse_create,
     why_not_usable,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._funding import (
@@ -66,9 +65,6 @@ def wish(**changes: t.Any) -> Wish:
         "model": "m",
         "amount": 5_000_000_000,
         "count": 2,
-        "max_creates": 4,
-        "max_total_locked": None,
-        "fee": 1_000_000,
         **changes,
     }
     return Wish(**values)
@@ -186,51 +182,6 @@ def test_planning_again_after_the_plan_gives_nothing(
     again = plan_pool(wish(count=count), after, ours=(), adoptable=adoptable)
     assert (again.create, again.adopt) == (0, ())
     assert len(again.usable) == max(count, len(again.usable))
-
-
-FACTS: dict[str, t.Any] = {
-    "balance": 2 * 5_001_000_000,
-    "locked": 0,
-    "allowed": ["gonka1c"],
-    "creator": "gonka1c",
-    "min_amount": 50_000_000,
-    "max_amount": 100_000_000_000,
-    "active_models": ["m"],
-    "settlement_tag": "v2",
-    "approved_versions": ["v1", "v2"],
-}
-
-
-def test_a_create_that_fits_is_not_refused() -> None:
-    assert refuse_create(wish(), 2, **FACTS) is None
-    assert refuse_create(wish(), 2, **{**FACTS, "allowed": []}) is None
-    # an empty list approves all
-    assert refuse_create(wish(), 2, **{**FACTS, "approved_versions": []}) is None
-
-
-@pytest.mark.parametrize(
-    ("wishes", "facts", "text"),
-    [
-        ({}, {"allowed": ["gonka1other"]}, "not on the chain's list"),
-        ({"amount": 49_999_999}, {}, "outside the chain's limits"),
-        ({"amount": 100_000_000_001}, {}, "outside the chain's limits"),
-        ({}, {"active_models": ["x", "y"]}, "active: x, y"),
-        (
-            {},
-            {"approved_versions": ["v4", "v3"]},
-            'version "v2", and the chain approves only v3, v4',
-        ),
-        ({"max_creates": 1}, {}, "max_creates_per_run"),
-        ({"max_total_locked": 14_999_999_999}, {"locked": 5_000_000_000}, "max_total_locked"),
-        ({}, {"balance": 2 * 5_001_000_000 - 1}, "1 ngonka are missing"),
-    ],
-)
-def test_each_refusal_says_why(
-    wishes: dict[str, t.Any], facts: dict[str, t.Any], text: str
-) -> None:
-    refusal = refuse_create(wish(**wishes), 2, **{**FACTS, **facts})
-    assert refusal is not None
-    assert text in refusal
 
 
 def intent(**changes: t.Any) -> Intent:

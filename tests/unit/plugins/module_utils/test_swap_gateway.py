@@ -286,6 +286,7 @@ class Chain:
             max_amount=10_000_000_000,
             allowed_creator_addresses=("me",),
             approved_versions=self.approved,
+            min_gas_price=0,
         )
 
     def balance(self, _address: str) -> int:
@@ -564,7 +565,7 @@ def test_an_escrow_near_its_deadline_is_refused() -> None:
     [
         (204, (TempNeed(model_id="m", amount=100, count=2),), None),
         (203, (TempNeed(model_id="m", amount=100, count=2),), "1 ngonka are missing"),
-        (150, (TempNeed(model_id="m", amount=100, count=2),), "52 ngonka are missing"),
+        (150, (TempNeed(model_id="m", amount=100, count=2),), "54 ngonka are missing"),
         (999, (TempNeed(model_id="gone", amount=100, count=1),), "not active"),
         (999, (TempNeed(model_id="m", amount=1, count=1),), "outside the chain's limits"),
     ],
