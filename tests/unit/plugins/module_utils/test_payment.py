@@ -140,7 +140,10 @@ def test_what_could_not_be_asked_is_neither_yes_nor_no() -> None:
 
 def test_all_models_are_paid_from_one_wallet() -> None:
     other = replace(PAYMENT, model="o", amount=AMOUNT, create=1)
-    facts = {"active_models": ["m", "o"], "balance": deposits_needed([AMOUNT] * 3, 1_000_000)}
+    facts: dict[str, t.Any] = {
+        "active_models": ["m", "o"],
+        "balance": deposits_needed([AMOUNT] * 3, 1_000_000),
+    }
     assert answers(PAYMENT, other, **facts)["funds"] is Answer.YES
     short = {**facts, "balance": facts["balance"] - 1}
     assert answers(PAYMENT, other, **short)["funds"] is Answer.NO
