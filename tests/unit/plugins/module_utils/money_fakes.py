@@ -62,7 +62,6 @@ class FakeChain:
         self.max_nonce = 20_000
         self.gas_price = 0
         self.models = [MODEL]
-        self.gas_price = 0
         self.index_on = True
         self.first_block = 0
         """A node that began later knows no transaction of the blocks before."""
@@ -148,7 +147,6 @@ class FakeChain:
             min_gas_price=self.gas_price,
             allowed_creator_addresses=self.allowed,
             approved_versions=self.approved,
-            min_gas_price=self.gas_price,
         )
 
     def active_models(self) -> list[str]:
