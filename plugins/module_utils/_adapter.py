@@ -253,6 +253,9 @@ class Context:
             "hosts_nonce": functools.partial(
                 _hosts.newest_nonce, self.transport, self.chain, self.profile.host_session_prefix
             ),
+            "voices": functools.partial(
+                _hosts.voices, self.transport, self.chain, self.profile.host_session_prefix
+            ),
         }
 
 

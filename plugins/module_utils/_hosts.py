@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 import typing as t
+from collections import Counter
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from ._errors import DevshardError, NotFoundError, ProtocolError
+from ._errors import DevshardError, NotFoundError, ProtocolError, TransportError
 from ._models import Reader
 from ._transport import Request, expect_json_list
 
@@ -24,6 +25,8 @@ if t.TYPE_CHECKING:
 PAGE: t.Final = 200
 PATIENCE: t.Final = 5.0
 """Seconds for one host. There are many, some are always down, and the others know as much."""
+_PROXIED: t.Final = frozenset({502, 503, 504})
+"""What a proxy answers whose host is down."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,6 +36,64 @@ class HostsNonce:
     nonce: int
     silent: tuple[str, ...]
     asked: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Voices:
+    """How many slots of an escrow have a host that answers now."""
+
+    slots: int
+    answering: int
+    silent: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    """Hosts whose address the chain did not tell."""
+
+    @property
+    def quorum(self) -> int:
+        return quorum(self.slots)
+
+    @property
+    def enough(self) -> bool:
+        return self.slots > 0 and self.answering >= self.quorum
+
+
+def quorum(slots: int) -> int:
+    """Signatures that the chain wants: more than two thirds of the slots."""
+    return 2 * slots // 3 + 1
+
+
+def voices(transport: Transport, chain: ChainApi, prefix: str, escrow: Escrow) -> Voices:
+    """Ask the hosts of an escrow until it is certain whether enough of them could sign.
+
+    Any answer counts, since only whether the host is there is asked; one of a proxy before it does
+    not. Each silent host costs the whole patience.
+    """
+    weights = Counter(escrow.slots)
+    slots, answering, missing = len(escrow.slots), 0, 0
+    silent, unknown = [], []
+    for address, weight in weights.items():
+        if answering >= quorum(slots) or slots - missing < quorum(slots):
+            break
+        try:
+            base = chain.participant_url(address).rstrip("/") + prefix
+        except DevshardError:
+            unknown.append(address)
+            missing += weight
+            continue
+        if _there(transport, f"{base}/sessions/{quote(str(escrow.id))}/diffs?from=1&to=1"):
+            answering += weight
+        else:
+            silent.append(address)
+            missing += weight
+    return Voices(slots=slots, answering=answering, silent=tuple(silent), unknown=tuple(unknown))
+
+
+def _there(transport: Transport, url: str) -> bool:
+    try:
+        reply = transport.send(Request(method="GET", url=url, timeout=PATIENCE, retry=False))
+    except TransportError:
+        return False
+    return reply.status not in _PROXIED
 
 
 def newest_nonce(

@@ -19,7 +19,7 @@ if t.TYPE_CHECKING:
     from ._chain_api import ChainApi
     from ._escrow_rules import Limits
     from ._gateway_api import GatewayApi
-    from ._hosts import HostsNonce
+    from ._hosts import HostsNonce, Voices
     from ._inferenced import Inferenced
     from ._ledger import Ledger
     from ._models import Escrow
@@ -31,7 +31,7 @@ class ChainPorts:
     """Chain, hosts and ledger, for work that needs no gateway.
 
     ``ledger`` is None in check mode and for reading on a host that has none yet.
-    ``hosts_nonce`` asks the hosts of an escrow for diffs after a nonce.
+    ``hosts_nonce`` asks the hosts of an escrow for diffs after a nonce, ``voices`` how many answer.
     """
 
     chain: ChainApi
@@ -41,6 +41,7 @@ class ChainPorts:
     warn: Callable[[str], None]
     check_mode: bool
     hosts_nonce: Callable[[Escrow, int], HostsNonce]
+    voices: Callable[[Escrow], Voices]
 
     def record(self) -> Ledger:
         """The ledger for writing; there is none in check mode, and nothing may be written there."""

@@ -27,11 +27,15 @@ from ._errors import (
 from ._escrow_observe import clock_or_none, view_of
 from ._ledger import Event, Intent, Kind, State, Via, stamp
 from ._settle_rules import (
+    Payment,
     Settlement,
     SettleStep,
     SettleView,
     Terms,
     next_step,
+    objections,
+    refuse_payment,
+    refuse_quorum,
     refuse_settlement,
 )
 from ._settlement_files import SettlementFiles
@@ -42,6 +46,7 @@ if t.TYPE_CHECKING:
     from ._escrow_rules import EpochClock, EscrowView
     from ._models import Devshard, SettledEvent
     from ._money import Ports
+    from ._settle_rules import Objection
 
 Select = t.Literal["expiring", "depleted", "inactive_unsettled", "all"]
 
@@ -58,6 +63,10 @@ class SettleOptions:
     fee_amount: int
     gas_limit: int
     tx_lifetime: int
+    ask_hosts: bool = True
+    leave_foreign: bool = False
+    known_env: frozenset[str] | None = None
+    """Names in the gateway's environment file, where it could be read."""
 
     def check(self) -> None:
         if bool(self.ids) == (self.select is not None):
@@ -94,6 +103,7 @@ class SettledEscrow:
             "refund": self.refund,
             "tx_fee": self.tx_fee,
             "tx_hash": self.tx_hash,
+            "predicted": self.predicted,
             "problem": self.problem,
         }
 
@@ -101,6 +111,8 @@ class SettledEscrow:
 @dataclass(kw_only=True, slots=True)
 class SettleResult:
     escrows: list[SettledEscrow] = field(default_factory=list)
+    foreign: list[dict[str, t.Any]] = field(default_factory=list)
+    """Open escrows in the gateway that belong to other accounts."""
     actions: list[str] = field(default_factory=list)
 
     @property
@@ -119,6 +131,7 @@ class SettleResult:
         return {
             "changed": self.changed,
             "escrows": [escrow.to_result() for escrow in self.escrows],
+            "foreign": self.foreign,
             "actions": self.actions,
         }
 
@@ -130,6 +143,8 @@ class Work:
     outcome: SettledEscrow
     finalized: bool = False
     """The gateway finalized it in this run, so it holds the signatures in memory."""
+    cleared: bool = False
+    """Everything that can be refused beforehand was asked in this run."""
 
     @property
     def id(self) -> int:
@@ -214,8 +229,18 @@ class SettleEscrows:
         return sorted(begun | {view.id for view in views if self._selected(view)})
 
     def _selected(self, view: EscrowView) -> bool:
-        if not view.unsettled or view.creator != self._creator:
+        if not view.unsettled:
             return False
+        if view.creator != self._creator:
+            self._result.foreign.append(
+                {
+                    "id": view.id,
+                    "creator": view.creator,
+                    "amount": view.amount,
+                    "deadline": None if view.deadline is None else view.deadline.to_result(),
+                }
+            )
+            return self._o.select == "all" and not self._o.leave_foreign
         if self._o.model_id is not None and view.model != self._o.model_id:
             return False
         if self._o.select == "expiring":
@@ -271,15 +296,17 @@ class SettleEscrows:
             seen = self._look(number)
             view = seen.view
             outcome.deposit = outcome.deposit or view.amount
-            if view.on_chain and view.creator != self._creator:
-                raise UnsafeError(
-                    f"escrow {number} belongs to {view.creator}, not to {self._creator}"
-                )
             step = self._step(work, seen)
             if step is SettleStep.DONE:
                 self._account(outcome)
                 return None
+            if view.creator is not None and view.creator != self._creator:
+                raise self._refusal(view, self._objections(seen)[0])
             self._refuse(step, seen)
+            if not work.cleared and step is not SettleStep.STUCK:
+                if (reason := self._ask_first(step, seen)) is not None:
+                    return reason
+                work.cleared = True
             if self._p.check_mode:
                 if step is SettleStep.STUCK:
                     raise self._stuck(view)
@@ -371,6 +398,88 @@ class SettleEscrows:
                 escrow_id=view.id,
             )
 
+    # asking first
+
+    def _ask_first(self, step: SettleStep, seen: SettleView) -> DevshardError | None:
+        """Everything that can refuse a settle, before the first step that cannot be taken back.
+
+        What passes by itself, hosts that do not answer, is returned as a reason to wait.
+        """
+        self._p.chain.signing_head()
+        self._refuse_key()
+        if found := self._objections(seen):
+            raise self._refusal(seen.view, found[0])
+        self._refuse_payment(seen.view)
+        if step not in (SettleStep.DEACTIVATE, SettleStep.FINALIZE) or not self._o.ask_hosts:
+            return None
+        escrow = self._p.chain.escrow(seen.view.id)
+        if seen.view.phase != "active" or escrow is None:
+            return None
+        reason = refuse_quorum(self._p.voices(escrow))
+        if reason is None:
+            return None
+        waiting = WaitTimeoutError(
+            f"escrow {seen.view.id} is not settled{_untouched(seen.view)}: {reason}. Run again when"
+            " more hosts answer. Where only this host cannot reach them, settlement_ask_hosts:"
+            " false (the option ask_hosts) leaves that to the gateway",
+            escrow_id=seen.view.id,
+        )
+        if self._p.check_mode:
+            raise waiting
+        return waiting
+
+    def _refuse_key(self) -> None:
+        if self._o.settle_via is Via.GATEWAY:
+            known, name = self._o.known_env, self._o.private_key_env
+            if known is not None and name not in known:
+                raise ConfigurationError(
+                    f"the gateway's environment has no {name}, so the gateway cannot sign"
+                    " (private_key_env); nothing was touched"
+                )
+        elif self._p.signer is None:
+            raise ConfigurationError(
+                "there is no inferenced on this host, so it cannot sign (inferenced_path). Install"
+                " it with the role gonka.devshard.inferenced, or set settlement_via: gateway;"
+                " nothing was touched"
+            )
+        elif self._p.signer.address() is None:
+            raise ConfigurationError(
+                "the keyring has no key of this name (keyring_dir, key_name), so this host cannot"
+                " sign. Import it with gonka.devshard.creator_key; nothing was touched"
+            )
+
+    def _terms(self) -> Terms:
+        return Terms(
+            creator=self._creator,
+            params=self._p.chain.escrow_params(),
+            settlement_tag=self._p.settlement_tag,
+        )
+
+    def _objections(self, seen: SettleView) -> tuple[Objection, ...]:
+        kept = seen.settlement if seen.settlement and seen.settlement.has_quorum else None
+        return objections(seen.view, self._terms(), kept)
+
+    @staticmethod
+    def _refusal(view: EscrowView, objection: Objection) -> UnsafeError:
+        return UnsafeError(
+            f"escrow {view.id} is not settled{_untouched(view)}: {objection.text}",
+            escrow_id=view.id,
+            objection=objection.kind,
+        )
+
+    def _refuse_payment(self, view: EscrowView) -> None:
+        payment = Payment(
+            wallet=self._creator,
+            balance=self._p.chain.balance(self._creator),
+            fee=self._o.fee_amount,
+            gas=self._o.gas_limit,
+            gas_price=self._p.chain.escrow_params().min_gas_price,
+        )
+        if (reason := refuse_payment(payment)) is not None:
+            raise UnsafeError(
+                f"escrow {view.id} is not settled{_untouched(view)}: {reason}", escrow_id=view.id
+            )
+
     # finalize
 
     def _finalize(self, work: Work) -> DevshardError | None:
@@ -449,25 +558,14 @@ class SettleEscrows:
                 escrow_id=outcome.id,
                 tx_hash=paid.tx_hash,
             )
-        terms = Terms(
-            creator=self._creator,
-            params=self._p.chain.escrow_params(),
-            settlement_tag=self._p.settlement_tag,
-        )
-        reason = refuse_settlement(settlement, seen.view, terms)
+        reason = refuse_settlement(settlement, seen.view, self._terms())
         if reason is not None:
             raise UnsafeError(
                 f"escrow {outcome.id} is not settled, the chain would refuse it and take the fee:"
                 f" {reason}",
                 escrow_id=outcome.id,
             )
-        balance = self._p.chain.balance(self._creator)
-        if balance < self._o.fee_amount:
-            raise UnsafeError(
-                f"the wallet {self._creator} has {balance} ngonka, the transaction costs"
-                f" {self._o.fee_amount}: {self._o.fee_amount - balance} are missing",
-                escrow_id=outcome.id,
-            )
+        self._refuse_payment(seen.view)
 
     def _pay_out(self, outcome: SettledEscrow, seen: SettleView) -> None:
         self._refuse_pay_out(outcome, seen)
@@ -662,3 +760,11 @@ class SettleEscrows:
             outcome.spent = seen.settlement.cost
             outcome.fees = seen.settlement.fees
             outcome.refund = seen.settlement.refund(seen.view.amount)
+        elif seen.view.balance is not None:
+            # what the session holds now; requests that still run make it less
+            outcome.refund = seen.view.balance
+
+
+def _untouched(view: EscrowView) -> str:
+    """Said only where it is so: an earlier run may have taken it out of service."""
+    return " and goes on serving" if view.active and view.loaded else ""

@@ -12,11 +12,13 @@ import typing as t
 from dataclasses import dataclass
 
 from ._errors import ProtocolError
+from ._hosts import quorum
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ._escrow_rules import EscrowView
+    from ._hosts import Voices
     from ._models import EscrowParams
 
 
@@ -35,7 +37,7 @@ class Settlement:
 
     @property
     def quorum(self) -> int:
-        return 2 * self.slots // 3 + 1
+        return quorum(self.slots)
 
     @property
     def has_quorum(self) -> bool:
@@ -266,6 +268,53 @@ def _by_session(view: EscrowView, settlement: Settlement | None) -> t.Iterator[O
                 " directory, do not delete the record, and ask the network's developers"
             ),
         )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Payment:
+    """What the transaction costs, and who pays."""
+
+    wallet: str
+    balance: int
+    fee: int
+    gas: int
+    gas_price: int
+    """The chain's lowest price of a unit of gas, in ngonka."""
+
+
+def refuse_payment(payment: Payment) -> str | None:
+    """Why the node would not take the transaction, or None."""
+    least = payment.gas * payment.gas_price
+    if payment.fee < least:
+        return (
+            f"its fee of {payment.fee} ngonka is below the chain's minimum: {payment.gas} gas at"
+            f" {payment.gas_price} ngonka each cost {least} ngonka. Set settlement_fee_amount (the"
+            f" option fee_amount) to {least} or more"
+        )
+    if payment.balance < payment.fee:
+        return (
+            f"the wallet {payment.wallet} has {payment.balance} ngonka, the transaction costs"
+            f" {payment.fee}: {payment.fee - payment.balance} are missing"
+        )
+    return None
+
+
+def refuse_quorum(voices: Voices) -> str | None:
+    """Why too few hosts would sign now, or None."""
+    if voices.enough:
+        return None
+    named = [
+        f"{what} {', '.join(hosts)}"
+        for what, hosts in (
+            ("no answer from", voices.silent),
+            ("the chain did not name the address of", voices.unknown),
+        )
+        if hosts
+    ]
+    return (
+        f"the hosts of only {voices.answering} of its {voices.slots} slots answer, and"
+        f" {voices.quorum} must sign ({'; '.join(named)})"
+    )
 
 
 def may_settle(view: EscrowView, terms: Terms, settlement: Settlement | None = None) -> bool | None:

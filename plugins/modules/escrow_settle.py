@@ -19,6 +19,9 @@ description:
   - Each step looks first, so a run that was cut off anywhere is continued by the next one. With a kept
     settlement this works without the gateway and without its storage too.
   - The chain is asked before each settle, since a second one would only burn the fee.
+  - Everything that can refuse a settle is asked before an escrow is taken out of service, in check mode too. These are
+    the node and this host's clock, the key, the list of creators, the approved versions, the limit of nonces, the fee,
+    the wallet, and whether enough hosts answer. An escrow that is refused goes on serving.
   - One escrow that cannot be settled does not stop the others; the module then fails at the end with all results in
     C(failure.result).
 options:
@@ -75,6 +78,19 @@ options:
         first check and fails in the block, with the fee spent.
     type: int
     default: 1000000
+  ask_hosts:
+    description:
+      - Before an escrow is taken out of service or finalized, ask whether the hosts of enough of its slots answer to
+        sign the settlement, and wait for them. Switch it off where the gateway reaches the hosts of the network and
+        this host does not.
+    type: bool
+    default: true
+  leave_foreign:
+    description:
+      - With O(select=all), leave escrows alone whose creator on the chain is another account. By default each of them
+        is a failure, since this key cannot settle it. In both cases RV(foreign) names them.
+    type: bool
+    default: false
   tx_lifetime:
     description:
       - Lifetime of a transaction signed by this host, in seconds, from 30 to 600 (the chain's limit).
@@ -98,7 +114,8 @@ attributes:
   check_mode:
     support: full
     details:
-      - The refund is predicted only when the settlement is already kept beside the ledger.
+      - Refuses what the real run would refuse before its first step. The refund is exact when the settlement is already
+        kept beside the ledger, else what the session holds now.
   diff_mode:
     support: full
   idempotent:
@@ -165,10 +182,41 @@ escrows:
       description: Hash of the settle transaction.
       type: str
       sample: DA44BA5703B2A47534E2D16199116B77331F4E6AF0F2B018231B4DA9C875E2DD
+    predicted:
+      description: Whether this is what a run would do, in check mode, and not what was done.
+      type: bool
+      sample: false
     problem:
       description: Why it could not be settled, in the shape of C(failure). Null when it is settled.
       type: dict
       sample: null
+foreign:
+  description: With O(select), the open escrows in the gateway whose creator on the chain is another account.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
+  contains:
+    id:
+      description: The id, given by the chain.
+      type: int
+      sample: 24
+    creator:
+      description: Whose deposit it is.
+      type: str
+      sample: gonka15jz7yqwxuv4eu8l6cysfrgslcyvh7f3ykf8ykp
+    amount:
+      description: The deposit, in C(ngonka).
+      type: int
+      sample: 5000000000
+    deadline:
+      description: The last block in which it can be settled. Null when that is not known.
+      type: dict
+      sample:
+        epoch: 215
+        height: 4743000
+        blocks_left: 15391
+        seconds_left: 92346
 actions:
   description: What was done, in order.
   returned: success
@@ -210,6 +258,8 @@ SPEC = _argspec.ArgumentSpec(
         "fee_amount": {"type": "int", "default": 1_000_000},
         "gas_limit": {"type": "int", "default": 1_000_000},
         "tx_lifetime": {"type": "int", "default": 120},
+        "ask_hosts": {"type": "bool", "default": True},
+        "leave_foreign": {"type": "bool", "default": False},
     },
     mutually_exclusive=(("ids", "select"),),
     required_one_of=(("ids", "select"),),
@@ -227,6 +277,7 @@ SPEC = _argspec.ArgumentSpec(
 def work(context: Context) -> Outcome:
     context.positive("deadline_blocks")
     params = context.params
+    known = context.environment if params["settle_via"] == "gateway" else None
     options = SettleOptions(
         ids=tuple(params["ids"] or ()),
         select=params["select"],
@@ -238,6 +289,9 @@ def work(context: Context) -> Outcome:
         fee_amount=params["fee_amount"],
         gas_limit=params["gas_limit"],
         tx_lifetime=params["tx_lifetime"],
+        ask_hosts=params["ask_hosts"],
+        leave_foreign=params["leave_foreign"],
+        known_env=None if known is None else frozenset(known),
     )
     with context.ports("escrow_settle") as ports:
         result = SettleEscrows(ports, options, Path(params["ledger_path"]).parent).run()

@@ -27,6 +27,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._errors import (
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._escrow import EscrowOptions
 from ansible_collections.gonka.devshard.plugins.module_utils._escrow_rules import Limits
+from ansible_collections.gonka.devshard.plugins.module_utils._hosts import Voices
 from ansible_collections.gonka.devshard.plugins.module_utils._ledger import Ledger, Via
 from ansible_collections.gonka.devshard.plugins.module_utils._models import SettledEvent, TxResult
 from ansible_collections.gonka.devshard.plugins.module_utils._money import Ports
@@ -599,6 +600,11 @@ class World:
                 nonce=self.known_nonce,
                 silent=escrow.slots[: self.silent_hosts],
                 asked=len(escrow.slots),
+            ),
+            "voices": lambda escrow: Voices(
+                slots=len(escrow.slots),
+                answering=len(escrow.slots) - self.silent_hosts,
+                silent=escrow.slots[: self.silent_hosts],
             ),
         }
         return Ports(**values)

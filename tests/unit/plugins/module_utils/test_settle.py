@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import typing as t
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._errors import (
     BusyError,
     ChainRejectedError,
     ConfigurationError,
+    DevshardError,
     ProtocolError,
     TransportError,
     UnknownStateError,
@@ -329,7 +331,7 @@ def test_somebody_elses_escrow_and_an_empty_wallet_are_refused(world: World) -> 
     with pytest.raises(UnsafeError, match="1 are missing"):
         settle(world)
     world.chain.escrows[1].creator = "gonka1other"
-    with pytest.raises(UnsafeError, match="belongs to gonka1other"):
+    with pytest.raises(UnsafeError, match="its creator on the chain is gonka1other"):
         settle(world)
 
 
@@ -427,10 +429,17 @@ def test_a_restarted_gateway_is_finalized_again_before_it_settles(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It lost the signatures it had in memory: settling at once would be the false success."""
+    finalize, money = world.gateway.finalize, world.chain.money
+
+    def spend(number: str) -> dict[str, t.Any]:
+        world.chain.money = 0
+        return finalize(number)
+
     with monkeypatch.context() as patch:
-        patch.setattr(world.chain, "money", 0)
+        patch.setattr(world.gateway, "finalize", spend)
         with pytest.raises(UnsafeError, match="are missing"):
             settle(world, **GATEWAY)
+    world.chain.money = money
     world.gateway.in_memory.clear()
     assert only(settle(world, **GATEWAY)).refund == REFUND
     assert world.gateway.calls.count("finalize") == 2
@@ -475,3 +484,122 @@ def test_a_lost_reply_is_still_explained_after_the_chain_pruned_the_escrow(world
     world.chain.index_on = True
     assert only(settle(world, **GATEWAY)).refund == REFUND
     assert [(i.state, (i.result or {})["refund"]) for i in intents(world)] == [(State.DONE, REFUND)]
+
+
+def empty(world: World) -> None:
+    world.chain.money = 999_999
+
+
+def delist(world: World) -> None:
+    world.chain.allowed = ("gonka1other",)
+
+
+def disapprove(world: World) -> None:
+    world.chain.approved = ("v9",)
+
+
+def lower_the_nonce_limit(world: World) -> None:
+    world.chain.max_nonce = 16
+
+
+def raise_the_price(world: World) -> None:
+    world.chain.gas_price = 2
+
+
+def silence_hosts(world: World) -> None:
+    world.silent_hosts = 6
+
+
+def sell(world: World) -> None:
+    world.chain.escrows[1].creator = "gonka1other"
+
+
+def set_the_clock_back(world: World) -> None:
+    world.chain.host_behind = timedelta(minutes=3)
+
+
+REFUSED = [
+    (empty, {}, "1 are missing"),
+    (delist, {}, "no longer on the chain's list"),
+    (disapprove, {}, '"v2" is not approved'),
+    (lower_the_nonce_limit, {}, "would have nonce 17, above the chain's max_nonce 16"),
+    (raise_the_price, {}, "Set settlement_fee_amount .* to 2000000 or more"),
+    (silence_hosts, {}, "only 10 of its 16 slots answer, and 11 must sign"),
+    (sell, {}, "its creator on the chain is gonka1other"),
+    (set_the_clock_back, {}, "clock"),
+    (lambda _world: None, {"creator": CREATOR, "unsigned": True}, "no inferenced on this host"),
+    (lambda _world: None, {**GATEWAY, "known_env": frozenset({"X"})}, "no DEVSHARD_PRIVATE_KEY"),
+]
+
+
+@pytest.mark.parametrize("check", [False, True], ids=["run", "check"])
+@pytest.mark.parametrize(("harm", "how", "text"), REFUSED)
+def test_what_can_be_refused_is_refused_before_anything_is_touched(
+    harm: t.Callable[[World], None],
+    how: dict[str, t.Any],
+    text: str,
+    check: bool,
+    world: World,
+) -> None:
+    """Each of these used to be found out only after the escrow was finalized, or not at all."""
+    harm(world)
+    how = dict(how)
+    signer = not how.pop("unsigned", False) and how.get("settle_via") is not Via.GATEWAY
+    calls, sent = len(world.gateway.calls), len(world.chain.txs)
+    with world.open() as ledger:
+        ports = world.ports(ledger, check=check, seconds=30, signer=signer)
+        with pytest.raises(DevshardError, match=text):
+            SettleEscrows(ports, wish(**how), ledger.folder).run()
+    assert set(world.gateway.calls[calls:]) == {"state"}
+    assert world.gateway.records["1"].active
+    assert len(world.chain.txs) == sent
+
+
+def test_hosts_that_come_back_are_waited_for(world: World) -> None:
+    """Escrow 1 goes on serving until enough hosts answer."""
+    world.silent_hosts = 6
+    step = world.chain.step
+
+    def heal(blocks: int = 1) -> None:
+        assert world.gateway.records["1"].active or world.silent_hosts == 0
+        world.silent_hosts = 0
+        step(blocks)
+
+    world.chain.step = heal  # type: ignore[method-assign]
+    assert only(settle(world)).settled
+
+
+def test_hosts_need_not_be_asked_where_only_the_gateway_reaches_them(world: World) -> None:
+    world.silent_hosts = 16
+    assert only(settle(world, ask_hosts=False)).settled
+
+
+def test_a_refused_escrow_goes_on_serving_and_the_others_come_home(world: World) -> None:
+    world.gateway.records["1"].runtime.nonce = 19_990
+    with pytest.raises(UnsafeError, match="escrow 1 is not settled and goes on serving") as info:
+        settle(world, ids=(1, 2))
+    first, second = info.value.details["result"]["escrows"]
+    assert (first["settled"], first["problem"]["objection"]) == (False, "nonce")
+    assert (second["settled"], second["refund"]) == (True, REFUND)
+    assert world.gateway.records["1"].active
+
+
+def test_somebody_elses_escrow_is_named_and_not_left_out_in_silence(world: World) -> None:
+    world.chain.escrows[1].creator = "gonka1other"
+    with pytest.raises(UnsafeError, match="gonka1other") as info:
+        settle(world, ids=(), select="all")
+    result = info.value.details["result"]
+    assert [(row["id"], row["creator"]) for row in result["foreign"]] == [(1, "gonka1other")]
+    assert [(row["id"], row["settled"]) for row in result["escrows"]] == [(1, False), (2, True)]
+    left = settle(world, ids=(), select="all", leave_foreign=True)
+    assert [row["id"] for row in left.foreign] == [1]
+    assert left.escrows == []
+    assert settle(world, ids=(), select="depleted").foreign[0]["amount"] == AMOUNT
+
+
+def test_check_mode_says_that_it_predicts(world: World) -> None:
+    ports = world.ports(Ledger.read(world.path), check=True)
+    escrow = only(SettleEscrows(ports, wish(), Path(world.path).parent).run())
+    assert (escrow.predicted, escrow.settled) == (True, False)
+    assert escrow.refund == AMOUNT - CREATE_FEE, "what the session holds now"
+    assert not only(settle(world)).predicted
