@@ -43,12 +43,15 @@ class Whole:
 
     def __init__(self) -> None:
         self._escrows: dict[int, Result] = {}
+        self._foreign: dict[int, Result] = {}
         self._actions: list[str] = []
         self._changed = False
 
     def add(self, part: Result) -> None:
         for escrow in part.get("escrows", []):
             self._escrows[escrow["id"]] = escrow
+        # only the slice that selects names them
+        self._foreign |= {other["id"]: other for other in part.get("foreign", [])}
         self._actions += part.get("actions", [])
         self._changed = self._changed or bool(part.get("changed"))
 
@@ -61,6 +64,7 @@ class Whole:
         if not self._escrows:
             return last
         whole = {**last, "escrows": list(self._escrows.values())}
+        whole |= {"foreign": list(self._foreign.values())}
         whole |= {"actions": self._actions, "changed": self._changed}
         problems = [e["problem"] for e in self._escrows.values() if e.get("problem")]
         if problems and not last.get("failed"):

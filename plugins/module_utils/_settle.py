@@ -26,15 +26,14 @@ from ._errors import (
 )
 from ._escrow_observe import clock_or_none, view_of
 from ._ledger import Event, Intent, Kind, State, Via, stamp
+from ._payment import refuse_fee, refuse_wallet
 from ._settle_rules import (
-    Payment,
     Settlement,
     SettleStep,
     SettleView,
     Terms,
     next_step,
     objections,
-    refuse_payment,
     refuse_quorum,
     refuse_settlement,
 )
@@ -48,6 +47,7 @@ if t.TYPE_CHECKING:
     from ._money import Ports
     from ._settle_rules import Objection
 
+_FEE: t.Final = "settlement_fee_amount (hot_swap_fee_amount in a swap, the option fee_amount)"
 Select = t.Literal["expiring", "depleted", "inactive_unsettled", "all"]
 
 
@@ -468,14 +468,11 @@ class SettleEscrows:
         )
 
     def _refuse_payment(self, view: EscrowView) -> None:
-        payment = Payment(
-            wallet=self._creator,
-            balance=self._p.chain.balance(self._creator),
-            fee=self._o.fee_amount,
-            gas=self._o.gas_limit,
-            gas_price=self._p.chain.escrow_params().min_gas_price,
+        fee, price = self._o.fee_amount, self._p.chain.escrow_params().min_gas_price
+        reason = refuse_fee(fee, self._o.gas_limit, price, _FEE) or refuse_wallet(
+            self._creator, self._p.chain.balance(self._creator), fee, what="the transaction costs"
         )
-        if (reason := refuse_payment(payment)) is not None:
+        if reason is not None:
             raise UnsafeError(
                 f"escrow {view.id} is not settled{_untouched(view)}: {reason}", escrow_id=view.id
             )

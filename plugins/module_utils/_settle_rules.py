@@ -270,35 +270,6 @@ def _by_session(view: EscrowView, settlement: Settlement | None) -> t.Iterator[O
         )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Payment:
-    """What the transaction costs, and who pays."""
-
-    wallet: str
-    balance: int
-    fee: int
-    gas: int
-    gas_price: int
-    """The chain's lowest price of a unit of gas, in ngonka."""
-
-
-def refuse_payment(payment: Payment) -> str | None:
-    """Why the node would not take the transaction, or None."""
-    least = payment.gas * payment.gas_price
-    if payment.fee < least:
-        return (
-            f"its fee of {payment.fee} ngonka is below the chain's minimum: {payment.gas} gas at"
-            f" {payment.gas_price} ngonka each cost {least} ngonka. Set settlement_fee_amount (the"
-            f" option fee_amount) to {least} or more"
-        )
-    if payment.balance < payment.fee:
-        return (
-            f"the wallet {payment.wallet} has {payment.balance} ngonka, the transaction costs"
-            f" {payment.fee}: {payment.fee - payment.balance} are missing"
-        )
-    return None
-
-
 def refuse_quorum(voices: Voices) -> str | None:
     """Why too few hosts would sign now, or None."""
     if voices.enough:

@@ -17,6 +17,10 @@ from ansible_collections.gonka.devshard.plugins.filter.deposits_needed import de
 from ansible_collections.gonka.devshard.plugins.filter.funding_needed import funding_needed
 from ansible_collections.gonka.devshard.plugins.filter.preflight_findings import preflight_findings
 from ansible_collections.gonka.devshard.plugins.filter.query import query
+from ansible_collections.gonka.devshard.plugins.filter.settle_table import (
+    settle_problems,
+    settle_table,
+)
 from ansible_collections.gonka.devshard.plugins.filter.status_table import status_table
 from ansible_collections.gonka.devshard.plugins.filter.table import table
 from ansible_collections.gonka.devshard.plugins.module_utils._models import EscrowParams
@@ -404,3 +408,67 @@ def test_preflight_says_when_escrows_could_not_be_asked_for(
 ) -> None:
     findings = preflight_findings({**seen, "escrows": escrows, "host": "gw1"})
     assert [f["verdict"] for f in findings if f["check"] == "deadlines"] == verdicts
+
+
+def chosen(number: int, **changes: t.Any) -> dict[str, t.Any]:
+    """An escrow as escrow_settle has it."""
+    return {
+        "id": number,
+        "settled": False,
+        "deposit": 5,
+        "spent": None,
+        "fees": None,
+        "refund": None,
+        "tx_fee": None,
+        "predicted": False,
+        "problem": None,
+        **changes,
+    }
+
+
+SETTLED = {
+    "escrows": [
+        chosen(1, settled=True, spent=1, fees=1, refund=3, tx_fee=9),
+        chosen(2, problem={"message": "the wallet is empty"}),
+        chosen(3, problem={"message": "the wallet is empty"}),
+    ],
+    "foreign": [{"id": 24, "creator": "gonka1x", "amount": 7}],
+}
+
+
+def test_the_table_has_what_was_settled_and_what_was_not() -> None:
+    assert settle_table(SETTLED, "gw1") == [
+        "gw1: what was done. Amounts in ngonka.",
+        "escrow  result       deposit  spent  fees  refund  fee paid",
+        "------  -----------  -------  -----  ----  ------  --------",
+        "1       settled      5        1      1     3       9",
+        "2       NOT settled  5        -      -     -       -",
+        "3       NOT settled  5        -      -     -       -",
+        "gw1: escrow 24 (7 ngonka) belongs to gonka1x and cannot be settled with this key.",
+    ]
+    assert settle_problems(SETTLED) == ["the wallet is empty"]
+    assert settle_table({"escrows": [], "foreign": []}, "gw1") == []
+
+
+def test_a_prediction_says_that_it_is_one() -> None:
+    found = {
+        "escrows": [
+            chosen(1, predicted=True, refund=4),
+            chosen(2, predicted=True, spent=1, fees=1, refund=3),
+        ],
+        "foreign": [],
+    }
+    lines = settle_table(found, "gw1", True)
+    assert lines[0] == "gw1: a prediction, nothing was done. Amounts in ngonka."
+    assert [line.split("  ")[0:1] for line in lines[3:]] == [["1"], ["2"]]
+    assert "would be settled  5        -      -     about 4" in lines[3]
+    assert "about" not in lines[4]
+    assert settle_problems(found) == []
+
+
+@pytest.mark.parametrize("found", [None, "x", {}])
+def test_a_settling_of_nonsense_is_refused(found: object) -> None:
+    with pytest.raises(AnsibleFilterError, match="settle_table"):
+        settle_table(found, "gw1")
+    with pytest.raises(AnsibleFilterError, match="settle_problems"):
+        settle_problems(found)

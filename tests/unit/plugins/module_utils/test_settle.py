@@ -328,7 +328,7 @@ def test_one_that_cannot_be_settled_does_not_stop_the_others(world: World) -> No
 
 def test_somebody_elses_escrow_and_an_empty_wallet_are_refused(world: World) -> None:
     world.chain.money = 999_999
-    with pytest.raises(UnsafeError, match="1 are missing"):
+    with pytest.raises(UnsafeError, match="1 ngonka are missing"):
         settle(world)
     world.chain.escrows[1].creator = "gonka1other"
     with pytest.raises(UnsafeError, match="its creator on the chain is gonka1other"):
@@ -519,11 +519,11 @@ def set_the_clock_back(world: World) -> None:
 
 
 REFUSED = [
-    (empty, {}, "1 are missing"),
+    (empty, {}, "1 ngonka are missing"),
     (delist, {}, "no longer on the chain's list"),
     (disapprove, {}, '"v2" is not approved'),
     (lower_the_nonce_limit, {}, "would have nonce 17, above the chain's max_nonce 16"),
-    (raise_the_price, {}, "Set settlement_fee_amount .* to 2000000 or more"),
+    (raise_the_price, {}, "set settlement_fee_amount .* to 2000000 or more"),
     (silence_hosts, {}, "only 10 of its 16 slots answer, and 11 must sign"),
     (sell, {}, "its creator on the chain is gonka1other"),
     (set_the_clock_back, {}, "clock"),

@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from ansible_collections.gonka.devshard.plugins.filter.deadline_alarms import deadline_alarms
-from ansible_collections.gonka.devshard.tests.unit.plugins.module_run import succeeded
+from ansible_collections.gonka.devshard.tests.unit.plugins.module_run import failed, succeeded
 from ansible_collections.gonka.devshard.tests.unit.plugins.modules.site import Net, Site
 
 Params = dict[str, t.Any]
@@ -93,3 +95,74 @@ def test_parameters_that_cannot_be_asked_are_not_fine(site: Site) -> None:
     (part,) = result["not_known"]
     assert part.startswith("whether the chain still takes settlements: ")
     assert deadline_alarms(result) == [f"Not known: {part}."]
+
+
+# settling
+
+
+def make_settleable(site: Site) -> int:
+    """One whose settle this host can sign, with the real program."""
+    site.cli = Path(site.net.ready["inferenced"])
+    succeeded("creator_key", {"env_file": str(site.env_file), **site.inferenced()})
+    body = {"model_id": site.model, "amount": site.net.ready["amount"]}
+    return int(site.net.admin.post("/v1/admin/escrows", body)["escrow_id"])
+
+
+def settle(site: Site, **more: t.Any) -> Params:
+    return {**site.money(), "wait_timeout": 60, "wait_interval": 1, **more}
+
+
+@ENDANGERED
+@pytest.mark.parametrize("check", [False, True], ids=["run", "check"])
+def test_what_the_chain_would_refuse_leaves_the_escrow_serving(
+    kind: str, values: Params, text: str, check: bool, site: Site
+) -> None:
+    """It used to be deactivated and finalized first, and check mode was green."""
+    number = make_settleable(site)
+    change(site, "devshard_escrow_params", **values)
+    site.net.forget()
+    run = failed("escrow_settle", settle(site, ids=[number]), check=check)
+    assert text in run.msg
+    assert "goes on serving" in run.msg
+    assert run.result["escrows"][0]["problem"]["objection"] == kind
+    assert site.net.writes() == []
+    record = records(site)[number]
+    assert (record["active"], record["runtime"]["phase"]) == (True, "active")
+
+
+def test_a_fee_below_the_chains_price_is_named_before_anything_is_sent(site: Site) -> None:
+    number = make_settleable(site)
+    change(site, "fee_params", min_gas_price_ngonka="3")
+    site.net.forget()
+    run = failed("escrow_settle", settle(site, ids=[number]))
+    assert "set settlement_fee_amount" in run.msg
+    assert "to 3000000 or more" in run.msg
+    assert site.net.writes() == []
+
+
+def test_too_few_hosts_leave_the_escrow_serving(site: Site) -> None:
+    number = make_settleable(site)
+    site.net.chain.post("/hosts", {"down": len(site.net.chain.get("/hosts")["hosts"])})
+    site.net.forget()
+    run = failed("escrow_settle", settle(site, ids=[number], wait_timeout=1))
+    assert (run.kind, "must sign" in run.msg) == ("timeout", True)
+    assert site.net.writes() == []
+
+
+def test_the_advice_of_the_alarm_settles_what_it_names(site: Site) -> None:
+    """It used to advise a selection that began later than the alarm, and so did nothing."""
+    number = make_settleable(site)
+    left = looked(site, number)[1]["deadline"]["blocks_left"]
+    near = {"deadline_blocks": left + 100}
+    result, _escrow = looked(site, number, **near)
+    advice = deadline_alarms(result, (), "gw1")[-1]
+    (named,) = re.findall(r"settle_ids=([0-9,]+)", advice)
+    ids = [int(each) for each in named.split(",")]
+    assert number in ids
+    chosen = succeeded("escrow_settle", settle(site, select="expiring", **near), check=True)
+    assert [escrow["id"] for escrow in chosen["escrows"]] == ids
+    assert all(escrow["predicted"] for escrow in chosen["escrows"])
+    done = succeeded("escrow_settle", settle(site, ids=ids))
+    assert all(escrow["settled"] for escrow in done["escrows"])
+    after, _escrow = looked(site, number, **near)
+    assert deadline_alarms(after) == []
