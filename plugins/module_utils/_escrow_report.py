@@ -87,15 +87,7 @@ def report(ports: Ports, options: ReportOptions) -> dict[str, t.Any]:
         "escrows": [_row(view, ports, options, terms, kept[view.id]) for view in shown],
         "not_known": list(unknown),
         "intents": [intent.to_result() for intent in intents if intent.open],
-        "epoch": None
-        if clock is None
-        else {
-            "effective": clock.effective,
-            "height": clock.height,
-            "next_switch": clock.next_switch,
-            "epoch_length": clock.epoch_length,
-            "block_seconds": clock.block_seconds,
-        },
+        "epoch": None if clock is None else clock.to_result(),
         "creator": creator,
         "complete": births is not None,
     }

@@ -23,6 +23,8 @@ DEADLINE_BLOCKS: t.Final = 1000
 """An unsettled escrow is near its deadline from here on: for the alarm and for what is settled."""
 
 INACTIVE = "inactive in the gateway"
+UNRECORDED = "the gateway has no record of it"
+UNKNOWN_DEADLINE = "its deadline is not known"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,6 +38,15 @@ class EpochClock:
     block_seconds: float | None
     poc_blocks: int
     """From the start of PoC, where the index already rises, to the switch itself."""
+
+    def to_result(self) -> dict[str, t.Any]:
+        return {
+            "effective": self.effective,
+            "height": self.height,
+            "next_switch": self.next_switch,
+            "epoch_length": self.epoch_length,
+            "block_seconds": self.block_seconds,
+        }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -141,7 +152,7 @@ def why_not_usable(view: EscrowView, limits: Limits) -> tuple[str, ...]:
     """Every reason why no request should be counted on this escrow; empty means usable."""
     reasons: list[str] = []
     if not view.recorded:
-        reasons.append("the gateway has no record of it")
+        reasons.append(UNRECORDED)
     elif not view.active:
         reasons.append(INACTIVE)
     elif not view.loaded:
@@ -158,7 +169,7 @@ def why_not_usable(view: EscrowView, limits: Limits) -> tuple[str, ...]:
     elif view.settled:
         reasons.append("settled on the chain")
     elif view.deadline is None:
-        reasons.append("its deadline is not known")
+        reasons.append(UNKNOWN_DEADLINE)
     elif view.deadline.blocks_left < limits.min_blocks_left:
         reasons.append(
             f"its deadline is {view.deadline.blocks_left} blocks away, less than"

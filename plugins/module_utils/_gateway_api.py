@@ -83,6 +83,10 @@ class GatewayApi:
         """The settlement of a session that is finalized already; ConflictError when it is not."""
         return self._call("GET", f"/devshard/{quote(number)}/v1/finalize")
 
+    def participants(self, number: str) -> dict[str, t.Any]:
+        """The hosts of one loaded session, and which of them the gateway does not ask now."""
+        return self._call("GET", f"/v1/admin/devshards/{quote(number)}/participants")
+
     # writing
 
     def post_settings(self, patch: dict[str, t.Any]) -> dict[str, t.Any]:

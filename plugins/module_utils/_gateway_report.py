@@ -28,6 +28,7 @@ def _row(item: Devshard) -> dict[str, t.Any]:
         "balance": runtime.balance if runtime else None,
         "active_requests": runtime.active_requests if runtime else None,
         "requests_blocked": runtime.requests_blocked if runtime else None,
+        "block_reason": runtime.block_reason if runtime else None,
         "storage_path": item.storage_path,
         "private_key_env": item.private_key_env,
         "plain_key": item.has_plain_key,

@@ -278,7 +278,7 @@ def test_only_check_mode_passes_over_a_host_that_is_not_ready() -> None:
 
 def test_status_asks_for_the_slot_as_the_swap_does() -> None:
     """An edge of others has no flag file, and without one a stat would always say main."""
-    tasks = read_yaml(ROOT / "roles/devshard/tasks/status.yml")[-1]["block"]
+    tasks = read_yaml(ROOT / "roles/devshard/tasks/status.yml")
     asked = next(task for task in tasks if f"{FULL_NAME}.edge_slot" in task)
     swap = read_yaml(ROOT / "roles/hot_swap/tasks/main.yml")[1]["module_defaults"]
     where = {"via", "flag_path", "alias_path", "alias_name", "nginx_container"}

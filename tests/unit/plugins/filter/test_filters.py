@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import copy
-import re
 import typing as t
 from dataclasses import replace
 
@@ -21,7 +20,6 @@ from ansible_collections.gonka.devshard.plugins.filter.settle_table import (
     settle_problems,
     settle_table,
 )
-from ansible_collections.gonka.devshard.plugins.filter.status_table import status_table
 from ansible_collections.gonka.devshard.plugins.filter.table import table
 from ansible_collections.gonka.devshard.plugins.module_utils._models import EscrowParams
 from ansible_collections.gonka.devshard.plugins.module_utils._rotation import (
@@ -217,41 +215,6 @@ def test_query_selects() -> None:
 def test_query_names_a_bad_expression() -> None:
     with pytest.raises(AnsibleFilterError, match="query"):
         query({}, "a[")
-
-
-@pytest.mark.parametrize(("complete", "said"), [(True, "yes"), (False, "not known")])
-def test_status_table_tells_each_escrow(complete: bool, said: str) -> None:
-    lines = status_table(
-        {
-            "complete": complete,
-            "host": "gateway1",
-            "slot": "main",
-            "gateway": {"active_requests": 2, "container": {"state": "running"}},
-            "creator": {"address": ADDRESS, "balance": 1_500_000_000},
-            "epoch": {"effective": 4, "height": 99},
-            "open_intents": [],
-            "escrows": [
-                {
-                    "id": 7,
-                    "model": MODEL,
-                    "usable": True,
-                    "amount": 5_000_000_000,
-                    "balance": 4_999_990_000,
-                    "nonce": 3,
-                    "deadline": {"blocks_left": 100, "seconds_left": 3700},
-                },
-                {"id": 8, "model": MODEL, "usable": False, "why_not": ["inactive", "low"]},
-                {"id": 9, "model": MODEL, "settled": True},
-            ],
-        }
-    )
-    text = "\n".join(lines)
-    assert re.search(r"balance +1\.5 GNK", text)
-    assert re.search(rf"all escrows shown +{said}$", text, re.MULTILINE)
-    assert "4.99999 GNK" in text
-    assert "100 blocks, 1 h 01 min" in text
-    assert "inactive; low" in text
-    assert next(line for line in lines if line.startswith("9 ")).split()[2] == "settled"
 
 
 def test_funding_is_an_epoch_of_deposits_one_more_and_two_fees_for_each() -> None:

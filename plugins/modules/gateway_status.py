@@ -1,0 +1,419 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The gonka.devshard authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: gateway_status
+short_description: Look at a gateway, its edge, its chain and its deposits at once
+version_added: 0.2.0
+author:
+  - The gonka.devshard authors (@gonka-devshard)
+description:
+  - Asks all parts that a client or a deposit depends on at the same time. A part that does not answer is reported as
+    not known, with the reason, and the others are reported all the same.
+  - No part waits longer than O(time_limit) in all. The escrows are asked for after the gateway and the chain, with the
+    time that the chain has left.
+  - It judges nothing and spends nothing. The public route is asked without a key, by C(GET /v1/models) and by a
+    C(GET /v1/chat/completions), which a gateway refuses because it has no body.
+options:
+  slot:
+    description:
+      - Slot of the gateway at O(gateway_url).
+    type: str
+    choices: [main, temp]
+    default: main
+  other_url:
+    description:
+      - URL of the gateway in the other slot, which has the same admin key. It is not asked when left out.
+    type: str
+  ask:
+    description:
+      - Slots whose gateway is asked. The admin key is sent to these and to nothing else.
+    type: list
+    elements: str
+    choices: [main, temp]
+    default: [main, temp]
+  public_url:
+    description:
+      - URL that clients use, without C(/v1).
+    type: str
+    default: http://127.0.0.1
+  nginx_container:
+    description:
+      - Name of the container that nginx runs in. Left out, the service C(nginx) of the host is looked at.
+    type: str
+  creator:
+    description:
+      - Address of the creator. By default it is read from the keyring.
+    type: str
+  deadline_blocks:
+    description:
+      - An unsettled escrow with fewer blocks left than this is in danger. More than 0.
+    type: int
+    default: 1000
+  time_limit:
+    description:
+      - How long each part may wait in all, in seconds.
+    type: int
+    default: 10
+extends_documentation_fragment:
+  - gonka.devshard._attributes
+  - gonka.devshard._attributes.info_module
+  - gonka.devshard._admin
+  - gonka.devshard._chain
+  - gonka.devshard._http
+  - gonka.devshard._inferenced
+  - gonka.devshard._ledger
+seealso:
+  - module: gonka.devshard.gateway_info
+  - module: gonka.devshard.escrow_info
+"""
+
+EXAMPLES = r"""
+# What is not shown here is set once for all tasks, see the first example of gonka.devshard.escrow.
+- name: Look at everything
+  gonka.devshard.gateway_status:
+    public_url: https://gateway.example.org
+  register: found
+
+- name: Name the parts that did not answer
+  ansible.builtin.debug:
+    msg: "{{ found.status.parts | dict2items | rejectattr('value.known') | map(attribute='key') }}"
+"""
+
+RETURN = r"""
+status:
+  description: What was seen. Fields of a part that is not known are null.
+  returned: success
+  type: dict
+  contains:
+    parts:
+      description: For each part, whether it is known, else why not.
+      type: dict
+      sample:
+        chain: {known: false, why: "GET https://node.example.org/…: no answer within the time-out"}
+    slots:
+      description: The gateways, by slot. V(gateway) is what M(gonka.devshard.gateway_info) returns, V(hosts) has the
+        hosts of each loaded escrow, V(refused) the requests that were refused since the gateway started.
+      type: dict
+      sample:
+        main:
+          gateway: {disabled: false, active_requests: 2}
+          hosts:
+            - {id: 4711, model: some/model, available: 15, count: 16, quarantined: []}
+          refused: 0
+    route:
+      description: What a client is answered. V(target) is where it is sent, V(slot) the slot that the edge names,
+        V(chat) the status of a chat request without a body.
+      type: dict
+      sample: {url: "https://gateway.example.org", status: 200, slot: main, target: null, message: "",
+               models: [some/model], chat: 400}
+    nginx:
+      description: State of the service or of the container, for example V(active), V(inactive), V(running).
+      type: str
+      sample: active
+    phase:
+      description: Phase of the network's epoch, as the public API has it.
+      type: str
+      sample: Inference
+    confirmation_poc:
+      description: Whether a confirmation of proofs of compute goes on.
+      type: bool
+      sample: false
+    epoch:
+      description: Where the chain stands.
+      type: dict
+      sample: {effective: 214, height: 4712218, next_switch: 4727609, epoch_length: 15391, block_seconds: 6.0}
+    creator:
+      description: The creator. V(balance) is in C(ngonka).
+      type: dict
+      sample: {address: gonka1w508d6qejxtdg4y5r3zarvary0c5xw7k2gsyg6, balance: 60000000000, membership: listed}
+    params:
+      description: The chain's parameters for escrows.
+      type: dict
+      sample: {max_nonce: 20000}
+    escrows:
+      description: All escrows that gateway, chain or ledger name, as M(gonka.devshard.escrow_info) returns them, with
+        the slot that has each. V(recorded) and V(on_chain) are null where that is not known.
+      type: list
+      elements: dict
+      sample: []
+    complete:
+      description: Whether the chain could be asked for all escrows of the creator.
+      type: bool
+      sample: true
+    transactions:
+      description: Transactions in the ledger whose outcome is still open.
+      type: list
+      elements: dict
+      sample: []
+"""
+
+import functools
+import typing as t
+from dataclasses import replace
+from pathlib import Path
+
+from ansible_collections.gonka.devshard.plugins.module_utils import _argspec, _keys, _transport
+from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
+    Context,
+    Outcome,
+    run_module,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._chain_api import ChainApi
+from ansible_collections.gonka.devshard.plugins.module_utils._creator import membership
+from ansible_collections.gonka.devshard.plugins.module_utils._errors import (
+    ConfigurationError,
+    UnknownStateError,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._escrow_rules import (
+    DEADLINE_BLOCKS,
+    Limits,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway_api import GatewayApi
+from ansible_collections.gonka.devshard.plugins.module_utils._ledger import Intent, Ledger
+from ansible_collections.gonka.devshard.plugins.module_utils._settlement_files import (
+    SettlementFiles,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._status_look import (
+    ChainSeen,
+    GatewaySeen,
+    Part,
+    Sight,
+    Terms,
+    attempt,
+    escrow_rows,
+    look_at_chain,
+    look_at_gateway,
+    look_at_route,
+    read_escrows,
+    tell_clock,
+    together,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._transport import base_url
+from ansible_collections.gonka.devshard.plugins.module_utils._wait import Deadline
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ansible_collections.gonka.devshard.plugins.module_utils._settle_rules import Settlement
+
+SPEC = _argspec.ArgumentSpec(
+    options={
+        "slot": {"type": "str", "choices": ["main", "temp"], "default": "main"},
+        "other_url": {"type": "str"},
+        "ask": {
+            "type": "list",
+            "elements": "str",
+            "choices": ["main", "temp"],
+            "default": ["main", "temp"],
+        },
+        "public_url": {"type": "str", "default": "http://127.0.0.1"},
+        "nginx_container": {"type": "str"},
+        "creator": {"type": "str"},
+        "deadline_blocks": {"type": "int", "default": DEADLINE_BLOCKS},
+        "time_limit": {"type": "int", "default": 10},
+    },
+).merge(
+    _argspec.admin(),
+    _argspec.chain(),
+    _argspec.http(),
+    _argspec.inferenced(),
+    _argspec.ledger(),
+)
+
+
+def http_until(context: Context, deadline: Deadline) -> _transport.HttpTransport:
+    if _transport.REQUESTS_IMPORT_ERROR is not None:
+        raise ConfigurationError(
+            "the Python library requests is missing on this host; the playbook site installs it"
+        )
+    return context.new_transport(deadline)
+
+
+def chain_until(context: Context, deadline: Deadline) -> ChainApi:
+    params = context.params
+    return ChainApi(
+        http_until(context, deadline),
+        rest=params["chain_rest"],
+        public_api=params["public_api"],
+        chain_id=params["chain_id"],
+        max_block_age=params["max_block_age"],
+    )
+
+
+def creator_of(context: Context) -> str | None:
+    found = None if context.signer is None else context.signer.address()
+    expected: str | None = context.params["creator"]
+    if found is not None and expected not in (None, found):
+        raise ConfigurationError(
+            f"the key in the keyring belongs to {found}, but {expected} is expected"
+        )
+    return found or expected
+
+
+def intents_of(context: Context) -> list[Intent]:
+    ledger = Ledger.read(context.params["ledger_path"])
+    if ledger is None:
+        return []
+    with ledger:
+        return ledger.intents(chain_id=context.params["chain_id"], only_open=True)
+
+
+def nginx_state(context: Context) -> str:
+    name = context.params["nginx_container"]
+    argv = ["timeout", "5", "systemctl", "is-active", "nginx"]
+    if name is not None:
+        argv = ["timeout", "5", "docker", "inspect", "--format", "{{.State.Status}}", name]
+    rc, stdout, stderr = context.run(argv)
+    words = stdout.split()
+    if len(words) != 1 or rc == 124:
+        raise UnknownStateError((stderr or stdout).strip() or f"{argv[2]} ended with {rc}")
+    return words[0]
+
+
+def gateway_look(context: Context, url: str, admin_key: Part[str]) -> Callable[[], GatewaySeen]:
+    def look() -> GatewaySeen:
+        if admin_key.value is None:
+            raise ConfigurationError(str(admin_key.why))
+        http = http_until(context, Deadline(context.params["time_limit"]))
+        api = GatewayApi(http, url=url, admin_key=admin_key.value, profile=context.profile)
+        return look_at_gateway(api, http)
+
+    return look
+
+
+def slots_of(context: Context) -> dict[str, str]:
+    params = context.params
+    other = {"main": "temp", "temp": "main"}[params["slot"]]
+    urls = {params["slot"]: params["gateway_url"], other: params["other_url"]}
+    return {slot: url for slot, url in urls.items() if slot in params["ask"] and url is not None}
+
+
+def look(context: Context) -> tuple[Sight, dict[str, Part[t.Any]]]:
+    limit = context.params["time_limit"]
+    creator = attempt(lambda: creator_of(context))
+    key = attempt(lambda: context.secret("admin_api_key", _keys.ADMIN_API_KEY))
+    public = context.params["public_url"]
+    used: list[float] = []
+
+    def chain() -> ChainSeen:
+        deadline = Deadline(limit)
+        seen = look_at_chain(chain_until(context, deadline), creator.value)
+        used.append(deadline.elapsed)
+        return seen
+
+    slots = slots_of(context)
+    parts = together(
+        {
+            **{slot: gateway_look(context, url, key) for slot, url in slots.items()},
+            "route": lambda: look_at_route(
+                http_until(context, Deadline(limit)), base_url(public, "devshard_client_base_url")
+            ),
+            "chain": chain,
+            "public_api": lambda: chain_until(context, Deadline(limit)).epoch(),
+        },
+        limit,
+    )
+    parts["nginx"] = attempt(lambda: nginx_state(context))
+    sight = Sight(
+        gateways={slot: parts[slot] for slot in slots},
+        chain=parts["chain"],
+        epoch=parts["public_api"],
+        clock=Part(why="not asked"),
+        creator=creator,
+        intents=attempt(lambda: intents_of(context)),
+    )
+    # what others waited for is not taken from the chain's time
+    return complete(context, sight, Deadline(limit - sum(used))), parts
+
+
+def complete(context: Context, sight: Sight, of_chain: Deadline) -> Sight:
+    """What can be asked for only when the names of the escrows are known."""
+    params = context.params
+    files = SettlementFiles(Path(params["ledger_path"]).parent, params["chain_id"])
+
+    def kept(names: tuple[int, ...]) -> dict[int, Part[Settlement | None]]:
+        return {number: attempt(functools.partial(files.read, number)) for number in names}
+
+    if not sight.chain.known:
+        sight = replace(sight, clock=Part(why=sight.chain.why))
+        return replace(sight, kept=kept(sight.names()))
+    chain = chain_until(context, of_chain)
+    sight = replace(sight, clock=tell_clock(chain, sight.chain, sight.epoch))
+    names = sight.names()
+    seen = together({"escrows": lambda: read_escrows(chain, names)}, of_chain.left)["escrows"]
+    escrows = seen.value or {number: Part(why=seen.why) for number in names}
+    return replace(sight, escrows=escrows, kept=kept(names))
+
+
+def report(context: Context, sight: Sight, parts: dict[str, Part[t.Any]]) -> dict[str, t.Any]:
+    terms = Terms(
+        limits=Limits(
+            min_balance=context.profile.min_balance, max_nonce=context.profile.nonce_limit
+        ),
+        settlement_tag=context.profile.settlement_tag,
+        deadline_blocks=context.params["deadline_blocks"],
+    )
+    chain, epoch, clock = sight.chain.value, parts["public_api"].value, sight.clock
+    address = sight.creator.value
+    births: Part[t.Any] = Part(why=sight.chain.why) if chain is None else chain.births
+    parts = {
+        **parts,
+        "creator": sight.creator,
+        "ledger": sight.intents,
+        "epoch": clock,
+        "creations": births,
+    }
+    lost = next((part.why for part in sight.kept.values() if not part.known), None)
+    parts["settlements"] = Part(why=lost)
+    for slot, part in sight.gateways.items():
+        if part.value is not None:
+            parts[f"{slot}_hosts"] = part.value.hosts
+    return {
+        "parts": {name: part.to_result() for name, part in parts.items()},
+        "slots": {slot: slot_result(part) for slot, part in sight.gateways.items()},
+        "route": None if parts["route"].value is None else parts["route"].value.to_result(),
+        "nginx": parts["nginx"].value,
+        "phase": None if epoch is None else epoch.phase,
+        "confirmation_poc": None if epoch is None else epoch.confirmation_poc,
+        "epoch": None if clock.value is None else clock.value.to_result(),
+        "creator": {
+            "address": address,
+            "balance": None if chain is None else chain.balance,
+            "membership": None
+            if chain is None or address is None
+            else membership(chain.params, address).value,
+        },
+        "params": None if chain is None else chain.params.to_result(),
+        "escrows": escrow_rows(sight, terms),
+        "complete": births.known,
+        "transactions": [intent.to_result() for intent in sight.intents.value or ()],
+    }
+
+
+def slot_result(part: Part[GatewaySeen]) -> dict[str, t.Any]:
+    seen = part.value
+    return {
+        "gateway": None if seen is None else dict(seen.report),
+        "hosts": None if seen is None else seen.hosts.value,
+        "refused": None if seen is None else seen.refused,
+    }
+
+
+def work(context: Context) -> Outcome:
+    context.positive("time_limit", "deadline_blocks")
+    sight, parts = look(context)
+    return Outcome(changed=False, values={"status": report(context, sight, parts)})
+
+
+def main() -> None:
+    run_module(SPEC, work)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
+"""What the playbook status shows."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+import pytest
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.gonka.devshard.plugins.filter.status_line import status_line
+from ansible_collections.gonka.devshard.plugins.filter.status_table import status_table
+from ansible_collections.gonka.devshard.plugins.filter.status_verdict import status_verdict
+from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils.test_status import (
+    escrow,
+    intent,
+    well,
+)
+
+
+def _status(change: t.Callable[[dict[str, t.Any], dict[str, t.Any]], object]) -> dict[str, t.Any]:
+    presence, seen = well()
+    change(presence, seen)
+    look = {"host": "gw1", "presence": presence, "seen": seen, "edge_slot": "main"}
+    wish = {
+        "models": [{"id": "org/A", "amount": "5000000000"}],
+        "slot": "main",
+        "settlement_tag": "v2",
+        "fee": "1000000",
+        "elsewhere": [],
+        "rotation": None,
+        "gateway_url": "http://127.0.0.1:18080/",
+        "client_url": "http://127.0.0.1/",
+    }
+    return status_verdict({**look, "presence_error": "", "seen_error": ""}, wish)
+
+
+def test_status_of_a_gateway_where_all_is_well() -> None:
+    lines = status_table(_status(lambda presence, seen: None))
+    assert lines[0] == "OK:        nothing is wrong"
+    assert status_line(_status(lambda presence, seen: None)) == (
+        "clients served, nothing is in danger"
+    )
+    text = "\n".join(lines)
+    assert re.search(r"^clients +served$", text, re.MULTILINE)
+    assert re.search(
+        r"^model +org/A: 1 of 1 usable, access api_key, hosts 4 of 4$", text, re.MULTILINE
+    )
+    assert re.search(r"^wallet +100 GNK$", text, re.MULTILINE)
+    assert lines[-1].split() == [
+        *("7", "org/A", "main", "usable", "5", "GNK", "4.9", "GNK"),
+        *("5000", "blocks,", "8", "h", "20", "min"),
+    ]
+
+
+def test_settled_escrows_are_shown_as_settled_and_last() -> None:
+    rows = [
+        escrow(3, settled=True, usable=False, why_not=["settled on the chain"]),
+        escrow(7),
+        escrow(8, deadline={"blocks_left": 9, "seconds_left": None}),
+    ]
+    lines = status_table(_status(lambda _presence, seen: seen.update(escrows=rows)))[-3:]
+    assert [line.split()[0] for line in lines] == ["8", "7", "3"]
+    assert lines[-1].split() == ["3", "org/A", "main", "settled", "5", "GNK", "-", "-"]
+
+
+def test_the_worst_stands_at_the_top_with_what_to_run() -> None:
+    def change(_presence: dict[str, t.Any], seen: dict[str, t.Any]) -> None:
+        seen["escrows"] = []
+        seen["transactions"] = [intent(kind="settle", escrow_id=7)]
+
+    status = _status(change)
+    lines = status_table(status)
+    assert lines[:2] == [
+        "DANGER:    no usable escrow for org/A: requests are refused",
+        "           run: gonka.devshard.escrow",
+    ]
+    assert lines[2].startswith("WARNING:   settle of escrow 7")
+    worst = "danger: no usable escrow for org/A: requests are refused"
+    assert status_line(status) == worst
+    second = {"severity": "not known", "about": "chain", "text": "it hangs", "run": ""}
+    status["findings"].append(second)
+    assert status_line(status) == f"{worst}; 1 more, about chain"
+    assert status_line(status, whole=True) == f"{worst}; not known: it hangs"
+
+
+def test_a_status_without_any_answer_can_be_shown() -> None:
+    look = {"host": "gw1", "presence": {}, "presence_error": "a", "seen": {}, "seen_error": "b"}
+    wish = {"models": [], "slot": "main", "settlement_tag": "", "fee": 0, "elsewhere": []}
+    wish |= {"rotation": None, "gateway_url": "http://x", "client_url": "http://y"}
+    status = status_verdict({**look, "edge_slot": ""}, wish)
+    text = "\n".join(status_table(status))
+    assert "NOT KNOWN: what is on the host is not known: a" in text
+    assert status["failed"] is True
+
+
+def test_a_long_name_keeps_its_ends() -> None:
+    name = "Some-Organisation/A-Model-With-A-Very-Long-Name-Of-480B-FP8"
+    rows = [escrow(7, model=name, usable=False, why_not=["a" * 90, "b"])]
+    lines = status_table(_status(lambda _presence, seen: seen.update(escrows=rows)))
+    (line,) = [line for line in lines if line.startswith("7 ")]
+    assert "Some-Organisat…ame-Of-480B-FP8" in line
+    assert "not usable" in line
+    assert max(len(line) for line in lines) + 11 <= 120
+    assert lines[-1] == f"7: {'a' * 90}; b"
+
+
+@pytest.mark.parametrize("show", [status_table, status_line])
+def test_only_a_verdict_can_be_shown(show: t.Callable[[object], object]) -> None:
+    with pytest.raises(AnsibleFilterError, match="a dict is needed"):
+        show("x")

@@ -1,0 +1,312 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The look at everything, from the module to the verdict, against a simulated network."""
+
+from __future__ import annotations
+
+import threading
+import typing as t
+from collections.abc import Iterator
+
+import pytest
+
+from ansible_collections.gonka.devshard.plugins.filter.query_problem import query_problem
+from ansible_collections.gonka.devshard.plugins.filter.status_table import status_table
+from ansible_collections.gonka.devshard.plugins.filter.status_verdict import status_verdict
+from ansible_collections.gonka.devshard.plugins.module_utils import _transport
+from ansible_collections.gonka.devshard.plugins.module_utils._status import KEYS, NESTED
+from ansible_collections.gonka.devshard.plugins.module_utils._status_look import attempt, together
+from ansible_collections.gonka.devshard.tests.unit.plugins.http_server import refused_url
+from ansible_collections.gonka.devshard.tests.unit.plugins.module_run import run_module, succeeded
+from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils.test_status import well
+from ansible_collections.gonka.devshard.tests.unit.plugins.modules.site import Net, Site
+from ansible_collections.gonka.devshard.tests.unit.plugins.modules.test_info_modules import (
+    documented,
+)
+from ansible_collections.gonka.devshard.tests.unit.plugins.modules.test_settle_modules import (
+    change,
+    make_escrow,
+    records,
+)
+
+Params = dict[str, t.Any]
+
+
+@pytest.fixture(autouse=True)
+def _params_of_before(net: Net) -> Iterator[None]:
+    before = net.chain.post("/chain/params", {})["params"]
+    yield
+    net.chain.post("/chain/params", before)
+    net.chain.post("/reset")
+
+
+def options(site: Site, **more: t.Any) -> Params:
+    """Clients come to the gateway itself: here is no nginx."""
+    return {**site.money(), "public_url": site.net.ready["gateway"], "time_limit": 5, **more}
+
+
+def look(site: Site, **more: t.Any) -> Params:
+    result = documented("gateway_status", succeeded("gateway_status", options(site, **more)))
+    status: Params = result["status"]
+    return status
+
+
+def judged(site: Site, seen: Params, **more: t.Any) -> Params:
+    presence, _unused = well()
+    wish = {
+        "models": [{"id": site.model, "amount": site.net.ready["amount"]}],
+        "slot": "main",
+        "settlement_tag": "v2",
+        "fee": 1_000_000,
+        "elsewhere": [],
+        "rotation": None,
+        "gateway_url": site.net.ready["gateway"],
+        "client_url": site.net.ready["gateway"],
+        **more,
+    }
+    about = {"host": "gw1", "presence": presence, "presence_error": "", "seen_error": ""}
+    return status_verdict({**about, "seen": seen, "edge_slot": ""}, wish)
+
+
+def findings(site: Site, seen: Params, **more: t.Any) -> list[str]:
+    found = judged(site, seen, **more)["findings"]
+    return [f"{item['severity']}: {item['text']}" for item in found]
+
+
+def serve(site: Site) -> int:
+    """The only escrow that serves, open to client keys."""
+    for number, item in records(site).items():
+        if item["active"]:
+            site.net.admin.post(f"/v1/admin/devshards/{number}/deactivate")
+    number = make_escrow(site)
+    limits = [{"model_id": site.model, "access_mode": "api_key"}]
+    site.net.admin.post("/v1/admin/settings", {"model_limits": limits})
+    site.net.forget()
+    return number
+
+
+def test_a_gateway_that_serves(site: Site) -> None:
+    number = serve(site)
+    seen = look(site)
+    status = judged(site, seen)
+    assert (status["clients"]["state"], status["slot"]) == ("served", "main")
+    (model,) = status["models"]
+    assert model["usable_ids"] == [number]
+    assert (model["served"], model["access_mode"]) == (True, "api_key")
+    assert model["hosts_available"] == model["hosts"] > 0
+    assert not status["failed"], status["findings"]
+    assert site.net.writes() == []
+
+
+def test_nothing_is_written_and_check_mode_looks_too(site: Site) -> None:
+    serve(site)
+    before = site.snapshot()
+    assert succeeded("gateway_status", options(site), check=True)["changed"] is False
+    assert site.net.writes() == []
+    assert site.snapshot() == before
+
+
+def test_all_lines_fit_a_terminal(site: Site) -> None:
+    serve(site)
+    change(site, "devshard_escrow_params", allowed_creator_addresses=["gonka1other"])
+    lines = status_table(judged(site, look(site)))
+    # Ansible indents by 8, and adds quotes and a comma
+    assert max(len(line) for line in lines) + 11 <= 120
+    assert lines[0].startswith("DANGER: ")
+
+
+def test_every_key_is_documented(site: Site) -> None:
+    """Those of settings and of models are the gateway's own."""
+    serve(site)
+
+    def keys(value: object) -> Iterator[str]:
+        if isinstance(value, dict):
+            for key, item in value.items():
+                yield key
+                if key not in ("settings", "presence", "parts"):
+                    yield from keys(item)
+        elif isinstance(value, list):
+            for item in value:
+                yield from keys(item)
+
+    status = judged(site, look(site))
+    assert set(status) == set(KEYS)
+    assert set(keys(status)) - set(KEYS) - set(NESTED) == set()
+
+
+@pytest.mark.parametrize(
+    ("expression", "words"),
+    [
+        ("escrows[?usabel].id", "there is no key usabel. Did you mean usable?"),
+        ("escrow[].id", "there is no key escrow. Did you mean escrows?"),
+        ("usable", "there is no key usable."),
+        ("escrows[", "is not a JMESPath expression"),
+        ("{a: hosst}", "Did you mean host?"),
+    ],
+)
+def test_a_typing_error_in_a_query(expression: str, words: str) -> None:
+    found = query_problem({}, expression)
+    assert words in found
+    assert "\n" not in found
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "",
+        "@",
+        "escrows[?usable].id",
+        "escrows[?deadline.blocks_left < `500`] | [0].id",
+        "{up: clients.state, ids: escrows[].id} | up",
+        "sort_by(escrows, &deadline.blocks_left)[0]",
+        "slots.main.gateway.settings.default_model",
+    ],
+)
+def test_a_query_that_is_right(expression: str) -> None:
+    assert query_problem({"x": {"default_model": "m"}}, expression) == ""
+
+
+# parts that do not answer
+
+
+def test_the_gateway_is_down(site: Site) -> None:
+    """The deadlines are told all the same."""
+    number = serve(site)
+    down = refused_url()
+    seen = look(site, gateway_url=down, public_url=down)
+    lines = findings(site, seen)
+    assert any("not known: the gateway in slot main does not answer" in line for line in lines)
+    assert any("danger: no client is served" in line for line in lines)
+    row = next(row for row in seen["escrows"] if row["id"] == number)
+    assert row["deadline"]["blocks_left"] > 0
+    assert (row["recorded"], row["usable"]) == (None, False)
+    blocks = row["deadline"]["blocks_left"] + 500
+    seen = look(site, gateway_url=down, public_url=down, deadline_blocks=blocks)
+    lines = findings(site, seen)
+    assert any(f"escrow {number} " in x and "its gateway does not answer" in x for x in lines)
+
+
+@pytest.mark.parametrize("action", ["hang", "drop", "html", "truncate"])
+def test_the_chain_does_not_answer(action: str, site: Site) -> None:
+    """The gateway and the clients are told all the same, the chain once."""
+    number = serve(site)
+    status = {"status": 200} if action == "html" else {}
+    site.net.chain.post("/faults", {"service": "chain", "action": action, **status})
+    seen = look(site, time_limit=1)
+    assert seen["slots"]["main"]["gateway"]["active_requests"] == 0
+    row = next(row for row in seen["escrows"] if row["id"] == number)
+    assert row["why_not"] == ["not known on the chain"]
+    lines = findings(site, seen)
+    assert [line for line in lines if "devshard_chain_rest" in line] == lines[:1]
+    assert len([line for line in lines if "not known" in line]) == 2, lines
+
+
+@pytest.mark.parametrize("action", ["hang", "drop", "html", "truncate"])
+def test_the_public_api_does_not_answer(action: str, site: Site) -> None:
+    number = serve(site)
+    status = {"status": 200} if action == "html" else {}
+    site.net.chain.post("/faults", {"service": "public", "action": action, **status})
+    seen = look(site, time_limit=1)
+    row = next(row for row in seen["escrows"] if row["id"] == number)
+    assert (row["usable"], row["deadline"], row["on_chain"]) == (True, None, True)
+    lines = findings(site, seen)
+    assert len([line for line in lines if "devshard_public_api" in line]) == 1
+    assert len([line for line in lines if line.startswith("not known")]) == 1, lines
+
+
+def test_a_part_that_hangs_for_ever_holds_up_no_other() -> None:
+    ever = threading.Event()
+    found = together({"slow": lambda: ever.wait(60), "fast": lambda: 7}, 0.05)
+    ever.set()
+    assert found["fast"].value == 7
+    assert found["slow"].why == "no answer within 0.05 seconds"
+
+
+def test_a_bug_in_a_look_is_no_answer() -> None:
+    def bug() -> t.NoReturn:
+        raise KeyError("x")
+
+    with pytest.raises(KeyError):
+        together({"a": bug}, 5)
+    with pytest.raises(KeyError):
+        attempt(bug)
+
+
+def test_a_file_that_may_not_be_read() -> None:
+    def denied() -> t.NoReturn:
+        raise PermissionError(13, "Permission denied", "/etc/x")
+
+    assert attempt(denied).why == "/etc/x: permission denied. Run with become: true"
+
+
+def test_a_host_without_the_library(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_transport, "REQUESTS_IMPORT_ERROR", ImportError("requests"))
+    seen = look(site)
+    assert {name for name, part in seen["parts"].items() if not part["known"]} >= {
+        *("main", "route", "chain", "public_api"),
+    }
+    lines = findings(site, seen)
+    assert any("library requests is missing" in line for line in lines)
+
+
+def test_the_admin_key_goes_nowhere_unless_asked(site: Site) -> None:
+    serve(site)
+    site.net.forget()
+    seen = look(site, ask=[])
+    assert seen["slots"] == {}
+    asked = site.net.gateway.get("/requests")["requests"]
+    assert not [entry for entry in asked if "/admin/" in entry["path"]]
+    assert any("not proved to be it" in line for line in findings(site, seen))
+
+
+def test_a_wrong_admin_key(site: Site) -> None:
+    serve(site)
+    run = run_module("gateway_status", options(site, admin_api_key="sk-admin-" + "x" * 32))
+    assert not run.failed
+    why = run.result["status"]["parts"]["main"]["why"]
+    assert "has another admin key" in why
+    assert "x" * 32 not in run.output
+
+
+# states
+
+
+def test_a_disabled_gateway(site: Site) -> None:
+    serve(site)
+    target = "https://other.example/v1/chat/completions"
+    disabled = {"enabled": True, "message": "gone", "new_url": target}
+    site.net.admin.post("/v1/admin/settings", {"disabled": disabled})
+    seen = look(site)
+    assert (seen["route"]["status"], seen["route"]["target"]) == (308, "https://other.example")
+    assert "danger: clients are sent to https://other.example by a disabled state" in "\n".join(
+        findings(site, seen)
+    )
+
+
+def test_all_escrows_are_settled(site: Site) -> None:
+    number = serve(site)
+    site.net.admin.post(f"/v1/admin/devshards/{number}/settle", {})
+    lines = findings(site, look(site))
+    assert any(f"danger: no usable escrow for {site.model}" in line for line in lines), lines
+
+
+def test_the_creator_is_not_listed_any_more(site: Site) -> None:
+    number = serve(site)
+    change(site, "devshard_escrow_params", allowed_creator_addresses=["gonka1other"])
+    lines = findings(site, look(site))
+    assert any(
+        line.startswith("danger: escrow") and str(number) in line and "no longer" in line
+        for line in lines
+    ), lines
+
+
+def test_hosts_in_quarantine(site: Site) -> None:
+    number = serve(site)
+    site.net.chain.post("/faults", {"service": "hosts", "action": "drop"})
+    body = {"model": site.model, "messages": [{"role": "user", "content": "hello"}]}
+    with pytest.raises(AssertionError, match="/v1/chat/completions: "):
+        site.net.admin.post("/v1/chat/completions", body)
+    (entry,) = [e for e in look(site)["slots"]["main"]["hosts"] if e["id"] == number]
+    assert entry["available"] < entry["count"]
+    assert len(entry["quarantined"]) == entry["count"] - entry["available"]
