@@ -74,6 +74,27 @@ options:
       - Generation of the gateway.
     type: str
     default: v2
+  play:
+    description:
+      - The playbook that is about to run. With it RV(refusal) and RV(notes) are returned.
+    type: str
+    choices:
+      - site
+      - preflight
+      - escrow
+      - rotation
+      - hot_swap
+      - settle
+      - redirect
+      - retire
+      - status
+      - backup
+      - restore
+  unretire:
+    description:
+      - Whether a retired gateway may be brought back.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - gonka.devshard._attributes
   - gonka.devshard._attributes.info_module
@@ -86,9 +107,27 @@ EXAMPLES = r"""
   gonka.devshard.presence_info:
     deploy_dir: /srv/gonka/devshard-gateway
   register: found
+
+- name: Look whether escrows may be settled here
+  gonka.devshard.presence_info:
+    deploy_dir: /srv/gonka/devshard-gateway
+    play: settle
+  register: found
+  failed_when: found.refusal is not none
 """
 
 RETURN = r"""
+refusal:
+  description: Why the playbook must not run on this host, and what to do instead. V(null) when it may.
+  returned: when O(play) is given
+  type: str
+  sample: null
+notes:
+  description: What whoever runs the playbook has to know, although it goes on.
+  returned: when O(play) is given
+  type: list
+  elements: str
+  sample: []
 presence:
   description: What is on the host.
   returned: success
@@ -199,6 +238,7 @@ presence:
       sample: true
 """
 
+import typing as t
 from pathlib import Path
 
 from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
@@ -207,7 +247,9 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Outcome,
     run_module,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._presence import PLAYS
 from ansible_collections.gonka.devshard.plugins.module_utils._presence_look import Asked, Host, look
+from ansible_collections.gonka.devshard.plugins.module_utils._presence_rules import notes, refuse
 from ansible_collections.gonka.devshard.plugins.module_utils._record import Places
 
 SPEC = _argspec.ArgumentSpec(
@@ -224,6 +266,8 @@ SPEC = _argspec.ArgumentSpec(
         "temp_port": {"type": "int", "default": 18081},
         "edge_ports": {"type": "list", "elements": "int", "default": [80]},
         "gateway_profile": {"type": "str", "default": "v2"},
+        "play": {"type": "str", "choices": list(PLAYS)},
+        "unretire": {"type": "bool", "default": False},
     },
 )
 KEY = "inferenced/keyring-devshard/keyring-test/devshard-create.info"
@@ -251,8 +295,12 @@ def asked(context: Context) -> Asked:
 
 
 def work(context: Context) -> Outcome:
-    presence = look(asked(context), Host())
-    return Outcome(changed=False, values={"presence": presence.to_result()})
+    play, presence = context.params["play"], look(asked(context), Host())
+    values: dict[str, t.Any] = {"presence": presence.to_result()}
+    if play is not None:
+        values["refusal"] = refuse(play, presence, unretire=context.params["unretire"])
+        values["notes"] = notes(play, presence)
+    return Outcome(changed=False, values=values)
 
 
 def main() -> None:

@@ -68,6 +68,7 @@ LAYERS: tuple[tuple[str, frozenset[str]], ...] = (
                 "_escrow_rules",
                 "_gateway_report",
                 "_presence",
+                "_presence_rules",
                 "_settings",
                 "_settle_rules",
                 "_status",

@@ -68,6 +68,12 @@ def _params(allowed: list[str]) -> dict[str, object]:
     }
 
 
+def _port(name: str, state: str, **owner: str) -> dict[str, t.Any]:
+    text = "taken by x" if owner else state
+    found = {"record_path": None, **owner} if owner else None
+    return {"name": name, "port": 80, "state": state, "text": text, "owner": found}
+
+
 @pytest.fixture
 def seen() -> dict[str, t.Any]:
     moment = "2026-01-02T03:04:05.123456789Z"
@@ -78,7 +84,8 @@ def seen() -> dict[str, t.Any]:
             "distribution_version": "13.1",
             "architecture": "x86_64",
         },
-        "ports": [{"port": "18080", "free": True, "ours": False}],
+        "ports": [_port("gateway", "free")],
+        "refusal": "",
         "rest": _json(_block("7", moment)),
         "rpc": _json(_status(moment)),
         "params": _json(_params([ADDRESS])),
@@ -124,7 +131,12 @@ def test_a_ready_host_has_no_other_verdict_than_ok(seen: dict[str, t.Any]) -> No
         ({"models": [{"id": MODEL, "amount": 101}]}, f"model {MODEL}", "not between 50 and 100"),
         ({"params": _json(_params(["gonka1other"]))}, "allowlist", "not listed"),
         ({"needed": 61}, "funds", "1 ngonka are missing"),
-        ({"ports": [{"port": "80", "free": False, "ours": False}]}, "port 80", "taken"),
+        ({"ports": [_port("gateway", "foreign", kind="container")]}, "port 80", "taken by x"),
+        ({"ports": [_port("gateway", "unknown", kind="unknown")]}, "port 80", "taken by x"),
+        ({"ports": [_port("temp", "foreign", kind="container")]}, "port 80", "taken by x"),
+        ({"ports": [_port("edge", "foreign", kind="process")]}, "port 80", "taken by x"),
+        ({"ports": [_port("gateway", "foreign", kind="nginx")]}, "port 80", "taken by x"),
+        ({"refusal": "it is retired"}, "host", "it is retired"),
     ],
 )
 def test_what_is_wrong_is_named(
@@ -185,9 +197,23 @@ def test_an_empty_allowlist_is_open(seen: dict[str, t.Any]) -> None:
     assert _verdicts(seen)["allowlist"] == "ok"
 
 
-def test_a_port_of_ours_is_fine(seen: dict[str, t.Any]) -> None:
-    seen["ports"] = [{"port": "80", "free": False, "ours": True}]
+@pytest.mark.parametrize(
+    "port",
+    [
+        _port("gateway", "ours", kind="container"),
+        # an nginx that is there takes the edge's site in
+        _port("edge", "foreign", kind="nginx"),
+        _port("temp", "foreign", kind="container", record_path="/srv/b/.gonka-devshard.json"),
+    ],
+)
+def test_a_port_of_ours_is_fine(seen: dict[str, t.Any], port: dict[str, t.Any]) -> None:
+    seen["ports"] = [port]
     assert _verdicts(seen)["port 80"] == "ok"
+
+
+def test_a_port_that_could_not_be_looked_at_is_unknown(seen: dict[str, t.Any]) -> None:
+    seen["ports"] = [_port("gateway", "unknown")]
+    assert _verdicts(seen)["port 80"] == "unknown"
 
 
 def test_table_aligns_and_spells_values() -> None:
