@@ -22,6 +22,9 @@ SETTLE_EPOCHS = 1
 DEADLINE_BLOCKS: t.Final = 1000
 """An unsettled escrow is near its deadline from here on: for the alarm and for what is settled."""
 
+SETTLE_GAS: t.Final = 1_000_000
+"""Gas limit of a settle. A settlement of 16 hosts needs about 420000."""
+
 INACTIVE = "inactive in the gateway"
 UNRECORDED = "the gateway has no record of it"
 UNKNOWN_DEADLINE = "its deadline is not known"

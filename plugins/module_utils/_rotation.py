@@ -10,7 +10,13 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ._errors import ConfigurationError, ProtocolError, UnsafeError, WaitTimeoutError
+from ._errors import (
+    ConfigurationError,
+    DevshardError,
+    ProtocolError,
+    UnsafeError,
+    WaitTimeoutError,
+)
 from ._escrow_observe import read_clock, view_of
 from ._funding import RotationNeed, funding_needed
 from ._models import Reader
@@ -204,6 +210,8 @@ class SetRotation:
             need = funding_needed((model.need for model in models), self._o.fee_amount)
             if patch:
                 self._refuse(wanted)
+            else:
+                self._warn_when_it_can_settle_nothing()
             if not wanted["settlement_enabled"]:
                 self._p.warn(
                     "rotation runs with settlement_enabled false: retired escrows are only switched"
@@ -221,6 +229,26 @@ class SetRotation:
             "after": wanted,
             "actions": [f"set escrow_rotation.{name}" for name in sorted(patch)],
         }
+
+    def _warn_when_it_can_settle_nothing(self) -> None:
+        """Rotation that was enabled before goes on retiring escrows whatever the chain says now."""
+        try:
+            creator, terms = self._p.creator(self._o.creator), self._p.chain.escrow_params()
+        except DevshardError as exc:
+            self._p.warn(
+                "rotation is on, and it could not be asked whether the chain takes its settlements:"
+                f" {exc}"
+            )
+            return
+        reason = refuse_creator(creator, terms) or refuse_version(
+            self._p.settlement_tag, terms.approved_versions
+        )
+        if reason is not None:
+            self._p.warn(
+                "rotation is on and takes escrows out of service that the chain refuses to settle:"
+                f" {reason}. Switch it off with rotation_enabled: false until governance has"
+                " changed that, before the deadlines of the open escrows"
+            )
 
     def _refuse(self, wanted: Settings) -> None:
         reasons = refuse_rotation(

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from . import _settings
 from ._errors import DevshardError, UnknownStateError, UnsafeError, WaitTimeoutError
 from ._escrow_observe import read_clock
-from ._escrow_rules import deadline
+from ._escrow_rules import SETTLE_GAS, deadline
 from ._ledger import Kind, Via
 from ._models import Reader
-from ._payment import Answer, Facts, Payment, payment_checks
+from ._payment import Answer, Facts, Payment, payment_checks, refuse_fee
 from ._rotation import patch_for, rotation_of
 from ._settings import Settings, SettingsWish
 from ._swap import SessionMark, Window, session_losses, window_refusals
@@ -287,6 +287,8 @@ class WindowWish:
     fee_amount: int
     creator: str | None
     wait: bool
+    settle: bool = False
+    """Whether the escrows of the temporary gateway are settled within the swap."""
 
 
 def window_of(status: RotationStatus, state: GatewayState) -> Window:
@@ -414,8 +416,16 @@ class SwapWindow:
             settlement_tag=self._p.settlement_tag,
             fee=self._w.fee_amount,
         )
-        return [
+        reasons = [
             check.text
             for check in payment_checks(payments, facts)
             if check.answer is not Answer.YES
         ]
+        if self._w.settle and (reason := self._unsettleable()) is not None:
+            reasons.append(reason)
+        return reasons
+
+    def _unsettleable(self) -> str | None:
+        """List, version and wallet are asked for the create; the settle has a fee of its own."""
+        price = self._p.chain.escrow_params().min_gas_price
+        return refuse_fee(self._w.fee_amount, SETTLE_GAS, price, "hot_swap_fee_amount")

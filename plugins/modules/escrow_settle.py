@@ -236,7 +236,10 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Outcome,
     run_module,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._escrow_rules import DEADLINE_BLOCKS
+from ansible_collections.gonka.devshard.plugins.module_utils._escrow_rules import (
+    DEADLINE_BLOCKS,
+    SETTLE_GAS,
+)
 from ansible_collections.gonka.devshard.plugins.module_utils._ledger import Via
 from ansible_collections.gonka.devshard.plugins.module_utils._settle import (
     SettleEscrows,
@@ -256,7 +259,7 @@ SPEC = _argspec.ArgumentSpec(
         "private_key_env": {"type": "str", "default": "DEVSHARD_PRIVATE_KEY", "no_log": False},
         "creator": {"type": "str"},
         "fee_amount": {"type": "int", "default": 1_000_000},
-        "gas_limit": {"type": "int", "default": 1_000_000},
+        "gas_limit": {"type": "int", "default": SETTLE_GAS},
         "tx_lifetime": {"type": "int", "default": 120},
         "ask_hosts": {"type": "bool", "default": True},
         "leave_foreign": {"type": "bool", "default": False},

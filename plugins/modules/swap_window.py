@@ -52,6 +52,11 @@ options:
           - Their number.
         type: int
         default: 1
+  settle:
+    description:
+      - Whether O(temp_escrows) are settled within the swap. The fee must then pay that too.
+    type: bool
+    default: false
   fee_amount:
     description:
       - Fee of one transaction, in C(ngonka).
@@ -159,6 +164,7 @@ SPEC = _argspec.ArgumentSpec(
                 "count": {"type": "int", "default": 1},
             },
         },
+        "settle": {"type": "bool", "default": False},
         "fee_amount": {"type": "int", "default": 1_000_000},
         "creator": {"type": "str"},
     },
@@ -181,6 +187,7 @@ def work(context: Context) -> Outcome:
         fee_amount=params["fee_amount"],
         creator=params["creator"],
         wait=params["wait"],
+        settle=params["settle"],
     )
     with context.ports(None) as ports:
         found = SwapWindow(ports, wish).run()

@@ -259,6 +259,7 @@ class Chain:
         self.money = 10_000_000_000
         self.height = 1000
         self.approved: tuple[str, ...] = ("v2",)
+        self.gas_price = 0
 
     def head(self) -> Obj:
         return Obj(height=self.height)
@@ -286,7 +287,7 @@ class Chain:
             max_amount=10_000_000_000,
             allowed_creator_addresses=("me",),
             approved_versions=self.approved,
-            min_gas_price=0,
+            min_gas_price=self.gas_price,
         )
 
     def balance(self, _address: str) -> int:
@@ -456,13 +457,16 @@ def window(
     needs: tuple[TempNeed, ...] = (),
     wait: bool = False,
     check_mode: bool = False,
+    settle: bool = False,
     timeout: float = 100,
 ) -> dict[str, t.Any]:
     gateway = Gateway({})
     gateway.rotations = list(statuses)
     gateway.states = [found or state(devshard(1))]
     made = ports(gateway, chain or Chain(_1=live()), check_mode=check_mode, timeout=timeout)
-    wish = WindowWish(min_blocks=400, needs=needs, fee_amount=1, creator=None, wait=wait)
+    wish = WindowWish(
+        min_blocks=400, needs=needs, fee_amount=1, creator=None, wait=wait, settle=settle
+    )
     return SwapWindow(made, wish).run()
 
 
@@ -587,3 +591,13 @@ def test_no_temporary_escrow_that_could_never_be_settled() -> None:
     chain.approved = ("v3",)
     with pytest.raises(UnsafeError, match="approves only v3"):
         window([status()], chain=chain, needs=(TempNeed(model_id="m", amount=100, count=1),))
+
+
+def test_a_fee_that_cannot_pay_the_settle_within_the_swap_is_refused_before_it_begins() -> None:
+    chain, needs = Chain(_1=live()), (TempNeed(model_id="m", amount=100, count=1),)
+    chain.gas_price = 3
+    assert window([status()], chain=chain, needs=needs)["open"]
+    with pytest.raises(UnsafeError, match="set hot_swap_fee_amount to 3000000 or more"):
+        window([status()], chain=chain, needs=needs, settle=True)
+    chain.gas_price = 0
+    assert window([status()], chain=chain, needs=needs, settle=True)["open"]
