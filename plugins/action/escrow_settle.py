@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 import typing as t
+from datetime import datetime, timedelta, timezone
 
 from ansible.utils.display import Display
 
@@ -27,12 +28,35 @@ def _kind(problem: Result | None) -> str:
     return str((problem or {}).get("kind", ""))
 
 
-def describe(host: str, waiting: list[Result], left: float) -> str:
+def now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+def gone_at(since: datetime, problem: Result) -> str:
+    """When the last of the requests that an escrow serves has ended, or nothing."""
+    limit = problem.get("longest_request")
+    if not limit:
+        return ""
+    return f"{since + timedelta(seconds=int(limit)):%H:%M:%S} UTC"
+
+
+def explain(problem: Result, since: datetime) -> Result:
+    """A busy escrow, with since when this run waits and until when that can last."""
+    end = gone_at(since, problem)
+    if _kind(problem) != "busy" or not end:
+        return problem
+    waited = f"this run has waited since {since:%H:%M:%S} UTC, and they end at {end} at the latest"
+    return {**problem, "message": f"{problem['message']} ({waited})"}
+
+
+def describe(host: str, waiting: list[Result], left: float, since: datetime) -> str:
     """One line of progress."""
     parts = []
     for escrow in waiting:
         requests = escrow["problem"].get("active_requests")
+        end = gone_at(since, escrow["problem"])
         what = f"{requests} requests left" if requests else str(escrow["problem"]["message"])
+        what += f", gone at {end} at the latest" if requests and end else ""
         parts.append(f"escrow {escrow['id']}: {what if len(what) <= 80 else what[:79] + '…'}")
     said = "; ".join(parts) or "another run moves money on this host"
     return f"escrow_settle [{host}]: {said}, {max(0, round(left))} s until the deadline"
@@ -59,15 +83,18 @@ class Whole:
     def waiting(self) -> list[Result]:
         return [e for e in self._escrows.values() if _kind(e.get("problem")) in WAITING]
 
-    def result(self, last: Result) -> Result:
+    def result(self, last: Result, since: datetime) -> Result:
         """The last answer, with what the slices before it did, and a failure that one of them had."""
         if not self._escrows:
             return last
+        for escrow in self._escrows.values():
+            if escrow.get("problem"):
+                escrow["problem"] = explain(escrow["problem"], since)
         whole = {**last, "escrows": list(self._escrows.values())}
         whole |= {"foreign": list(self._foreign.values())}
         whole |= {"actions": self._actions, "changed": self._changed}
         problems = [e["problem"] for e in self._escrows.values() if e.get("problem")]
-        if problems and not last.get("failed"):
+        if problems and "escrows" in last:
             first = problems[0]
             whole |= {"failed": True, "msg": first["message"], "failure": first}
         return whole
@@ -80,7 +107,7 @@ class ActionModule(SlicedAction):
     NUMBERS: t.ClassVar[dict[str, int]] = {"wait_timeout": 1800}
 
     def _in_slices(self, args: Result, numbers: dict[str, int], task_vars: Result) -> Result:
-        start = time.monotonic()
+        start, since = time.monotonic(), now()
         budget = numbers["wait_timeout"]
         host = str(task_vars.get("inventory_hostname", ""))
         whole = Whole()
@@ -94,10 +121,10 @@ class ActionModule(SlicedAction):
             locked = "escrows" not in part and _kind(part.get("failure")) == "busy"
             if not whole.waiting and not locked:
                 break
-            display.display(describe(host, whole.waiting, left))
+            display.display(describe(host, whole.waiting, left, since))
             if whole.waiting:
                 args = {key: value for key, value in args.items() if key != "select"}
                 args["ids"] = [escrow["id"] for escrow in whole.waiting]
             else:
                 time.sleep(min(SLICE, left))
-        return whole.result(part)
+        return whole.result(part, since)

@@ -235,6 +235,7 @@ class Context:
                 limits=Limits(
                     min_balance=self.profile.min_balance,
                     max_nonce=self.profile.nonce_limit,
+                    longest_request=self.profile.longest_request,
                     min_blocks_left=self.params.get("min_blocks_left") or 0,
                 ),
                 settlement_tag=self.profile.settlement_tag,

@@ -91,6 +91,8 @@ class Limits:
     min_balance: int
     max_nonce: int
     min_blocks_left: int = 0
+    longest_request: int = 1_200
+    """Seconds for which a request stays active at most, also when its client is gone."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -340,11 +340,15 @@ class SettleEscrows:
             self._p.gateway.deactivate(str(number))
             self._result.actions.append(f"deactivated escrow {number}")
         elif step is SettleStep.WAIT_IDLE:
+            limit = self._p.limits.longest_request
             return BusyError(
                 f"escrow {number} still has {view.active_requests} active request(s); it is"
-                " deactivated and gets no new ones. Run again to continue",
+                " deactivated and gets no new ones. The gateway ends each of them at the latest"
+                f" {limit // 60} minutes after it began, also one whose client is gone. Run again"
+                " to continue",
                 escrow_id=number,
                 active_requests=view.active_requests,
+                longest_request=limit,
             )
         elif step is SettleStep.STUCK:
             return self._stuck(view)

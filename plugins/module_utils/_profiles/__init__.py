@@ -71,6 +71,9 @@ class Profile:
     min_balance: int
     """Below this, in ngonka, a session counts as depleted."""
 
+    longest_request: int
+    """Seconds for which a request stays active at most, also when its client is gone."""
+
     # host protocol, for the newest nonce that hosts know
     host_session_prefix: str
 

@@ -79,6 +79,7 @@ PROFILE = Profile(
     absolute_storage_path=True,
     nonce_limit=19_800,
     min_balance=1_000_000,
+    longest_request=1_200,
     host_session_prefix="/v1/devshard",
     foreign_paths=("/v1/debug/memstats",),
     foreign_settings=("chain_grpc",),

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import typing as t
+from datetime import datetime
 from types import SimpleNamespace
 
 import pytest
@@ -67,6 +68,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., Run]:
         clock = Clock()
         lines: list[str] = []
         monkeypatch.setattr(escrow_settle, "time", clock)
+        monkeypatch.setattr(escrow_settle, "now", lambda: datetime(2026, 1, 2, 3, 50, 0))
         monkeypatch.setattr(escrow_settle, "display", SimpleNamespace(display=lines.append))
         monkeypatch.setattr(ActionBase, "run", lambda self, tmp=None, task_vars=None: {})
         action = Slices(clock, answers, {"select": "all", **args}, check)
@@ -106,10 +108,29 @@ def test_what_failed_for_good_is_not_tried_again_and_fails_in_the_end(
     assert found.result["changed"]
 
 
+def test_a_busy_escrow_says_since_when_it_is_waited_for_and_until_when_that_can_last(
+    run: t.Callable[..., Run],
+) -> None:
+    busy = escrow(1, "busy", active_requests=2, longest_request=1200)
+    found = run([part(busy)], wait_timeout=20)
+    told = "this run has waited since 03:50:00 UTC, and they end at 04:10:00 UTC at the latest"
+    assert found.result["msg"] == f"1 busy ({told})"
+    assert found.result["escrows"][0]["problem"]["message"] == found.result["msg"]
+    assert "escrow 1: 2 requests left, gone at 04:10:00 UTC at the latest" in found.lines[0]
+
+
 def test_the_deadline_is_the_operators(run: t.Callable[..., Run]) -> None:
     found = run([part(escrow(1, "busy", active_requests=1))], wait_timeout=40)
     assert found.result["failed"]
     assert [call["wait_timeout"] for call in found.calls] == [15, 15, 10]
+
+
+def test_escrows_of_other_accounts_are_kept_from_the_slice_that_selected(
+    run: t.Callable[..., Run],
+) -> None:
+    other = {"id": 24, "creator": "gonka1x"}
+    found = run([{**part(escrow(1, "busy")), "foreign": [other]}, part(escrow(1))])
+    assert found.result["foreign"] == [other]
 
 
 def test_another_run_on_the_host_is_waited_for(run: t.Callable[..., Run]) -> None:

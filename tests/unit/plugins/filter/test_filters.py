@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import typing as t
 from dataclasses import replace
 
@@ -16,6 +17,7 @@ from ansible_collections.gonka.devshard.plugins.filter.deposits_needed import de
 from ansible_collections.gonka.devshard.plugins.filter.funding_needed import funding_needed
 from ansible_collections.gonka.devshard.plugins.filter.preflight_findings import preflight_findings
 from ansible_collections.gonka.devshard.plugins.filter.query import query
+from ansible_collections.gonka.devshard.plugins.filter.restart_refusals import restart_refusals
 from ansible_collections.gonka.devshard.plugins.filter.settle_table import (
     settle_problems,
     settle_table,
@@ -461,3 +463,36 @@ def test_a_settling_of_nonsense_is_refused(found: object) -> None:
         settle_table(found, "gw1")
     with pytest.raises(AnsibleFilterError, match="settle_problems"):
         settle_problems(found)
+
+
+def gateway(disabled: bool = True, **item: t.Any) -> dict[str, t.Any]:
+    one = {"id": 7, "phase": "active", "active": False, "loaded": True, **item}
+    return {"disabled": disabled, "devshards": [one]}
+
+
+def test_a_restart_needs_the_proof_that_no_client_is_left() -> None:
+    assert restart_refusals(gateway(), 204) == []
+
+
+@pytest.mark.parametrize(
+    ("found", "status", "reason"),
+    [
+        (gateway(disabled=False), 204, "serves clients"),
+        (gateway(), 503, "still holds a client's connection"),
+        (gateway(), 404, "does not say .* \\(404\\)"),
+        (gateway(), -1, "does not say"),
+        (gateway(phase="finalizing"), 204, "could lose escrow\\(s\\) 7"),
+        (gateway(active=True, loaded=False), 204, "could lose"),
+    ],
+)
+def test_without_that_proof_nothing_is_restarted(
+    found: dict[str, t.Any], status: int, reason: str
+) -> None:
+    (told,) = restart_refusals(found, status)
+    assert re.search(reason, told)
+
+
+@pytest.mark.parametrize("found", [None, {}, {"disabled": "no"}])
+def test_an_unknown_gateway_is_not_restarted(found: object) -> None:
+    with pytest.raises(AnsibleFilterError, match="restart_refusals"):
+        restart_refusals(found, 204)
