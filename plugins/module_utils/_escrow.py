@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from . import _signed_tx as tx
+from ._devshard import DevshardOptions, SetDevshard
 from ._errors import (
     ChainRejectedError,
     ConfigurationError,
@@ -26,12 +27,16 @@ from ._errors import (
     WaitTimeoutError,
 )
 from ._escrow_observe import read_births, read_clock, view_of
-from ._escrow_rules import INACTIVE, Birth, PoolPlan, Wish, match_birth, plan_pool
+from ._escrow_rules import Birth, PoolPlan, Wish, is_idle, match_birth, plan_pool, surplus_of
+from ._funding import deposits_needed
 from ._ledger import Event, Intent, Kind, State, Via, stamp
 from ._models import parse_time
-from ._payment import Facts, Payment, refuse_model, refuse_payment
+from ._payment import Facts, Payment, gnk, refuse_model, refuse_payment
+from ._wait import Deadline
 
 if t.TYPE_CHECKING:
+    from collections.abc import Collection
+
     from ._escrow_rules import EscrowView
     from ._money import Ports
 
@@ -50,6 +55,8 @@ class EscrowOptions:
     adopt: tuple[int, ...]
     adopt_orphans: bool
     other_gateway_escrow_ids: frozenset[int]
+    allow_unclaimed: bool
+    reactivate: bool
     max_creates_per_run: int
     max_total_locked: int | None
     fee_amount: int
@@ -89,6 +96,10 @@ class EscrowResult:
     escrows: list[EscrowView] = field(default_factory=list)
     created: list[dict[str, t.Any]] = field(default_factory=list)
     adopted: list[int] = field(default_factory=list)
+    reactivated: list[int] = field(default_factory=list)
+    surplus: list[EscrowView] = field(default_factory=list)
+    foreign: list[EscrowView] = field(default_factory=list)
+    balance: int | None = None
     pending: list[Intent] = field(default_factory=list)
     unclaimed: list[EscrowView] | None = None
     actions: list[str] = field(default_factory=list)
@@ -97,7 +108,7 @@ class EscrowResult:
 
     @property
     def changed(self) -> bool:
-        return bool(self.created or self.adopted or self.actions)
+        return bool(self.created or self.adopted or self.reactivated or self.actions)
 
     def to_result(self) -> dict[str, t.Any]:
         return {
@@ -105,6 +116,10 @@ class EscrowResult:
             "escrows": [view.to_result() for view in self.escrows],
             "created": self.created,
             "adopted": self.adopted,
+            "reactivated": self.reactivated,
+            "surplus": [view.to_result() for view in self.surplus],
+            "foreign": [view.to_result() for view in self.foreign],
+            "balance": self.balance,
             "pending": [intent.to_result() for intent in self.pending],
             "unclaimed": None
             if self.unclaimed is None
@@ -173,22 +188,51 @@ class EnsureEscrows:
         self._result.before = self._summary(self._look())
         self._close_open_intents()
         seen = self._look()
-        plan = self._plan(seen)
-        if self._p.check_mode:
-            self._expected = self._paid_already(seen)
-            plan = replace(plan, create=max(0, plan.create - self._expected))
+        plan = self._decide(seen)
         self._refuse(plan, seen)
-        if plan.create:
-            self._name_idle(seen)
+        try:
+            self._act(plan, seen)
+        except DevshardError as exc:
+            if self._result.changed:
+                # what was paid before it failed must be shown
+                exc.details.setdefault("result", self._result.to_result())
+            raise
+        return self._finish(seen, plan)
+
+    def _act(self, plan: PoolPlan, seen: Seen) -> None:
         for escrow_id in plan.adopt:
             self._adopt(seen.views[escrow_id])
+        for escrow_id in plan.reactivate:
+            self._reactivate(escrow_id)
         if self._p.check_mode:
-            wanted = {"model": self._o.model_id, "amount": self._o.amount}
+            wanted = {
+                "model": self._o.model_id,
+                "amount": self._o.amount,
+                "fee": self._o.fee_amount,
+            }
             self._result.created = [dict(wanted) for _unused in range(plan.create)]
-        else:
-            for _unused in range(plan.create):
-                self._create()
-        return self._finish(seen, plan)
+            return
+        for _unused in range(plan.create):
+            self._create()
+
+    def _decide(self, seen: Seen) -> PoolPlan:
+        """The plan, once it is known which inactive escrows can serve again."""
+        wanted = self._o.count
+        if self._p.check_mode:
+            self._expected = self._paid_already(seen)
+            wanted = max(0, wanted - self._expected)
+        unable: set[int] = set()
+        if not self._o.reactivate:
+            unable = {view.id for view in seen.views.values() if is_idle(view)}
+        while True:
+            plan = self._plan(seen, count=wanted, unable=unable)
+            refused = {number for number in plan.reactivate if self._must_stay_inactive(number)}
+            if not refused:
+                break
+            unable |= refused
+        if plan.create and not self._o.reactivate:
+            self._name_idle(seen)
+        return plan
 
     # looking
 
@@ -218,7 +262,12 @@ class EnsureEscrows:
         mine = {intent.escrow_id for intent in self._open_creates() if intent.escrow_id is not None}
         views = {
             number: view_of(
-                number, records.get(number), self._p.chain.escrow(number), clock, self._p.limits
+                number,
+                records.get(number),
+                self._p.chain.escrow(number),
+                clock,
+                self._p.limits,
+                creator=self._creator,
             )
             for number in sorted(wanted | live | mine | set(self._o.adopt))
         }
@@ -283,7 +332,9 @@ class EnsureEscrows:
         }
         return frozenset(here | self._o.other_gateway_escrow_ids)
 
-    def _plan(self, seen: Seen) -> PoolPlan:
+    def _plan(
+        self, seen: Seen, *, count: int | None = None, unable: Collection[int] = ()
+    ) -> PoolPlan:
         others = self._claimed_by_others()
         adoptable = set(self._o.adopt)
         if self._o.adopt_orphans:
@@ -293,23 +344,38 @@ class EnsureEscrows:
                 if view.model == self._o.model_id and view.id not in others
             }
         return plan_pool(
-            self._wish(),
+            Wish(
+                model=self._o.model_id,
+                amount=self._o.amount,
+                count=self._o.count if count is None else count,
+            ),
             list(seen.views.values()),
-            ours=self._claimed_by_others(held=True),
+            ours=self._claimed_by_others(held=True) | self._open_here(seen),
             adoptable=adoptable,
+            creator=self._creator,
+            unable=unable,
         )
 
-    def _wish(self) -> Wish:
-        return Wish(model=self._o.model_id, amount=self._o.amount, count=self._o.count)
+    def _open_here(self, seen: Seen) -> frozenset[int]:
+        """Escrows that open creates of this gateway, of any model, made or may have made."""
+        found: set[int] = set()
+        for intent in self._open_creates():
+            if intent.escrow_id is not None:
+                found.add(intent.escrow_id)
+            elif intent.state is not State.PLANNED:
+                window, taken = tx.signing_window(intent), self._taken(intent)
+                fitting = match_birth(intent, seen.births or (), taken=taken, window=window)
+                found.update(birth.escrow_id for birth in fitting)
+        return frozenset(found)
 
     def _refuse(self, plan: PoolPlan, seen: Seen) -> None:
         for escrow_id in self._o.adopt:
             self._refuse_adoption(seen.views[escrow_id])
         if plan.create:
-            self._refuse_blind_create(seen)
+            self._refuse_blind_create(plan, seen)
         self._refuse_payment(plan, seen)
 
-    def _refuse_blind_create(self, seen: Seen) -> None:
+    def _refuse_blind_create(self, plan: PoolPlan, seen: Seen) -> None:
         """Nothing is paid while it is not known what is paid already, or what would become of it."""
         self._p.chain.signing_head()
         if seen.births is None:
@@ -318,10 +384,21 @@ class EnsureEscrows:
                 f" {self._creator} already has: {seen.why_no_births}. Use a node with its"
                 " transaction index on"
             )
-        pending = self._open_creates()
+        pending = [item for item in self._open_creates() if item.model == self._o.model_id]
         if pending and not self._p.check_mode:
             raise UnsafeError(_pending_text(pending))
         self._refuse_paid_elsewhere(seen, seen.births)
+        if plan.unclaimed and not self._o.allow_unclaimed:
+            raise UnsafeError(
+                f"no escrow is created, since {self._creator} has unsettled escrows that nothing"
+                f" explains: {_with_deposits(seen, plan.unclaimed)}. Neither this gateway nor the"
+                " ledger of this host knows them, so another storage or another gateway may serve"
+                " them. If another gateway has them, name them in escrow_other_gateway_ids"
+                " (other_gateway_escrow_ids), or run this for all hosts of this creator at once."
+                " If no gateway serves them, name them in escrow_adopt (adopt). With"
+                " escrow_allow_unclaimed: true (allow_unclaimed) a deposit is locked beside them",
+                unclaimed=list(plan.unclaimed),
+            )
 
     def _refuse_payment(self, plan: PoolPlan, seen: Seen) -> None:
         """Also where nothing is missing now: a setting with which nothing could be paid is wrong."""
@@ -334,14 +411,25 @@ class EnsureEscrows:
             create=plan.create,
             max_creates=self._o.max_creates_per_run,
         )
-        pending = self._open_creates()
-        open_sum = sum(intent.amount or 0 for intent in pending if intent.escrow_id is None)
+        pending = [
+            intent
+            for intent in self._open_creates()
+            if intent.escrow_id is None and intent.state is not State.PLANNED
+        ]
+        open_sum = sum(intent.amount or 0 for intent in pending)
+        elsewhere = [intent for intent in pending if intent.model != self._o.model_id]
+        balance = self._p.chain.balance(self._creator)
+        if plan.create:
+            self._result.before["balance"] = balance
         active = self._p.chain.active_models()
         facts = Facts(
             creator=self._creator,
             terms=self._p.chain.escrow_params(),
             active_models=active,
-            balance=self._p.chain.balance(self._creator),
+            balance=balance,
+            reserved=deposits_needed(
+                [intent.amount or 0 for intent in elsewhere], self._o.fee_amount
+            ),
             settlement_tag=self._p.settlement_tag,
             fee=self._o.fee_amount,
             gas_limit=self._o.gas_limit,
@@ -409,28 +497,77 @@ class EnsureEscrows:
             and other.kind in (Kind.CREATE, Kind.IMPORT)
         }
 
+    # inactive, but paid for
+
+    def _activation(self, escrow_id: int) -> DevshardOptions:
+        return DevshardOptions(
+            id=escrow_id,
+            state="active",
+            model_id=self._o.model_id,
+            private_key_env=self._o.private_key_env,
+            storage_path=None,
+            perf_path=None,
+            expected_nonce=None,
+            expected_balance=None,
+            force=None,
+        )
+
+    def _must_stay_inactive(self, escrow_id: int) -> bool:
+        """Whether activating would risk the deposit; said, since another one is paid instead."""
+        looking = replace(self._p, check_mode=True)
+        try:
+            SetDevshard(looking, self._activation(escrow_id)).run()
+        except UnsafeError as exc:
+            self._p.warn(f"escrow {escrow_id} is inactive in the gateway and stays so: {exc}")
+            return True
+        return False
+
+    def _reactivate(self, escrow_id: int) -> None:
+        """One that is paid for serves again before another one is paid for."""
+        SetDevshard(self._p, self._activation(escrow_id)).run()
+        self._result.reactivated.append(escrow_id)
+        self._result.actions.append(
+            f"activated escrow {escrow_id}, which was inactive, paid for and able to serve"
+        )
+
     def _name_idle(self, seen: Seen) -> None:
         """A gateway that started while the chain answered 404 switched its escrows off for good."""
         idle = [
             str(view.id)
             for view in seen.views.values()
-            if view.why_not == (INACTIVE,) and view.model == self._o.model_id
+            if is_idle(view) and view.model == self._o.model_id
         ]
         if idle:
             self._p.warn(
                 f"escrow {', '.join(idle)}: inactive in the gateway, but paid for and able to serve."
-                " Unless you want it so, activate instead of paying for another one"
-                " (gonka.devshard.devshard, state=active), or settle before the deadline"
+                " Another one is paid for beside it since escrow_reactivate (reactivate) is false."
+                f" Settle it before its deadline (gonka.devshard.settle, settle_ids={','.join(idle)})"
             )
 
     # finishing what an earlier run left open
 
     def _close_open_intents(self) -> None:
         for intent in self._open_creates():
+            own = intent.model == self._o.model_id
             if self._p.check_mode:
-                self._result.actions.append(f"finish the open create of intent {intent.id}")
-            else:
+                of_model = "" if own else f" of model {intent.model}"
+                self._result.actions.append(
+                    f"finish the open create of intent {intent.id}{of_model}"
+                )
+            elif own:
                 self._carry_on(intent)
+            else:
+                self._try_to_carry_on(intent)
+
+    def _try_to_carry_on(self, intent: Intent) -> None:
+        """Another model's create holds up nothing here: its own run waits for it."""
+        waiting, self._p = self._p, replace(self._p, deadline=Deadline(0))
+        try:
+            self._carry_on(intent)
+        except DevshardError as exc:
+            self._p.warn(f"a create of model {intent.model} is open: {exc}")
+        finally:
+            self._p = waiting
 
     def _carry_on(self, intent: Intent) -> None:
         """Bring one create as far as it can go now; raises if its outcome is not known yet."""
@@ -634,7 +771,9 @@ class EnsureEscrows:
                     "id": escrow_id,
                     "model": intent.model,
                     "amount": intent.amount,
+                    "fee": intent.fee,
                     "tx_hash": intent.tx_hash,
+                    "height": (intent.result or {}).get("height"),
                 }
             )
             self._result.actions.append(f"created escrow {escrow_id}")
@@ -755,8 +894,21 @@ class EnsureEscrows:
                 " other gateway serves them, adopt or settle them before their deadline"
             )
         self._result.after = self._summary(last)
+        self._result.foreign = [last.views[number] for number in after.foreign]
+        for view in self._result.foreign:
+            self._p.warn(
+                f"escrow {view.id} in this gateway belongs to {view.creator}, not to {self._creator}:"
+                " it is not counted, and only its owner can settle it"
+            )
+        self._receipt(last)
+        surplus = surplus_of(list(last.views.values()), after, self._o.count)
+        self._result.surplus = [last.views[number] for number in surplus]
         if self._p.check_mode:
-            new = len(self._result.created) + len(self._result.adopted)
+            new = (
+                len(self._result.created)
+                + len(self._result.adopted)
+                + len(self._result.reactivated)
+            )
             self._result.after["usable"] += new + self._expected
         elif len(after.usable) < self._o.count:
             raise UnknownStateError(
@@ -765,9 +917,29 @@ class EnsureEscrows:
             )
         return self._result
 
+    def _receipt(self, last: Seen) -> None:
+        """What was paid, until when it must be settled, and what is left in the wallet."""
+        created = self._result.created
+        if not created:
+            return
+        for entry in created:
+            view = last.views.get(entry.get("id", 0))
+            if view is not None and view.deadline is not None:
+                entry["settle_before"] = view.deadline.to_result()
+        if self._p.check_mode:
+            spent = sum(entry["amount"] + entry["fee"] for entry in created)
+            self._result.balance = self._result.before["balance"] - spent
+        else:
+            self._result.balance = self._p.chain.balance(self._creator)
+        self._result.after["balance"] = self._result.balance
+
     def _summary(self, seen: Seen) -> dict[str, t.Any]:
         usable = self._plan(seen).usable
         return {"model": self._o.model_id, "amount": self._o.amount, "usable": len(usable)}
+
+
+def _with_deposits(seen: Seen, numbers: Collection[int]) -> str:
+    return ", ".join(f"{number} ({gnk(seen.views[number].amount or 0)})" for number in numbers)
 
 
 def _pending_text(intents: list[Intent]) -> str:
@@ -776,6 +948,7 @@ def _pending_text(intents: list[Intent]) -> str:
         ends = tx.lifetime_end(intent)
         until = "later" if ends is None else f"after {stamp(ends)}"
         what = f"transaction {intent.tx_hash}" if intent.tx_hash else "the gateway's create"
+        what += f" for model {intent.model}"
         parts.append(f"{what} of intent {intent.id} (run again {until})")
     return (
         "it is not known yet whether an earlier create locked a deposit, so nothing new is"

@@ -96,8 +96,10 @@ def view_of(
     escrow: Escrow | None,
     clock: EpochClock | None,
     limits: Limits,
+    *,
+    creator: str | None = None,
 ) -> EscrowView:
-    """One escrow as gateway and chain show it, with the verdict."""
+    """One escrow as gateway and chain show it, with the verdict; ``creator`` is who should own it."""
     runtime = None if devshard is None else devshard.runtime
     view = EscrowView(
         id=escrow_id,
@@ -121,4 +123,6 @@ def view_of(
     reasons = why_not_usable(view, limits)
     if devshard is not None and escrow is not None and devshard.model != escrow.model_id:
         reasons += (f"the gateway has it for model {devshard.model}",)
+    if escrow is not None and creator not in (None, escrow.creator):
+        reasons += (f"it belongs to {escrow.creator}, not to {creator}",)
     return replace(view, why_not=reasons)

@@ -216,6 +216,10 @@ class PoolPlan:
     adopt: tuple[int, ...]
     create: int
     unclaimed: tuple[int, ...] = field(default=())
+    reactivate: tuple[int, ...] = field(default=())
+    """Paid escrows that are only switched off, where some are missing."""
+    foreign: tuple[int, ...] = field(default=())
+    """Escrows in this gateway that another account owns."""
 
 
 def plan_pool(
@@ -224,36 +228,65 @@ def plan_pool(
     *,
     ours: Collection[int],
     adoptable: Collection[int],
+    creator: str | None = None,
+    unable: Collection[int] = (),
 ) -> PoolPlan:
-    """Adopt everything that is proved ours and nobody's, then create what is still missing.
+    """Adopt and reactivate what is paid for and able to serve, then create what is still missing.
 
     ``views`` holds the gateway's records of the model and the creator's other live escrows.
-    ``ours`` are escrows that other gateways of this host or of the fleet account for.
+    ``ours`` are escrows that something explains, such as other gateways of this host or of the
+    fleet. ``unable`` are inactive ones that must stay so.
     """
-    usable = tuple(
-        view.id
-        for view in views
-        if view.usable and view.model == wish.model and (view.amount or 0) >= wish.amount
-    )
+    fitting = [
+        view for view in views if view.model == wish.model and (view.amount or 0) >= wish.amount
+    ]
+    usable = tuple(view.id for view in fitting if view.usable)
     adopt = tuple(
         view.id for view in views if view.id in adoptable and not view.recorded and view.unsettled
     )
-    fresh = sum(
-        1
-        for view in views
-        if view.id in adopt and view.model == wish.model and (view.amount or 0) >= wish.amount
-    )
-    unclaimed = tuple(
-        view.id
-        for view in views
-        if view.unsettled and not view.recorded and view.id not in ours and view.id not in adopt
-    )
+    fresh = sum(1 for view in fitting if view.id in adopt)
+    missing = max(0, wish.count - len(usable) - fresh)
+    idle = [view for view in fitting if is_idle(view) and view.id not in unable]
+    idle.sort(key=_time_left, reverse=True)
+    reactivate = tuple(view.id for view in idle[:missing])
     return PoolPlan(
         usable=usable,
         adopt=adopt,
-        create=max(0, wish.count - len(usable) - fresh),
-        unclaimed=unclaimed,
+        create=missing - len(reactivate),
+        unclaimed=tuple(
+            view.id
+            for view in views
+            if view.unsettled and not view.recorded and view.id not in ours and view.id not in adopt
+        ),
+        reactivate=reactivate,
+        foreign=tuple(
+            view.id
+            for view in views
+            if view.recorded and view.unsettled and creator not in (None, view.creator)
+        ),
     )
+
+
+def is_idle(view: EscrowView) -> bool:
+    """Paid for, able to serve, and only switched off.
+
+    What rotation switched off it has replaced, so that is to be settled.
+    """
+    return view.why_not == (INACTIVE,) and view.rotation_role is None
+
+
+def surplus_of(views: Sequence[EscrowView], plan: PoolPlan, count: int) -> tuple[int, ...]:
+    """Usable escrows beyond the wanted number, those that must be settled first at the front.
+
+    Rotation keeps more than the wanted number at times, and settles its own.
+    """
+    own = [view for view in views if view.id in plan.usable and view.rotation_role is None]
+    own.sort(key=_time_left)
+    return tuple(view.id for view in own[: max(0, len(plan.usable) - count)])
+
+
+def _time_left(view: EscrowView) -> tuple[int, int]:
+    return (0 if view.deadline is None else view.deadline.height, view.id)
 
 
 def match_birth(

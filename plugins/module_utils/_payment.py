@@ -88,6 +88,8 @@ class Facts:
     fee: int
     gas_limit: int | None = None
     """Of a create transaction, where its fee is to be judged."""
+    reserved: int = 0
+    """What creates may still take whose outcome is open."""
     locked: int | None = None
     """The sum of the unsettled deposits of this creator, where a limit was set for it."""
     max_total_locked: int | None = None
@@ -260,13 +262,10 @@ def _wallet(payments: Sequence[Payment], facts: Facts) -> Check:
     if any(payment.create is None for payment in payments):
         return _unknown(name, "it is not known how many escrows are missing")
     amounts = [payment.amount for payment in payments for _unused in range(payment.create or 0)]
-    need = deposits_needed(amounts, facts.fee)
-    reason = refuse_wallet(
-        facts.creator,
-        facts.balance,
-        need,
-        what=f"{len(amounts)} escrow(s) with the fees to create and settle them need",
-    )
+    need = deposits_needed(amounts, facts.fee) + facts.reserved
+    held = f" and {gnk(facts.reserved)} for creates that are still open" if facts.reserved else ""
+    what = f"{len(amounts)} escrow(s), with the fees to create and to settle them{held}, need"
+    reason = refuse_wallet(facts.creator, facts.balance, need, what=what)
     return _check(name, reason, f"{gnk(facts.balance)}, {gnk(need)} needed")
 
 

@@ -272,7 +272,9 @@ class SetRotation:
             if not record.active:
                 continue
             number = int(record.id)
-            view = view_of(number, record, chain.escrow(number), clock, self._p.limits)
+            view = view_of(
+                number, record, chain.escrow(number), clock, self._p.limits, creator=creator
+            )
             if view.usable and view.model is not None:
                 usable.add(view.model)
         return RotationFacts(

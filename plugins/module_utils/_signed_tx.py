@@ -363,7 +363,8 @@ def pending_text(intent: Intent) -> str:
         "" if ends is None else f"; it is decided at the latest after {stamp(ends)}, run again then"
     )
     return (
-        f"it is not known yet what became of {_what(intent)} ({intent.kind.value}, intent {intent.id})."
+        f"it is not known yet what became of {_what(intent)} ({intent.kind.value}"
+        f"{f' for model {intent.model}' if intent.model else ''}, intent {intent.id})."
         f" Nothing new is signed while that is open{until}"
     )
 

@@ -25,7 +25,9 @@ description:
     continued by the next one.
   - An escrow that was paid for and is not registered in the gateway is registered (adopted) when the ledger proves
     that it is this gateway's. Other unsettled escrows of the creator may be served by another gateway, so they are
-    only reported in RV(unclaimed) unless O(adopt) or O(adopt_orphans) says otherwise.
+    only reported in RV(unclaimed) unless O(adopt) or O(adopt_orphans) says otherwise. As long as there are such
+    escrows nothing is created, since a gateway of another storage or host may serve them.
+  - An escrow in the gateway that another account owns is reported in RV(foreign) and not counted.
 options:
   model_id:
     description:
@@ -35,7 +37,7 @@ options:
   amount:
     description:
       - Deposit of each escrow, in C(ngonka), a whole number. Existing escrows with a larger deposit count too.
-      - Must lie between the chain's C(min_amount) and C(max_amount) when an escrow has to be created.
+      - Must lie between the chain's C(min_amount) and C(max_amount), also while enough escrows exist.
     type: int
     required: true
   count:
@@ -84,9 +86,22 @@ options:
     type: list
     elements: int
     default: []
+  allow_unclaimed:
+    description:
+      - Create although RV(unclaimed) is not empty. Say V(true) only when you know who serves those escrows.
+    type: bool
+    default: false
+  reactivate:
+    description:
+      - Activate an escrow that is inactive in the gateway, paid for and able to serve, before another one is paid for.
+        One that rotation made, or whose session is behind what its hosts know, stays inactive.
+      - With V(false) it stays inactive and is named, and another one is paid for.
+    type: bool
+    default: true
   max_creates_per_run:
     description:
       - Nothing is created when more escrows than this are missing.
+      - Must not be less than O(count), since all escrows may have to be replaced at once.
     type: int
     default: 4
   max_total_locked:
@@ -188,7 +203,10 @@ escrows:
       amount: 5000000000
       usable: true
 created:
-  description: Escrows created by this run. In check mode only model and amount are known.
+  description:
+    - A receipt for each escrow created by this run, with C(amount) and C(fee) in C(ngonka), the block (C(height)) of
+      its transaction, and C(settle_before), the last block in which it can be settled.
+    - In check mode only model, amount and fee are known. Returned also when a later create failed.
   returned: success
   type: list
   elements: dict
@@ -196,13 +214,45 @@ created:
     - id: 4711
       model: some/model
       amount: 5000000000
+      fee: 1000000
       tx_hash: DD441F0073476AA46E1F2C25CCA5038BE97CC3858E31DE17B6524B304742A4DE
+      height: 1234567
+      settle_before:
+        epoch: 215
+        height: 1265000
+        blocks_left: 30433
+        seconds_left: 182598
+balance:
+  description: What the creator owns after this run, in C(ngonka). Null when nothing was created.
+  returned: success
+  type: int
+  sample: 54979949275
 adopted:
   description: Ids of escrows that were already paid for and were registered by this run.
   returned: success
   type: list
   elements: int
   sample: [4710]
+reactivated:
+  description: Ids of escrows that were inactive, paid for and able to serve, and were activated by this run.
+  returned: success
+  type: list
+  elements: int
+  sample: []
+surplus:
+  description:
+    - Usable escrows beyond O(count), those with the nearest deadline first. Those that rotation made are left out,
+      since rotation settles them.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
+foreign:
+  description: Escrows in this gateway that belong to another account. Only their owner can settle them.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
 pending:
   description: Intents in the ledger that are still open, of any model.
   returned: success
@@ -250,6 +300,8 @@ SPEC = _argspec.ArgumentSpec(
         "adopt": {"type": "list", "elements": "int", "default": []},
         "adopt_orphans": {"type": "bool", "default": False},
         "other_gateway_escrow_ids": {"type": "list", "elements": "int", "default": []},
+        "allow_unclaimed": {"type": "bool", "default": False},
+        "reactivate": {"type": "bool", "default": True},
         "max_creates_per_run": {"type": "int", "default": 4},
         "max_total_locked": {"type": "int"},
         "fee_amount": {"type": "int", "default": 1_000_000},
@@ -280,6 +332,8 @@ def work(context: Context) -> Outcome:
         adopt=tuple(params["adopt"]),
         adopt_orphans=params["adopt_orphans"],
         other_gateway_escrow_ids=frozenset(params["other_gateway_escrow_ids"]),
+        allow_unclaimed=params["allow_unclaimed"],
+        reactivate=params["reactivate"],
         max_creates_per_run=params["max_creates_per_run"],
         max_total_locked=params["max_total_locked"],
         fee_amount=params["fee_amount"],

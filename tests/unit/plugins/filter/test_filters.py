@@ -14,6 +14,7 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.gonka.devshard.plugins.filter.deadline_alarms import deadline_alarms
 from ansible_collections.gonka.devshard.plugins.filter.deposits_needed import deposits_needed
+from ansible_collections.gonka.devshard.plugins.filter.escrow_receipt import escrow_receipt
 from ansible_collections.gonka.devshard.plugins.filter.funding_needed import funding_needed
 from ansible_collections.gonka.devshard.plugins.filter.preflight_findings import preflight_findings
 from ansible_collections.gonka.devshard.plugins.filter.query import query
@@ -264,6 +265,69 @@ def test_funding_is_an_epoch_of_deposits_one_more_and_two_fees_for_each() -> Non
 def test_funding_of_nonsense_is_refused(models: object) -> None:
     with pytest.raises(AnsibleFilterError, match="funding_needed"):
         funding_needed(models)
+
+
+CREATED: dict[str, t.Any] = {
+    "id": 9,
+    "model": "a",
+    "amount": 5_000_000_000,
+    "fee": 1_000_000,
+    "tx_hash": "AB" * 32,
+    "height": 120,
+    "settle_before": {"height": 999, "blocks_left": 879, "seconds_left": 5274},
+}
+
+
+def receipt(result: dict[str, t.Any], *, count: int = 1, check: bool = False) -> str:
+    models = [{"id": "a", "count": count}, {"id": "b"}]
+    nothing = {"created": [], "escrows": [{"id": 1}], "surplus": [], "balance": None}
+    return "\n".join(escrow_receipt([{**nothing, **result}, nothing], models, "gw-1", check))
+
+
+def test_what_was_paid_is_shown_with_its_deadline_and_the_balance() -> None:
+    shown = receipt({"created": [CREATED], "balance": 4_999_000_000})
+    assert shown.startswith("gw-1, what was paid\n")
+    assert max(len(line) for line in shown.splitlines()) <= 120
+    for words in (
+        "5 GNK",
+        "0.001 GNK",
+        "block 999 (879 blocks, 1 h 27 min)",
+        f"escrow 9: transaction {'AB' * 32}",
+        "balance after: 4.999 GNK",
+    ):
+        assert words in shown
+    predicted = {"model": "a", "amount": 5_000_000_000, "fee": 1_000_000}
+    assert receipt({"created": [predicted], "balance": 1}, check=True).startswith(
+        "gw-1, what would be paid\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("result", "words"),
+    [
+        (
+            {"escrows": [{"id": 1}, {"id": 2}, {"id": 3}], "surplus": [{"id": 1}, {"id": 2}]},
+            "a: 3 usable, 1 wanted; settle with the playbook gonka.devshard.settle"
+            " -e settle_ids=1,2",
+        ),
+        ({"reactivated": [5]}, "a: escrow 5 was inactive, is paid for and serves again"),
+        ({"adopted": [4]}, "a: escrow 4, paid for earlier, is registered now"),
+        (
+            {"foreign": [{"id": 7, "creator": "gonka1o"}]},
+            "a: escrow 7 in this gateway belongs to gonka1o and is not counted",
+        ),
+        ({"failed": True, "msg": "it is not known yet"}, "a: FAILED: it is not known yet"),
+    ],
+)
+def test_what_else_concerns_a_deposit_is_said(result: dict[str, t.Any], words: str) -> None:
+    assert words in receipt(result).splitlines()
+
+
+def test_nothing_is_said_where_nothing_is_to_be_told() -> None:
+    assert receipt({}) == ""
+    assert escrow_receipt([], [], "gw-1") == []
+    with pytest.raises(AnsibleFilterError, match="escrow_receipt"):
+        escrow_receipt(None, [], "gw-1")
 
 
 def terms(approved: tuple[str, ...]) -> EscrowParams:

@@ -624,6 +624,8 @@ def options(**changes: t.Any) -> EscrowOptions:
         "adopt": (),
         "adopt_orphans": False,
         "other_gateway_escrow_ids": frozenset(),
+        "allow_unclaimed": False,
+        "reactivate": True,
         "max_creates_per_run": 4,
         "max_total_locked": None,
         "fee_amount": 1_000_000,

@@ -101,8 +101,9 @@ def test_check_mode_predicts_the_same_and_writes_nothing(
     real = run(world, count=2, **how)
     assert predicted.changed is real.changed is True
     assert (predicted.before, predicted.after) == (real.before, real.after)
-    known = [{"model": e["model"], "amount": e["amount"]} for e in real.created]
+    known = [{key: e[key] for key in ("model", "amount", "fee")} for e in real.created]
     assert predicted.created == known
+    assert predicted.balance == real.balance == 100 * AMOUNT - 2 * (AMOUNT + 1_000_000)
 
 
 @BOTH
@@ -407,7 +408,7 @@ def mint_elsewhere(world: World, folder: Path) -> int:
     other.gateway._chain = world.chain
     other.signer = world.signer
     other.gateway.records.clear()
-    run(other)
+    run(other, allow_unclaimed=True)
     return world.chain.minted[-1]
 
 
@@ -415,7 +416,7 @@ def test_an_escrow_of_another_gateway_is_reported_and_never_taken(
     world: World, tmp_path: Path
 ) -> None:
     theirs = mint_elsewhere(world, tmp_path / "other")
-    result = run(world)
+    result = run(world, allow_unclaimed=True)
     assert result.unclaimed is not None
     assert [view.id for view in result.unclaimed] == [theirs]
     assert str(theirs) in world.warnings[-1]
@@ -547,15 +548,175 @@ def test_a_paid_escrow_that_was_pruned_is_told_as_lost(world: World) -> None:
     assert any("went to the hosts" in text for text in world.warnings)
 
 
-def test_an_idle_escrow_that_could_serve_is_named_before_another_is_paid(world: World) -> None:
+@pytest.mark.parametrize("mode", ["named", "empty storage"])
+def test_no_deposit_beside_one_that_nothing_explains(
+    world: World, tmp_path: Path, mode: str
+) -> None:
+    if mode == "named":
+        number = mint_elsewhere(world, tmp_path / "other")
+    else:
+        # the gateway was recreated on another folder
+        run(world)
+        number = 1
+        world.gateway.records.clear()
+    minted = list(world.chain.minted)
+    for ask in (check, run):
+        with pytest.raises(UnsafeError, match=rf"nothing explains: {number} \(5 GNK\)") as caught:
+            ask(world)
+        assert "escrow_other_gateway_ids" in str(caught.value)
+        assert "escrow_adopt" in str(caught.value)
+    assert world.chain.minted == minted
+    # where enough escrows exist nothing is refused
+    assert not run(world, count=0).changed
+    # each way that the message names works
+    assert check(world, adopt=(number,)).adopted == [number]
+    assert len(check(world, allow_unclaimed=True).created) == 1
+    named = run(world, other_gateway_escrow_ids=frozenset({number}))
+    assert [entry["id"] for entry in named.created] == [number + 1]
+
+
+def test_an_escrow_of_another_account_is_named_and_not_counted(world: World) -> None:
+    run(world)
+    world.chain.escrows[1].creator = "gonka1other"
+    result = run(world)
+    assert [entry["id"] for entry in result.created] == [2]
+    assert [(view.id, view.creator) for view in result.foreign] == [(1, "gonka1other")]
+    assert any("escrow 1 in this gateway belongs to gonka1other" in w for w in world.warnings)
+    assert not run(world).changed
+
+
+def test_a_receipt_for_each_escrow(world: World) -> None:
+    before = world.chain.money
+    result = run(world, count=2)
+    first = result.created[0]
+    assert (first["id"], first["amount"], first["fee"]) == (1, AMOUNT, 1_000_000)
+    assert first["tx_hash"] in world.chain.txs
+    assert first["height"] == world.chain.txs[first["tx_hash"]].height
+    assert first["settle_before"]["blocks_left"] > 0
+    assert result.balance == world.chain.money == before - 2 * (AMOUNT + 1_000_000)
+    assert (result.before["balance"], result.after["balance"]) == (before, result.balance)
+    again = run(world, count=2)
+    assert (again.balance, "balance" in again.after) == (None, False)
+
+
+def test_a_receipt_also_when_a_later_create_fails(world: World) -> None:
+    made = world.chain.broadcast
+
+    def second_is_refused(tx_bytes: str) -> Obj:
+        world.chain.check_tx = (5, "no") if world.chain.minted else None
+        return made(tx_bytes)
+
+    world.chain.broadcast = second_is_refused  # type: ignore[method-assign]
+    with pytest.raises(ChainRejectedError) as caught:
+        run(world, count=2)
+    assert [entry["id"] for entry in caught.value.details["result"]["created"]] == [1]
+
+
+def test_more_usable_than_wanted_is_told_with_what_to_settle_first(world: World) -> None:
+    run(world)
+    world.chain.next_epoch()
+    run(world, count=3)
+    result = run(world, count=1)
+    assert not result.changed
+    assert [view.id for view in result.surplus] == [1, 2]
+    world.gateway.records["3"].rotation_role = "regular"
+    assert [view.id for view in run(world, count=1).surplus] == [1, 2]
+    assert [view.id for view in run(world, count=0).surplus] == [1, 2]
+    assert run(world, count=3).surplus == []
+
+
+def test_a_paid_escrow_that_is_only_switched_off_is_activated_and_not_paid_again(
+    world: World,
+) -> None:
     run(world)
     world.gateway.deactivate("1")
-    check(world)
-    assert any("escrow 1: inactive in the gateway" in text for text in world.warnings)
-    world.warnings.clear()
-    world.gateway.records["1"].runtime.phase = "settlement"
-    check(world)
-    assert world.warnings == []
+    predicted = check(world)
+    assert (predicted.reactivated, predicted.created, predicted.changed) == ([1], [], True)
+    assert not world.gateway.records["1"].active
+    result = run(world)
+    assert (result.reactivated, result.created) == ([1], [])
+    assert "activated escrow 1" in result.actions[0]
+    assert (predicted.before, predicted.after) == (result.before, result.after)
+    assert world.chain.minted == [1]
+    assert not run(world).changed
+
+
+def test_only_as_many_are_activated_as_are_missing(world: World) -> None:
+    run(world, count=2)
+    world.gateway.deactivate("1")
+    world.chain.next_epoch()
+    run(world, count=2)
+    assert world.chain.minted == [1, 2]
+    world.gateway.deactivate("1")
+    world.gateway.deactivate("2")
+    world.chain.escrows[2].epoch_index += 1
+    # the one that can serve longer
+    assert run(world).reactivated == [2]
+    assert not run(world).changed
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("older copy", "stays so: the session of escrow 1 is at nonce 0"),
+        ("not wanted", "Another one is paid for beside it"),
+    ],
+)
+def test_one_that_must_stay_inactive_is_named_before_another_is_paid(
+    world: World, how: str, words: str
+) -> None:
+    run(world)
+    world.gateway.deactivate("1")
+    world.known_nonce = 7 if how == "older copy" else 0
+    changes = {} if how == "older copy" else {"reactivate": False}
+    for ask in (check, run):
+        world.warnings.clear()
+        result = ask(world, **changes)
+        assert (result.reactivated, len(result.created)) == ([], 1)
+        assert any(words in text for text in world.warnings), world.warnings
+    assert not world.gateway.records["1"].active
+
+
+@pytest.mark.parametrize("why", ["settlement", "rotation"])
+def test_what_cannot_serve_or_rotation_retired_is_not_activated(world: World, why: str) -> None:
+    run(world)
+    world.gateway.deactivate("1")
+    if why == "settlement":
+        world.gateway.records["1"].runtime.phase = "settlement"
+    else:
+        world.gateway.records["1"].rotation_role = "regular"
+    result = run(world)
+    assert (result.reactivated, len(result.created)) == ([], 1)
+
+
+@BOTH
+def test_an_open_create_of_another_model_is_named_and_holds_nothing_up(
+    world: World, how: dict[str, t.Any]
+) -> None:
+    world.chain.models.append("other/model")
+    world.chain.delay = 15
+    world.gateway.lose["create"] = "after"
+    with pytest.raises(WaitTimeoutError, match="for model other/model"):
+        run(world, seconds=0, model_id="other/model", **how)
+    world.chain.delay = 0
+    result = run(world, **how)
+    assert [entry["model"] for entry in result.created] == [MODEL]
+    assert any("a create of model other/model is open" in text for text in world.warnings)
+    assert [intent.model for intent in result.pending] == ["other/model"]
+    # the next run of any model finishes it
+    assert run(world, **how).pending == []
+    assert len(world.chain.minted) == 2
+    assert sorted(world.gateway.records) == ["1", "2"]
+
+
+def test_the_wallet_must_also_cover_what_open_creates_may_take(world: World) -> None:
+    world.chain.models.append("other/model")
+    world.chain.delay = 15
+    with pytest.raises(WaitTimeoutError):
+        run(world, seconds=0, model_id="other/model")
+    world.chain.money = 2 * (AMOUNT + 2_000_000) - 1
+    with pytest.raises(UnsafeError, match="for creates that are still open, need"):
+        run(world)
 
 
 def test_an_unusable_escrow_is_replaced_and_kept(world: World) -> None:
