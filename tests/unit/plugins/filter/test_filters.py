@@ -307,8 +307,10 @@ def test_what_was_paid_is_shown_with_its_deadline_and_the_balance() -> None:
     [
         (
             {"escrows": [{"id": 1}, {"id": 2}, {"id": 3}], "surplus": [{"id": 1}, {"id": 2}]},
-            "a: 3 usable, 1 wanted; settle with the playbook gonka.devshard.settle"
-            " -e settle_ids=1,2",
+            (
+                "a: 3 usable, 1 wanted; settle with the playbook gonka.devshard.settle"
+                " -e settle_ids=1,2"
+            ),
         ),
         ({"reactivated": [5]}, "a: escrow 5 was inactive, is paid for and serves again"),
         ({"adopted": [4]}, "a: escrow 4, paid for earlier, is registered now"),
