@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
+"""A backup comes to the controller, and the key with it only when it is encrypted."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.gonka.devshard.tests.unit.collection.collection_files import (
+    run_ansible,
+)
+
+SECRET = "5ecre7" * 10
+# stands in for age: what it writes cannot be read as what it was given
+SEALER = """#!/bin/sh
+test "$1" = --version && exit 0
+test "$3" = age1wrong && { echo "age: error: malformed recipient" >&2; exit 1; }
+echo "sealed for $3"
+exec base64
+"""
+
+
+class Host:
+    """A host and a controller in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.controller = folder / "controller"
+        (folder / "backups" / "one").mkdir(parents=True)
+        (folder / "backups" / "one" / "gateway.db").write_text("database")
+        (folder / "keyring").mkdir()
+        (folder / "keyring" / "key.info").write_text("key")
+        (folder / "config.env").write_text(f"PRIVATE={SECRET}\n")
+
+    def run(self, point: str, **given: object) -> tuple[bool, str]:
+        settings = {
+            "backup_dir": str(self.folder / "backups"),
+            "backup_fetch_dir": str(self.controller),
+            "devshard_env_file": str(self.folder / "config.env"),
+            "devshard_keyring_dir": str(self.folder / "keyring"),
+            "devshard_deploy_dir": str(self.folder),
+            "devshard_secure_logging": True,
+            "__backup_made": {"backup": {"name": "one"}},
+            "ansible_python_interpreter": sys.executable,
+            **given,
+        }
+        path = self.folder / "vars.json"
+        path.write_text(json.dumps({key: value for key, value in settings.items() if value}))
+        # without the settings of the role's dependency, which want a chain
+        tasks = Path(__file__).parents[3] / "roles" / "backup"
+        play = {
+            "hosts": "localhost",
+            "connection": "local",
+            "gather_facts": False,
+            "vars_files": [str(tasks / "vars/main.yml")],
+            "tasks": [{"ansible.builtin.import_tasks": str(tasks / f"tasks/{point}.yml")}],
+        }
+        (self.folder / "play.json").write_text(json.dumps([play]))
+        done = run_ansible(
+            "playbook", "-vvv", "-i", "localhost,", "-e", f"@{path}", self.folder / "play.json"
+        )
+        return done.returncode == 0, " ".join((done.stdout + done.stderr).split())
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "age").write_text(SEALER)
+    (programs / "age").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{Path('/usr/bin')}:/bin")
+    return Host(tmp_path)
+
+
+def test_a_backup_comes_without_the_key(host: Host) -> None:
+    done, said = host.run("fetch")
+    assert done, said
+    assert "The key of the creator is not in it" in said
+    (packed,) = host.controller.rglob("*.*")
+    assert packed.name == "one.tar"
+    with tarfile.open(packed) as archive:
+        assert archive.getnames() == ["one", "one/gateway.db"]
+    assert [path.name for path in (host.folder / "backups").iterdir()] == ["one"]
+
+
+def test_the_key_comes_encrypted(host: Host) -> None:
+    done, said = host.run("fetch", backup_recipient="age1right")
+    assert done, said
+    sealed = host.controller / "localhost" / "one.keys.tar.age"
+    assert sealed.stat().st_mode & 0o077 == 0
+    first, _line, rest = sealed.read_text().partition("\n")
+    assert first == "sealed for age1right"
+    with tarfile.open(fileobj=io.BytesIO(base64.b64decode(rest))) as archive:
+        assert archive.getnames() == ["config.env", "keyring", "keyring/key.info"]
+        member = archive.extractfile("config.env")
+        assert member is not None
+        assert SECRET in member.read().decode()
+    plain = base64.b64encode(SECRET.encode()).decode()[:20]
+    assert SECRET not in said
+    assert plain not in said
+
+
+def test_a_wrong_recipient_is_named(host: Host) -> None:
+    done, said = host.run("fetch", backup_recipient="age1wrong")
+    assert not done
+    assert "did not encrypt the creator's key for backup_recipient age1wrong" in said
+    assert "malformed recipient" in said
+    assert [path.name for path in host.controller.rglob("*.*")] == ["one.tar"]
+
+
+def test_a_recipient_without_a_folder_or_a_program_is_refused(host: Host) -> None:
+    done, said = host.run("preflight", backup_recipient="age1right", backup_fetch_dir="")
+    assert not done
+    assert "backup_recipient is given without backup_fetch_dir" in said
+    (host.folder / "programs" / "age").unlink()
+    done, said = host.run("preflight", backup_recipient="age1right")
+    assert not done
+    assert "needs the program age on the controller" in said
+    assert not host.controller.exists()
