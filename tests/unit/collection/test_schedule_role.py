@@ -108,7 +108,7 @@ def test_a_vault_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
     password.write_text("right\n")
     folder = tmp_path / "inventory"
     (folder / "group_vars").mkdir(parents=True)
-    hosts = {"devshard_gateways": {"hosts": {"gateway1": {}}}}
+    hosts: dict[str, object] = {"devshard_gateways": {"hosts": {"gateway1": {}}}}
     (folder / "hosts.json").write_text(json.dumps(hosts))
     vault = folder / "group_vars" / "devshard_gateways.yml"
     vault.write_text("vault_secret: very-secret\n")
