@@ -46,8 +46,8 @@ class Outcome:
 
     changed: bool
     values: dict[str, t.Any] = field(default_factory=dict)
-    before: dict[str, t.Any] | None = None
-    after: dict[str, t.Any] | None = None
+    before: dict[str, t.Any] | str | None = None
+    after: dict[str, t.Any] | str | None = None
 
 
 class Context:

@@ -7,16 +7,24 @@
 
 from __future__ import annotations
 
+import http.client
+import os
+import socket
+import ssl
+import time
 import typing as t
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
 
-from ._errors import ConfigurationError, UnknownStateError
+from ._errors import ConfigurationError, TransportError, UnknownStateError
 from ._processes import PROC, namespace_of, processes
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ._docker import Container
+    from ._processes import Process
 
 
 Output = tuple[int, str, str]
@@ -59,6 +67,19 @@ class Nginx:
 
     def workers(self) -> Mapping[str, bool]:
         """The workers, and whether each of them takes no more connections."""
+        return {item.key: _LEAVING in item.title for item in self._workers()}
+
+    def oldest_worker(self) -> float | None:
+        """When the oldest worker that takes connections was started, in seconds of the clock.
+
+        A worker runs the configuration that its master had at that moment. None without a worker.
+        """
+        boot = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+        ticks = os.sysconf("SC_CLK_TCK")
+        started = [item.started for item in self._workers() if _LEAVING not in item.title]
+        return boot + min(started) / ticks if started else None
+
+    def _workers(self) -> list[Process]:
         namespace = namespace_of(self._pid, self._proc)
         ours = [item for item in processes(self._proc) if item.namespace == namespace]
         masters = [item.pid for item in ours if item.title.startswith(_MASTER)]
@@ -68,11 +89,9 @@ class Nginx:
                 " cannot be told",
                 masters=masters,
             )
-        return {
-            item.key: _LEAVING in item.title
-            for item in ours
-            if item.parent == masters[0] and item.title.startswith(_WORKER)
-        }
+        return [
+            item for item in ours if item.parent == masters[0] and item.title.startswith(_WORKER)
+        ]
 
 
 def _complaint(result: Output) -> str | None:
@@ -99,3 +118,47 @@ def host_path(container: Container, path: str) -> Path:
         f"{path} lies in the container {container.name} alone: mount its directory (not the file)"
         " from the host, so that it outlives the container and can be changed by a rename"
     )
+
+
+@dataclass(frozen=True)
+class LoopbackAnswer:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def ask_loopback(url: str, name: str | None, timeout: float) -> LoopbackAnswer:
+    """One answer of the nginx on this host, over a connection of its own; no redirect is followed.
+
+    ``name`` is the server that is asked for. Its certificate is not checked: what is proved is
+    which configuration runs, and a certificate is judged before it is put in force.
+    """
+    parts = urlsplit(url)
+    secure = parts.scheme == "https"
+    port = parts.port or (443 if secure else 80)
+    where = f"GET {url}"
+    connection = http.client.HTTPConnection(parts.hostname or "127.0.0.1", port, timeout=timeout)
+    try:
+        if secure:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+            plain = socket.create_connection((connection.host, port), timeout)
+            connection.sock = context.wrap_socket(plain, server_hostname=name)
+        headers = {"Connection": "close", **({"Host": name} if name else {})}
+        connection.request("GET", parts.path or "/", headers=headers)
+        answer = connection.getresponse()
+        return LoopbackAnswer(answer.status, dict(answer.headers.items()), answer.read())
+    except (OSError, http.client.HTTPException) as exc:
+        raise TransportError(f"{where}: {exc}") from exc
+    finally:
+        connection.close()
+
+
+def packaged_md5(run: Callable[[list[str]], Output], package: str, path: str) -> str | None:
+    """The checksum with which a package of the distribution brought one of its settings files."""
+    rc, listing, _unused = run(["dpkg-query", "--show", "--showformat", "${Conffiles}\n", package])
+    if rc != 0:
+        return None
+    found = [line.split() for line in listing.splitlines()]
+    return next((words[1] for words in found if len(words) > 1 and words[0] == path), None)

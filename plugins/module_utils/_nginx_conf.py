@@ -156,3 +156,14 @@ def worker_shutdown_timeout(directives: tuple[Directive, ...]) -> float | None:
         if item.name == "worker_shutdown_timeout" and item.args:
             return duration_seconds(item.args[0])
     return None
+
+
+def default_server_ports(directives: tuple[Directive, ...]) -> set[int]:
+    """The ports of which some server is the default one, on all addresses of the host."""
+    found = set()
+    for item in walk(directives):
+        if item.name == "listen" and {"default_server", "default"} & set(item.args[1:]):
+            match = re.fullmatch(r"(?:(?:\*|0\.0\.0\.0|\[::\]):)?(\d+)", item.args[0])
+            if match is not None:
+                found.add(int(match[1]))
+    return found

@@ -76,7 +76,7 @@ options:
     description:
       - Path that is asked to see which slot answers. Which status comes back does not matter.
     type: str
-    default: /v1/status
+    default: /v1/models
   chat_path:
     description:
       - Path of the location whose keep-alive is checked before a reload.
@@ -219,7 +219,7 @@ SPEC = _argspec.ArgumentSpec(
         "main_url": {"type": "str", "default": "http://127.0.0.1:18080"},
         "temp_url": {"type": "str", "default": "http://127.0.0.1:18081"},
         "public_url": {"type": "str", "default": "http://127.0.0.1"},
-        "probe_path": {"type": "str", "default": "/v1/status"},
+        "probe_path": {"type": "str", "default": "/v1/models"},
         "chat_path": {"type": "str", "default": "/v1/chat/completions"},
         "slot_header": {"type": "str", "default": "X-Devshard-Slot"},
         "confirmations": {"type": "int", "default": 5},

@@ -32,6 +32,7 @@ def rendered(*, tls: bool) -> tuple[_nginx_conf.Directive, ...]:
         edge_tls_key="/k",
         __edge_dir="/d",
         __edge_flag="/d/temp-in-service",
+        __edge_runs="/d/temp-runs",
         __edge_files={"results": [{}, {"stat": {"checksum": "1"}}]},
         __edge_ipv6={"stat": {"exists": True}},
         __edge_main_address="127.0.0.1:18080",
@@ -52,7 +53,8 @@ def test_what_leads_to_a_gateway_is_counted_from_the_choice_of_its_slot(tls: boo
     (zone,) = [item.args for item in tree if item.name == "limit_conn_zone"]
     assert zone == ("$devshard_slot", "zone=devshard_slots:1m")
     passing = [item for item in _nginx_conf.walk(tree) if item.children("proxy_pass")]
-    assert len(passing) == len(read_yaml(EDGE / "defaults/main.yml")["edge_public_paths"])
+    # and the one that asks the other slot
+    assert len(passing) == 1 + len(read_yaml(EDGE / "defaults/main.yml")["edge_public_paths"])
     for location in passing:
         assert arguments(location, "limit_conn") == [("devshard_slots", "65535")]
         assert arguments(location, "proxy_buffering") == [("off",)]
@@ -73,3 +75,43 @@ def test_the_host_itself_is_told_whether_a_slot_still_has_requests(slot: str, tl
         # a return would answer before anything is counted
         assert probe.children("return") == []
         assert [item.args for item in probe.children("if")] == [("($devshard_local", "=", "0)")]
+
+
+def test_no_slot_is_asked_that_the_flag_files_do_not_name() -> None:
+    """What listens at temp may be another program, and a request holds a client's key."""
+    tree = rendered(tls=False)
+    for name, address in (("main", "127.0.0.1:18080"), ("temp", "127.0.0.1:18081")):
+        (pool,) = [item for item in tree if item.args == (f"devshard_{name}",)]
+        assert arguments(pool, "server") == [(address, "max_fails=0")]
+        (idle,) = arguments(pool, "keepalive_timeout")
+        # the gateway closes an idle connection after 120 s
+        assert (_nginx_conf.duration_seconds(idle[0]) or 0) < 120
+
+
+@pytest.mark.parametrize(
+    ("key", "then"),
+    [
+        # status : bytes sent : slot chosen : slot in service : whether temp is ours
+        ("502:0:main:main:no", "502"),
+        ("502:0:main:main:yes", "temp"),
+        ("504:0:main:main:no", "502"),
+        # chosen before a switch, sent after the old slot stopped
+        ("502:0:main:temp:no", "temp"),
+        ("502:0:temp:main:no", "main"),
+        ("502:0:temp:temp:no", "main"),
+        # nothing that was sent is sent again
+        ("502:310:main:temp:yes", "502"),
+        ("504:310:main:main:yes", "504"),
+        ("502:10:temp:main:no", "502"),
+    ],
+)
+def test_a_request_whose_slot_took_no_byte(key: str, then: str) -> None:
+    (table,) = [item for item in rendered(tls=False) if item.args[-1:] == ("$devshard_again",)]
+    rows = {item.name: item.args[0] for item in table.block or ()}
+    found = [value for name, value in rows.items() if re.search(name.removeprefix("~"), key)]
+    assert [*found, rows["default"]][0] == then
+
+
+def test_what_is_costly_or_telling_is_closed() -> None:
+    paths = read_yaml(EDGE / "defaults/main.yml")["edge_public_paths"]
+    assert paths == ["/v1/chat/completions", "/v1/models"]
