@@ -19,7 +19,7 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.gonka.devshard.benchmarks.swap import report
-from ansible_collections.gonka.devshard.benchmarks.swap.load import Kind
+from ansible_collections.gonka.devshard.tests.swap.load import Kind
 from ansible_collections.gonka.devshard.benchmarks.swap.others import OTHERS
 from ansible_collections.gonka.devshard.tests.swap.clients import Clients
 from ansible_collections.gonka.devshard.tests.swap.faults import VARIABLES, prepare

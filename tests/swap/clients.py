@@ -8,7 +8,7 @@ import asyncio
 import threading
 import typing as t
 
-from ansible_collections.gonka.devshard.benchmarks.swap.load import Exchange, Kind, Load, Target
+from ansible_collections.gonka.devshard.tests.swap.load import Exchange, Kind, Load, Target
 from ansible_collections.gonka.devshard.tests.swap.lab import Lab
 
 

@@ -8,7 +8,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.gonka.devshard.benchmarks.swap.load import Exchange
+from ansible_collections.gonka.devshard.tests.swap.load import Exchange
 from ansible_collections.gonka.devshard.benchmarks.swap.report import (
     Swap,
     percentile,
