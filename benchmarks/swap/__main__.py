@@ -5,6 +5,9 @@
 ``make bench-swap ARGS='--swaps 10 --clients 200'`` makes a host of its own, deploys it, and writes
 ``results/swap.json`` and ``results/swap.png`` beside this folder. With ``--inventory`` and
 ``--host`` it uses a host that is deployed already.
+
+A gateway admits only so many requests at once as the weight of its hosts allows, and answers 429 to
+the others. So for the time of the measurement ``max_concurrent_requests_per_10000_weight`` is 1000.
 """
 
 from __future__ import annotations
@@ -19,11 +22,11 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.gonka.devshard.benchmarks.swap import report
-from ansible_collections.gonka.devshard.tests.swap.load import Kind
 from ansible_collections.gonka.devshard.benchmarks.swap.others import OTHERS
 from ansible_collections.gonka.devshard.tests.swap.clients import Clients
 from ansible_collections.gonka.devshard.tests.swap.faults import VARIABLES, prepare
 from ansible_collections.gonka.devshard.tests.swap.lab import ROOT, Lab, Run
+from ansible_collections.gonka.devshard.tests.swap.load import Kind
 from ansible_collections.gonka.devshard.tests.swap.second import Partner
 
 RESULTS = ROOT / "benchmarks" / "results"

@@ -12,7 +12,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from .load import Exchange
+    from ansible_collections.gonka.devshard.tests.swap.load import Exchange
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from ._errors import (
     BusyError,
     ConfigurationError,
     ConflictError,
+    DevshardError,
     ProtocolError,
     TransportError,
     UnknownStateError,
@@ -25,6 +26,7 @@ from ._errors import (
 )
 from ._escrow_observe import clock_or_none, view_of
 from ._ledger import Event, Intent, Kind, State, Via
+from ._storage import require_absolute
 
 if t.TYPE_CHECKING:
     from ._escrow_rules import EpochClock, EscrowView
@@ -63,6 +65,10 @@ class DevshardOptions:
             raise ConfigurationError(f"id must be the number of an escrow, got {self.id}")
         if self.expected_balance is not None and self.expected_nonce is None:
             raise ConfigurationError("expected_balance needs expected_nonce")
+        for option in ("storage_path", "perf_path"):
+            path = getattr(self, option)
+            if path is not None:
+                require_absolute(path, option)
 
 
 class SetDevshard:
@@ -167,8 +173,16 @@ class SetDevshard:
         view = self._view()
         try:
             self._compare_with_hosts(view)
-        except UnsafeError:
-            self._p.gateway.deactivate(str(view.id))
+        except UnsafeError as exc:
+            try:
+                self._p.gateway.deactivate(str(view.id))
+            except DevshardError as lost:
+                if not self._await(lambda record: record is not None and not record.active):
+                    exc.details["still_active"] = str(lost)
+                    self._p.warn(
+                        f"escrow {view.id} may still be active with a session that hosts do not"
+                        f" accept. Deactivate it with state=inactive before clients use it: {lost}"
+                    )
             raise
 
     def _register(self) -> None:

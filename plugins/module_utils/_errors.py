@@ -66,6 +66,12 @@ class TransportError(DevshardError):
     kind = "transport"
 
 
+class OutcomeUnknownError(TransportError):
+    """A write was answered, and the answer does not tell whether it was done: look first."""
+
+    kind = "outcome_unknown"
+
+
 class ProtocolError(DevshardError):
     """An answer came that is not what the contract says; ``http_status`` where there is one."""
 

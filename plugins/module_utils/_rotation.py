@@ -21,10 +21,12 @@ from ._escrow_observe import read_clock, view_of
 from ._funding import RotationNeed, funding_needed
 from ._models import Reader
 from ._payment import refuse_amount, refuse_creator, refuse_model, refuse_version, refuse_wallet
+from ._settings import send
 
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from ._errors import TransportError
     from ._money import Ports
     from ._payment import Terms
 
@@ -220,8 +222,8 @@ class SetRotation:
                     " (settle_select=inactive_unsettled)"
                 )
         if patch and not self._p.check_mode:
-            self._p.gateway.post_settings({"escrow_rotation": patch})
-            self._read_back(wanted)
+            lost = send(self._p.gateway, {"escrow_rotation": patch})
+            self._read_back(wanted, lost)
         return {
             "changed": bool(patch),
             "rotation": {**wanted, "funding_needed": need},
@@ -287,7 +289,7 @@ class SetRotation:
             settlement_tag=self._p.settlement_tag,
         )
 
-    def _read_back(self, wanted: Settings) -> None:
+    def _read_back(self, wanted: Settings, lost: TransportError | None) -> None:
         """The gateway drops what it does not know without a word, so only reading back proves."""
         while True:
             status = self._p.gateway.rotation()
@@ -295,6 +297,8 @@ class SetRotation:
             if found == wanted:
                 return
             if not self._p.deadline.pause(self._p.interval):
+                if lost is not None:
+                    raise lost
                 differs = sorted(key for key in wanted if found[key] != wanted[key])
                 raise WaitTimeoutError(
                     "the gateway accepted the rotation settings but shows others:"

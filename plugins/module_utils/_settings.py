@@ -13,13 +13,18 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-from ._errors import ConfigurationError, ProtocolError
+from ._errors import ConfigurationError, ProtocolError, TransportError
 from ._models import Reader
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 Settings = dict[str, t.Any]
+
+
+class Posts(t.Protocol):
+    def post_settings(self, patch: dict[str, t.Any]) -> object: ...
+
 
 _ELSEWHERE: t.Final = {
     "model_limits": "the option model_limits",
@@ -180,6 +185,17 @@ def _shown(settings: Mapping[str, t.Any], patch: Mapping[str, t.Any]) -> Setting
     return {name: settings.get(name) for name in patch}
 
 
+def send(gateway: Posts, patch: Settings) -> TransportError | None:
+    """Post once. An answer that was lost is returned: only what the gateway shows then tells."""
+    try:
+        gateway.post_settings(patch)
+    except TransportError as exc:
+        if exc.details.get("sent") is False:
+            raise
+        return exc
+    return None
+
+
 def check_applied(answered: Mapping[str, t.Any], wish: SettingsWish) -> None:
     """The gateway drops without a word what it does not take; reading back proves."""
     left = plan(answered, wish).patch
@@ -188,3 +204,41 @@ def check_applied(answered: Mapping[str, t.Any], wish: SettingsWish) -> None:
             f"the gateway accepted the settings but did not take {', '.join(sorted(left))}",
             not_taken=sorted(left),
         )
+
+
+# who may use a model, from everybody to few
+_ACCESS: t.Final = ("open", "api_key", "admin_only")
+
+
+def access_modes(settings: Mapping[str, t.Any], models: Iterable[str]) -> dict[str, str]:
+    """The mode of each model as the gateway's settings have it; without an entry: administrators."""
+    limits = {item.get("model_id"): item for item in settings.get("model_limits") or []}
+    return {model: (limits.get(model) or {}).get("access_mode") or "admin_only" for model in models}
+
+
+def access_gap(default_model: str, modes: Mapping[str, str]) -> str | None:
+    """What clients can use without permission because they name no model; None when nothing.
+
+    ``modes`` are the access modes of the models that have an escrow. A request without a model is
+    admitted by the mode of the default model, and then served by any escrow, of any model in turn
+    (contract gateway.md §1.5).
+    """
+
+    def strictness(mode: str) -> int:
+        return _ACCESS.index(mode) if mode in _ACCESS else len(_ACCESS) - 1
+
+    allowed = modes.get(default_model, "admin_only")
+    spent = sorted(
+        f"{model} ({mode})"
+        for model, mode in modes.items()
+        if model != default_model and strictness(mode) > strictness(allowed)
+    )
+    if not spent:
+        return None
+    return (
+        f"A request that names no model is admitted by the access mode of the default model"
+        f" {default_model} ({allowed}) and then served by an escrow of any model. So clients of"
+        f" {default_model} can also spend the escrows of {', '.join(spent)}. Give all models of"
+        " this gateway the same access_mode, make the most restricted model the default one, or"
+        " serve it from a gateway of its own"
+    )

@@ -337,7 +337,13 @@ class SettleEscrows:
         view, number = seen.view, work.id
         if step is SettleStep.DEACTIVATE:
             self._mark(view)
-            self._p.gateway.deactivate(str(number))
+            try:
+                self._p.gateway.deactivate(str(number))
+            except TransportError as exc:
+                if exc.details.get("sent") is False:
+                    raise
+                # The next look tells whether it was done.
+                return exc
             self._result.actions.append(f"deactivated escrow {number}")
         elif step is SettleStep.WAIT_IDLE:
             limit = self._p.limits.longest_request

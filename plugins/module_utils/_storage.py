@@ -3,13 +3,14 @@
 
 # This module is private to the collection.
 
-"""Is it the same folder? Names do not tell: symbolic links and bind mounts have several."""
+"""Folders by what they are, not by their names: symbolic links and bind mounts have several."""
 
 from __future__ import annotations
 
 import typing as t
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from ._errors import ConfigurationError
 from ._processes import PROC
 
 if t.TYPE_CHECKING:
@@ -49,3 +50,17 @@ def same_place(one: Path, other: Path) -> bool | None:
     except (PermissionError, RuntimeError):
         return None
     return first == second
+
+
+def require_absolute(path: str, option: str) -> None:
+    """Refuse what the gateway would look for in its working directory.
+
+    There it makes an empty session and answers 200; finalizing then ends without enough
+    signatures.
+    """
+    if not PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+        raise ConfigurationError(
+            f"{option} must be an absolute path as the gateway sees it, such as"
+            f" /root/.devshardctl/escrow-4712, got {path!r}. The gateway takes any other path from"
+            " its working directory, where it begins an empty session"
+        )

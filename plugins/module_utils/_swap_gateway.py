@@ -11,14 +11,20 @@ import typing as t
 from dataclasses import dataclass, replace
 
 from . import _settings
-from ._errors import DevshardError, UnknownStateError, UnsafeError, WaitTimeoutError
+from ._errors import (
+    DevshardError,
+    ProtocolError,
+    UnknownStateError,
+    UnsafeError,
+    WaitTimeoutError,
+)
 from ._escrow_observe import read_clock
 from ._escrow_rules import SETTLE_GAS, deadline
 from ._ledger import Kind, Via
 from ._models import Reader
 from ._payment import Answer, Facts, Payment, payment_checks, refuse_fee
 from ._rotation import patch_for, rotation_of
-from ._settings import Settings, SettingsWish
+from ._settings import Settings, SettingsWish, send
 from ._swap import SessionMark, Window, session_losses, window_refusals
 
 if t.TYPE_CHECKING:
@@ -73,10 +79,16 @@ def copy_settings(source: GatewayApi, target: GatewayApi, *, check_mode: bool) -
     if rotation_of(current)["enabled"]:
         patch["escrow_rotation"] = {"enabled": False}
     if patch and not check_mode:
-        answered = target.post_settings(patch)
-        _settings.check_applied(answered, wish)
-        if rotation_of(target.settings())["enabled"]:
-            raise UnknownStateError("the gateway accepted the settings but still rotates escrows")
+        lost = send(target, patch)
+        held = target.settings()
+        try:
+            _settings.check_applied(held, wish)
+        except ProtocolError as exc:
+            raise (lost or exc) from exc
+        if rotation_of(held)["enabled"]:
+            raise lost or UnknownStateError(
+                "the gateway accepted the settings but still rotates escrows"
+            )
     return {
         "changed": bool(patch),
         "set": sorted(patch),
@@ -109,9 +121,16 @@ def freeze_rotation(gateway: GatewayApi, *, check_mode: bool) -> dict[str, t.Any
     wanted = {**before, "enabled": False}
     changed = before != wanted
     if changed and not check_mode:
-        gateway.post_settings({"escrow_rotation": {"enabled": False}})
+        patch = {"escrow_rotation": {"enabled": False}}
+        lost = send(gateway, patch)
         if rotation_of(gateway.settings())["enabled"]:
-            raise UnknownStateError("the gateway accepted the settings but still rotates escrows")
+            raise lost or UnknownStateError(
+                "the gateway accepted the settings but still rotates escrows"
+            )
+        if lost is not None:
+            # It is off, and only an answer proves that no pass runs any more. Sent again it changes
+            # nothing.
+            gateway.post_settings(patch)
     return {"changed": changed, "before": before, "after": wanted}
 
 
@@ -123,10 +142,10 @@ def restore_rotation(
     before = rotation_of(gateway.settings())
     patch = patch_for(before, wanted)
     if patch and not check_mode:
-        gateway.post_settings({"escrow_rotation": patch})
+        lost = send(gateway, {"escrow_rotation": patch})
         found = rotation_of(gateway.settings())
         if differs := patch_for(found, wanted):
-            raise UnknownStateError(
+            raise lost or UnknownStateError(
                 "the gateway accepted the rotation settings but shows others:"
                 f" {', '.join(sorted(differs))}",
                 wanted=wanted,

@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 
 from ._backup import records_in, refuse_in_use, sessions_in
 from ._errors import UnsafeError
+from ._storage import require_absolute
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +40,7 @@ def hand_over(storage: Path, seen_as: str, *, check_mode: bool) -> tuple[bool, l
     A gateway that is started on this storage again finds no record and serves nothing. The move
     is a rename in the same folder, so it happens or it does not.
     """
+    require_absolute(seen_as, "seen_as")
     refuse_in_use(storage)
     archive = storage / ARCHIVE
     there = storage / _DATABASE

@@ -28,6 +28,7 @@ from ._errors import (
     ConflictError,
     DevshardError,
     NotFoundError,
+    OutcomeUnknownError,
     ProtocolError,
     RateLimitedError,
     RedirectedError,
@@ -51,6 +52,9 @@ except ImportError as exc:
 USER_AGENT: t.Final = "gonka.devshard"
 _RETRY_STATUS: t.Final = frozenset({408, 429, 502, 503, 504})
 _MAX_RETRY_AFTER: t.Final = 10.0
+# Seconds between the reads of a gateway that is writing its database.
+_BUSY_PAUSES: t.Final = (0.2, 0.4, 0.8, 1.6, 3.0, 4.0)
+_DATABASE_BUSY: t.Final = "database is locked (5) (SQLITE_BUSY)"
 _BODY_SHOWN: t.Final = 300
 _MAX_BODY: t.Final = 64 * 1024 * 1024
 
@@ -150,6 +154,14 @@ class HttpTransport:
         self._session.headers["User-Agent"] = USER_AGENT
 
     def send(self, request: Request) -> Response:
+        for pause in _BUSY_PAUSES if request.method == "GET" and request.retry else ():
+            response = self._send(request)
+            if not database_busy(response) or not self._may_wait(pause):
+                return response
+            self._sleep(pause)
+        return self._send(request)
+
+    def _send(self, request: Request) -> Response:
         attempts = 1 + (self._retries if request.method == "GET" and request.retry else 0)
         for attempt in range(1, attempts + 1):
             pause = min(0.5 * 2 ** (attempt - 1), 5.0)
@@ -318,6 +330,16 @@ def server_error(response: Response) -> tuple[str, t.Any]:
     return _shown(response.text), None
 
 
+def database_busy(response: Response) -> bool:
+    """The gateway's 500 while something else writes its database (contract gateway.md §1.0).
+
+    An answer that names an escrow tells more than that.
+    """
+    message, error = server_error(response)
+    known = isinstance(error, dict) and "escrow_id" in error
+    return response.status == 500 and message.endswith(_DATABASE_BUSY) and not known
+
+
 def failure_of(request: Request, response: Response) -> DevshardError:
     """The error for an answer with an unexpected status, by its cause."""
     message, error = server_error(_without_key(request, response))
@@ -336,6 +358,15 @@ def failure_of(request: Request, response: Response) -> DevshardError:
             **details,
         )
     text = f"{request.where}: got {response.status}: {message}"
+    if request.method != "GET" and database_busy(response):
+        return OutcomeUnknownError(
+            f"{text}. The gateway was writing its database, so it is not known whether this was"
+            " done. It was not sent again. Run the same again: it looks first at what the gateway"
+            " has",
+            sent=True,
+            url=request.url,
+            server_message=message,
+        )
     kinds: dict[int, type[ProtocolError]] = {
         401: AuthenticationError,
         403: AuthenticationError,

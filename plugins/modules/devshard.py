@@ -52,10 +52,11 @@ options:
   storage_path:
     description:
       - Folder of the session, as the importing gateway sees it. Required with O(state=imported).
+      - An absolute path. The gateway takes a relative one from its working directory and begins an empty session there.
     type: str
   perf_path:
     description:
-      - The source's C(perf.db), as the importing gateway sees it, to import its accounting too.
+      - The source's C(perf.db), as the importing gateway sees it, to import its accounting too. An absolute path.
     type: str
   expected_nonce:
     description:

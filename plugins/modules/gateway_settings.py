@@ -155,6 +155,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._settings import (
     SettingsWish,
     check_applied,
     plan,
+    send,
 )
 
 _LIMIT = {
@@ -205,13 +206,13 @@ def work(context: Context) -> Outcome:
     changes = plan(found, wish)
     after = changes.settings
     if changes.patch and not context.check_mode:
-        context.gateway.post_settings(changes.patch)
+        lost = send(context.gateway, changes.patch)
         try:
             after = context.gateway.settings()
             check_applied(after, wish)
         except DevshardError as exc:
             exc.details["changed"] = True
-            raise
+            raise (lost or exc) from exc
     return Outcome(
         changed=bool(changes.patch),
         values={

@@ -173,6 +173,7 @@ GATEWAY = Rules(
         "settings.models": "list",
         # gateway.md §1.10
         "pending": "list",
+        "inferences.*.validated_by": "list",
     },
     maps=(
         "capacity.models",

@@ -102,9 +102,9 @@ def test_head_is_fresh_and_the_same_on_rpc(story: Story) -> None:
 
 def test_empty_transaction_is_refused(story: Story) -> None:
     body = {"tx_bytes": "", "mode": "BROADCAST_MODE_SYNC"}
-    answer = story.chain.rest.post(TXS, body, auth=None)
-    assert answer.status == 400, answer
-    assert answer.json["code"] == 3, answer
+    reply = story.chain.rest.post(TXS, body, auth=None).good()["tx_response"]
+    assert (reply["codespace"], reply["code"]) == ("sdk", 18), reply
+    assert reply["raw_log"] == "must contain at least one message: invalid request"
 
 
 # the public API, chain.md §3 and gateway.md §A

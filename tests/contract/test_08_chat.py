@@ -27,6 +27,7 @@ from ansible_collections.gonka.devshard.tests.contract._shape import GATEWAY
 from ansible_collections.gonka.devshard.tests.contract._story import Json, Story
 from ansible_collections.gonka.devshard.tests.money.network import Port
 
+CHATS = "/v1/chat/completions"
 # gateway.md §1.10
 ACCOUNTED = {"request_id", "escrow_id", "model", "outcome", "attempts", "cost", "started_at"}
 ACCOUNTED_WHERE_IT_APPLIES = {
@@ -129,6 +130,28 @@ def test_modes_of_one_model(story: Story) -> None:
         shown = story.gateway.get("/v1/status").good()["capacity"]["models"][model]
         assert shown["access_mode"] == "api_key"
         assert shown["access_message"] == "no key, no chat"
+
+
+def test_without_a_model_any_escrow_serves(story: Story) -> None:
+    """§1.5: the default model decides who may ask; escrows of all models take turns."""
+    models = {name: item["model"] for name, item in story.records().items() if item["active"]}
+    assert set(models.values()) == {story.target.model, story.other_model}
+    limits = [
+        {"model_id": story.target.model, "access_mode": "api_key"},
+        {"model_id": story.other_model, "access_mode": "admin_only"},
+    ]
+    body = {"max_tokens": 20}
+    with story.changed_settings(model_limits=limits):
+        assert story.chat(story.other_model).status == 401
+        served = set()
+        for _unused in range(2 * len(models)):
+            answer = story.gateway.post(CHATS, {**body, "messages": story.prompt()}, "client")
+            assert answer.status == 200, answer
+            served.add(models[answer.headers["X-Devshard-Id"]])
+        assert served == set(models.values())
+        refused = story.gateway.post(CHATS, {**body, "messages": story.prompt()}, None)
+        message = f'model "{story.target.model}" requires an API key'
+        is_text_error(refused, 401, message)
 
 
 def test_direct_route_has_the_same_access(story: Story) -> None:

@@ -8,8 +8,8 @@ import asyncio
 import threading
 import typing as t
 
-from ansible_collections.gonka.devshard.tests.swap.load import Exchange, Kind, Load, Target
 from ansible_collections.gonka.devshard.tests.swap.lab import Lab
+from ansible_collections.gonka.devshard.tests.swap.load import Exchange, Kind, Load, Target
 
 
 class Clients:

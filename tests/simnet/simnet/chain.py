@@ -82,6 +82,10 @@ class Controls:
     phase: str | None = None
     confirmation_poc: bool = False
     time_offset: int = 0
+    # Of each host and model; the gateway's limits follow it.
+    host_weight: int = 1000
+    # So many hosts go on serving during PoC; nothing: all.
+    preserved_hosts: int | None = None
 
 
 class Chain:

@@ -172,7 +172,13 @@ class FaultsApi:
             "tx_index": bool,
             "confirmation_poc": bool,
             "time_offset": int,
+            "host_weight": int,
         }
+        if "preserved_hosts" in values:
+            count = values.pop("preserved_hosts")
+            if count is not None:
+                count = _typed(count, int, "preserved_hosts")
+            controls.preserved_hosts = count
         for name, kind in kinds.items():
             if name in values:
                 setattr(controls, name, _typed(values.pop(name), kind, name))

@@ -48,11 +48,12 @@ class PublicApi:
         chain, epoch = self.chain, self.chain.epoch
         models = [model.id for model in chain.models if model.active]
         base = self._public_url(request)
+        weight, preserved = chain.controls.host_weight, chain.controls.preserved_hosts
         participants = [
             {
                 "index": host.address,
                 "validator_key": b64(chain.block_hash(host.index, "validator")),
-                "weight": 1000,
+                "weight": weight,
                 "inference_url": inference_url(base, host),
                 "models": models,
                 "seed": {
@@ -66,8 +67,11 @@ class PublicApi:
                             {
                                 "node_id": f"node{host.index}",
                                 "throughput": 0,
-                                "poc_weight": 1000,
-                                "timeslot_allocation": [True, False],
+                                "poc_weight": weight,
+                                "timeslot_allocation": [
+                                    True,
+                                    preserved is None or host.index < preserved,
+                                ],
                             }
                         ]
                     }

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -13,7 +14,7 @@ from aiohttp import web
 
 from simnet import crypto, txs
 from simnet.bank import DENOM
-from simnet.chain import Chain, QueryError, TxRecord
+from simnet.chain import Broadcast, Chain, QueryError, TxRecord
 from simnet.hosts import inference_url
 from simnet.jsonbody import json_reply, read_json
 
@@ -22,6 +23,13 @@ _MAX_UINT64 = (1 << 64) - 1
 NODE_VERSION = "0.38.19"
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+NOTHING_SENT = Broadcast(
+    hashlib.sha256(b"").hexdigest().upper(),
+    18,
+    "sdk",
+    "must contain at least one message: invalid request",
+)
 
 
 class RestError(Exception):
@@ -352,13 +360,12 @@ class RestApi:
             raw = txs.unb64(body.get("tx_bytes", ""))
         except txs.TxDecodeError as error:
             raise GatewayError(400, 3, str(error)) from error
-        if not raw:
-            raise invalid("invalid empty tx")
         if body.get("mode") not in ("BROADCAST_MODE_SYNC", "BROADCAST_MODE_ASYNC"):
             raise invalid(
                 "unsupported return type BROADCAST_MODE_UNSPECIFIED; supported types: sync, async"
             )
-        answer = self.chain.broadcast(raw)
+        # No bytes are a transaction without messages for the real one.
+        answer = self.chain.broadcast(raw) if raw else NOTHING_SENT
         return json_reply(
             {
                 "tx_response": {

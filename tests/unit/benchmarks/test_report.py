@@ -8,13 +8,13 @@ import typing as t
 
 import pytest
 
-from ansible_collections.gonka.devshard.tests.swap.load import Exchange
 from ansible_collections.gonka.devshard.benchmarks.swap.report import (
     Swap,
     percentile,
     summarize,
     table,
 )
+from ansible_collections.gonka.devshard.tests.swap.load import Exchange
 
 
 def exchange(begin: float, **given: t.Any) -> Exchange:

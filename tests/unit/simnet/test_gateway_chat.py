@@ -12,7 +12,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from simnet.gateway.testing import ADMIN, API_KEY, KIMI, QWEN, Setup, play, until
+from simnet.gateway.testing import ADMIN, API_KEY, KIMI, QWEN, Client, Setup, play, until
 
 REJECTED = "rate limit exceeded: too many concurrent requests"
 
@@ -172,6 +172,64 @@ def test_limiter_by_weight_and_without(tmp_path: Path) -> None:
     play(tmp_path, scenario)
 
 
+def test_limits_follow_the_weight_of_the_hosts_also_in_poc(tmp_path: Path) -> None:
+    async def scenario(setup: Setup) -> None:
+        client = await setup.gateway(DEVSHARD_POC_REQUEST_MODE="relaxed")
+        await client.create()
+        limits = [{"model_id": QWEN, "access_mode": "open"}]
+        await client.settings(model_limits=limits)
+        controls = setup.chain.controls
+        controls.host_weight = 500
+        await client.poc_known()
+        # nine hosts of 500 at 5 per 10,000: two requests at once
+        streams = [await client.begin_stream() for _unused in range(2)]
+        assert (await client.chat()).status == 429
+        client.go_on()
+        for stream in streams:
+            assert (await stream).status == 200
+        controls.phase, controls.preserved_hosts = "PoCGenerate", 0
+        await client.poc_known()
+        refused = await client.chat()
+        assert (refused.status, refused.message) == (429, REJECTED)
+        controls.preserved_hosts = 1
+        await client.poc_known()
+        assert (await client.chat()).status == 200
+        controls.preserved_hosts = None
+        await client.poc_known()
+        assert (await client.chat()).status == 200
+
+    play(tmp_path, scenario)
+
+
+def test_in_poc_with_limits_the_cap_is_another_one(tmp_path: Path) -> None:
+    async def scenario(setup: Setup) -> None:
+        client = await setup.gateway(
+            DEVSHARD_POC_REQUEST_MODE="relaxed", DEVSHARD_CAPACITY_AWARE_LIMITS="on"
+        )
+        await client.create()
+        limits = [{"model_id": QWEN, "access_mode": "open"}]
+        await client.settings(
+            model_limits=limits,
+            max_concurrent_requests_per_10000_weight=2,
+            poc_max_concurrent_requests_per_10000_weight=4,
+        )
+        await client.poc_known()
+        assert await cap(client) == 1
+        setup.chain.controls.phase = "PoCGenerate"
+        await client.poc_known()
+        assert await cap(client) == 3
+        setup.chain.controls.preserved_hosts = 3
+        await client.poc_known()
+        assert await cap(client) == 1
+
+    play(tmp_path, scenario)
+
+
+async def cap(client: Client) -> int:
+    limiter = (await client.good("GET", "/v1/admin/state"))["limiter"]
+    return int(limiter["models"][QWEN]["current_capacity_cap_requests"])
+
+
 def test_weight_below_two_thousand_admits_nobody(tmp_path: Path) -> None:
     async def scenario(setup: Setup) -> None:
         client = await setup.gateway()
@@ -231,6 +289,30 @@ def test_models(tmp_path: Path) -> None:
         assert (await client.chat(model=KIMI)).status == 200
         await client.settings(default_model=KIMI)
         assert (await client.chat(model="")).headers["X-Devshard-Id"] == devshard
+
+    play(tmp_path, scenario)
+
+
+def test_without_a_model_any_escrow_serves(tmp_path: Path) -> None:
+    """Access is checked for the default model only: it spends a model for administrators."""
+
+    async def scenario(setup: Setup) -> None:
+        client = await setup.gateway()
+        first, second = await client.create(QWEN), await client.create(KIMI)
+        limits = [
+            {"model_id": QWEN, "access_mode": "open"},
+            {"model_id": KIMI, "access_mode": "admin_only"},
+        ]
+        await client.settings(model_limits=limits, default_model=QWEN)
+        assert (await client.chat(model=KIMI)).status == 401
+        replies = [await client.chat(model="") for _unused in range(4)]
+        assert {reply.status for reply in replies} == {200}
+        served = [reply.headers["X-Devshard-Id"] for reply in replies]
+        assert served == [first, second, first, second]
+        assert [reply.json["model"] for reply in replies] == [QWEN, KIMI, QWEN, KIMI]
+        await client.settings(default_model=KIMI)
+        refused = await client.chat(model="")
+        assert (refused.status, KIMI in refused.message) == (401, True)
 
     play(tmp_path, scenario)
 
@@ -373,6 +455,10 @@ def test_accounting(tmp_path: Path) -> None:
         before = (await client.status_of(devshard))["balance"]
         pending = (await client.good("GET", f"/devshard/{devshard}/v1/debug/pending"))["pending"]
         assert pending == [{"type": "finish", "id": 1}]
+        for _unused in range(4):
+            await client.chat()
+        seen = (await client.good("GET", f"/devshard/{devshard}/v1/state"))["inferences"]
+        assert (seen["1"]["validated_by"], len(seen["4"]["validated_by"])) == (None, 1)
         await client.chat(max_tokens=1)
         after = (await client.status_of(devshard))["balance"]
         assert after > before, "what was reserved too much came back with the next diff"

@@ -7,6 +7,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+
 from simnet.gateway.testing import KIMI, QWEN, Setup, play, until
 
 DEVSHARDS = "/v1/admin/devshards"
@@ -218,5 +220,28 @@ def test_two_processes_on_copies_are_noticed_by_the_hosts(tmp_path: Path) -> Non
         assert forked.status == 502
         assert forked.message.startswith("host state hash does not match local state: host ")
         assert setup.violations[0] == "fork"
+
+    play(tmp_path, scenario)
+
+
+def test_a_relative_path_is_an_empty_session_in_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(setup: Setup) -> None:
+        client = await setup.gateway()
+        await client.create()
+        await client.open_models()
+        for _unused in range(3):
+            assert (await client.chat()).status == 200
+        await client.good("POST", "/devshard/1/v1/debug/sync-hosts")
+        await setup.stop(client)
+        monkeypatch.chdir(tmp_path)
+        other = await setup.gateway("other")
+        body = {"id": "1", "storage_path": "main/x", "private_key_env": "DEVSHARD_PRIVATE_KEY"}
+        answer = await other.good("POST", f"{DEVSHARDS}/import", body)
+        assert answer["storage_path"] == "main/x"
+        assert (tmp_path / "main" / "x").is_dir()
+        assert (await other.status_of("1"))["nonce"] == 0
+        assert (await other.admin("POST", "/devshard/1/v1/finalize")).status == 500
 
     play(tmp_path, scenario)

@@ -48,16 +48,21 @@ class Capacity:
         weights: Weights,
         runtimes: Mapping[str, Runtime],
         participants: Participants,
-        in_poc: bool,
+        preserved: set[str] | None,
     ) -> None:
+        """``preserved``: during PoC those hosts that go on serving, else nothing."""
         self._settings = settings
         self._weights = weights
         self._runtimes = runtimes
         self._participants = participants
         per = "max_concurrent_requests_per_10000_weight"
-        self._per = settings[f"poc_{per}" if in_poc else per]
+        self._per = settings[per if preserved is None else f"poc_{per}"]
         self._hosts = {host for runtime in runtimes.values() for host in runtime.session.links}
-        self._up = {host for host in self._hosts if not participants.blocked(host)}
+        self._up = {
+            host
+            for host in self._hosts
+            if not participants.blocked(host) and (preserved is None or host in preserved)
+        }
 
     def models(self) -> list[str]:
         return sorted({*self._weights, *(runtime.model for runtime in self._runtimes.values())})
@@ -118,6 +123,11 @@ class Capacity:
         limit = self.token_cap(model)
         if limit is not None and load.tokens_of[model] + tokens > limit:
             raise ApiError(429, "rate limit exceeded: too many input tokens in flight")
+
+    def need_hosts(self, model: str) -> None:
+        """Asked also where the limits are not in force: without any weight nobody is admitted."""
+        if self._weights and self.full(model) > 0 and self.current(model) == 0:
+            raise ApiError(429, "rate limit exceeded: too many concurrent requests")
 
     # --- views -----------------------------------------------------------------
 
@@ -255,17 +265,18 @@ class Picker:
     def pick(
         self,
         runtimes: Mapping[str, Runtime],
-        model: str,
+        model: str | None,
         nonce_limit: int,
         participants: Participants,
         weights: Mapping[str, float],
     ) -> Runtime:
-        """The least busy runtime by weight; of equals each in turn."""
-        check_model(runtimes, model)
+        """The least busy runtime by weight; of equals each in turn. No model is any model."""
+        if model is not None:
+            check_model(runtimes, model)
         skipped: Counter[str] = Counter()
         candidates: list[Runtime] = []
         for runtime in runtimes.values():
-            if runtime.model != model:
+            if model is not None and runtime.model != model:
                 continue
             if not runtime.active:
                 skipped["inactive"] += 1

@@ -86,6 +86,9 @@ class Chat:
     """A request that passed the parser."""
 
     model: str
+    # Whether the request named it. If not, the model is the default one, which decides about
+    # access and limits; the reply comes from an escrow of any model.
+    named: bool
     stream: bool
     length: int
     tokens: int
@@ -129,7 +132,8 @@ def parse_chat(raw: bytes, settings: Settings, default: Script, *, admin: bool) 
         raise ApiError(400, "messages must be an array")
     if not messages:
         raise ApiError(400, "messages is required")
-    model, stream = body.get("model") or settings["default_model"], body.get("stream") or False
+    body_model, stream = body.get("model"), body.get("stream") or False
+    model = body_model or settings["default_model"]
     if not isinstance(model, str):
         raise ApiError(400, "model must be a string")
     if not isinstance(stream, bool):
@@ -139,6 +143,7 @@ def parse_chat(raw: bytes, settings: Settings, default: Script, *, admin: bool) 
     normal = json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
     return Chat(
         model=model,
+        named=bool(body_model),
         stream=stream,
         length=len(raw),
         tokens=-(-len(raw) // 4),

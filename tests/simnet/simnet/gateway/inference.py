@@ -11,7 +11,7 @@ import logging
 import time
 import typing as t
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from aiohttp import web
 
@@ -80,7 +80,8 @@ class Inference:
                 request_id, chat.model, chat.stream, key[-8:],
             )  # fmt: skip
             if direct is None:
-                check_model(gateway.runtimes, chat.model)
+                if chat.named:
+                    check_model(gateway.runtimes, chat.model)
             elif chat.model != direct.model:
                 raise ApiError(
                     400, f'unsupported model "{chat.model}"; supported models: {direct.model}'
@@ -119,15 +120,18 @@ class Inference:
         capacity = gateway.capacity()
         relaxed = gateway.environment.poc_relaxed and gateway.snapshot.in_poc
         engaged = not relaxed or gateway.environment.capacity_aware
-        if engaged:
-            try:
+        try:
+            if engaged:
                 capacity.admit(gateway.load, chat.model, chat.tokens)
-            except ApiError as error:
-                LOG.info("request=%s stage=gateway_limiter_rejected: %s", request_id, error)
-                gateway.rejected(error.message)
-                raise
+            else:
+                capacity.need_hosts(chat.model)
+        except ApiError as error:
+            LOG.info("request=%s stage=gateway_limiter_rejected: %s", request_id, error)
+            gateway.rejected(error.message)
+            raise
         runtime = direct or self._pick(request_id, chat, capacity.escrow_weights())
-        work = Work(request_id, chat, runtime, now_text())
+        served = replace(chat, model=runtime.model)
+        work = Work(request_id, served, runtime, now_text())
         if engaged:
             gateway.load.add(chat.model, chat.tokens)
         runtime.active_requests += 1
@@ -148,7 +152,7 @@ class Inference:
         try:
             return gateway.picker.pick(
                 gateway.runtimes,
-                chat.model,
+                chat.model if chat.named else None,
                 gateway.tuning.nonce_limit,
                 gateway.participants,
                 weights,

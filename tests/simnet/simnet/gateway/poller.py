@@ -97,6 +97,17 @@ def weights_of(data: dict[str, t.Any]) -> Weights:
     return found
 
 
+def preserved_of(data: dict[str, t.Any]) -> set[str]:
+    """Hosts with a node that goes on serving during PoC: its second slot of time."""
+    return {
+        str(participant.get("index", ""))
+        for participant in (data.get("active_participants") or {}).get("participants") or []
+        for group in participant.get("ml_nodes") or []
+        for node in group.get("ml_nodes") or []
+        if (node.get("timeslot_allocation") or [])[1:2] == [True]
+    }
+
+
 class Poller:
     def __init__(
         self,
@@ -108,6 +119,7 @@ class Poller:
     ) -> None:
         self.snapshot = Snapshot()
         self.weights: Weights = {}
+        self.preserved: set[str] = set()
         self._http = http
         self._base = base.rstrip("/")
         self._every = every
@@ -148,11 +160,12 @@ class Poller:
     async def poll(self) -> None:
         try:
             latest = snapshot_of(await self._ask("/v1/epochs/latest"))
-            weights = weights_of(await self._ask("/v1/epochs/current/participants"))
+            participants = await self._ask("/v1/epochs/current/participants")
+            weights, preserved = weights_of(participants), preserved_of(participants)
         except (
             aiohttp.ClientError, asyncio.TimeoutError, ValueError, TypeError, AttributeError
         ) as error:  # fmt: skip
             # The last known phase stays, also a blocking one.
             LOG.info("chain phase poll failed: %s", str(error) or type(error).__name__)
             return
-        self.snapshot, self.weights = latest, weights
+        self.snapshot, self.weights, self.preserved = latest, weights, preserved

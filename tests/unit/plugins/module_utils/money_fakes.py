@@ -371,6 +371,8 @@ class FakeGateway:
         self.calls: list[str] = []
         self.lose: dict[str, t.Literal["before", "after"]] = {}
         """Which call loses its request or its reply, once."""
+        self.error: type[TransportError] = TransportError
+        """What its caller then gets: no answer, or one that does not tell what became of it."""
         self.signatures = 16
         self.stored: dict[str, int] = {}
         """Folders with a session that another process wrote, and its nonce."""
@@ -386,13 +388,16 @@ class FakeGateway:
             raise TransportError(f"{name}: connection refused", sent=False)
         how = self.lose.pop(name, "")
         if how == "before":
-            raise TransportError(f"{name}: connection reset", sent=None)
+            raise self.error(f"{name}: connection reset", sent=self._sent)
         return how == "after"
 
-    @staticmethod
-    def _lost(name: str, lost: bool) -> None:
+    @property
+    def _sent(self) -> bool | None:
+        return None if self.error is TransportError else True
+
+    def _lost(self, name: str, lost: bool) -> None:
         if lost:
-            raise TransportError(f"{name}: the reply was lost", sent=None)
+            raise self.error(f"{name}: the reply was lost", sent=self._sent)
 
     def state(self) -> Obj:
         self._call("state")

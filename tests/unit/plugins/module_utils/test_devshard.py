@@ -339,3 +339,23 @@ def test_a_delete_that_leaves_the_folder_is_done_and_told(
 def test_a_record_that_is_not_there_cannot_be_inactive(world: World) -> None:
     with pytest.raises(ConfigurationError, match="no record of escrow 2"):
         go(world, "inactive", id=2)
+
+
+@pytest.mark.parametrize("run", [go, check])
+@pytest.mark.parametrize(
+    ("option", "path"),
+    [
+        ("storage_path", "temp/escrow-1"),
+        ("storage_path", ""),
+        ("storage_path", "./escrow-1"),
+        ("storage_path", "/root/.devshardctl/../escrow-1"),
+        ("perf_path", "perf.db"),
+    ],
+)
+def test_a_path_that_depends_on_the_working_directory_is_refused(
+    moved: World, run: t.Callable[..., t.Any], option: str, path: str
+) -> None:
+    """The gateway would begin an empty session there and answer 200."""
+    with pytest.raises(ConfigurationError, match=f"{option} must be an absolute path"):
+        run(moved, "imported", **{"expected_nonce": 7, option: path})
+    assert moved.gateway.calls == []

@@ -16,6 +16,8 @@ from ansible_collections.gonka.devshard.plugins.module_utils._errors import (
 from ansible_collections.gonka.devshard.plugins.module_utils._settings import (
     Settings,
     SettingsWish,
+    access_gap,
+    access_modes,
     check_applied,
     plan,
 )
@@ -242,3 +244,39 @@ def test_what_the_gateway_dropped_is_told() -> None:
     with pytest.raises(ProtocolError, match="did not take model_limits, perf$") as caught:
         check_applied(body("settings_get"), wish)
     assert caught.value.details == {"not_taken": ["model_limits", "perf"]}
+
+
+@pytest.mark.parametrize(
+    ("default", "modes", "spent"),
+    [
+        ("a", {"a": "open", "b": "admin_only"}, ["b (admin_only)"]),
+        ("a", {"a": "open", "b": "api_key", "c": "open"}, ["b (api_key)"]),
+        ("a", {"a": "api_key", "b": "admin_only", "c": "new"}, ["b (admin_only)", "c (new)"]),
+        ("a", {"a": "api_key", "b": "api_key"}, []),
+        ("a", {"a": "admin_only", "b": "open"}, []),
+        ("a", {"a": "open"}, []),
+        # a default model without an escrow and without an entry admits administrators only
+        ("a", {"b": "api_key", "c": "open"}, []),
+        ("a", {}, []),
+    ],
+)
+def test_what_a_request_without_a_model_can_spend(
+    default: str, modes: dict[str, str], spent: list[str]
+) -> None:
+    found = access_gap(default, modes)
+    if not spent:
+        assert found is None
+    else:
+        assert found is not None
+        assert f"the escrows of {', '.join(spent)}." in found
+        assert "same access_mode" in found
+
+
+def test_access_modes_as_the_gateway_has_them() -> None:
+    limits = [{"model_id": "a", "access_mode": "open"}, {"model_id": "b"}]
+    assert access_modes({"model_limits": limits}, ["a", "b", "c"]) == {
+        "a": "open",
+        "b": "admin_only",
+        "c": "admin_only",
+    }
+    assert access_modes({}, ["a"]) == {"a": "admin_only"}
