@@ -53,7 +53,7 @@ from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils.test_swa
 TEXT = "load gateway settings: database is locked (5) (SQLITE_BUSY)"
 BUSY = json_answer({"error": {"message": TEXT}}, 500)
 KEY = "admin-key-of-the-tests-0123456789"
-TX = {
+TX: dict[str, t.Any] = {
     "private_key_env": "DEVSHARD_PRIVATE_KEY",
     "chain_id": "gonka-sim",
     "fee_amount": 1,
