@@ -14,6 +14,15 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+_GNK: t.Final = 1_000_000_000
+
+
+def gnk(ngonka: int) -> str:
+    """An amount for people, exact and without a float."""
+    whole, part = divmod(ngonka, _GNK)
+    return f"{whole}.{part:09d}".rstrip("0").rstrip(".") + " GNK"
+
+
 def deposits_needed(amounts: Iterable[int], fee: int) -> int:
     """Deposits with the fees to create and to settle each of them, which nobody else pays."""
     return sum(amount + 2 * fee for amount in amounts)

@@ -33,6 +33,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap_gateway impor
     WindowWish,
     compare_sessions,
     copy_settings,
+    cost_of,
     freeze_rotation,
     marks_of,
     over_on_chain,
@@ -471,7 +472,25 @@ def window(
 
 
 def test_an_open_window() -> None:
-    assert window([status()]) == {"open": True, "looks": 1, "waited": 0.0}
+    found = window([status()])
+    assert (found["open"], found["looks"], found["waited"]) == (True, 1, 0.0)
+    assert found["cost"]["text"] == "no escrow, no fee"
+
+
+def test_the_cost_is_shown_in_gnk() -> None:
+    need = TempNeed(model_id="m", amount=5_000_000_000, count=2)
+    wish = WindowWish(min_blocks=1, needs=(need,), fee_amount=1_000_000, creator=None, wait=False)
+    cost = cost_of(wish)
+    assert (cost["escrows"], cost["deposits"], cost["fees"]) == (2, 10_000_000_000, 4_000_000)
+    assert "2 escrow(s)" in cost["text"]
+    assert "10 GNK of deposits" in cost["text"]
+    assert "0.004 GNK of fees" in cost["text"]
+
+
+def test_check_mode_refuses_what_the_run_refuses() -> None:
+    for told in (POC, BLANK):
+        with pytest.raises(UnsafeError, match="no swap now"):
+            window([told], check_mode=True)
 
 
 def test_a_gateway_that_does_not_tell_what_it_does_opens_no_window() -> None:
