@@ -29,9 +29,10 @@ from ._presence import (
     Swap,
     Swaps,
 )
+from ._image import digest_of
 from ._processes import PROC
 from ._storage import identity, mounted, same_place
-from ._swap import digest_of, generation_of_tag
+from ._swap import generation_of_tag
 from ._swap_journal import RUN, JournalFile
 
 if t.TYPE_CHECKING:

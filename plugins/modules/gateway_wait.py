@@ -84,7 +84,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Outcome,
     run_module,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._env_file import SECRETS
+from ansible_collections.gonka.devshard.plugins.module_utils._keys import SECRETS
 from ansible_collections.gonka.devshard.plugins.module_utils._errors import DevshardError
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway_wait import (
     SHOWN,

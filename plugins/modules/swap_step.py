@@ -306,6 +306,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._errors import (
     UnsafeError,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._image import described, is_image
+from ansible_collections.gonka.devshard.plugins.module_utils._storage import same_place
 from ansible_collections.gonka.devshard.plugins.module_utils._swap import (
     Journal,
     Seen,
@@ -412,11 +413,16 @@ def drift_of(context: Context, main: _docker.Container | None) -> Drift | None:
     params = context.params
     if main is None or params["env_file"] is None or params["port"] is None:
         return None
+    storage = str(params["record"].get("storage") or "")
+    mounted = main.mounts.get(context.profile.storage_dir)
+    if mounted is not None and storage and same_place(Path(mounted), Path(storage)):
+        # by another name
+        storage = mounted
     wanted = Wanted(
         # the image is compared with the target
         image=main.image,
         environment=context.environment,
-        storage=str(params["record"].get("storage", "")),
+        storage=storage,
         address=f"127.0.0.1:{params['port']}",
     )
     if wanted.environment is None:
