@@ -84,7 +84,6 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Outcome,
     run_module,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._keys import SECRETS
 from ansible_collections.gonka.devshard.plugins.module_utils._errors import DevshardError
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway_wait import (
     SHOWN,
@@ -92,6 +91,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._gateway_wait impor
     GatewayWait,
     last_lines,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._keys import SECRETS
 from ansible_collections.gonka.devshard.plugins.module_utils._transport import Request, base_url
 
 SPEC = _argspec.ArgumentSpec(

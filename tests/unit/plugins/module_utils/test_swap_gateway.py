@@ -37,6 +37,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap_gateway impor
     freeze_rotation,
     marks_of,
     over_on_chain,
+    past_escrows,
     refuse_foreign,
     refuse_stop,
     restore_rotation,
@@ -469,6 +470,22 @@ def window(
         min_blocks=400, needs=needs, fee_amount=1, creator=None, wait=wait, settle=settle
     )
     return SwapWindow(made, wish).run()
+
+
+def test_a_stop_without_a_drain_is_refused_while_it_serves() -> None:
+    busy = state(devshard(1, runtime={"active_requests": 2}))
+    made = ports(Gateway({}), Chain(_1=live()))
+    refuse_stop(made, "main", busy)
+    with pytest.raises(UnsafeError, match=r"it serves 2 request\(s\)"):
+        refuse_stop(made, "main", busy, idle=True)
+
+
+def test_past_escrows_are_left_out_and_a_silent_chain_proves_none() -> None:
+    chain = Chain(_1=live(), _2=Obj(epoch_index=5, settled=True), _4=live())
+    found = state(devshard(1), devshard(4, runtime={"phase": "settlement"}))
+    assert past_escrows(t.cast(t.Any, chain), found, [1, 2, 3, 4]) == [2, 3, 4]
+    chain.silent = True
+    assert past_escrows(t.cast(t.Any, chain), found, [1, 2, 3, 4]) == [4]
 
 
 def test_an_open_window() -> None:
