@@ -79,7 +79,7 @@ def steps_of(file: str) -> list[Data]:
 def test_nothing_is_written_before_the_preflight_has_passed_and_check_mode_runs_it_too() -> None:
     tasks = steps_of("swap.yml")
     names = [item["name"] for item in tasks]
-    checks = names.index("Check what can be refused")
+    checks = names.index("Run step preflight")
     assert tasks[checks]["ansible.builtin.include_tasks"]["file"] == "steps/preflight.yml"
     assert checks < names.index("Begin the journal") < names.index("Run a step")
     before = " ".join(str(item.get("when", "")) for item in tasks[: checks + 1])
