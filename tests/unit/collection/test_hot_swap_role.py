@@ -10,6 +10,7 @@ import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
+from ansible_collections.gonka.devshard.plugins.module_utils._swap import Step
 from ansible_collections.gonka.devshard.tests.unit.collection.collection_files import (
     ROOT,
     Data,
@@ -116,3 +117,19 @@ def test_the_end_of_a_swap_names_the_image_for_the_inventory() -> None:
             for condition in last["when"]
         ]
         assert all(asked) is shown
+
+
+def test_the_steps_are_run_in_the_order_of_the_plan() -> None:
+    """A filter for sets, such as difference, loses it."""
+    (run,) = [item for item in steps_of("swap.yml") if item["name"] == "Run a step"]
+    steps = [step.value for step in Step]
+    variables = {"__hot_swap_plan": {"swap": {"steps": steps}}}
+    assert evaluated(run["loop"], variables) == [step for step in steps if step != "preflight"]
+
+
+def test_no_task_asks_the_journal_for_the_plan() -> None:
+    """While the steps run, the journal is refreshed, and the conditions around them are asked again."""
+    tasks = steps_of("swap.yml")
+    after = [item["name"] for item in tasks].index("Run the preflight")
+    text = str(tasks[after:])
+    assert "__hot_swap.steps" not in text
