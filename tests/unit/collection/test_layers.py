@@ -27,7 +27,6 @@ LAYERS: tuple[tuple[str, frozenset[str]], ...] = (
                 "_argspec",
                 "_errors",
                 "_funding",
-                "_image",
                 "_keys",
                 "_models",
                 "_node",
@@ -64,6 +63,7 @@ LAYERS: tuple[tuple[str, frozenset[str]], ...] = (
         "rules",
         frozenset(
             {
+                "_certificate",
                 "_drain",
                 "_drift",
                 "_escrow_rules",
@@ -91,7 +91,6 @@ LAYERS: tuple[tuple[str, frozenset[str]], ...] = (
                 "_escrow",
                 "_escrow_observe",
                 "_escrow_report",
-                "_gateway_wait",
                 "_money",
                 "_presence_look",
                 "_redirect",

@@ -90,10 +90,7 @@ def steps_in(
                 else frozenset()
             )
             if "{{" not in name:
-                # Ansible looks beside the file and among the tasks of the role
-                beside = folder / name
-                place = beside if beside.exists() else ROOT / "roles" / role / "tasks" / name
-                yield from steps_of(role, place, inner, around)
+                yield from steps_of(role, folder / name, inner, around)
 
 
 def constants(role: str) -> set[str]:
