@@ -56,6 +56,8 @@ class EscrowOptions:
     adopt_orphans: bool
     other_gateway_escrow_ids: frozenset[int]
     allow_unclaimed: bool
+    others_create_after: int | None
+    """Escrows of later blocks belong to the other gateways of the play, which take turns."""
     reactivate: bool
     max_creates_per_run: int
     max_total_locked: int | None
@@ -350,11 +352,17 @@ class EnsureEscrows:
                 count=self._o.count if count is None else count,
             ),
             list(seen.views.values()),
-            ours=self._claimed_by_others(held=True) | self._open_here(seen),
+            ours=self._claimed_by_others(held=True) | self._open_here(seen) | self._of_peers(seen),
             adoptable=adoptable,
             creator=self._creator,
             unable=unable,
         )
+
+    def _of_peers(self, seen: Seen) -> frozenset[int]:
+        since = self._o.others_create_after
+        if since is None:
+            return frozenset()
+        return frozenset(birth.escrow_id for birth in seen.births or () if birth.height > since)
 
     def _open_here(self, seen: Seen) -> frozenset[int]:
         """Escrows that open creates of this gateway, of any model, made or may have made."""

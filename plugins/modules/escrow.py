@@ -91,6 +91,11 @@ options:
       - Create although RV(unclaimed) is not empty. Say V(true) only when you know who serves those escrows.
     type: bool
     default: false
+  others_create_after:
+    description:
+      - Height of the chain when the other gateways with the same creator told what they have. Escrows of later blocks
+        are theirs, since gateways of one play create one after the other.
+    type: int
   reactivate:
     description:
       - Activate an escrow that is inactive in the gateway, paid for and able to serve, before another one is paid for.
@@ -301,6 +306,7 @@ SPEC = _argspec.ArgumentSpec(
         "adopt_orphans": {"type": "bool", "default": False},
         "other_gateway_escrow_ids": {"type": "list", "elements": "int", "default": []},
         "allow_unclaimed": {"type": "bool", "default": False},
+        "others_create_after": {"type": "int"},
         "reactivate": {"type": "bool", "default": True},
         "max_creates_per_run": {"type": "int", "default": 4},
         "max_total_locked": {"type": "int"},
@@ -333,6 +339,7 @@ def work(context: Context) -> Outcome:
         adopt_orphans=params["adopt_orphans"],
         other_gateway_escrow_ids=frozenset(params["other_gateway_escrow_ids"]),
         allow_unclaimed=params["allow_unclaimed"],
+        others_create_after=params["others_create_after"],
         reactivate=params["reactivate"],
         max_creates_per_run=params["max_creates_per_run"],
         max_total_locked=params["max_total_locked"],

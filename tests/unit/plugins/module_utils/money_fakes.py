@@ -630,6 +630,7 @@ def options(**changes: t.Any) -> EscrowOptions:
         "adopt_orphans": False,
         "other_gateway_escrow_ids": frozenset(),
         "allow_unclaimed": False,
+        "others_create_after": None,
         "reactivate": True,
         "max_creates_per_run": 4,
         "max_total_locked": None,

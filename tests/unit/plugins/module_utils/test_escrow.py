@@ -575,6 +575,16 @@ def test_no_deposit_beside_one_that_nothing_explains(
     assert [entry["id"] for entry in named.created] == [number + 1]
 
 
+def test_what_another_host_of_the_play_just_paid_is_explained(world: World, tmp_path: Path) -> None:
+    told = world.chain.height
+    theirs = mint_elsewhere(world, tmp_path / "other")
+    with pytest.raises(UnsafeError, match="nothing explains"):
+        run(world, others_create_after=world.chain.height)
+    result = run(world, others_create_after=told)
+    assert [entry["id"] for entry in result.created] == [theirs + 1]
+    assert result.unclaimed == []
+
+
 def test_an_escrow_of_another_account_is_named_and_not_counted(world: World) -> None:
     run(world)
     world.chain.escrows[1].creator = "gonka1other"
