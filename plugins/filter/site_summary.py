@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
+"""Filter: what an operator needs to know at the end of a deployment."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import typing as t
+from collections.abc import Mapping
+
+from ansible.errors import AnsibleFilterError
+
+
+def _curl(url: str, env_file: str, model: str, *, with_key: bool) -> str:
+    """One line that works when it is pasted on the host, and shows no key."""
+    body = {
+        "model": model,
+        "messages": [{"role": "user", "content": "How long do hamsters live?"}],
+        "max_tokens": 64,
+    }
+    words = ["curl", "--silent", "--show-error", f"{url.rstrip('/')}/v1/chat/completions"]
+    command = " ".join(shlex.quote(word) for word in words)
+    command += f" --header 'Content-Type: application/json' --data {shlex.quote(json.dumps(body))}"
+    if not with_key:
+        return command
+    # by stdin, so that no other user of the host sees the key among the arguments
+    header = 'printf "header = \\"Authorization: Bearer %s\\"\\n" "${DEVSHARD_API_KEYS%%,*}"'
+    inner = f". {shlex.quote(env_file)} && {header} | {command} --config -"
+    return f"sudo sh -c {shlex.quote(inner)}"
+
+
+def _left(seconds: float) -> str:
+    return f"in {int(seconds // 3600)} h" if seconds >= 3600 else f"in {int(seconds // 60)} min"
+
+
+def _deadline(found: Mapping[str, t.Any], scheduled: bool) -> str:
+    """The deposit that must come home first."""
+    if found["not_known"]:
+        return f"Deadlines are not all known: {'; '.join(map(str, found['not_known']))}."
+    due = [
+        (escrow["deadline"]["blocks_left"], escrow)
+        for escrow in found["escrows"]
+        if escrow.get("settled") is False and escrow.get("deadline")
+    ]
+    if not due:
+        return "No escrow is open, so nothing has to be settled."
+    _blocks, escrow = min(due, key=lambda item: item[0])
+    deadline = escrow["deadline"]
+    seconds = deadline.get("seconds_left")
+    left = "" if seconds is None else f" ({_left(seconds)})"
+    line = f"Settle escrow {escrow['id']} before block {deadline['height']}{left}"
+    if scheduled:
+        return f"{line}. A schedule of this collection does it; check it with its own status."
+    return (
+        f"{line}, or its deposit is lost. Nothing does it by itself: run the playbook"
+        " gonka.devshard.settle in time, or put it on a schedule (role gonka.devshard.schedule)."
+    )
+
+
+def site_summary(facts: object) -> list[str]:
+    """Returns the lines: URL, key, a request to paste, the next deadline, warnings."""
+    if not isinstance(facts, Mapping):
+        raise AnsibleFilterError("site_summary: a dict is needed")
+    url, env_file = str(facts["url"]), str(facts["env_file"])
+    lines = [f"{facts['host']} serves clients at {url}"]
+    if facts.get("redirected"):
+        lines = [f"{facts['host']} sends clients elsewhere (playbook gonka.devshard.redirect)"]
+    models = [model for model in facts["models"] if model["access_mode"] != "admin_only"]
+    if any(model["access_mode"] == "api_key" for model in models):
+        lines.append(
+            f"The key for clients is on the host in {env_file}: the first one of DEVSHARD_API_KEYS"
+        )
+    if models:
+        with_key = models[0]["access_mode"] == "api_key"
+        lines.append("Ask it, on the host:")
+        lines.append("  " + _curl(url, env_file, str(models[0]["id"]), with_key=with_key))
+    else:
+        lines.append("No model is open to clients (access_mode), so only the admin key can ask.")
+    if facts.get("found") is not None:
+        lines.append(_deadline(facts["found"], bool(facts.get("scheduled"))))
+    lines += [f"WARNING: {text}" for text in facts.get("warnings") or () if text]
+    return lines
+
+
+class FilterModule:
+    """See the side-car documentation."""
+
+    def filters(self) -> dict[str, t.Callable[..., object]]:
+        return {"site_summary": site_summary}

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
+"""The last lines of a deployment; its request is run, not only read."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.gonka.devshard.plugins.filter.site_summary import site_summary
+
+
+def facts(**more: t.Any) -> dict[str, t.Any]:
+    values = {
+        "host": "gateway-1",
+        "url": "https://gw.example.org",
+        "env_file": "/srv/config.env",
+        "models": [{"id": "a/1", "access_mode": "api_key"}],
+        "found": {"not_known": [], "escrows": []},
+        "warnings": [],
+    }
+    return {**values, **more}
+
+
+def escrow(number: int, blocks: int, **more: t.Any) -> dict[str, t.Any]:
+    deadline = {"height": 1000 + blocks, "blocks_left": blocks, "seconds_left": blocks * 6}
+    return {"id": number, "settled": False, "deadline": deadline, **more}
+
+
+def test_url_key_and_nothing_of_the_reply() -> None:
+    lines = site_summary(facts())
+    assert lines[0] == "gateway-1 serves clients at https://gw.example.org"
+    assert "/srv/config.env: the first one of DEVSHARD_API_KEYS" in lines[1]
+    assert lines[-1].startswith("No escrow is open")
+
+
+def test_the_pasted_request_sends_the_first_key_by_stdin(tmp_path: Path) -> None:
+    env = tmp_path / "config with blank.env"
+    env.write_text("export DEVSHARD_API_KEYS='sk-one,sk-two'\n")
+    for name, script in (
+        ("sudo", 'exec "$@"'),
+        ("curl", 'printf "%s\\n" "$@" > "$SEEN.args"; cat > "$SEEN.stdin"'),
+    ):
+        program = tmp_path / name
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+    model = "it's/a model"
+    given = facts(env_file=str(env), models=[{"id": model, "access_mode": "api_key"}])
+    line = next(line for line in site_summary(given) if line.startswith("  sudo "))
+    seen = tmp_path / "seen"
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SEEN": str(seen)}
+    subprocess.run(["sh", "-c", line], check=True, env=environment)
+    arguments = Path(f"{seen}.args").read_text().splitlines()
+    assert Path(f"{seen}.stdin").read_text() == 'header = "Authorization: Bearer sk-one"\n'
+    assert "sk-one" not in " ".join(arguments)
+    assert "https://gw.example.org/v1/chat/completions" in arguments
+    assert json.loads(arguments[arguments.index("--data") + 1])["model"] == model
+    assert "Content-Type: application/json" in arguments
+
+
+def test_an_open_model_needs_no_key() -> None:
+    lines = site_summary(facts(models=[{"id": "a/1", "access_mode": "open"}]))
+    assert not any("DEVSHARD_API_KEYS" in line for line in lines)
+    assert any(line.startswith("  curl ") for line in lines)
+    closed = site_summary(facts(models=[{"id": "a/1", "access_mode": "admin_only"}]))
+    assert "No model is open to clients (access_mode), so only the admin key can ask." in closed
+
+
+@pytest.mark.parametrize(
+    ("escrows", "words"),
+    [
+        (
+            [escrow(7, 28200), escrow(9, 30000)],
+            "Settle escrow 7 before block 29200 (in 47 h), or its deposit is lost. Nothing does it",
+        ),
+        ([escrow(9, 300), escrow(7, 28200)], "Settle escrow 9 before block 1300 (in 30 min)"),
+        ([escrow(7, 5, settled=True)], "No escrow is open"),
+        ([escrow(7, 5, deadline=None)], "No escrow is open"),
+    ],
+)
+def test_the_next_deadline(escrows: list[dict[str, t.Any]], words: str) -> None:
+    lines = site_summary(facts(found={"not_known": [], "escrows": escrows}))
+    assert lines[-1].startswith(words)
+
+
+def test_what_is_not_known_is_said() -> None:
+    lines = site_summary(facts(found={"not_known": ["the chain"], "escrows": []}))
+    assert lines[-1] == "Deadlines are not all known: the chain."
+
+
+def test_warnings_come_last() -> None:
+    lines = site_summary(facts(warnings=["", "keys travel in clear"], redirected=True))
+    assert lines[-1] == "WARNING: keys travel in clear"
+    assert "sends clients elsewhere" in lines[0]
+    scheduled = site_summary(
+        facts(scheduled=True, found={"not_known": [], "escrows": [escrow(7, 5)]})
+    )
+    assert "A schedule of this collection does it" in scheduled[-1]
