@@ -25,6 +25,7 @@ from pathlib import Path, PurePosixPath
 
 from ._errors import ConfigurationError, ProtocolError, UnknownStateError, UnsafeError
 from ._ledger import private_folder, stamp, write_private
+from ._storage import same_place
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -233,11 +234,46 @@ def read_backup(path: Path) -> Backup:
     )
 
 
-def list_backups(target: Path) -> list[Path]:
-    """Folders of complete backups, the newest first."""
+def storage_of(path: Path) -> str | None:
+    """Which storage a backup was made from; None when it does not say so."""
+    try:
+        body = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    found = body.get("storage_dir") if isinstance(body, dict) else None
+    return found if isinstance(found, str) else None
+
+
+def list_backups(target: Path, storage: Path) -> list[Path]:
+    """Folders of complete backups of this gateway, the newest first.
+
+    Gateways of one host may share the folder. What is not known to be this one's is left alone.
+    """
     if not target.is_dir():
         return []
-    return sorted((f for f in target.iterdir() if _NAME.fullmatch(f.name)), reverse=True)
+    named = sorted((f for f in target.iterdir() if _NAME.fullmatch(f.name)), reverse=True)
+    return [
+        folder
+        for folder in named
+        if (source := storage_of(folder)) is not None and same_place(Path(source), storage)
+    ]
+
+
+def refuse_other_gateway(backup: Backup, storage: Path, allowed: str | None) -> None:
+    """Refuses another gateway's backup: two gateways could then serve one escrow.
+
+    ``allowed`` names the storage it was made from, where a gateway was moved.
+    """
+    if allowed is not None and Path(allowed) == Path(backup.storage_dir):
+        return
+    if same_place(Path(backup.storage_dir), storage) is not True:
+        raise UnsafeError(
+            f"backup {backup.name} was made from the storage {backup.storage_dir}, and {storage} is"
+            " asked for. If that is another gateway, both could serve one escrow, and its deposit"
+            " would be lost. If it is this gateway before it was moved, and nothing runs on the old"
+            f" storage, give backup_from_storage={backup.storage_dir}",
+            storage_dir=backup.storage_dir,
+        )
 
 
 def surplus(backups: Iterable[Path], keep: int) -> list[Path]:

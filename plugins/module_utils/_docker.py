@@ -7,10 +7,12 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from dataclasses import dataclass, field
 
-from ._errors import TransportError
+from ._errors import ConfigurationError, DevshardError, TransportError
+from ._image import digest_of
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +31,7 @@ except ImportError as exc:
 class Container:
     """``environment`` holds secrets: it is for comparing, never for results."""
 
+    id: str
     name: str
     image: str
     image_id: str
@@ -36,6 +39,9 @@ class Container:
     state: str
     health: str | None
     restart_count: int
+    exit_code: int | None
+    """Of a container that has ended; None while it runs or when it never ran."""
+    out_of_memory: bool
     pid: int
     """Its first process, in the host's numbering; 0 when it does not run."""
     started_at: str
@@ -73,6 +79,7 @@ def from_inspect(attrs: Mapping[str, t.Any], digests: tuple[str, ...]) -> Contai
     config, state, host = attrs["Config"], attrs["State"], attrs["HostConfig"]
     environment = dict(item.split("=", 1) for item in config.get("Env") or () if "=" in item)
     return Container(
+        id=str(attrs.get("Id", "")),
         name=str(attrs["Name"]).lstrip("/"),
         image=str(config["Image"]),
         image_id=str(attrs["Image"]),
@@ -80,6 +87,8 @@ def from_inspect(attrs: Mapping[str, t.Any], digests: tuple[str, ...]) -> Contai
         state=str(state["Status"]),
         health=(state.get("Health") or {}).get("Status"),
         restart_count=int(attrs.get("RestartCount", 0)),
+        exit_code=None if state.get("Running") else state.get("ExitCode"),
+        out_of_memory=bool(state.get("OOMKilled")),
         pid=int(state.get("Pid") or 0),
         started_at=str(state.get("StartedAt", "")),
         restart_policy=str((host.get("RestartPolicy") or {}).get("Name") or "no"),
@@ -109,6 +118,19 @@ def inspect(name: str) -> Container | None:
     return from_inspect(attrs, digests)
 
 
+def log(name: str, lines: int) -> str:
+    """The end of a container's log, what it wrote to stdout and stderr."""
+    try:
+        client = docker.from_env(timeout=30)
+        try:
+            raw = client.api.logs(name, tail=lines)
+        finally:
+            client.close()
+    except (DockerException, RequestException) as exc:
+        raise TransportError(f"the log of container {name} cannot be read: {exc}") from exc
+    return bytes(raw).decode("utf-8", "replace")
+
+
 def execute(name: str, argv: list[str]) -> tuple[int, str, str]:
     """Run a program inside a running container: its status, stdout and stderr."""
     try:
@@ -126,20 +148,41 @@ def execute(name: str, argv: list[str]) -> tuple[int, str, str]:
     )
 
 
-def resolve_tag(image: str) -> str:
-    """What a tag means now, by digest, asked of its registry by the engine; nothing is pulled."""
-    name, tag = split_tag(image)
+def resolve(image: str) -> str:
+    """An image by its digest, asked of its registry by the engine; nothing is pulled.
+
+    An image by digest that the host has already is not asked for.
+    """
+    by_digest = digest_of(image) is not None
+    name, tag = ("", "") if by_digest else split_tag(image)
     try:
         client = docker.from_env(timeout=60)
         try:
-            found = client.api.inspect_distribution(f"{name}:{tag}")
+            if by_digest and _is_here(client, image):
+                return image
+            found = client.api.inspect_distribution(image if by_digest else f"{name}:{tag}")
         finally:
             client.close()
     except (DockerException, RequestException) as exc:
-        raise TransportError(
-            f"the registry does not tell what {image} is: {exc}. Nothing was changed"
-        ) from exc
-    return f"{name}@{found['Descriptor']['digest']}"
+        raise _unresolved(image, exc) from exc
+    return image if by_digest else f"{name}@{found['Descriptor']['digest']}"
+
+
+def _is_here(client: t.Any, image: str) -> bool:
+    try:
+        client.api.inspect_image(image)
+    except NotFound:
+        return False
+    return True
+
+
+def _unresolved(image: str, exc: Exception) -> DevshardError:
+    said = " ".join(str(getattr(exc, "explanation", None) or exc).split())
+    if re.search(r"manifest unknown|not found|no such manifest", said, re.IGNORECASE):
+        return ConfigurationError(
+            f"the registry has no image {image}; correct its name, its tag or its digest", said=said
+        )
+    return TransportError(f"the registry does not tell what {image} is: {said}", said=said)
 
 
 def split_tag(image: str) -> tuple[str, str]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from ._image import is_image
+
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -32,11 +34,17 @@ class Wanted:
 
 @dataclass(frozen=True, kw_only=True)
 class Drift:
-    """``bootstrap`` names variables that differ but that only the settings API changes."""
+    """``bootstrap`` names variables that differ but that only the settings API changes.
+
+    ``variables`` names those that only a new container has; ``moved`` are the reasons that no
+    container on the same storage and port would take away.
+    """
 
     exists: bool
     running: bool
     reasons: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
+    moved: tuple[str, ...] = ()
     bootstrap: tuple[str, ...] = ()
 
     def to_result(self) -> dict[str, t.Any]:
@@ -68,7 +76,7 @@ def find_drift(container: Container | None, wanted: Wanted, profile: Profile) ->
     if container is None:
         return Drift(exists=False, running=False)
     reasons = []
-    if wanted.image not in (container.image, *container.digests):
+    if not is_image(wanted.image, container.image, container.digests):
         reasons.append(f"its image is {container.image}, wanted is {wanted.image}")
     if wanted.environment is None:
         reasons.append("there is no environment file to compare it with")
@@ -83,16 +91,19 @@ def find_drift(container: Container | None, wanted: Wanted, profile: Profile) ->
     others = [name for name in differs if name not in harmless]
     if others:
         reasons.append(f"the gateway reads {', '.join(others)} only when it starts, and it differs")
+    moved = []
     mounted = container.mounts.get(profile.storage_dir)
     if mounted != wanted.storage:
-        reasons.append(f"its storage is {mounted}, wanted is {wanted.storage}")
+        moved.append(f"its storage is {mounted}, wanted is {wanted.storage}")
     port = container.ports.get(f"{profile.container_port}/tcp", ())
     if wanted.address not in port:
         shown = ", ".join(port) or "no port of the host"
-        reasons.append(f"it is published on {shown}, wanted is {wanted.address}")
+        moved.append(f"it is published on {shown}, wanted is {wanted.address}")
     return Drift(
         exists=True,
         running=container.state == "running",
-        reasons=tuple(reasons),
+        reasons=(*reasons, *moved),
+        variables=tuple(others),
+        moved=tuple(moved),
         bootstrap=bootstrap,
     )

@@ -11,7 +11,16 @@ import typing as t
 from dataclasses import dataclass
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+
+
+_GNK: t.Final = 1_000_000_000
+
+
+def gnk(ngonka: int) -> str:
+    """An amount for people, exact and without a float."""
+    whole, part = divmod(ngonka, _GNK)
+    return f"{whole}.{part:09d}".rstrip("0").rstrip(".") + " GNK"
 
 
 def deposits_needed(amounts: Iterable[int], fee: int) -> int:
@@ -37,3 +46,31 @@ class RotationNeed:
 def funding_needed(models: Iterable[RotationNeed], fee: int) -> int:
     """What the creator must have free so that rotation of one gateway never runs dry."""
     return sum(model.total(fee) for model in models)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Usable:
+    """An escrow that serves. ``height`` is the last block in which it can be settled."""
+
+    id: int
+    model: str
+    amount: int
+    height: int
+    rotated: bool
+    """Made by the gateway's rotation, which settles it itself."""
+
+
+def surplus(usable: Iterable[Usable], wanted: Mapping[str, int]) -> list[Usable]:
+    """More than are wanted of each model, those with the nearest deadline first.
+
+    A model that is not wanted at all is left alone: its escrows may be meant.
+    """
+    found = list(usable)
+    over: list[Usable] = []
+    for model, count in wanted.items():
+        mine = [item for item in found if item.model == model]
+        ours = sorted(
+            (item for item in mine if not item.rotated), key=lambda item: (item.height, item.id)
+        )
+        over += ours[: max(0, len(mine) - count)]
+    return over

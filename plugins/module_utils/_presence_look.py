@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from . import _docker_cli, _env_file, _record, _sockets
 from ._errors import ConfigurationError, TransportError, UnknownStateError
+from ._image import digest_of
 from ._presence import (
     Engine,
     File,
@@ -31,7 +32,7 @@ from ._presence import (
 )
 from ._processes import PROC
 from ._storage import identity, mounted, same_place
-from ._swap import digest_of, generation_of_tag
+from ._swap import generation_of_tag
 from ._swap_journal import RUN, JournalFile
 
 if t.TYPE_CHECKING:

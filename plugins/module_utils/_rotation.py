@@ -32,6 +32,9 @@ if t.TYPE_CHECKING:
 
 Settings = dict[str, t.Any]
 
+PRE_POC_BLOCKS: t.Final = 300
+"""The window that is set where nothing else is, if the epoch has room for it."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RotationModel:
@@ -59,7 +62,8 @@ class RotationModel:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RotationOptions:
-    enabled: bool
+    enabled: bool | None
+    """None leaves it as it is."""
     settlement_enabled: bool | None
     pre_poc_blocks: int | None
     models: tuple[RotationModel, ...]
@@ -104,7 +108,7 @@ def wanted_rotation(current: Settings, options: RotationOptions) -> Settings:
     models = {} if options.purge_models else {m["model_id"]: m for m in current["models"]}
     models |= {model.model_id: model.to_api() for model in options.models}
     return {
-        "enabled": options.enabled,
+        "enabled": current["enabled"] if options.enabled is None else options.enabled,
         "settlement_enabled": current["settlement_enabled"]
         if options.settlement_enabled is None
         else options.settlement_enabled,
@@ -113,6 +117,11 @@ def wanted_rotation(current: Settings, options: RotationOptions) -> Settings:
         else options.pre_poc_blocks,
         "models": sorted(models.values(), key=lambda model: str(model["model_id"])),
     }
+
+
+def fitting_window(found: int, poc_blocks: int) -> int:
+    """The window where the user sets none: what is there, if that may be enabled."""
+    return found if 0 < found <= poc_blocks else min(PRE_POC_BLOCKS, poc_blocks)
 
 
 def patch_for(current: Settings, wanted: Settings) -> Settings:
@@ -205,6 +214,9 @@ class SetRotation:
     def run(self) -> dict[str, t.Any]:
         current = rotation_of(self._p.gateway.settings())
         wanted = wanted_rotation(current, self._o)
+        if wanted["enabled"] and not current["enabled"] and self._o.pre_poc_blocks is None:
+            room = read_clock(self._p.chain).poc_blocks
+            wanted["pre_poc_blocks"] = fitting_window(current["pre_poc_blocks"], room)
         patch = patch_for(current, wanted)
         need = 0
         if wanted["enabled"]:

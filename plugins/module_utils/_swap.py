@@ -18,6 +18,8 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
+from ._image import described, same_image
+
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
@@ -67,6 +69,10 @@ Slot = t.Literal["main", "temp"]
 
 STANDBY: t.Final = "standby"
 """Key in the journal's data: the other slot was in service from the start, and stays."""
+REPLACED: t.Final = "replaced_container"
+"""Key in the journal's data: the id of the container that the swap replaces."""
+ROTATION: t.Final = "rotation"
+"""Key in the journal's data: the rotation as it was before the swap froze it."""
 
 
 def sequence(mode: Mode, temp_escrows: TempEscrows) -> tuple[Step, ...]:
@@ -178,7 +184,8 @@ class Seen:
     """What is observed on the host before the steps are computed.
 
     ``main_image`` is the image reference by digest of the container in slot main, None when there
-    is no such container. ``flag`` is the slot that the edge has in service.
+    is no such container. ``flag`` is the slot that the edge has in service. ``drift`` names what
+    only another container changes, ``moved`` says what a swap cannot change.
     """
 
     main_image: str | None
@@ -188,6 +195,9 @@ class Seen:
     flag: Slot
     main_healthy: bool = True
     """False while its health check has not succeeded."""
+    main_id: str | None = None
+    drift: tuple[str, ...] = ()
+    moved: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -212,6 +222,12 @@ def roll_back(journal: Journal, *, main_down: bool = False) -> Journal:
     """
     if journal.rolling_back or not journal.open:
         return journal
+    if recreates(journal) and Step.REPLACE_MAIN in journal.started:
+        raise SwapRefused(
+            "the open swap changes the environment of the container and not its image, so there is"
+            " no earlier image to go back to. Correct the variables in the inventory, and run the"
+            " play again without hot_swap_rollback: it recreates the container once more"
+        )
     late = Step.STOP_TEMP in journal.started or (
         journal.mode == "pool" and Step.SWITCH_BACK in journal.done
     )
@@ -275,19 +291,64 @@ def _temp_is_needed(journal: Journal, steps: Collection[Step]) -> bool:
     return not _WHILE_TEMP_SERVES.isdisjoint(steps)
 
 
-def _never_came_up(journal: Journal, seen: Seen) -> bool:
+def recreates(journal: Journal) -> bool:
+    """Whether the swap leads to another container of the same image."""
+    return not journal.rolling_back and same_image(journal.origin, journal.target)
+
+
+def is_replaced(journal: Journal, seen: Seen) -> bool:
+    """Whether main is the container that the swap leads to, and no longer the one of before."""
+    if not same_image(seen.main_image, journal.target):
+        return False
+    if not recreates(journal):
+        return True
+    return seen.main_id is not None and seen.main_id != journal.data.get(REPLACED)
+
+
+def never_came_up(journal: Journal, seen: Seen) -> bool:
     """Whether main is a new container that was never seen to listen.
 
-    It cannot be asked what it serves, and nobody was ever sent to it; waiting for its answer
+    It cannot be asked what it serves, and no client was ever sent to it; waiting for its answer
     would hold up both ways out.
     """
     if seen.main_healthy or Step.REPLACE_MAIN in journal.done:
         return False
-    if seen.main_image == journal.target:
+    if is_replaced(journal, seen):
         return Step.REPLACE_MAIN in journal.started
-    return bool(
-        journal.data.get("never_up") and seen.main_image == journal.data.get("failed_target")
-    )
+    failed = journal.data.get("failed_target")
+    return bool(journal.data.get("never_up")) and same_image(seen.main_image, failed)
+
+
+def is_asked_before_its_stop(journal: Journal, seen: Seen) -> bool:
+    """Whether main has to allow its stop. One that cannot answer is not asked."""
+    return seen.main_running and not is_replaced(journal, seen) and not never_came_up(journal, seen)
+
+
+def gives_rotation_back(journal: Journal) -> bool:
+    """Whether a run that fails now restores the rotation at once, as the gateway itself serves."""
+    serves = Step.REPLACE_MAIN not in journal.started or Step.CHECK_MAIN in journal.done
+    return ROTATION in journal.data and serves and Step.RESTORE_ROTATION not in journal.done
+
+
+def way_back(record: Mapping[str, t.Any]) -> tuple[str | None, str | None]:
+    """The image that a rollback leads to when no swap is open, and how it was asked for."""
+    previous = record.get("previous_digest")
+    if previous is None and "rolled_back_digest" in record:
+        # after a rollback there is nothing further back
+        previous = record.get("digest")
+    return previous, record.get("previous_image") or record.get("image")
+
+
+def record_after(journal: Journal, record: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """What the deploy record says once main is replaced, with the way back."""
+    ways = ("previous_digest", "previous_image", "rolled_back_digest")
+    now = {**record, "image": journal.asked, "digest": journal.target}
+    if recreates(journal):
+        return now
+    kept = {key: value for key, value in now.items() if key not in ways}
+    if journal.rolling_back:
+        return {**kept, "rolled_back_digest": journal.data["failed_target"]}
+    return {**kept, "previous_digest": journal.origin, "previous_image": journal.origin_asked}
 
 
 def remaining(journal: Journal, seen: Seen) -> tuple[Step, ...]:
@@ -315,6 +376,12 @@ def remaining(journal: Journal, seen: Seen) -> tuple[Step, ...]:
         front.append(Step.DRAIN_MAIN)
     if Step.REPLACE_MAIN in journal.done and seen.main_image is None:
         front += [Step.REPLACE_MAIN, Step.CHECK_MAIN]
+    unproved = Step.REPLACE_MAIN in journal.done and Step.CHECK_MAIN in steps
+    if unproved and seen.drift and not journal.rolling_back:
+        # the inventory was corrected since; no client was sent to it yet
+        if seen.flag == "main":
+            front.append(Step.SWITCH_TO_TEMP)
+        front += [Step.DRAIN_MAIN, Step.REPLACE_MAIN]
     relies_on_temp_drain = Step.SETTLE_TEMP if Step.SETTLE_TEMP in steps else Step.STOP_TEMP
     if relies_on_temp_drain in steps and Step.DRAIN_TEMP in journal.done and seen.temp_running:
         if seen.flag == "temp":
@@ -327,7 +394,7 @@ def remaining(journal: Journal, seen: Seen) -> tuple[Step, ...]:
     idle = {
         Step.DRAIN_MAIN: not seen.main_running
         or Step.REPLACE_MAIN not in ordered
-        or _never_came_up(journal, seen),
+        or never_came_up(journal, seen),
         # a temp that never got an escrow cannot have served anybody
         Step.DRAIN_TEMP: journal.mode == "temp"
         and not (temp_runs and temp_holds and relies_on_temp_drain in ordered),
@@ -346,11 +413,12 @@ def plan(
     rollback: bool,
     mode: Mode,
     temp_escrows: TempEscrows,
+    asked: str | None = None,
 ) -> SwapPlan:
     """What to do now; ``journal`` is the open one or None.
 
     With ``rollback`` the journal must already have been turned by :func:`roll_back`; ``previous``
-    is the digest recorded by the last finished swap.
+    is the digest recorded by the last finished swap. ``asked`` is how the target was asked for.
     """
     if journal is not None and journal.open:
         if rollback:
@@ -358,14 +426,17 @@ def plan(
             reason = (
                 "finish the open swap first, then swap back"
                 if again
-                else f"roll back to {journal.target}"
+                else f"roll back to {described(journal.asked, journal.target)}"
             )
             return SwapPlan(remaining(journal, seen), journal.target, reason, again)
-        if target not in (journal.target, journal.data.get("failed_target")):
+        ways = (journal.target, journal.data.get("failed_target"))
+        if not any(same_image(target, way) for way in ways):
             raise SwapRefused(
-                f"a swap to {journal.target} is not finished (id {journal.id}), and now"
-                f" {target} is asked for; run the play again with the first image to finish it,"
-                " or with hot_swap_rollback=true to go back"
+                f"a swap to {described(journal.asked, journal.target)} is not finished (id"
+                f" {journal.id}), and now {described(asked, target)} is asked for; run the play"
+                f" again with hot_swap_image={journal.asked} to finish it, or with"
+                " hot_swap_rollback=true to go back to"
+                f" {described(journal.origin_asked, journal.origin)}"
             )
         reason = "continue the rollback" if journal.rolling_back else "continue the open swap"
         return SwapPlan(remaining(journal, seen), journal.target, reason)
@@ -376,12 +447,27 @@ def plan(
                 " directory"
             )
         target = previous
-    if seen.main_image == target:
+        if same_image(seen.main_image, target):
+            reason = "the gateway already runs the image that a rollback leads to"
+            return SwapPlan((), target, reason)
+    if seen.main_image is not None and seen.moved:
+        raise SwapRefused(
+            f"{'; '.join(seen.moved)}. A swap changes neither the storage nor the port: set"
+            " devshard_deploy_dir and devshard_gateway_url to what the container has"
+        )
+    recreated = same_image(seen.main_image, target)
+    if recreated and not seen.drift:
         return SwapPlan((), target, "the gateway already runs this image")
     if seen.main_image is None:
         raise SwapRefused(
             "there is no gateway container in slot main to swap; deploy it with playbook"
             " gonka.devshard.site"
+        )
+    if not seen.main_running:
+        raise SwapRefused(
+            "the gateway's container does not run, so it serves no client whom a swap could keep;"
+            " start it with the playbook gonka.devshard.site, or replace it there with"
+            " gateway_allow_recreate=true"
         )
     if mode == "temp" and seen.temp_exists:
         raise SwapRefused(
@@ -395,6 +481,8 @@ def plan(
             " module gonka.devshard.edge_slot before a swap"
         )
     reason = "swap back to the recorded image" if rollback else "swap to the image asked for"
+    if recreated:
+        reason = f"recreate the container with the same image, since {', '.join(seen.drift)} differ"
     steps = [
         step for step in sequence(mode, temp_escrows) if not (standby and step is Step.SWITCH_BACK)
     ]
@@ -467,12 +555,6 @@ def generation_of_tag(image: str) -> str | None:
     return None if found is None else f"v{found['number']}"
 
 
-def digest_of(image: str) -> str | None:
-    """The digest in an image reference; None for one by tag."""
-    _unused, found, digest = image.rpartition("@")
-    return digest if found and digest.startswith("sha256:") else None
-
-
 @dataclass(frozen=True)
 class SessionMark:
     """Where a session stood: compared before and after it was moved or restarted.
@@ -483,6 +565,14 @@ class SessionMark:
     nonce: int
     balance: int | None
     active: bool = True
+
+
+_PAST_PHASES = ("finalizing", "settlement")
+
+
+def is_past(*, settled: bool | None, on_chain: bool | None, phase: str | None) -> bool:
+    """Whether no gateway can serve an escrow any more. Unknown (None) proves nothing."""
+    return settled is True or on_chain is False or phase in _PAST_PHASES
 
 
 def session_losses(

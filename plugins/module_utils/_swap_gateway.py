@@ -20,15 +20,16 @@ from ._errors import (
 )
 from ._escrow_observe import read_clock
 from ._escrow_rules import SETTLE_GAS, deadline
+from ._funding import deposits_needed, gnk
 from ._ledger import Kind, Via
 from ._models import Reader
 from ._payment import Answer, Facts, Payment, payment_checks, refuse_fee
 from ._rotation import patch_for, rotation_of
 from ._settings import Settings, SettingsWish, send
-from ._swap import SessionMark, Window, session_losses, window_refusals
+from ._swap import SessionMark, Window, is_past, session_losses, window_refusals
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from ._chain_api import ChainApi
     from ._gateway_api import GatewayApi
@@ -172,10 +173,13 @@ def active_only(marks: Mapping[str, SessionMark]) -> dict[str, SessionMark]:
     return {number: mark for number, mark in marks.items() if mark.active}
 
 
-def refuse_stop(ports: ChainPorts, gateway_id: str, state: GatewayState) -> None:
+def refuse_stop(
+    ports: ChainPorts, gateway_id: str, state: GatewayState, *, idle: bool = False
+) -> None:
     """Refuses to stop a gateway that could not start again, or that is in the middle of something.
 
-    One with active escrows exits when the chain does not answer for each of them, and takes one
+    With ``idle`` one that serves a request is refused as well; a swap has drained it before. One
+    with active escrows exits when the chain does not answer for each of them, and takes one
     that the chain does not have out of service for ever.
     """
     busy = [
@@ -191,9 +195,14 @@ def refuse_stop(ports: ChainPorts, gateway_id: str, state: GatewayState) -> None
     busy += _open_intents(ports.ledger, ports.chain_id, gateway_id)
     if rotation_of(state.settings)["enabled"]:
         busy.append(
-            "its rotation is on, so it may create or settle an escrow at any moment; somebody has"
-            " switched it on since the swap froze it, switch it off with the playbook"
-            " gonka.devshard.rotation (the swap restores what it was before)"
+            "its rotation is on, so it may create or settle an escrow at any moment; switch it off"
+            " with the playbook gonka.devshard.rotation (a swap freezes it and restores what it was"
+            " before, so in a swap it was switched on since)"
+        )
+    if idle and state.active_requests:
+        busy.append(
+            f"it serves {state.active_requests} request(s); send clients elsewhere with the playbook"
+            " gonka.devshard.redirect, and run this again when they have ended"
         )
     if busy:
         raise UnsafeError(f"the gateway must not be stopped now: {'; '.join(busy)}", reasons=busy)
@@ -206,7 +215,7 @@ def refuse_stop(ports: ChainPorts, gateway_id: str, state: GatewayState) -> None
         except DevshardError as exc:
             raise UnsafeError(
                 f"the gateway must not be stopped now: the chain does not answer for escrow"
-                f" {item.id} ({exc}), so a gateway that starts would exit. Both gateways go on"
+                f" {item.id} ({exc}), so a gateway that starts would exit. What serves goes on"
                 " serving; run the same again once the chain answers",
                 escrow_id=item.id,
             ) from exc
@@ -219,18 +228,34 @@ def refuse_stop(ports: ChainPorts, gateway_id: str, state: GatewayState) -> None
             )
 
 
-def over_on_chain(chain: ChainApi) -> Callable[[str], bool]:
-    """Tells whether an escrow is settled or pruned; a chain that does not tell proves neither."""
+def on_chain(chain: ChainApi, number: str) -> tuple[bool | None, bool | None]:
+    """Whether an escrow is settled, and whether the chain has it; None is not known."""
+    try:
+        chain.head()
+        escrow = chain.escrow(int(number))
+    except DevshardError:
+        return None, None
+    return (None, False) if escrow is None else (escrow.settled, True)
 
-    def is_over(number: str) -> bool:
-        try:
-            chain.head()
-            escrow = chain.escrow(int(number))
-        except DevshardError:
-            return False
-        return escrow is None or escrow.settled
+
+def over_on_chain(chain: ChainApi) -> Callable[[str, str | None], bool]:
+    """Tells whether no gateway can serve an escrow any more, given its phase in the gateway."""
+
+    def is_over(number: str, phase: str | None) -> bool:
+        settled, there = on_chain(chain, number)
+        return is_past(settled=settled, on_chain=there, phase=phase)
 
     return is_over
+
+
+def phases_of(state: GatewayState) -> dict[str, str]:
+    return {item.id: item.runtime.phase for item in state.devshards if item.runtime is not None}
+
+
+def past_escrows(chain: ChainApi, state: GatewayState, ids: Iterable[int]) -> list[int]:
+    """Those of ``ids`` that are settled, pruned or finalized, so that a swap leaves them out."""
+    is_over, phases = over_on_chain(chain), phases_of(state)
+    return [number for number in ids if is_over(str(number), phases.get(str(number)))]
 
 
 def _open_intents(ledger: Ledger | None, chain_id: str, gateway_id: str) -> list[str]:
@@ -259,7 +284,7 @@ def compare_sessions(
     *,
     until: Deadline,
     interval: float,
-    is_over: Callable[[str], bool],
+    is_over: Callable[[str, str | None], bool],
 ) -> dict[str, SessionMark]:
     """Waits until every expected session is loaded, active and not behind. Returns all sessions.
 
@@ -267,10 +292,12 @@ def compare_sessions(
     settled or pruned meanwhile is none: nobody can serve it any more.
     """
     asked = False
+    phases: dict[str, str] = {}
     while True:
         losses: list[str]
         try:
-            found = marks_of(gateway.state())
+            state = gateway.state()
+            found, phases = marks_of(state), phases_of(state)
             losses = session_losses(expected, {key: found.get(key) for key in expected})
         except DevshardError as exc:
             found, losses = {}, [str(exc)]
@@ -278,7 +305,9 @@ def compare_sessions(
             return found
         if not asked:
             asked = True
-            expected = {key: mark for key, mark in expected.items() if not is_over(key)}
+            expected = {
+                key: mark for key, mark in expected.items() if not is_over(key, phases.get(key))
+            }
             continue
         if not until.pause(interval):
             raise UnsafeError(
@@ -310,6 +339,20 @@ class WindowWish:
     """Whether the escrows of the temporary gateway are settled within the swap."""
 
 
+def cost_of(wish: WindowWish) -> dict[str, t.Any]:
+    """What the temporary gateway's escrows lock and cost, in ngonka, and in words."""
+    amounts = [need.amount for need in wish.needs for _each in range(need.count)]
+    escrows, deposits = len(amounts), sum(amounts)
+    fees = deposits_needed(amounts, wish.fee_amount) - deposits
+    text = (
+        f"{escrows} escrow(s) for the temporary gateway, {gnk(deposits)} of deposits (what is not"
+        f" spent comes back when they are settled) and up to {gnk(fees)} of fees"
+        if escrows
+        else "no escrow, no fee"
+    )
+    return {"escrows": escrows, "deposits": deposits, "fees": fees, "text": text}
+
+
 def window_of(status: RotationStatus, state: GatewayState) -> Window:
     """Unknown is None: the gateway shows zeros and blanks before its first successful poll."""
     known = status.polled
@@ -319,9 +362,7 @@ def window_of(status: RotationStatus, state: GatewayState) -> Window:
         blocks_to_epoch_switch=status.blocks_to_epoch_switch if known else None,
         blocks_until_next_rotation=status.blocks_until_next_rotation if known else None,
         rotation_enabled=Reader(dict(status.settings), "rotation.settings").flag("enabled"),
-        phases={
-            item.id: item.runtime.phase for item in state.devshards if item.runtime is not None
-        },
+        phases=phases_of(state),
         active_without_runtime=tuple(
             item.id for item in state.devshards if item.active and item.runtime is None
         ),
@@ -355,9 +396,13 @@ class SwapWindow:
                     "open": True,
                     "looks": looks,
                     "waited": round(self._p.deadline.elapsed, 1),
+                    "cost": cost_of(self._w),
                 }
-            if self._p.check_mode:
-                return {"open": False, "looks": looks, "waited": 0.0, "reasons": reasons}
+            if self._p.check_mode and self._w.wait and not unknown:
+                # the run would wait; what waiting does not heal was refused above
+                waited = round(self._p.deadline.elapsed, 1)
+                shown = {"looks": looks, "waited": waited, "reasons": reasons}
+                return {"open": False, **shown, "cost": cost_of(self._w)}
             patient = self._w.wait or (unknown and self._p.deadline.elapsed < _SETTLING)
             if not patient or not self._p.deadline.pause(self._p.interval):
                 text = "; ".join(reasons)

@@ -10,8 +10,10 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ._errors import ConfigurationError, UnsafeError
+from ._errors import BusyError, ConfigurationError, UnsafeError
+from ._image import digest_of, is_image, refused_form, same_image
 from ._swap import (
+    REPLACED,
     STANDBY,
     Journal,
     Mode,
@@ -20,7 +22,6 @@ from ._swap import (
     SwapPlan,
     SwapRefused,
     TempEscrows,
-    digest_of,
     generation_of_tag,
     plan,
     roll_back,
@@ -28,22 +29,28 @@ from ._swap import (
 from ._swap_journal import RUN
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from ._docker import Container
+    from ._drift import Drift
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wish:
-    """What the play asks for. ``previous`` is by digest, and so is what ``resolve`` gives."""
+    """What the play asks for. ``previous`` is by digest, and so is what ``resolve`` gives.
+
+    ``resolve`` fails for an image that neither the host nor its registry has. ``recorded`` and
+    ``recorded_asked`` are what the deploy record says of the container that runs.
+    """
 
     run: str
     asked: str | None
     resolve: Callable[[str], str]
     previous: str | None
     previous_asked: str | None
-    origin_asked: str | None
+    recorded: str | None
+    recorded_asked: str | None
     rollback: bool
     mode: Mode
     temp_escrows: TempEscrows
@@ -60,17 +67,17 @@ def pinned(container: Container) -> str | None:
 
 
 def observe(
-    main: Container | None, temp: Container | None, slot: Slot, *, target: str | None
+    main: Container | None,
+    temp: Container | None,
+    slot: Slot,
+    *,
+    target: str | None,
+    drift: Drift | None = None,
 ) -> Seen:
-    """``slot`` is the one in service. An image with the target's digest is the target.
-
-    The same image may come from a mirror, under another name.
-    """
+    """``slot`` is the one in service. An image with the target's digest is the target."""
     image = None if main is None else pinned(main)
-    if main is not None and target is not None:
-        digests = {digest_of(item) for item in (main.image, *main.digests)}
-        if digest_of(target) in digests:
-            image = target
+    if main is not None and is_image(target, main.image, main.digests):
+        image = target
     return Seen(
         main_image=image,
         main_running=main is not None and main.state == "running",
@@ -79,6 +86,9 @@ def observe(
         flag=slot,
         # one without a health check is not known to be down
         main_healthy=main is None or main.health in ("healthy", None),
+        main_id=None if main is None else main.id,
+        drift=() if drift is None else drift.variables,
+        moved=() if drift is None else drift.moved,
     )
 
 
@@ -95,24 +105,31 @@ def refuse_generation(asked: str | None, profile: str) -> None:
         )
 
 
-def make_plan(
-    journal: Journal | None, main: Container | None, temp: Container | None, slot: Slot, wish: Wish
-) -> tuple[SwapPlan, Journal | None, Seen]:
-    """The steps to run, and the journal as it has to be written before the first of them.
+def lasting(journal: Journal | None) -> Journal | None:
+    """The swap that has to be gone on with, or None.
 
-    A swap that got no further than its preflight binds nobody: another one may begin. Neither does
-    one that is done and was only not put away any more.
+    One that got no further than its preflight binds no run: nothing was begun. Neither does one
+    that is done and was only not put away any more.
     """
-    if journal is not None and not journal.open:
-        journal = None
-    if journal is not None and not journal.touched and not wish.rollback:
-        journal = None
+    return journal if journal is not None and journal.open and journal.touched else None
+
+
+def make_plan(
+    journal: Journal | None,
+    main: Container | None,
+    temp: Container | None,
+    slot: Slot,
+    wish: Wish,
+    drift: Drift | None = None,
+) -> tuple[SwapPlan, Journal | None, Seen]:
+    """The steps to run, and the open journal as it has to be written before the first of them."""
+    journal = lasting(journal)
     target = _target(journal, wish)
-    seen = observe(main, temp, slot, target=target)
-    if journal is not None and wish.rollback:
-        journal = roll_back(journal, main_down=not seen.main_running)
-        seen = observe(main, temp, slot, target=journal.target)
+    seen = observe(main, temp, slot, target=target, drift=drift)
     try:
+        if journal is not None and wish.rollback:
+            journal = roll_back(journal, main_down=not seen.main_running)
+            seen = observe(main, temp, slot, target=journal.target, drift=drift)
         found = plan(
             journal,
             seen,
@@ -121,6 +138,7 @@ def make_plan(
             rollback=wish.rollback,
             mode=wish.mode,
             temp_escrows=wish.temp_escrows,
+            asked=wish.asked,
         )
     except SwapRefused as exc:
         raise UnsafeError(f"no swap: {exc}") from exc
@@ -131,6 +149,8 @@ def make_plan(
             "no swap: the image that runs now has no digest, so nothing could be rolled back to"
             " it; push it to a registry, and deploy it from there"
         )
+    if found.steps:
+        wish.resolve(found.target)
     return found, None, seen
 
 
@@ -146,11 +166,25 @@ def _target(journal: Journal | None, wish: Wish) -> str:
             )
         return wish.previous
     if wish.asked is None:
-        raise ConfigurationError("image is needed: no swap is open")
+        raise ConfigurationError(
+            "no image is asked for, and no swap is open; give hot_swap_image (or gateway_image)"
+        )
+    if (why := refused_form(wish.asked)) is not None:
+        raise ConfigurationError(
+            f"the image {wish.asked!r} (hot_swap_image or gateway_image) {why}"
+        )
     refuse_generation(wish.asked, wish.profile)
     if digest_of(wish.asked) is not None:
         return wish.asked
     return wish.resolve(wish.asked)
+
+
+def refuse_overtaken(journal: Journal | None) -> None:
+    """Refuses to begin a swap beside one that another run began while this one waited."""
+    if (other := lasting(journal)) is not None:
+        raise BusyError(
+            f"another run began the swap {other.id} meanwhile; this one stops and changes nothing"
+        )
 
 
 def begin(found: SwapPlan, seen: Seen, wish: Wish, now: datetime) -> Journal:
@@ -158,11 +192,13 @@ def begin(found: SwapPlan, seen: Seen, wish: Wish, now: datetime) -> Journal:
     if seen.main_image is None:
         raise UnsafeError("no swap: the image of slot main is not known")
     asked = wish.previous_asked if wish.rollback else wish.asked
-    data: dict[str, t.Any] = {RUN: wish.run}
+    data: dict[str, t.Any] = {RUN: wish.run, REPLACED: seen.main_id}
     if wish.rollback:
         data["failed_target"] = seen.main_image
     if seen.flag == "temp":
         data[STANDBY] = True
+    # a record that a run before wrote too early does not name what runs
+    truthful = same_image(wish.recorded, seen.main_image)
     return Journal(
         id=now.strftime("%Y%m%dT%H%M%SZ"),
         mode=wish.mode,
@@ -170,7 +206,15 @@ def begin(found: SwapPlan, seen: Seen, wish: Wish, now: datetime) -> Journal:
         target=found.target,
         origin=seen.main_image,
         asked=asked or found.target,
-        origin_asked=wish.origin_asked or seen.main_image,
+        origin_asked=(wish.recorded_asked if truthful else None) or seen.main_image,
         rolling_back=wish.rollback,
         data=data,
     )
+
+
+def record_repaired(wish: Wish, seen: Seen, record: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """The deploy record where no step is to be run: what runs is the truth."""
+    if seen.main_image is None or same_image(wish.recorded, seen.main_image):
+        return dict(record)
+    asked = wish.previous_asked if wish.rollback else wish.asked
+    return {**record, "image": asked or seen.main_image, "digest": seen.main_image}

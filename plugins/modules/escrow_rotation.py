@@ -24,8 +24,8 @@ options:
   enabled:
     description:
       - Whether rotation is on. Switching it off waits for a pass that is running, which can take minutes.
+      - Left out, it stays as it is, and RV(rotation) shows it.
     type: bool
-    required: true
   settlement_enabled:
     description:
       - Whether rotation settles the escrows it retires. Required with O(enabled=true), since the gateway's default is
@@ -34,7 +34,9 @@ options:
   pre_poc_blocks:
     description:
       - How many blocks before the change of epoch temporary escrows are created. Must not be more than the blocks
-        between the start of PoC and the change of epoch. Required with O(enabled=true).
+        between the start of PoC and the change of epoch.
+      - Left out, what the gateway has is kept. Where that cannot be enabled, it is 300, or the largest number that the
+        epoch has room for.
     type: int
   models:
     description:
@@ -122,6 +124,10 @@ EXAMPLES = r"""
         target_count: 2
         amount: 5000000000
 
+- name: Ask whether rotation is on
+  gonka.devshard.escrow_rotation:
+  register: found
+
 - name: Switch rotation off
   gonka.devshard.escrow_rotation:
     enabled: false
@@ -185,7 +191,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._rotation import (
 
 SPEC = _argspec.ArgumentSpec(
     options={
-        "enabled": {"type": "bool", "required": True},
+        "enabled": {"type": "bool"},
         "settlement_enabled": {"type": "bool"},
         "pre_poc_blocks": {"type": "int"},
         "models": {
@@ -209,7 +215,7 @@ SPEC = _argspec.ArgumentSpec(
         "fee_amount": {"type": "int", "default": 1_000_000},
         "creator": {"type": "str"},
     },
-    required_if=(("enabled", True, ("settlement_enabled", "pre_poc_blocks")),),
+    required_if=(("enabled", True, ("settlement_enabled",)),),
 ).merge(
     _argspec.admin(),
     _argspec.chain(),

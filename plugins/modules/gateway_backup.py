@@ -26,7 +26,7 @@ options:
     type: str
     default: present
     choices:
-      present: Make a new backup, then remove all but the newest O(keep).
+      present: Make a new backup, then remove all but the newest O(keep) of this gateway.
       restored: Put the backup O(name) in place.
   storage_dir:
     description:
@@ -45,13 +45,19 @@ options:
     default: false
   keep:
     description:
-      - Number of backups to keep. V(0) keeps all.
+      - Number of backups of this gateway to keep. V(0) keeps all. Those of other gateways in O(dest) are not counted
+        and never removed.
     type: int
     default: 7
   name:
     description:
       - Name of the backup to restore, as RV(backup.name) gave it. Required with O(state=restored).
     type: str
+  from_storage:
+    description:
+      - With O(state=restored), the storage that the backup was made from, where it is another one than O(storage_dir)
+        since the gateway was moved. Another gateway's backup is refused.
+    type: path
   force:
     description:
       - With O(state=restored), restore although deposits may be lost. Give the sum in C(ngonka) that the refusal named.
@@ -187,6 +193,7 @@ SPEC = _argspec.ArgumentSpec(
         "sessions": {"type": "bool", "default": False},
         "keep": {"type": "int", "default": 7},
         "name": {"type": "str"},
+        "from_storage": {"type": "path"},
         "force": {"type": "int"},
     },
     required_if=(("state", "restored", ("name",)),),
@@ -212,7 +219,7 @@ def present(context: Context, storage: Path, target: Path) -> Outcome:
                 ledger=ports.ledger,
             )
         kept = params["keep"]
-    removed = _backup.surplus(_backup.list_backups(target), kept)
+    removed = _backup.surplus(_backup.list_backups(target, storage), kept)
     if not context.check_mode:
         for old in removed:
             shutil.rmtree(old)
@@ -230,6 +237,7 @@ def present(context: Context, storage: Path, target: Path) -> Outcome:
 
 def restored(context: Context, storage: Path, target: Path) -> Outcome:
     backup = _backup.read_backup(target / context.params["name"])
+    _backup.refuse_other_gateway(backup, storage, context.params["from_storage"])
     values: dict[str, t.Any] = {"backup": backup.to_result(), "removed": [], "replaced": None}
     if _backup.is_restored(backup, storage):
         return Outcome(changed=False, values={**values, "sessions": [], "actions": []})

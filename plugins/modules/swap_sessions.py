@@ -19,14 +19,27 @@ description:
     for ever, or when a finalize, settle or create is under way or its rotation could begin one.
   - With O(state=intact) waits until every session in O(expected) is loaded, active as it was, and not behind. A smaller
     nonce, or a session that is not there, means that a storage was lost or mixed up. Escrows that the chain shows as
-    settled or does not have any more are left out, since nobody can serve them.
+    settled or does not have any more are left out, since no gateway can serve them.
+  - With O(state=past) tells which of O(ids) no gateway can serve any more, that is those that are settled, pruned or
+    finalized. What the chain does not answer for is not among them.
 options:
   state:
     description:
       - What to check.
     type: str
     default: listed
-    choices: [listed, stoppable, intact]
+    choices: [listed, stoppable, intact, past]
+  idle:
+    description:
+      - With O(state=stoppable), refuse as well while the gateway serves requests. A swap has drained it before.
+    type: bool
+    default: false
+  ids:
+    description:
+      - Escrows to ask for with O(state=past).
+    type: list
+    elements: int
+    default: []
   expected:
     description:
       - Sessions as RV(sessions) was before, by the id of the escrow. Only those that were active are compared, and a
@@ -90,6 +103,12 @@ sessions:
       nonce: 23
       balance: 4999965000
       active: true
+past:
+  description: Those of O(ids) that no gateway can serve any more.
+  returned: success
+  type: list
+  elements: int
+  sample: []
 """
 
 import dataclasses
@@ -108,6 +127,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap_gateway impor
     compare_sessions,
     marks_of,
     over_on_chain,
+    past_escrows,
     refuse_stop,
 )
 
@@ -116,8 +136,10 @@ SPEC = _argspec.ArgumentSpec(
         "state": {
             "type": "str",
             "default": "listed",
-            "choices": ["listed", "stoppable", "intact"],
+            "choices": ["listed", "stoppable", "intact", "past"],
         },
+        "idle": {"type": "bool", "default": False},
+        "ids": {"type": "list", "elements": "int", "default": []},
         "expected": {"type": "dict", "default": {}},
     },
 ).merge(
@@ -146,6 +168,7 @@ def read_marks(raw: dict[str, t.Any]) -> dict[str, SessionMark]:
 def work(context: Context) -> Outcome:
     state = context.params["state"]
     expected = active_only(read_marks(context.params["expected"]))
+    past: list[int] = []
     with context.ports(None) as ports:
         if state == "intact":
             found = compare_sessions(
@@ -158,10 +181,12 @@ def work(context: Context) -> Outcome:
         else:
             seen = ports.gateway.state()
             if state == "stoppable":
-                refuse_stop(ports, ports.gateway_id, seen)
+                refuse_stop(ports, ports.gateway_id, seen, idle=context.params["idle"])
+            elif state == "past":
+                past = past_escrows(ports.chain, seen, context.params["ids"])
             found = marks_of(seen)
     sessions = {number: dataclasses.asdict(mark) for number, mark in found.items()}
-    return Outcome(changed=False, values={"sessions": sessions})
+    return Outcome(changed=False, values={"sessions": sessions, "past": past})
 
 
 def main() -> None:

@@ -90,7 +90,8 @@ attributes:
   check_mode:
     support: full
     details:
-      - Looks once. A closed window is then told and is no failure.
+      - Refuses what the run would refuse. With O(wait=true) a closed window is shown and is no failure, since the run
+        would wait.
   diff_mode:
     support: N/A
     details:
@@ -120,13 +121,21 @@ window:
   type: dict
   contains:
     open:
-      description: Whether a swap may begin. Can be false in check mode only.
+      description: Whether a swap may begin. Can be false in check mode with O(wait=true) only.
       type: bool
       sample: true
     looks:
       description: How often was looked.
       type: int
       sample: 1
+    cost:
+      description: What O(temp_escrows) cost, in C(ngonka), and in words.
+      type: dict
+      sample:
+        escrows: 1
+        deposits: 5000000000
+        fees: 2000000
+        text: 1 escrow(s) for the temporary gateway, 5 GNK of deposits
     waited:
       description: Seconds that were waited.
       type: float

@@ -399,7 +399,9 @@ def refused(swap: Swap) -> None:
     lab = swap.lab
 
     def refuses(*words: str, **given: t.Any) -> None:
-        swap.stops(swap.run(**given), "preflight", *words)
+        for check in (True, False):
+            swap.stops(swap.run(check=check, **given), "preflight", *words)
+        expect(lab.journal() is None, "a refused preflight left a journal")
         expect(lab.minted() == swap.before.minted, "an escrow was paid for")
         expect(not lab.exists(TEMP), "a temporary gateway was started")
 
@@ -416,8 +418,11 @@ def refused(swap: Swap) -> None:
         lab.net("/chain/accounts", {"address": creator, "balance": money})
     run = lab.play(**{**VARIABLES, "hot_swap_image": swap.reference("v0.2.13-v3-latest")})
     swap.stops(run, "its plan", "generation v3", "side by side")
-    back = lab.play(**{**VARIABLES, "hot_swap_rollback": True})
-    expect(back.rc == 0, f"a swap that only checked cannot be given up: {back.message}")
+    absent = swap.reference("1.1").rpartition(":")[0] + f"@sha256:{'de' * 32}"
+    for check in (True, False):
+        run = lab.play(**{**VARIABLES, "hot_swap_image": absent, "check": check})
+        swap.stops(run, "its plan", "the registry has no image")
+    expect(lab.journal() is None, "a refused plan left a journal")
     swap.done(image=swap.before.image, minted=0)
 
 

@@ -10,6 +10,7 @@ import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
+from ansible_collections.gonka.devshard.plugins.module_utils._swap import Step
 from ansible_collections.gonka.devshard.tests.unit.collection.collection_files import (
     ROOT,
     Data,
@@ -32,38 +33,6 @@ def evaluated(expression: str, variables: Data) -> t.Any:
     return Templar(DataLoader(), variables=trusted).template(trust_as_template(expression))
 
 
-def escrow(number: int, **given: t.Any) -> Data:
-    plain = {"id": number, "settled": False, "on_chain": True, "loaded": True, "phase": "active"}
-    return {**plain, **given}
-
-
-ESCROWS = [
-    escrow(1),
-    escrow(2, settled=True),
-    escrow(3, settled=None, on_chain=False, loaded=False, phase=None),
-    escrow(4, phase="settlement"),
-    escrow(5, loaded=False, phase=None),
-]
-
-
-@pytest.mark.parametrize(
-    ("asked", "past"),
-    [
-        ({"escrows": ESCROWS, "epoch": {"effective": 5}}, {2, 3, 4}),
-        # without a node that is known to be synced, not found proves nothing
-        ({"escrows": ESCROWS, "epoch": None}, {2, 4}),
-        # there was nothing to ask for
-        ({"skipped": True}, set()),
-    ],
-)
-def test_escrows_that_nobody_can_serve_any_more_do_not_hold_a_swap_up(
-    asked: Data, past: set[int]
-) -> None:
-    note = task(read_yaml(TASKS / "past.yml"), "Note those that nobody can serve any more")
-    variables = {**note["vars"], "__hot_swap_asked": asked}
-    assert set(evaluated(note["ansible.builtin.set_fact"]["__hot_swap_past"], variables)) == past
-
-
 @pytest.mark.parametrize("step", ["import_escrows", "activate"])
 def test_only_what_can_be_served_is_imported_and_activated(step: str) -> None:
     tasks = read_yaml(TASKS / f"steps/{step}.yml")
@@ -77,37 +46,6 @@ def test_only_what_can_be_served_is_imported_and_activated(step: str) -> None:
         assert set(evaluated(expected, variables)) == {"1"}
 
 
-CONTAINER = {"Config": {"Image": "new"}, "State": {"Status": "running"}}
-HEALTH = {"Health": {"Status": "starting"}}
-ILL = {**CONTAINER, "State": {"Status": "running", **HEALTH}}
-
-
-@pytest.mark.parametrize(
-    ("container", "data", "asked"),
-    [
-        (CONTAINER, {}, True),
-        (ILL, {}, True),
-        (ILL, {"never_up": False, "failed_target": "new"}, True),
-        (CONTAINER, {"never_up": True, "failed_target": "new"}, True),
-        (ILL, {"never_up": True, "failed_target": "other"}, True),
-        # these cannot answer whether they may be stopped
-        (ILL, {"never_up": True, "failed_target": "new"}, False),
-        ({**CONTAINER, "State": {"Status": "restarting", "Running": True}}, {}, False),
-        ({**CONTAINER, "Config": {"Image": "target"}}, {}, False),
-    ],
-)
-def test_a_main_that_cannot_answer_is_not_asked_before_it_is_replaced(
-    container: Data, data: Data, asked: bool
-) -> None:
-    block = task(read_yaml(TASKS / "steps/replace_main.yml"), "Before the gateway is stopped")
-    variables = {
-        "__hot_swap_info": {"exists": True, "container": container},
-        "__hot_swap": {"target": "target", "data": data},
-    }
-    met = [evaluated("{{ " + condition + " }}", variables) for condition in block["when"]]
-    assert all(met) == asked
-
-
 def test_a_temp_that_is_started_again_does_not_need_a_gateway_that_may_be_down() -> None:
     copy = task(read_yaml(TASKS / "steps/start_temp.yml"), "Give it the settings of the gateway")
     for started, wanted in ((["start_temp"], True), (["start_temp", "seed_temp"], False)):
@@ -118,10 +56,80 @@ def test_a_temp_that_is_started_again_does_not_need_a_gateway_that_may_be_down()
 def test_a_rotation_is_noted_as_given_back_before_it_is() -> None:
     """Cut off in between, the next run freezes it again, and still knows what it was."""
     block = task(read_yaml(TASKS / "failed.yml"), "Give the rotation back")["block"]
-    does = [next(key for key in item if key.startswith("gonka.")) for item in block]
-    assert does == ["gonka.devshard.swap_step", "gonka.devshard.swap_rotation"] + [
-        "gonka.devshard.swap_step"
+    names = ("gonka.devshard.swap_step", "gonka.devshard.swap_rotation")
+    does = [(name, item[name]) for item in block for name in names if name in item]
+    step, rotation = names
+    assert [name for name, _given in does] == [step, step, rotation, step]
+    first = {"state": "undone", "step": "freeze_rotation"}
+    assert (does[0][1], does[1][1]) == ({"state": "read"}, first)
+    assert does[3][1] == {**first, "forget": ["rotation"]}
+    # whether it is given back is decided once, by the state machine
+    asked = [item["when"] for item in block[1:]]
+    assert asked == ["__hot_swap_journal_read.swap.gives_rotation_back | default(false)"] * 3
+
+
+def steps_of(file: str) -> list[Data]:
+    """All tasks of a file with those in its blocks, in order."""
+
+    def flat(tasks: list[Data]) -> list[Data]:
+        return [inner for item in tasks for inner in (item, *flat(item.get("block", [])))]
+
+    return flat(read_yaml(TASKS / file))
+
+
+def test_nothing_is_written_before_the_preflight_has_passed_and_check_mode_runs_it_too() -> None:
+    tasks = steps_of("swap.yml")
+    names = [item["name"] for item in tasks]
+    checks = names.index("Run step preflight")
+    assert tasks[checks]["ansible.builtin.include_tasks"]["file"] == "steps/preflight.yml"
+    assert checks < names.index("Begin the journal") < names.index("Run a step")
+    before = " ".join(str(item.get("when", "")) for item in tasks[: checks + 1])
+    assert "check_mode" not in before
+    states = [
+        item["gonka.devshard.swap_step"].get("state", "planned")
+        for item in tasks
+        if "gonka.devshard.swap_step" in item
     ]
-    first, last = block[0]["gonka.devshard.swap_step"], block[2]["gonka.devshard.swap_step"]
-    assert first == {"state": "undone", "step": "freeze_rotation"}
-    assert last == {**first, "forget": ["rotation"]}
+    assert states == ["planned", "begun", "finished"]
+
+
+def test_the_preflight_only_reads_until_all_was_asked() -> None:
+    tasks = steps_of("steps/preflight.yml")
+    (disk,) = [item for item in tasks if "ansible.builtin.command" in item]
+    assert disk["check_mode"] is False
+    assert "community.docker.docker_image_pull" in tasks[-1]
+
+
+def test_the_end_of_a_swap_names_the_image_for_the_inventory() -> None:
+    variables = read_yaml(ROOT / "roles/hot_swap/vars/main.yml")
+    record = {"image": "r/g:1.1"}
+    text = evaluated(
+        variables["__hot_swap_inventory"], {"__hot_swap_record": record, "gateway_image": "r/g:1.0"}
+    )
+    assert text.startswith("set gateway_image to r/g:1.1 in the inventory (it is r/g:1.0)")
+    last = read_yaml(TASKS / "main.yml")[-1]["block"][-1]
+    for image, shown in (("r/g:1.0", True), ("r/g:1.1", False)):
+        asked = [
+            evaluated(
+                "{{ " + condition + " }}",
+                {"__hot_swap_record": record, "gateway_image": image, "ansible_check_mode": False},
+            )
+            for condition in last["when"]
+        ]
+        assert all(asked) is shown
+
+
+def test_the_steps_are_run_in_the_order_of_the_plan() -> None:
+    """A filter for sets, such as difference, loses it."""
+    (run,) = [item for item in steps_of("swap.yml") if item["name"] == "Run a step"]
+    steps = [step.value for step in Step]
+    variables = {"__hot_swap_plan": {"swap": {"steps": steps}}}
+    assert evaluated(run["loop"], variables) == [step for step in steps if step != "preflight"]
+
+
+def test_no_task_asks_the_journal_for_the_plan() -> None:
+    """While the steps run, the journal is refreshed, and the conditions around them are asked again."""
+    tasks = steps_of("swap.yml")
+    after = [item["name"] for item in tasks].index("Run the preflight")
+    text = str(tasks[after:])
+    assert "__hot_swap.steps" not in text

@@ -90,7 +90,10 @@ def steps_in(
                 else frozenset()
             )
             if "{{" not in name:
-                yield from steps_of(role, folder / name, inner, around)
+                # Ansible looks beside the file and among the tasks of the role
+                beside = folder / name
+                place = beside if beside.exists() else ROOT / "roles" / role / "tasks" / name
+                yield from steps_of(role, place, inner, around)
 
 
 def constants(role: str) -> set[str]:

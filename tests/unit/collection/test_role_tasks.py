@@ -103,3 +103,11 @@ def test_both_looks_of_a_restore_get_the_sum_that_is_given_up() -> None:
     assert [call[MODULE]["force"] for call in calls] == ["{{ backup_force | default(omit) }}"] * 2
     assert calls[0]["check_mode"] is True
     assert "__backup_plan.actions" in inner["when"]
+
+
+def test_a_restore_stops_a_gateway_by_the_rule_of_the_swap() -> None:
+    tasks: t.Any = read_yaml(ROOT / "roles/backup/tasks/stoppable.yml")
+    asked = tasks[-1]["gonka.devshard.swap_sessions"]
+    assert (asked["state"], asked["idle"]) == ("stoppable", True)
+    swap: t.Any = read_yaml(ROOT / "roles/hot_swap/tasks/steps/replace_main.yml")
+    assert swap[1]["block"][0]["gonka.devshard.swap_sessions"]["state"] == asked["state"]

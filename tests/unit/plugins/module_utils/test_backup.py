@@ -116,7 +116,7 @@ def test_a_half_made_backup_of_a_killed_run_is_no_backup(storage: Path) -> None:
     part = storage.parent / "backups" / f".{NOW:%Y%m%dT%H%M%SZ}.part"
     part.mkdir(parents=True)
     (part / "rubbish").write_text("x")
-    assert _backup.list_backups(part.parent) == []
+    assert _backup.list_backups(part.parent, storage) == []
     made = backup(storage)
     assert not (made.path / "rubbish").exists()
 
@@ -167,10 +167,47 @@ def test_a_process_that_cannot_be_looked_at_may_be_the_gateway(
 def test_retention_removes_the_oldest(storage: Path) -> None:
     for second in range(4):
         backup(storage, later=second)
-    folders = _backup.list_backups(storage.parent / "backups")
+    folders = _backup.list_backups(storage.parent / "backups", storage)
     assert [item.name[-3:-1] for item in folders] == ["08", "07", "06", "05"]
     assert [item.name[-3:-1] for item in _backup.surplus(folders, 3)] == ["05"]
     assert _backup.surplus(folders, 0) == []
+
+
+def other_storage(tmp_path: Path) -> Path:
+    """The storage of a second gateway on the same host."""
+    made = tmp_path / "other" / ".devshardctl"
+    gateway_db(made, e7="")
+    return made
+
+
+def test_retention_counts_only_the_backups_of_this_gateway(storage: Path, tmp_path: Path) -> None:
+    """Two gateways of a host share the folder; swaps of one deleted the other's."""
+    other = other_storage(tmp_path)
+    target = storage.parent / "backups"
+    theirs = _backup.make_backup(other, target, with_sessions=False, now=NOW, ledger=None)
+    ours = [backup(storage, later=second) for second in (1, 2)]
+    unknown = target / "20200101T000000Z"
+    unknown.mkdir()
+    by_another_name = tmp_path / "link"
+    by_another_name.symlink_to(storage)
+    for name in (storage, by_another_name):
+        found = _backup.list_backups(target, name)
+        assert found == [item.path for item in reversed(ours)]
+    assert _backup.list_backups(target, other) == [theirs.path]
+
+
+def test_the_backup_of_another_gateway_is_not_restored(storage: Path, tmp_path: Path) -> None:
+    other = other_storage(tmp_path)
+    theirs = _backup.make_backup(
+        other, tmp_path / "backups", with_sessions=False, now=NOW, ledger=None
+    )
+    with pytest.raises(UnsafeError, match=f"made from the storage {other}.*backup_from_storage="):
+        _backup.refuse_other_gateway(theirs, storage, None)
+    with pytest.raises(UnsafeError, match="made from the storage"):
+        _backup.refuse_other_gateway(theirs, storage, "/somewhere/else")
+    # moved, and its owner says so
+    _backup.refuse_other_gateway(theirs, storage, str(other))
+    _backup.refuse_other_gateway(backup(storage, later=1), storage, None)
 
 
 def test_a_fresh_backup_may_come_back_and_the_second_time_changes_nothing(

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from dataclasses import dataclass, field
 
@@ -11,7 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.gonka.devshard.plugins.module_utils._image import digest_of
 from ansible_collections.gonka.devshard.plugins.module_utils._swap import (
+    REPLACED,
+    ROTATION,
     STANDBY,
     Journal,
     Seen,
@@ -19,9 +23,12 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap import (
     Step,
     SwapRefused,
     Window,
-    digest_of,
     generation_of_tag,
+    gives_rotation_back,
+    is_asked_before_its_stop,
+    is_past,
     plan,
+    record_after,
     remaining,
     roll_back,
     sequence,
@@ -49,6 +56,8 @@ class World:
     minted: int = 0
     rotation: bool = True
     main_healthy: bool = True
+    main_id: int = 1
+    drift: tuple[str, ...] = ()
     violations: list[str] = field(default_factory=list)
 
     def seen(self) -> Seen:
@@ -59,6 +68,8 @@ class World:
             temp_running=self.temp_running,
             flag="temp" if self.flag == "temp" else "main",
             main_healthy=self.main_healthy,
+            main_id=str(self.main_id),
+            drift=self.drift,
         )
 
     def traffic(self) -> None:
@@ -93,9 +104,12 @@ class World:
         elif step is Step.REPLACE_MAIN:
             if self.rotation:
                 self.violations.append("replaced a main that may rotate escrows")
-            if self.main_running and not self.main_drained and self.main_image != journal.target:
+            asked = is_asked_before_its_stop(journal, self.seen())
+            if asked and not self.main_drained:
                 self.violations.append("replaced a main that was not drained")
-            self.main_image = journal.target
+            if self.main_image != journal.target or self.drift:
+                self.main_id += 1
+            self.main_image, self.drift = journal.target, ()
             self.main_running = True
         elif step is Step.CHECK_MAIN:
             if not self.main_running:
@@ -125,18 +139,15 @@ class World:
 
     def fail(self, journal: Journal) -> Journal:
         """What the play does when a step fails: rotation comes back where main serves."""
-        untouched = Step.REPLACE_MAIN not in journal.started
-        if not (untouched or Step.CHECK_MAIN in journal.done):
-            return journal
-        if Step.FREEZE_ROTATION not in journal.started:
+        if not gives_rotation_back(journal):
             return journal
         self.rotation = True
-        return journal.undo(Step.FREEZE_ROTATION, ["rotation"])
+        return journal.undo(Step.FREEZE_ROTATION, [ROTATION])
 
     def cut_off_after_giving_back(self, journal: Journal) -> Journal:
         """The same play, killed between the rotation that is back and its last note."""
         given_back = self.fail(journal)
-        return given_back if given_back == journal else given_back.remember({"rotation": {}})
+        return given_back if given_back == journal else given_back.remember({ROTATION: {}})
 
     def disturb(self, what: str, journal: Journal) -> None:
         if what == "reboot":
@@ -153,21 +164,24 @@ class World:
             self.main_running = False
 
 
-def fresh(mode: str = "temp", temp_escrows: str = "import") -> Journal:
+def fresh(mode: str = "temp", temp_escrows: str = "import", *, target: str = NEW) -> Journal:
     return Journal(
         id="s1",
         mode="pool" if mode == "pool" else "temp",
         temp_escrows="settle" if temp_escrows == "settle" else "import",
-        target=NEW,
+        target=target,
         origin=OLD,
         asked="gateway:new",
         origin_asked="gateway:old",
+        data={REPLACED: "1"},
     )
 
 
 def drive(world: World, journal: Journal, stop_after: int, *, half: bool) -> Journal:
     """Runs the steps until done or until the controller is killed after ``stop_after`` steps."""
     for count, step in enumerate(remaining(journal, world.seen())):
+        if step is Step.FREEZE_ROTATION:
+            journal = journal.remember({ROTATION: {}})
         if count == stop_after:
             journal = journal.start(step)
             if half:
@@ -194,17 +208,20 @@ def drive(world: World, journal: Journal, stop_after: int, *, half: bool) -> Jou
     ),
     temp_escrows=st.sampled_from(["import", "settle"]),
     rollback_at=st.one_of(st.none(), st.integers(0, 5)),
+    recreate=st.booleans(),
 )
 def test_killed_anywhere_ends_right(
-    kills: list[tuple[int, bool, str]], temp_escrows: str, rollback_at: int | None
+    kills: list[tuple[int, bool, str]], temp_escrows: str, rollback_at: int | None, recreate: bool
 ) -> None:
-    world = World()
-    journal = fresh(temp_escrows=temp_escrows)
+    # with the same image it is the environment of the container that is wrong
+    world = World(drift=("A",) if recreate else ())
+    journal = fresh(temp_escrows=temp_escrows, target=OLD if recreate else NEW)
     for number, (stop_after, half, what) in enumerate(kills):
         if not journal.open:
             break
         if rollback_at == number:
-            journal = roll_back(journal)
+            with contextlib.suppress(SwapRefused):
+                journal = roll_back(journal)
         journal = drive(world, journal, stop_after, half=half)
         if what == "failure" and journal.open:
             journal = world.fail(journal)
@@ -216,6 +233,7 @@ def test_killed_anywhere_ends_right(
     assert world.violations == []
     assert not journal.open
     assert world.main_image == journal.target
+    assert world.drift == () or journal.rolling_back
     assert world.main_running
     assert world.flag == "main"
     assert not world.temp_exists
@@ -443,6 +461,7 @@ def test_a_rolled_back_swap_is_not_turned_again_by_the_image_that_failed() -> No
         (World(main_image=None), "no gateway container"),
         (World(temp_exists=True), "slot temp, but no swap is open"),
         (World(flag="temp"), "slot temp in service"),
+        (World(main_running=False), "does not run, so it serves no client"),
     ],
 )
 def test_an_unexplained_host_is_refused(world: World, message: str) -> None:
@@ -546,3 +565,149 @@ def test_a_swap_continued_before_its_switch_looks_at_the_window_again() -> None:
     journal = drive(world, fresh(), 6, half=False)
     assert Step.PREFLIGHT not in remaining(journal, world.seen())
     assert Step.PREFLIGHT not in remaining(roll_back(journal), world.seen())
+
+
+# what the role asks the state machine
+
+
+def test_a_rotation_is_given_back_only_where_the_gateway_itself_serves() -> None:
+    frozen = fresh().finish(Step.FREEZE_ROTATION)
+    assert not gives_rotation_back(frozen)
+    noted = frozen.remember({ROTATION: {"enabled": True}})
+    assert gives_rotation_back(noted)
+    replacing = noted.start(Step.REPLACE_MAIN)
+    assert not gives_rotation_back(replacing)
+    assert gives_rotation_back(replacing.finish(Step.CHECK_MAIN))
+    assert not gives_rotation_back(replacing.finish(Step.CHECK_MAIN).finish(Step.RESTORE_ROTATION))
+
+
+MIRRORED = "mirror/gateway@sha256:new"
+
+
+@pytest.mark.parametrize(
+    ("seen", "data", "asked"),
+    [
+        ({}, {}, True),
+        ({"main_healthy": False}, {}, True),
+        ({"main_healthy": False}, {"never_up": False, "failed_target": OLD}, True),
+        ({}, {"never_up": True, "failed_target": OLD}, True),
+        ({"main_healthy": False}, {"never_up": True, "failed_target": "other"}, True),
+        # these cannot answer whether they may be stopped
+        ({"main_healthy": False}, {"never_up": True, "failed_target": OLD}, False),
+        ({"main_running": False}, {}, False),
+        ({"main_image": None, "main_running": False}, {}, False),
+        ({"main_image": NEW}, {}, False),
+        # the same image from a mirror
+        ({"main_image": MIRRORED}, {}, False),
+    ],
+)
+def test_a_main_that_cannot_answer_is_not_asked_before_it_is_replaced(
+    seen: dict[str, object], data: dict[str, object], asked: bool
+) -> None:
+    journal = fresh().start(Step.REPLACE_MAIN).remember(data)
+    found = dataclasses.replace(World().seen(), **seen)  # type: ignore[arg-type]
+    assert is_asked_before_its_stop(journal, found) is asked
+
+
+@pytest.mark.parametrize(
+    ("settled", "on_chain", "phase", "past"),
+    [
+        (False, True, "active", False),
+        (True, True, None, True),
+        (None, False, None, True),
+        (False, True, "settlement", True),
+        (False, True, "finalizing", True),
+        # a chain that does not answer proves nothing
+        (None, None, None, False),
+        (None, None, "settlement", True),
+    ],
+)
+def test_which_escrows_no_gateway_can_serve_any_more(
+    settled: bool | None, on_chain: bool | None, phase: str | None, past: bool
+) -> None:
+    assert is_past(settled=settled, on_chain=on_chain, phase=phase) is past
+
+
+RECORD = {"profile": "v2", "storage": "/s", "image": "gateway:old", "digest": OLD}
+
+
+def test_the_record_after_a_swap_leads_back_and_after_a_rollback_no_further() -> None:
+    after = record_after(fresh(), {**RECORD, "rolled_back_digest": "x"})
+    assert after == {
+        **RECORD,
+        "image": "gateway:new",
+        "digest": NEW,
+        "previous_digest": OLD,
+        "previous_image": "gateway:old",
+    }
+    back = dataclasses.replace(
+        fresh(), target=OLD, asked="gateway:old", rolling_back=True
+    ).remember({"failed_target": NEW})
+    assert record_after(back, after) == {**RECORD, "rolled_back_digest": NEW}
+
+
+def test_the_record_after_a_recreation_keeps_its_way_back() -> None:
+    record = {**RECORD, "previous_digest": "older", "previous_image": "gateway:older"}
+    again = dataclasses.replace(fresh(target=OLD), asked="gateway:old")
+    assert record_after(again, record) == record
+
+
+# the same image with another environment
+
+
+def test_another_environment_is_a_swap_to_the_same_image() -> None:
+    world = World(drift=("DEVSHARD_CHAIN_ID",))
+    found = plan(
+        None,
+        world.seen(),
+        target=OLD,
+        previous=None,
+        rollback=False,
+        mode="temp",
+        temp_escrows="import",
+    )
+    assert found.steps == sequence("temp", "import")
+    assert "DEVSHARD_CHAIN_ID" in found.reason
+    journal = drive(world, fresh(target=OLD), 99, half=False)
+    assert (world.violations, world.drift, world.main_id, journal.open) == ([], (), 2, False)
+
+
+def test_a_rollback_to_what_runs_changes_nothing() -> None:
+    assert ask(World(drift=("A",)), rollback=True, previous=OLD) == ()
+
+
+@pytest.mark.parametrize("target", [OLD, NEW])
+def test_a_swap_moves_neither_the_storage_nor_the_port(target: str) -> None:
+    seen = dataclasses.replace(World().seen(), moved=("it is published on 1, wanted is 2",))
+    with pytest.raises(SwapRefused, match="published on 1.*devshard_gateway_url"):
+        plan(
+            None,
+            seen,
+            target=target,
+            previous=None,
+            rollback=False,
+            mode="temp",
+            temp_escrows="import",
+        )
+
+
+def test_a_recreation_is_finished_with_a_corrected_environment_and_not_turned_around() -> None:
+    world = World(drift=("A",))
+    check = sequence("temp", "import").index(Step.CHECK_MAIN)
+    journal = drive(world, fresh(target=OLD), check, half=False)
+    with pytest.raises(SwapRefused, match="no earlier image to go back to"):
+        roll_back(journal)
+    world.drift = ("A",)
+    steps = remaining(journal, world.seen())
+    assert steps[:3] == (Step.DRAIN_MAIN, Step.REPLACE_MAIN, Step.CHECK_MAIN)
+    journal = drive(world, journal, 99, half=False)
+    assert (world.violations, world.main_id, journal.open) == ([], 3, False)
+
+
+def test_an_old_container_of_the_same_image_is_drained_though_it_looks_ill() -> None:
+    """Its replacement was cut off before it was stopped, and it may serve."""
+    world = World(drift=("A",))
+    replace = sequence("temp", "import").index(Step.REPLACE_MAIN)
+    journal = drive(world, fresh(target=OLD), replace, half=False).start(Step.REPLACE_MAIN)
+    world.main_healthy = False
+    assert Step.DRAIN_MAIN in remaining(journal, world.seen())

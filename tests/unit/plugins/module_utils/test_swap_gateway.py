@@ -33,9 +33,11 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap_gateway impor
     WindowWish,
     compare_sessions,
     copy_settings,
+    cost_of,
     freeze_rotation,
     marks_of,
     over_on_chain,
+    past_escrows,
     refuse_foreign,
     refuse_stop,
     restore_rotation,
@@ -470,8 +472,42 @@ def window(
     return SwapWindow(made, wish).run()
 
 
+def test_a_stop_without_a_drain_is_refused_while_it_serves() -> None:
+    busy = state(devshard(1, runtime={"active_requests": 2}))
+    made = ports(Gateway({}), Chain(_1=live()))
+    refuse_stop(made, "main", busy)
+    with pytest.raises(UnsafeError, match=r"it serves 2 request\(s\)"):
+        refuse_stop(made, "main", busy, idle=True)
+
+
+def test_past_escrows_are_left_out_and_a_silent_chain_proves_none() -> None:
+    chain = Chain(_1=live(), _2=Obj(epoch_index=5, settled=True), _4=live())
+    found = state(devshard(1), devshard(4, runtime={"phase": "settlement"}))
+    assert past_escrows(t.cast(t.Any, chain), found, [1, 2, 3, 4]) == [2, 3, 4]
+    chain.silent = True
+    assert past_escrows(t.cast(t.Any, chain), found, [1, 2, 3, 4]) == [4]
+
+
 def test_an_open_window() -> None:
-    assert window([status()]) == {"open": True, "looks": 1, "waited": 0.0}
+    found = window([status()])
+    assert (found["open"], found["looks"], found["waited"]) == (True, 1, 0.0)
+    assert found["cost"]["text"] == "no escrow, no fee"
+
+
+def test_the_cost_is_shown_in_gnk() -> None:
+    need = TempNeed(model_id="m", amount=5_000_000_000, count=2)
+    wish = WindowWish(min_blocks=1, needs=(need,), fee_amount=1_000_000, creator=None, wait=False)
+    cost = cost_of(wish)
+    assert (cost["escrows"], cost["deposits"], cost["fees"]) == (2, 10_000_000_000, 4_000_000)
+    assert "2 escrow(s)" in cost["text"]
+    assert "10 GNK of deposits" in cost["text"]
+    assert "0.004 GNK of fees" in cost["text"]
+
+
+def test_check_mode_refuses_what_the_run_refuses() -> None:
+    for told in (POC, BLANK):
+        with pytest.raises(UnsafeError, match="no swap now"):
+            window([told], check_mode=True)
 
 
 def test_a_gateway_that_does_not_tell_what_it_does_opens_no_window() -> None:

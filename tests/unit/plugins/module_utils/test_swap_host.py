@@ -16,7 +16,7 @@ from types import SimpleNamespace
 
 import pytest
 import requests
-from docker.errors import DockerException
+from docker.errors import DockerException, NotFound
 
 from ansible_collections.gonka.devshard.plugins.module_utils import _docker
 from ansible_collections.gonka.devshard.plugins.module_utils._docker import Container, from_inspect
@@ -36,6 +36,8 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap_host import (
     make_plan,
     observe,
     pinned,
+    record_repaired,
+    refuse_overtaken,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._swap_journal import (
     JournalFile,
@@ -67,10 +69,11 @@ def wish(**given: t.Any) -> Wish:
     plain = Wish(
         run="r1",
         asked="r:5000/gateway:new",
-        resolve=lambda _tag: NEW,
+        resolve=lambda tag: tag if "@" in tag else NEW,
         previous=None,
         previous_asked=None,
-        origin_asked="r:5000/gateway:old",
+        recorded=OLD,
+        recorded_asked="r:5000/gateway:old",
         rollback=False,
         mode="temp",
         temp_escrows="import",
@@ -142,7 +145,8 @@ def test_one_write_finishes_a_step_and_begins_the_next(tmp_path: Path) -> None:
     assert changed
     assert file.read() == journal
     assert (journal.done, journal.started[-1]) == ((Step.PREFLIGHT,), Step.FREEZE_ROTATION)
-    assert journal.data == {"run": "r1", "a": 1, "rotation": {"enabled": True}}
+    assert journal.data["a"] == 1
+    assert journal.data["rotation"] == {"enabled": True}
 
 
 def test_what_was_saved_first_is_kept(tmp_path: Path) -> None:
@@ -171,7 +175,7 @@ def test_a_step_that_was_taken_back_is_forgotten(tmp_path: Path) -> None:
     )
     journal, _undone = note_undone(file, "r1", Step.FREEZE_ROTATION, ["rotation"], check_mode=False)
     assert journal.started == journal.done == (Step.PREFLIGHT,)
-    assert journal.data == {"run": "r1"}
+    assert "rotation" not in journal.data
 
 
 def test_check_mode_writes_nothing(tmp_path: Path) -> None:
@@ -188,7 +192,7 @@ def test_the_last_step_closes_the_journal(tmp_path: Path) -> None:
 
 
 def test_a_run_whose_swap_was_taken_over_stops(tmp_path: Path) -> None:
-    file, journal = start(tmp_path)
+    file, journal = start(tmp_path, Step.PREFLIGHT, Step.FREEZE_ROTATION)
     found, taken, _seen = make_plan(
         journal, container(), None, "main", wish(run="r2", rollback=True)
     )
@@ -283,6 +287,58 @@ def test_a_swap_that_only_checked_binds_nobody(tmp_path: Path) -> None:
     again = wish(asked="r:5000/gateway:third", resolve=lambda _tag: third)
     found, taken, _seen = make_plan(journal, container(), None, "main", again)
     assert (found.target, taken) == (third, None)
+    # nothing was begun, so nothing is turned around: a rollback leads to the recorded image
+    back = wish(rollback=True, previous=third, previous_asked="r:5000/gateway:third")
+    found, taken, _seen = make_plan(journal, container(), None, "main", back)
+    assert (found.target, taken) == (third, None)
+    with pytest.raises(UnsafeError, match="nothing to roll back to"):
+        make_plan(journal, container(), None, "main", wish(rollback=True))
+
+
+def test_a_swap_that_another_run_began_meanwhile_is_left_alone(tmp_path: Path) -> None:
+    _unused, journal = start(tmp_path)
+    refuse_overtaken(None)
+    refuse_overtaken(journal.finish(Step.PREFLIGHT))
+    with pytest.raises(BusyError, match="another run began the swap"):
+        refuse_overtaken(journal.start(Step.FREEZE_ROTATION))
+
+
+def test_an_open_swap_is_named_by_the_tags_that_its_operator_knows(tmp_path: Path) -> None:
+    _unused, journal = start(tmp_path, *sequence("temp", "import")[:3])
+    third = wish(asked="r:5000/gateway:third", resolve=lambda _tag: f"{OLD[:-1]}7")
+    with pytest.raises(UnsafeError, match="is not finished") as caught:
+        make_plan(journal, container(), container(NEW), "main", third)
+    assert "a swap to r:5000/gateway:new (sha256:111111111111)" in str(caught.value)
+    assert "r:5000/gateway:third (sha256:000000000000) is asked for" in str(caught.value)
+    assert "hot_swap_image=r:5000/gateway:new to finish it" in str(caught.value)
+    assert "go back to r:5000/gateway:old (sha256:0" in str(caught.value)
+
+
+def test_an_image_that_the_registry_does_not_have_is_refused_before_anything() -> None:
+    """Also one by digest, and the one that a rollback leads to."""
+
+    def absent(image: str) -> str:
+        raise ConfigurationError(f"the registry has no image {image}")
+
+    for given in ({"asked": NEW}, {"rollback": True, "previous": NEW}):
+        with pytest.raises(ConfigurationError, match="has no image"):
+            make_plan(None, container(), None, "main", wish(resolve=absent, **given))
+
+
+def test_a_record_that_was_written_too_early_does_not_name_what_runs() -> None:
+    """The run was refused after it had recorded the wanted image: what runs is the truth."""
+    early = wish(recorded=NEW, recorded_asked="r:5000/gateway:new")
+    found, _unused, seen = make_plan(None, container(), None, "main", early)
+    begun = begin(found, seen, early, NOW)
+    assert (begun.origin, begun.origin_asked) == (OLD, OLD)
+    record = {"image": "r:5000/gateway:new", "digest": NEW, "storage": "/s"}
+    stays = dataclasses.replace(early, asked="r:5000/gateway:old", resolve=lambda _tag: OLD)
+    found, _unused, seen = make_plan(None, container(), None, "main", stays)
+    assert found.steps == ()
+    repaired = record_repaired(stays, seen, record)
+    assert repaired == {"image": "r:5000/gateway:old", "digest": OLD, "storage": "/s"}
+    truthful = dataclasses.replace(stays, recorded=OLD)
+    assert record_repaired(truthful, seen, record) == record
 
 
 @pytest.mark.parametrize(
@@ -303,7 +359,13 @@ def test_an_image_without_a_digest_could_not_be_rolled_back_to() -> None:
 @pytest.mark.parametrize(
     ("given", "kind", "words"),
     [
-        ({"asked": None}, ConfigurationError, "image is needed"),
+        ({"asked": None}, ConfigurationError, "no image is asked for"),
+        ({"asked": "https://r/g:1"}, ConfigurationError, "hot_swap_image.* begins with a scheme"),
+        ({"asked": "r/g 1"}, ConfigurationError, "holds a blank"),
+        ({"asked": "r:5000/g"}, ConfigurationError, "neither a tag nor a digest"),
+        ({"asked": "r/G:1"}, ConfigurationError, "the name 'r/G'"),
+        ({"asked": "r/g@sha256:12"}, ConfigurationError, "64 hexadecimal digits"),
+        ({"asked": "r/g:a/b:c,d"}, ConfigurationError, "the tag 'c,d'"),
         ({"rollback": True}, UnsafeError, "nothing to roll back to"),
     ],
 )
@@ -432,7 +494,7 @@ def test_a_registry_that_is_down_or_silent_is_told(
     client = SimpleNamespace(api=SimpleNamespace(inspect_distribution=asked), close=lambda: None)
     monkeypatch.setattr("docker.from_env", lambda **_given: client)
     with pytest.raises(TransportError, match="the registry does not tell what r:5000/g:1 is"):
-        _docker.resolve_tag("r:5000/g:1")
+        _docker.resolve("r:5000/g:1")
 
 
 @pytest.mark.parametrize("rollback", [False, True])
@@ -454,3 +516,48 @@ def test_a_rollback_sees_that_main_does_not_run_any_more(tmp_path: Path) -> None
     assert (up.then_again, Step.REPLACE_MAIN in up.steps) == (True, False)
     down = make_plan(journal, container(NEW, state="restarting"), None, "main", back)[0]
     assert (down.then_again, down.target, down.steps[0]) == (False, OLD, Step.REPLACE_MAIN)
+
+
+class Engine:
+    """The engine's API, with one image on the host and one in the registry."""
+
+    def __init__(self, *, here: str = "", said: str = "") -> None:
+        self.here, self.said = here, said
+        self.asked: list[str] = []
+
+    def inspect_image(self, image: str) -> None:
+        if image != self.here:
+            raise NotFound("no such image")
+
+    def inspect_distribution(self, image: str) -> dict[str, t.Any]:
+        self.asked.append(image)
+        if self.said:
+            raise NotFound("404", explanation=self.said)
+        return {"Descriptor": {"digest": f"sha256:{'1' * 64}"}}
+
+
+def engine(monkeypatch: pytest.MonkeyPatch, **given: str) -> Engine:
+    made = Engine(**given)
+    client = SimpleNamespace(api=made, close=lambda: None)
+    monkeypatch.setattr("docker.from_env", lambda **_given: client)
+    return made
+
+
+def test_a_digest_is_asked_of_the_registry_unless_the_host_has_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = engine(monkeypatch, here=OLD)
+    assert _docker.resolve(OLD) == OLD
+    assert made.asked == []
+    assert _docker.resolve(NEW) == NEW
+    assert _docker.resolve("r:5000/gateway:1") == NEW
+    assert made.asked == [NEW, "r:5000/gateway:1"]
+
+
+@pytest.mark.parametrize("image", [NEW, "r:5000/gateway:9.9"])
+def test_an_image_that_does_not_exist_is_said_to(
+    image: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine(monkeypatch, said="manifest unknown: manifest unknown")
+    with pytest.raises(ConfigurationError, match=f"the registry has no image {image};"):
+        _docker.resolve(image)

@@ -132,7 +132,14 @@ def rotation(site: Site) -> Params:
 API_KEY = {"model_id": OTHER, "access_mode": "api_key", "max_concurrent_requests": 3}
 # blocks go on from run to run
 MOVING = ("devshard.deadline", "escrows.*.deadline")
-ESCROW_ASSIGNED = ("created.*.id", "created.*.tx_hash", "escrows", "actions")
+ESCROW_ASSIGNED = (
+    "created.*.id",
+    "created.*.tx_hash",
+    "escrows",
+    "actions",
+    "created.*.height",
+    "created.*.settle_before",
+)
 CASES = [
     Case(
         "key into a fresh keyring",

@@ -1,0 +1,156 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The gonka.devshard authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: gateway_wait
+short_description: Wait until a gateway that was started answers
+version_added: 0.2.0
+author:
+  - The gonka.devshard authors (@gonka-devshard)
+description:
+  - Waits until the container runs, its health check succeeds where it has one, and the gateway answers over HTTP. A
+    gateway replays every session before it listens.
+  - Ends at once when waiting is in vain, that is when the container has ended, or ends again each time it is started.
+    The end of its log is then in the message, without the secrets of O(env_file).
+  - The whole wait keeps O(wait_timeout), however slowly the gateway answers.
+options:
+  container_name:
+    description:
+      - Name of the gateway's container.
+    type: str
+    required: true
+  gateway_url:
+    description:
+      - URL of the gateway.
+    type: str
+    required: true
+  env_file:
+    description:
+      - The environment file of the gateway. Its secrets are taken out of the log. A missing file holds none.
+    type: path
+    default: /srv/gonka/devshard-gateway/config.devshard.env
+  timeout_variable:
+    description:
+      - How the user sets O(wait_timeout), for the message.
+    type: str
+    default: wait_timeout
+extends_documentation_fragment:
+  - gonka.devshard._attributes
+  - gonka.devshard._http
+  - gonka.devshard._wait
+attributes:
+  check_mode:
+    support: full
+    details:
+      - This module only reads. In check mode it does not wait, since nothing was started.
+  diff_mode:
+    support: N/A
+    details:
+      - This module only reads.
+  idempotent:
+    support: full
+    details:
+      - This module only reads.
+requirements:
+  - docker on the managed host
+seealso:
+  - module: gonka.devshard.gateway_info
+"""
+
+EXAMPLES = r"""
+- name: Wait until the gateway answers
+  gonka.devshard.gateway_wait:
+    container_name: devshardctl-multi
+    gateway_url: http://127.0.0.1:18080
+    wait_timeout: 120
+"""
+
+RETURN = r"""
+waited:
+  description: Seconds that were waited.
+  returned: success
+  type: float
+  sample: 4.2
+"""
+
+from ansible_collections.gonka.devshard.plugins.module_utils import _argspec, _docker
+from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
+    Context,
+    Outcome,
+    run_module,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._errors import DevshardError
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway_wait import (
+    SHOWN,
+    Answer,
+    GatewayWait,
+    last_lines,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._keys import SECRETS
+from ansible_collections.gonka.devshard.plugins.module_utils._transport import Request, base_url
+
+SPEC = _argspec.ArgumentSpec(
+    options={
+        "container_name": {"type": "str", "required": True},
+        "gateway_url": {"type": "str", "required": True},
+        "env_file": {
+            "type": "path",
+            "default": "/srv/gonka/devshard-gateway/config.devshard.env",
+        },
+        "timeout_variable": {"type": "str", "default": "wait_timeout"},
+    },
+).merge(
+    _argspec.http(),
+    _argspec.wait(),
+)
+
+
+def work(context: Context) -> Outcome:
+    params = context.params
+    url = base_url(params["gateway_url"], "gateway_url")
+    name = params["container_name"]
+    context.need_docker()
+    environment = context.environment or {}
+    secrets = [
+        part.strip()
+        for variable in SECRETS
+        for part in str(environment.get(variable) or "").split(",")
+    ]
+
+    def answers(left: float) -> Answer:
+        timeout = max(0.1, min(params["request_timeout"], left))
+        request = Request(method="GET", url=f"{url}/v1/status", timeout=timeout, retry=False)
+        try:
+            status = context.transport.send(request).status
+        except DevshardError as exc:
+            return Answer(problem=str(exc))
+        # one that redirects its clients is up
+        up = status in (200, 308)
+        return Answer(problem=None if up else f"{request.where} answers HTTP {status}")
+
+    wait = GatewayWait(
+        name=name,
+        url=url,
+        look=lambda: _docker.inspect(name),
+        answers=answers,
+        # some lines are empty
+        log=lambda: last_lines(_docker.log(name, 4 * SHOWN), secrets),
+        deadline=context.deadline(),
+        interval=params["wait_interval"],
+        option=params["timeout_variable"],
+    )
+    waited = 0.0 if context.check_mode else wait.run()
+    return Outcome(changed=False, values={"waited": round(waited, 1)})
+
+
+def main() -> None:
+    run_module(SPEC, work)
+
+
+if __name__ == "__main__":
+    main()
