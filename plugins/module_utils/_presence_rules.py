@@ -41,6 +41,7 @@ def refuse(play: Play, presence: Presence, *, unretire: bool = False) -> str | N
         or _retired(play, presence, unretire=unretire)
         or _swapping(play, presence)
         or _foreign(play, presence)
+        or _temp_port(play, presence)
         or _not_running(play, presence)
         or _redirected(play, presence)
     )
@@ -212,6 +213,21 @@ def _foreign(play: Play, presence: Presence) -> str | None:
             " or set devshard_gateway_url to the port of the gateway"
         )
     return None
+
+
+def _temp_port(play: Play, presence: Presence) -> str | None:
+    """The edge sends requests to this port, and a swap starts a gateway there."""
+    port = presence.port("temp")
+    if play != "hot_swap" or port is None or port.owner is None or port.state != "foreign":
+        return None
+    found = port.owner.container
+    if found is not None and found.record_path is not None:
+        # another gateway of the collection, for hot_swap_mode=pool
+        return None
+    return (
+        f"Port {port.port} of the temporary gateway is taken by {port.owner.text}. Stop it, or set"
+        f" devshard_temp_url to a port that is free and run {SITE}, which tells the edge"
+    )
 
 
 def _not_running(play: Play, presence: Presence) -> str | None:

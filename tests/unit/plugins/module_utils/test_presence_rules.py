@@ -47,6 +47,18 @@ def stopped_and_port_taken(host: FakeHost) -> None:
     host.container("plain-gateway", host.folder / "plain", number=2, port=18080)
 
 
+def temp_port_taken(host: FakeHost) -> None:
+    deployed(host)
+    host.container("plain-gateway", host.folder / "plain", number=2, port=18081)
+
+
+def temp_port_of_a_pool(host: FakeHost) -> None:
+    deployed(host)
+    second = host.folder / "second"
+    host.write(second / ".gonka-devshard.json", {"profile": "v2"})
+    host.container("second", second / ".devshardctl", number=2, port=18081)
+
+
 def another_url(host: FakeHost) -> None:
     host.deployed()
     host.container(MAIN, host.storage, port=18095)
@@ -156,6 +168,12 @@ CASES: list[tuple[t.Callable[[FakeHost], None], frozenset[str], str]] = [
         LOOK | {"redirect"},
         "Port 18080 is taken by container plain-gateway",
     ),
+    (
+        temp_port_taken,
+        ALL - {"hot_swap"},
+        "Port 18081 of the temporary gateway is taken by container",
+    ),
+    (temp_port_of_a_pool, ALL, ""),
     (another_url, ALL - {"escrow", "rotation", "hot_swap"}, "published on 18095, and devshard_"),
     (another_storage, START | {"status", "redirect"}, "does not use the storage of the deploy"),
     (no_record, START, "There is no deploy record in"),
