@@ -48,6 +48,13 @@ units: tests-ready ## Unit tests
 contract: tests-ready ## The contract, against the simulator or what DEVSHARD_TEST_* names
 	@$(PYTEST) tests/contract $(ARGS)
 
+# How often each of its five conditions is tried.
+ROUNDS ?= 2
+
+.PHONY: contract-steady
+contract-steady: tests-ready ## The contract on a slow, busy or fast machine, ten runs (ROUNDS=1: five)
+	@$(IN_TREE) python tests/tools/steady.py $(ROUNDS)
+
 .PHONY: money
 money: tests-ready ## Whole operations cut off at every step: no deposit is lost or locked twice
 	@$(PYTEST) -n 2 tests/money $(ARGS)

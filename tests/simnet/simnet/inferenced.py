@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from simnet import crypto, txs
+from simnet import crypto, queries, txs
 from simnet.cliflags import Parsed, UsageError, duration_ns, need_args, parse, unsigned
 from simnet.keyring import KeyExistsError, Keyring, Record
 from simnet.timestamps import Timestamp
@@ -159,12 +159,15 @@ class Rpc:
         return result
 
     def query(self, path: str, data: dict[str, Any]) -> dict[str, Any]:
-        encoded = json.dumps(data).encode().hex()
+        question, shape = queries.QUERIES[path]
+        encoded = queries.encode(question, data).hex()
         response = self.call("abci_query", {"path": path, "data": encoded})["response"]
         if response["code"]:
             raise CommandError(f"rpc error: code = NotFound desc = {response['log']}")
-        answer: dict[str, Any] = json.loads(base64.b64decode(response["value"]))
-        return answer
+        try:
+            return queries.decode(shape, base64.b64decode(response["value"] or ""))
+        except ValueError as error:
+            raise CommandError(f"rpc error: code = Internal desc = {error}") from error
 
 
 class Cli:
@@ -321,7 +324,7 @@ class Cli:
 
     def query_params(self) -> None:
         need_args(self.flags, 0)
-        self._print_query(self.rpc.query("/inference.inference.Query/Params", {}))
+        self._print_query(self.rpc.query(queries.PARAMS, {}))
 
     def query_escrow(self) -> None:
         text = need_args(self.flags, 1)[0]
@@ -330,8 +333,7 @@ class Cli:
                 f'invalid argument "{text}" for "--0" flag: strconv.ParseUint: '
                 f'parsing "{text}": invalid syntax'
             )
-        path = "/inference.inference.Query/DevshardEscrow"
-        self._print_query(self.rpc.query(path, {"id": text}))
+        self._print_query(self.rpc.query(queries.ESCROW, {"id": text}))
 
     def query_balances(self) -> None:
         address = need_args(self.flags, 1)[0]
@@ -342,8 +344,7 @@ class Cli:
                 f'invalid argument "{address}" for "--0" flag: '
                 f"invalid account address or key name: {error}"
             ) from error
-        path = "/cosmos.bank.v1beta1.Query/AllBalances"
-        self._print_query(self.rpc.query(path, {"address": address}))
+        self._print_query(self.rpc.query(queries.BALANCES, {"address": address}))
 
     def query_tx(self) -> None:
         digest = need_args(self.flags, 1)[0]
@@ -445,8 +446,8 @@ class Cli:
 
     def _account_numbers(self, address: str) -> tuple[int, int]:
         if "offline" not in self.flags.switches:
-            path = "/cosmos.auth.v1beta1.Query/Account"
-            account = self.rpc.query(path, {"address": address})
+            found = self.rpc.query(queries.ACCOUNT, {"address": address})["account"]
+            account = queries.decode(queries.BASE_ACCOUNT, txs.unb64(found["value"]))
             return int(account["account_number"]), int(account["sequence"])
         for name in ("account-number", "sequence"):
             if name not in self.flags.values:

@@ -33,6 +33,7 @@ _OWN_MODULES = (
     "crypto",
     "inferenced",
     "keyring",
+    "queries",
     "timestamps",
     "txs",
 )

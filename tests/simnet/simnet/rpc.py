@@ -1,23 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright (c) 2026 The gonka.devshard authors
-"""CometBFT RPC: by URI (GET) and by JSON-RPC (POST).
-
-``abci_query`` answers with proto JSON in place of protobuf: only the
-simulated CLI asks it.
-"""
+"""CometBFT RPC: by URI (GET) and by JSON-RPC (POST)."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiohttp import web
 
-from simnet import txs
+from simnet import queries, txs
 from simnet.bank import DENOM
 from simnet.chain import Chain, QueryError, TxRecord
 from simnet.jsonbody import json_reply, read_json
@@ -187,35 +182,44 @@ class RpcApi:
         }
 
     def abci_query(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        chain = self.chain
+        path = str(params.get("path"))
+        if path not in queries.QUERIES:
+            return self._abci(b"", 6, "unknown query path: unknown request")
+        question, answer = queries.QUERIES[path]
         try:
-            data = json.loads(bytes.fromhex(str(params.get("data", ""))) or b"{}")
+            text = str(params.get("data") or "").removeprefix("0x")
+            asked = queries.decode(question, bytes.fromhex(text))
         except ValueError as error:
             raise RpcError(str(error), -32602, "Invalid params") from error
-        path = params.get("path")
-        answer: dict[str, Any]
-        if path == "/inference.inference.Query/Params":
-            answer = {"params": chain.params()}
-        elif path == "/inference.inference.Query/DevshardEscrow":
-            escrow = chain.escrows.get(int(data.get("id", 0)))
-            answer = {"escrow": escrow, "found": escrow is not None}
-        elif path == "/cosmos.bank.v1beta1.Query/AllBalances":
-            amount = chain.bank.balance(str(data.get("address", "")))
+        found = self._queried(path, asked)
+        if found is None:
+            return self._abci(b"", 22, f"account {asked['address']} not found: key not found")
+        return self._abci(queries.encode(answer, found), 0, "")
+
+    def _queried(self, path: str, asked: Mapping[str, Any]) -> dict[str, Any] | None:
+        chain = self.chain
+        if path == queries.PARAMS:
+            return {"params": chain.params()}
+        if path == queries.ESCROW:
+            escrow = chain.escrows.get(int(asked["id"]))
+            return {"escrow": escrow, "found": escrow is not None}
+        if path == queries.BALANCES:
+            amount = chain.bank.balance(asked["address"])
             coins = [{"denom": DENOM, "amount": str(amount)}] if amount else []
-            answer = {
-                "balances": coins,
-                "pagination": {"next_key": None, "total": str(len(coins))},
-            }
-        elif path == "/cosmos.auth.v1beta1.Query/Account":
-            account = chain.bank.account(str(data.get("address", "")))
-            if account is None:
-                return self._abci(
-                    b"", 22, f"account {data.get('address')} not found: key not found"
-                )
-            answer = {"account_number": account.number, "sequence": account.sequence}
-        else:
-            return self._abci(b"", 6, "unknown query path: unknown request")
-        return self._abci(json.dumps(answer).encode(), 0, "")
+            return {"balances": coins, "pagination": {"total": str(len(coins))}}
+        account = chain.bank.account(asked["address"])
+        if account is None:
+            return None
+        body: dict[str, Any] = {
+            "address": account.address,
+            "account_number": account.number,
+            "sequence": account.sequence,
+        }
+        if account.public_key:
+            key = queries.encode(queries.PUBLIC_KEY, {"key": txs.b64(account.public_key)})
+            body["pub_key"] = {"type_url": txs.PUBKEY_TYPE, "value": txs.b64(key)}
+        raw = queries.encode(queries.BASE_ACCOUNT, body)
+        return {"account": {"type_url": queries.BASE_ACCOUNT_TYPE, "value": txs.b64(raw)}}
 
     def _abci(self, value: bytes, code: int, log: str) -> dict[str, Any]:
         return {
