@@ -103,8 +103,8 @@ def control(name: str, **body: t.Any) -> Fault:
     return Fault(name, lambda network: network.chain.post("/chain", body), always)
 
 
-def silent(hosts: int) -> Fault:
-    name, body = f"{hosts} hosts are silent", {"silent": hosts}
+def down(hosts: int) -> Fault:
+    name, body = f"{hosts} hosts are down", {"down": hosts}
     return Fault(name, lambda network: network.chain.post("/hosts", body), always)
 
 
@@ -198,7 +198,7 @@ FAULTS: dict[type[Operation], tuple[Fault, ...]] = {
         gateway("html", FINALIZE),
         point("finalize.before_signatures", "error"),
         point("finalize.before_signatures", "crash"),
-        silent(8),
+        down(8),
         chain("status", ESCROW, times=5, status=503),
         control("the node keeps no index", tx_index=False),
         public_api_down(),
@@ -213,7 +213,7 @@ FAULTS: dict[type[Operation], tuple[Fault, ...]] = {
         point("settle.before_broadcast", "error"),
         point("settle.after_broadcast", "crash"),
         point("settle.after_broadcast", "error"),
-        silent(8),
+        down(8),
         inclusion("delay", blocks=60),
         inclusion("never", late=True),
         inclusion("reject", code=1, codespace="undefined", raw_log="insufficient quorum"),

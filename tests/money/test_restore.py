@@ -72,7 +72,7 @@ def test_a_lost_storage_comes_back_and_its_deposit_is_settled(life: Life) -> Non
 
     shutil.rmtree(life.gateway.storage)
     (escrow,) = life.network.escrows(life.host.creator)
-    life.network.chain.post("/hosts", {"silent": [escrow["slots"][0]]})
+    life.network.chain.post("/hosts", {"down": [escrow["slots"][0]]})
     unknown = life.module(state="restored", name=backup["name"])
     life.network.heal()
     assert unknown.kind == "unsafe"

@@ -21,7 +21,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._inferenced import 
 )
 from ansible_collections.gonka.devshard.tests.money.network import ROOT, Port, Process
 
-FAST = ("SIMNET_POLL_SECONDS=0.3", "DEVSHARD_TX_POLL_TIMEOUT_MS=2000")
+FAST = ("SIMNET_POLL_SECONDS=0.3",)
 READS = ("GET", "HEAD")
 
 
