@@ -101,7 +101,10 @@ class Host:
         self._runs = 0
         self.ledger_path = folder / "state" / "ledger.db"
         environment = folder / "config.env"
-        environment.write_text(f"DEVSHARD_ADMIN_API_KEY={network.ready['admin_key']}\n")
+        environment.write_text(
+            f"DEVSHARD_ADMIN_API_KEY={network.ready['admin_key']}\n"
+            f"{self.creator.variable}={self.creator.key}\n"
+        )
         keyring = folder / "keyring"
         Keyring(keyring).add("devshard-create", crypto.PrivateKey.from_hex(self.creator.key))
         ready = network.ready
