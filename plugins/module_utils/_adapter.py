@@ -71,10 +71,13 @@ class Context:
 
     def hide_secrets(self, variables: Mapping[str, t.Any]) -> None:
         """Hide what an environment holds under the names of secrets, lists of keys also by key."""
-        for name in _keys.SECRETS:
-            value = str(variables.get(name) or "")
-            for secret in (value, *value.split(",")):
-                self.hide(secret.strip())
+        for name, raw in variables.items():
+            value = str(raw or "")
+            if _env_file.is_secret(name):
+                for secret in (value, *value.split(",")):
+                    self.hide(secret.strip())
+            for secret in _urls.user_of(value):
+                self.hide(secret)
 
     def hide_passwords(self) -> None:
         """User information in URLs is refused later, but Ansible shows all arguments."""

@@ -113,6 +113,19 @@ def ledger() -> ArgumentSpec:
     )
 
 
+def environment() -> ArgumentSpec:
+    """Fragment ``_environment``: what a gateway's environment file is to hold."""
+    return ArgumentSpec(
+        options={
+            "variables": {"type": "dict", "required": True},
+            "defaults": {"type": "dict", "default": {}},
+            "private_key": {"type": "str", "no_log": True},
+            "api_keys": {"type": "str", "no_log": True},
+            "admin_api_key": {"type": "str", "no_log": True},
+        }
+    )
+
+
 def wait(seconds: int = 300, interval: int = 2) -> ArgumentSpec:
     """Fragment ``_wait``."""
     return ArgumentSpec(

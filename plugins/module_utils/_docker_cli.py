@@ -39,6 +39,10 @@ class Listed:
     """Ports of the host; those of a stopped container are the ones that it will have."""
     mounts: tuple[tuple[str, str], ...]
     """Target in the container and source on the host."""
+    read_only: tuple[str, ...] = ()
+    """Targets that the container cannot write to."""
+    volumes: tuple[tuple[str, str], ...] = ()
+    """Target in the container and name of the engine's volume."""
 
 
 def program() -> str | None:
@@ -111,6 +115,16 @@ def _listed(attrs: Mapping[str, t.Any], digests: Mapping[str, tuple[str, ...]]) 
             (str(item["Destination"]), str(item.get("Source") or ""))
             for item in attrs.get("Mounts") or ()
         ),
+        read_only=tuple(
+            str(item["Destination"])
+            for item in attrs.get("Mounts") or ()
+            if item.get("RW") is False
+        ),
+        volumes=tuple(
+            (str(item["Destination"]), str(item["Name"]))
+            for item in attrs.get("Mounts") or ()
+            if item.get("Type") == "volume" and item.get("Name")
+        ),
     )
 
 
@@ -129,3 +143,37 @@ def containers(docker: str) -> list[Listed]:
         raise TransportError(
             f"the docker program describes a container in a way that is not known: {exc!r}"
         ) from exc
+
+
+def image_id(docker: str, reference: str) -> str | None:
+    """The id of an image that the engine has under this reference; None when it has none."""
+    found = _objects(_asked(docker, "image", "inspect", reference, partly=True))
+    return str(found[0]["Id"]) if found and "Id" in found[0] else None
+
+
+def mountpoint(docker: str, volume: str) -> str | None:
+    """Where a volume lies on the host; None when there is none of that name."""
+    found = _objects(_asked(docker, "volume", "inspect", volume, partly=True))
+    return str(found[0]["Mountpoint"]) if found and found[0].get("Mountpoint") else None
+
+
+def compose_mount(docker: str, file: str, target: str) -> tuple[str, str] | None:
+    """What a compose file mounts at a path: ``bind`` or ``volume``, and its source or name.
+
+    None where it mounts nothing there, or Compose cannot read it.
+    """
+    done = _run(docker, "compose", "--file", file, "config", "--format", "json")
+    if done.returncode != 0:
+        return None
+    try:
+        whole = json.loads(done.stdout)
+        for service in whole["services"].values():
+            for item in service.get("volumes") or ():
+                if item["target"] == target and item["type"] == "bind":
+                    return "bind", str(item["source"])
+                if item["target"] == target and item["type"] == "volume":
+                    named = (whole.get("volumes") or {}).get(item["source"]) or {}
+                    return "volume", str(named.get("name") or item["source"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return None

@@ -19,6 +19,7 @@ if t.TYPE_CHECKING:
     from ._profiles import Profile
 
 
+PROJECT: t.Final = "com.docker.compose.project"
 _ON: t.Final = frozenset({"1", "true", "on", "yes"})
 
 
@@ -46,6 +47,8 @@ class Drift:
     variables: tuple[str, ...] = ()
     moved: tuple[str, ...] = ()
     bootstrap: tuple[str, ...] = ()
+    project: str | None = None
+    """That the container has for Compose; None when Compose did not make it."""
 
     def to_result(self) -> dict[str, t.Any]:
         return {
@@ -54,6 +57,8 @@ class Drift:
             "recreate": bool(self.reasons),
             "reasons": list(self.reasons),
             "bootstrap": list(self.bootstrap),
+            "project": self.project,
+            "composed": not self.exists or self.project is not None,
         }
 
 
@@ -106,4 +111,5 @@ def find_drift(container: Container | None, wanted: Wanted, profile: Profile) ->
         variables=tuple(others),
         moved=tuple(moved),
         bootstrap=bootstrap,
+        project=container.labels.get(PROJECT),
     )

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from ._errors import ConfigurationError
 from ._keys import ADMIN_API_KEY, CURVE_ORDER, PRIVATE_KEY, SECRETS, check_secret
+from ._urls import without_user
 
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -34,6 +35,12 @@ _EXPANDED: t.Final = re.compile(r"[$`\\]")
 _EXPANDED_BARE: t.Final = re.compile(r"[$`\\;&|<>()]|^~")
 
 
+_SECRET_WORDS: t.Final = frozenset(
+    {"KEY", "KEYS", "SECRET", "TOKEN", "PASSWORD", "PASSWD", "PASS", "CREDENTIALS", "DSN"}
+)
+_OF_A_GATEWAY: t.Final = ("DEVSHARD_", "DEVSHARDS_", "GATEWAY_")
+
+
 def read(file: Path) -> str | None:
     """The file as it is; None when there is none."""
     try:
@@ -48,11 +55,13 @@ def read(file: Path) -> str | None:
         raise ConfigurationError(f"{file} cannot be read: {exc.strerror}") from exc
 
 
-def parse(text: str, where: str, *, literal: bool = False) -> dict[str, str]:
+def parse(
+    text: str, where: str, *, literal: bool = False, replaced: Collection[str] = ()
+) -> dict[str, str]:
     """Names and values. What is no assignment, comment or blank is refused with its line.
 
     A value that shell and Compose would expand stays as it is written; ``literal`` refuses it, and
-    for a secret it is always refused.
+    for a secret it is always refused. Those that are ``replaced`` may be what they are.
     """
     found: dict[str, str] = {}
     for number, line in enumerate(text.split("\n"), 1):
@@ -72,7 +81,8 @@ def parse(text: str, where: str, *, literal: bool = False) -> dict[str, str]:
             )
         name, value = match["name"], match[match.lastgroup or "bare"]
         expanded = {"double": _EXPANDED, "bare": _EXPANDED_BARE}.get(match.lastgroup or "")
-        if expanded and expanded.search(value) and (literal or name in SECRETS):
+        strict = (literal or name in SECRETS) and name not in replaced
+        if expanded and expanded.search(value) and strict:
             raise ConfigurationError(
                 f"{place}: the shell or Compose would expand what {name} is set to; write the"
                 " value itself, in single quotes"
@@ -136,6 +146,10 @@ class EnvWish:
     variables: Mapping[str, str]
     given: Mapping[str, str] = field(default_factory=dict)
     """Secrets that the user brings."""
+    defaults: Mapping[str, str] = field(default_factory=dict)
+    """For variables that neither the file nor the container has."""
+    running: Mapping[str, str] = field(default_factory=dict)
+    """What the container has and the file may lack: its secrets are never made anew."""
     purge: bool = False
 
 
@@ -145,14 +159,16 @@ def plan(wish: EnvWish, present: Mapping[str, str] | None, where: str) -> EnvPla
     A given creator key that differs from the present one is refused: the escrows of the present
     one could no longer be settled.
     """
-    there = dict(present or {})
+    in_file = dict(present or {})
+    there = {**wish.running, **in_file}
     clash = sorted(set(wish.variables) & set(SECRETS))
     if clash:
         raise ConfigurationError(
             f"{', '.join(clash)} must not be given as plain variables; use the options made for"
             " secrets, which are kept out of logs and diffs"
         )
-    wanted = dict(wish.variables)
+    missing = {name: value for name, value in wish.defaults.items() if name not in there}
+    wanted = {**missing, **wish.variables}
     generated = []
     for name in SECRETS:
         given = wish.given.get(name)
@@ -176,15 +192,36 @@ def plan(wish: EnvWish, present: Mapping[str, str] | None, where: str) -> EnvPla
     return EnvPlan(
         variables=variables,
         generated=tuple(generated),
-        added=tuple(sorted(name for name in variables if name not in there)),
-        changed=tuple(sorted(k for k, v in variables.items() if k in there and there[k] != v)),
-        removed=tuple(sorted(name for name in there if name not in variables)),
+        added=tuple(sorted(name for name in variables if name not in in_file)),
+        changed=tuple(sorted(k for k, v in variables.items() if k in in_file and in_file[k] != v)),
+        removed=tuple(sorted(name for name in in_file if name not in variables)),
     )
+
+
+def carried(environment: Mapping[str, str], *, adopting: bool) -> dict[str, str]:
+    """Of a container's variables those that the file is to have too.
+
+    A deployment that somebody else made may have them in its compose file alone.
+    """
+    return {
+        name: value
+        for name, value in environment.items()
+        if name in SECRETS or (adopting and name.startswith(_OF_A_GATEWAY))
+    }
+
+
+def is_secret(name: str) -> bool:
+    """Whether a variable holds a secret: one of the three, or one that is called so."""
+    return name in SECRETS or bool(_SECRET_WORDS & set(name.upper().split("_")))
 
 
 def shown(variables: Mapping[str, str], changed: Collection[str] = ()) -> dict[str, str]:
     """For a diff: secrets show only that they are there, and whether it is another one."""
     return {
-        name: value if name not in SECRETS else "(new secret)" if name in changed else "(secret)"
+        name: without_user(value)
+        if not is_secret(name)
+        else "(new secret)"
+        if name in changed
+        else "(secret)"
         for name, value in sorted(variables.items())
     }

@@ -42,14 +42,23 @@ class DeployRecord:
     state_dir: str | None = None
     ledger: str | None = None
     container: str | None = None
+    volume: str | None = None
+    """Name of the engine's volume that the storage is, when it is one."""
+    project: str | None = None
+    service: str | None = None
+    """Of the container, for Compose. None: the names that the collection gives."""
     port: int | None = None
+    adopted: bool = False
+    """Somebody else made the deployment: owners and modes of its directories are kept."""
 
     def to_result(self) -> dict[str, t.Any]:
         return dataclasses.asdict(self)
 
 
 _TEXTS: t.Final = tuple(
-    field.name for field in dataclasses.fields(DeployRecord) if field.name not in ("schema", "port")
+    field.name
+    for field in dataclasses.fields(DeployRecord)
+    if field.name not in ("schema", "port", "adopted")
 )
 
 
@@ -86,6 +95,10 @@ def parse(text: str, where: str) -> DeployRecord:
         if not str(port).isdecimal() or isinstance(port, bool):
             raise unusable("port is not a number")
         values["port"] = int(port)
+    adopted = raw.get("adopted", False)
+    if not isinstance(adopted, bool):
+        raise unusable("adopted is not true or false")
+    values["adopted"] = adopted
     return DeployRecord(**values)
 
 

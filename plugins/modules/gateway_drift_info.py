@@ -96,6 +96,14 @@ drift:
       type: list
       elements: str
       sample: [GATEWAY_MAX_TOKENS_CAP]
+    project:
+      description: The project that the container has for Compose, or null.
+      type: str
+      sample: devshard-gateway
+    composed:
+      description: Whether Compose made the container, or there is none.
+      type: bool
+      sample: true
 """
 
 from ansible_collections.gonka.devshard.plugins.module_utils import _argspec, _docker

@@ -16,8 +16,8 @@ description:
   - Writes the file that Compose gives to the container and that an operator may C(source) (guide §2.1, §2.2).
     Values are literal for both.
   - The three secrets, C(DEVSHARD_PRIVATE_KEY), C(DEVSHARD_API_KEYS) and C(DEVSHARD_ADMIN_API_KEY), are kept
-    when the file has them, taken from the options when given, and generated on the host when neither. They are
-    never returned.
+    when the file or the container has them, taken from the options when given, and generated on the host when neither.
+    They are never returned.
   - A creator key that differs from the one in the file is refused, since escrows of the old one could not be
     settled any more.
 options:
@@ -26,30 +26,24 @@ options:
       - The file. It gets mode 0600.
     type: path
     required: true
-  variables:
-    description:
-      - All other variables. Values are strings without single quotes and line breaks, and no backslash at the end.
-    type: dict
-    required: true
-  private_key:
-    description:
-      - The creator's private key, 64 hexadecimal digits without C(0x).
-    type: str
-  api_keys:
-    description:
-      - Keys of the clients, separated by commas, each at least 16 characters.
-    type: str
-  admin_api_key:
-    description:
-      - Key of the admin API, at least 16 characters.
-    type: str
   purge:
     description:
       - Remove variables that are in the file and not in O(variables). By default they are kept.
     type: bool
     default: false
+  container_name:
+    description:
+      - The gateway's container. A secret that the file lacks and the container has is taken from it, never made anew.
+    type: str
+  adopt:
+    description:
+      - Take the other variables of a gateway from the container too, where the file lacks them. For a gateway that was
+        made by hand, which may have them in its compose file alone.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - gonka.devshard._attributes
+  - gonka.devshard._environment
 attributes:
   check_mode:
     support: full
@@ -99,10 +93,16 @@ env:
       sample: [DEVSHARD_PORT]
 """
 
+import os
 import stat
 from pathlib import Path
 
-from ansible_collections.gonka.devshard.plugins.module_utils import _argspec, _env_file, _keys
+from ansible_collections.gonka.devshard.plugins.module_utils import (
+    _argspec,
+    _docker_cli,
+    _env_file,
+    _gateway_env,
+)
 from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Context,
     Outcome,
@@ -114,61 +114,49 @@ from ansible_collections.gonka.devshard.plugins.module_utils._ledger import writ
 SPEC = _argspec.ArgumentSpec(
     options={
         "path": {"type": "path", "required": True},
-        "variables": {"type": "dict", "required": True},
-        "private_key": {"type": "str", "no_log": True},
-        "api_keys": {"type": "str", "no_log": True},
-        "admin_api_key": {"type": "str", "no_log": True},
         "purge": {"type": "bool", "default": False},
+        "container_name": {"type": "str"},
+        "adopt": {"type": "bool", "default": False},
     },
-)
+).merge(_argspec.environment())
 
 _MODE = 0o600
 HEADER = "Managed by gonka.devshard. For Compose and for 'source'; it holds secrets."
-
-
-def as_text(name: str, value: object) -> str:
-    """A variable as the gateway reads it; what has no such spelling is refused."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, (str, int, float)):
-        return str(value)
-    raise ConfigurationError(
-        f"variables.{name} must be a string or a number, got {type(value).__name__}; write a list"
-        " or a dict as JSON (filter to_json)"
-    )
 
 
 def _shown(mode: int, variables: dict[str, str]) -> dict[str, object]:
     return {"mode": f"0{mode:o}", "variables": variables}
 
 
+def _running(context: Context) -> dict[str, str]:
+    """The environment of the container; empty where there is none."""
+    name = context.params["container_name"]
+    docker = None if name is None else _docker_cli.program()
+    if docker is None:
+        return {}
+    found = [one.container for one in _docker_cli.containers(docker) if one.container.name == name]
+    environment = dict(found[0].environment) if found else {}
+    context.hide_secrets(environment)
+    return environment
+
+
 def work(context: Context) -> Outcome:
     params = context.params
     file = Path(params["path"])
-    # a secret among the plain variables is refused below, and must not be shown when it is
-    context.hide_secrets(params["variables"])
-    text = _env_file.read(file)
-    present = None if text is None else _env_file.parse(text, str(file), literal=True)
-    context.hide_secrets(present or {})
-    given = {
-        _keys.PRIVATE_KEY: params["private_key"],
-        _keys.API_KEYS: params["api_keys"],
-        _keys.ADMIN_API_KEY: params["admin_api_key"],
-    }
-    wish = _env_file.EnvWish(
-        variables={name: as_text(name, value) for name, value in params["variables"].items()},
-        given={name: value for name, value in given.items() if value is not None},
-        purge=params["purge"],
-    )
-    plan = _env_file.plan(wish, present, str(file))
+    wish = _gateway_env.wish(params, context.hide_secrets)
+    text, present = _gateway_env.present(file, wish, context.hide_secrets)
+    plan = _gateway_env.plan(wish, present, _running(context), str(file), adopting=params["adopt"])
     context.hide_secrets(plan.variables)
     wanted = _env_file.render(plan.variables, HEADER)
-    mode = None if text is None else stat.S_IMODE(file.stat().st_mode)
+    there = None if text is None else file.stat()
+    mode = None if there is None else stat.S_IMODE(there.st_mode)
     changed = wanted != text or mode != _MODE
     if changed and not context.check_mode:
         if not file.parent.is_dir():
             raise ConfigurationError(f"there is no directory {file.parent} for the file")
         write_private(file, wanted)
+        if there is not None and (there.st_uid, there.st_gid) != (os.geteuid(), os.getegid()):
+            os.chown(file, there.st_uid, there.st_gid)
     return Outcome(
         changed=changed,
         values={

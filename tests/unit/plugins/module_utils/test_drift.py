@@ -99,7 +99,14 @@ def test_nothing_differs() -> None:
         "recreate": False,
         "reasons": [],
         "bootstrap": [],
+        "project": "gateway",
+        "composed": True,
     }
+
+
+def test_a_container_that_compose_did_not_make() -> None:
+    found = drift(container=dataclasses.replace(CONTAINER, labels={}))
+    assert (found["project"], found["composed"]) == (None, False)
 
 
 def test_what_the_gateway_never_reads_is_no_reason_to_cut_streams() -> None:
@@ -160,6 +167,8 @@ def test_no_container() -> None:
         "recreate": False,
         "reasons": [],
         "bootstrap": [],
+        "project": None,
+        "composed": True,
     }
 
 

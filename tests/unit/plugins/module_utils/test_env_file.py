@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import typing as t
 from pathlib import Path
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.gonka.devshard.plugins.module_utils._env_file import (
     EnvWish,
+    carried,
     new_secret,
     parse,
     plan,
@@ -358,3 +360,47 @@ def test_a_plan_leads_to_its_own_end(
     assert not again.differs
     assert again.generated == ()
     assert render(again.variables, "x") == render(once.variables, "x")
+
+
+# a file that somebody made by hand
+
+
+def test_what_is_replaced_may_be_anything() -> None:
+    text = 'export INFERENCED_HOME="$HOME/x"\nexport OTHER="$HOME/y"\n'
+    with pytest.raises(ConfigurationError, match="line 2: .* what OTHER is set to"):
+        parse(text, "file", literal=True, replaced={"INFERENCED_HOME"})
+    found = parse(text, "file", literal=True, replaced={"INFERENCED_HOME", "OTHER"})
+    assert found["INFERENCED_HOME"] == "$HOME/x"
+
+
+def test_values_that_are_there_are_kept() -> None:
+    wish = EnvWish(variables={"A": "1"}, defaults={"CAP": "4096", "MODE": "relaxed", "NEW": "x"})
+    found = plan(
+        dataclasses.replace(wish, running={"MODE": "off"}), {**PRESENT, "CAP": "99"}, "file"
+    ).variables
+    assert (found["CAP"], found["MODE"], found["NEW"]) == ("99", "off", "x")
+    given = dataclasses.replace(wish, variables={"CAP": "5"})
+    assert plan(given, {**PRESENT, "CAP": "99"}, "file").variables["CAP"] == "5"
+
+
+def test_a_secret_that_only_the_container_has_is_not_made_anew() -> None:
+    environment = {**PRESENT, "DEVSHARD_EXTRA": "1", "PATH": "/bin"}
+    carried_over = carried(environment, adopting=False)
+    assert carried_over == PRESENT
+    found = plan(EnvWish(variables={}, running=carried_over), None, "file")
+    assert found.generated == ()
+    assert found.variables == PRESENT
+    assert set(found.added) == set(PRESENT)
+    assert "DEVSHARD_EXTRA" in carried(environment, adopting=True)
+    assert "PATH" not in carried(environment, adopting=True)
+    with pytest.raises(ConfigurationError, match="another creator key"):
+        plan(EnvWish(variables={}, running=carried_over, given={PRIVATE_KEY: OTHER}), None, "file")
+
+
+def test_other_secrets_are_not_shown_either() -> None:
+    found = shown({"DB_PASSWORD": "hunter2", "GATEWAY_MAX_TOKENS_CAP": "4096", "U": "x://a:b@c"})
+    assert found == {
+        "DB_PASSWORD": "(secret)",
+        "GATEWAY_MAX_TOKENS_CAP": "4096",
+        "U": "x://(hidden)@c",
+    }

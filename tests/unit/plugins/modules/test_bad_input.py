@@ -182,7 +182,7 @@ CASES = [
     Case("a line of another tool", "gateway_env", env(), ("env, line 2: this is no NAME=VALUE",),
          prepare=text_in_env("A=1\nset -x\n")),
     Case("what a shell expands", "gateway_env", env(), ("line 1: the shell or Compose would",),
-         prepare=text_in_env('A="$HOME/x"\n')),
+         prepare=text_in_env('B="$HOME/x"\n')),
     # the chain
     *(
         Case(name, module, params(**more), told, kind, prepare)

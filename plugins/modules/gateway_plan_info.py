@@ -1,0 +1,294 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The gonka.devshard authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: gateway_plan_info
+short_description: Look at a gateway and judge what a deployment would do to it
+version_added: 0.2.0
+author:
+  - The gonka.devshard authors (@gonka-devshard)
+description:
+  - Looks at the deploy directory, the containers and the port of one gateway, and names all that the role
+    P(gonka.devshard.gateway#role) would refuse, before anything is written.
+  - What runs is the truth. The storage is the one that the container has, and the image is the one that it was made
+    from, whatever the deploy record or a file of the directory says.
+  - It needs Python and the docker program alone, so it also works before the role
+    P(gonka.devshard.docker_engine#role) ran.
+options:
+  deploy_dir:
+    description:
+      - The deploy directory.
+    type: path
+    required: true
+  state_dir:
+    description:
+      - The state directory of the collection.
+    type: path
+    default: /var/lib/gonka-devshard
+  env_file:
+    description:
+      - The environment file, as it is now. By default C(config.devshard.env) in O(deploy_dir).
+    type: path
+  storage_dir:
+    description:
+      - The storage on the host, where the choice is left to the user. A container that is there decides itself.
+    type: path
+  container_name:
+    description:
+      - Name of the container.
+    type: str
+    default: devshardctl-multi
+  image:
+    description:
+      - The image that is asked for, by its tag or its digest.
+    type: str
+    required: true
+  image_update:
+    description:
+      - Ask the registry what the tag means now.
+    type: bool
+    default: false
+  allow_recreate:
+    description:
+      - The container may be recreated, which cuts every stream that it serves.
+    type: bool
+    default: false
+  adopt:
+    description:
+      - A directory that was made by hand or by another tool may be taken over.
+    type: bool
+    default: false
+  port:
+    description:
+      - Port on the loopback of the host.
+    type: int
+    required: true
+  gateway_profile:
+    description:
+      - Generation of the gateway.
+    type: str
+    default: v2
+extends_documentation_fragment:
+  - gonka.devshard._attributes
+  - gonka.devshard._attributes.info_module
+  - gonka.devshard._environment
+seealso:
+  - module: gonka.devshard.gateway_env
+  - module: gonka.devshard.gateway_drift_info
+  - module: gonka.devshard.presence_info
+"""
+
+EXAMPLES = r"""
+- name: Look at the gateway and judge what would be done
+  gonka.devshard.gateway_plan_info:
+    deploy_dir: /srv/gonka/devshard-gateway
+    image: registry.example.org/gateway:v2
+    port: 18080
+    variables:
+      DEVSHARDS_JSON: "[]"
+  register: found
+
+- name: Refuse what would do harm
+  ansible.builtin.assert:
+    that:
+      - found.plan.refused | length == 0
+    fail_msg: "{{ found.plan.refused | join('. ') }}."
+"""
+
+RETURN = r"""
+plan:
+  description: What would be done.
+  returned: success
+  type: dict
+  contains:
+    refused:
+      description: Why it must not be done, one sentence each.
+      type: list
+      elements: str
+      sample: []
+    known:
+      description: Whether the engine could be asked, or there is none.
+      type: bool
+      sample: true
+    unknown:
+      description: Why the engine could not be asked, or null.
+      type: str
+      sample: null
+    engine:
+      description: Whether there is an engine, and it answers.
+      type: bool
+      sample: true
+    exists:
+      description: Whether there is a container.
+      type: bool
+      sample: true
+    running:
+      description: Whether it runs.
+      type: bool
+      sample: true
+    recreate:
+      description: Whether it would have to be recreated.
+      type: bool
+      sample: false
+    reasons:
+      description: Why.
+      type: list
+      elements: str
+      sample: []
+    bootstrap:
+      description: Names of variables that differ and have no effect in the environment any more.
+      type: list
+      elements: str
+      sample: []
+    storage:
+      description: The storage on the host.
+      type: str
+      sample: /srv/gonka/devshard-gateway/.devshardctl
+    volume:
+      description: Name of the volume of the engine that it is, or null.
+      type: str
+      sample: null
+    pinned:
+      description: The image by its digest. Empty when it must be pulled by its tag first.
+      type: str
+      sample: registry.example.org/gateway@sha256:79f4c0b8a0a1d3a2a7c1d0bdf0d8cf20c9c4ee0bdc2a05f3d4a9f3a1c5d7e9b1
+    adopting:
+      description: Whether the deployment was made by hand or by another tool.
+      type: bool
+      sample: false
+    project:
+      description: The project that the container has for Compose, or null.
+      type: str
+      sample: devshard-gateway
+    service:
+      description: The service that it has for Compose.
+      type: str
+      sample: devshardctl
+    runs_image:
+      description: The image of the container by the name that was asked for, or null.
+      type: str
+      sample: registry.example.org/gateway:v2
+    runs_digest:
+      description: The image of the container by its digest, or null.
+      type: str
+      sample: registry.example.org/gateway@sha256:79f4c0b8a0a1d3a2a7c1d0bdf0d8cf20c9c4ee0bdc2a05f3d4a9f3a1c5d7e9b1
+    recorded:
+      description: Whether there is a deploy record.
+      type: bool
+      sample: true
+    differing:
+      description: Names of the variables that would be added to the environment file, changed or removed.
+      type: list
+      elements: str
+      sample: []
+    owned_files:
+      description: Files of the owner that would be written, to be backed up before.
+      type: list
+      elements: str
+      sample: []
+"""
+
+from pathlib import Path
+
+from ansible_collections.gonka.devshard.plugins.module_utils import (
+    _argspec,
+    _gateway_env,
+    _gateway_look,
+    _gateway_plan,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
+    Context,
+    Outcome,
+    run_module,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._errors import ConfigurationError
+from ansible_collections.gonka.devshard.plugins.module_utils._presence_look import Asked, Host
+from ansible_collections.gonka.devshard.plugins.module_utils._record import Places
+
+SPEC = _argspec.ArgumentSpec(
+    options={
+        "deploy_dir": {"type": "path", "required": True},
+        "state_dir": {"type": "path", "default": _argspec.STATE_DIR},
+        "env_file": {"type": "path"},
+        "storage_dir": {"type": "path"},
+        "container_name": {"type": "str", "default": "devshardctl-multi"},
+        "image": {"type": "str", "required": True},
+        "image_update": {"type": "bool", "default": False},
+        "allow_recreate": {"type": "bool", "default": False},
+        "adopt": {"type": "bool", "default": False},
+        "port": {"type": "int", "required": True},
+        "gateway_profile": {"type": "str", "default": "v2"},
+    },
+).merge(_argspec.environment())
+
+
+def work(context: Context) -> Outcome:
+    params = context.params
+    if not 0 < params["port"] < 65536:
+        raise ConfigurationError(f"port must be from 1 to 65535, got {params['port']}")
+    places = Places(deploy_dir=Path(params["deploy_dir"]), state_dir=Path(params["state_dir"]))
+    file = Path(params["env_file"] or places.deploy_dir / "config.devshard.env")
+    wish = _gateway_env.wish(params, context.hide_secrets)
+    _text, present = _gateway_env.present(file, wish, context.hide_secrets)
+    seen, running = _gateway_look.see(
+        _gateway_look.Subject(
+            asked=Asked(
+                deploy_dir=places.deploy_dir,
+                state_dir=places.state_dir,
+                env_file=file,
+                keyring=places.state_dir / "keyring",
+                ledger=places.ledger,
+                container=params["container_name"],
+                temp_container="",
+                storage_dir=context.profile.storage_dir,
+                ports=(("gateway", params["port"]),),
+            ),
+            image=params["image"],
+            image_update=params["image_update"],
+            storage_dir=params["storage_dir"],
+            in_file=present or {},
+        ),
+        Host(),
+    )
+    context.hide_secrets(running)
+    planned = _gateway_env.plan(wish, present, running, str(file), adopting=seen.record is None)
+    context.hide_secrets(planned.variables)
+    plan = _gateway_plan.make(
+        _gateway_plan.Wish(
+            deploy_dir=str(places.deploy_dir),
+            container=params["container_name"],
+            image=params["image"],
+            port=params["port"],
+            environment=planned.variables,
+            image_update=params["image_update"],
+            allow_recreate=params["allow_recreate"],
+            adopt=params["adopt"],
+        ),
+        seen,
+        context.profile,
+    )
+    owned = [path for path in (places.compose, file) if seen.record is None and path.is_file()]
+    return Outcome(
+        changed=False,
+        values={
+            "plan": {
+                **plan.to_result(),
+                "recorded": seen.record is not None,
+                "differing": sorted({*planned.added, *planned.changed, *planned.removed}),
+                "owned_files": [str(path) for path in owned],
+            }
+        },
+    )
+
+
+def main() -> None:
+    run_module(SPEC, work)
+
+
+if __name__ == "__main__":
+    main()
