@@ -8,12 +8,12 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ._image import is_image
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from ._docker import Container
     from ._profiles import Profile
@@ -50,12 +50,17 @@ class Drift:
     project: str | None = None
     """That the container has for Compose; None when Compose did not make it."""
 
+    def with_variables(self, names: Iterable[str]) -> Drift:
+        """With variables that the environment file does not have yet."""
+        return replace(self, variables=tuple(sorted({*self.variables, *names})))
+
     def to_result(self) -> dict[str, t.Any]:
         return {
             "exists": self.exists,
             "running": self.running,
             "recreate": bool(self.reasons),
             "reasons": list(self.reasons),
+            "variables": list(self.variables),
             "bootstrap": list(self.bootstrap),
             "project": self.project,
             "composed": not self.exists or self.project is not None,

@@ -91,6 +91,11 @@ drift:
       type: list
       elements: str
       sample: []
+    variables:
+      description: Names of variables that differ and that only another container gets.
+      type: list
+      elements: str
+      sample: []
     bootstrap:
       description: Names of variables that differ and have no effect in the environment any more.
       type: list

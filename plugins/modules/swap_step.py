@@ -101,6 +101,13 @@ options:
       - The environment file. Its variables are compared with the container's, and only names are returned. A container
         that differs is replaced although its image stays.
     type: path
+  drift:
+    description:
+      - Names of variables of the inventory that the container does not have and that only another container gets,
+        beside those of O(env_file).
+    type: list
+    elements: str
+    default: []
   port:
     description:
       - Port of the gateway on the loopback of the host. A swap does not move it. Needed with O(env_file).
@@ -351,6 +358,7 @@ SPEC = _argspec.ArgumentSpec(
         "record": {"type": "dict", "default": {}},
         "env_file": {"type": "path"},
         "port": {"type": "int"},
+        "drift": {"type": "list", "elements": "str", "default": []},
         "rollback": {"type": "bool", "default": False},
         "mode": {"type": "str", "default": "temp", "choices": ["temp", "pool"]},
         "temp_escrows": {"type": "str", "default": "import", "choices": ["import", "settle"]},
@@ -427,7 +435,8 @@ def drift_of(context: Context, main: _docker.Container | None) -> Drift | None:
     )
     if wanted.environment is None:
         raise ConfigurationError(f"there is no {params['env_file']}; run the playbook site first")
-    return find_drift(main, wanted, context.profile)
+    found = find_drift(main, wanted, context.profile)
+    return found.with_variables(params["drift"])
 
 
 def planned(context: Context, file: JournalFile) -> Outcome:
