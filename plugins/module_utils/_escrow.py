@@ -477,9 +477,9 @@ class EnsureEscrows:
                 raise UnsafeError(
                     f"escrow {numbers} was paid for the gateway at {intent.gateway}"
                     f" (intent {intent.id}), which has not registered it. No other one is created"
-                    " beside it: finish there, or adopt it here (adopt), which is right when that"
-                    " is this gateway's earlier URL; if another gateway has it, name it in"
-                    " other_gateway_escrow_ids",
+                    " beside it: finish there, or adopt it here (escrow_adopt), which is right when"
+                    " that is this gateway's earlier URL; if another gateway has it, name it in"
+                    " escrow_other_gateway_ids (other_gateway_escrow_ids)",
                     intent=intent.to_result(),
                 )
 
@@ -613,7 +613,7 @@ class EnsureEscrows:
                 raise UnsafeError(
                     f"escrows {numbers} all fit the create that the gateway never answered"
                     f" (intent {intent.id}); name those of other gateways in"
-                    " other_gateway_escrow_ids and run again",
+                    " escrow_other_gateway_ids (other_gateway_escrow_ids) and run again",
                     intent=intent.to_result(),
                 )
             if found:
