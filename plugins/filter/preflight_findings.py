@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from ansible.errors import AnsibleFilterError
@@ -14,14 +15,37 @@ from ansible_collections.gonka.devshard.plugins.filter.deadline_alarms import (
     deadline_alarms,
     time_left,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._address import refuse_address
+from ansible_collections.gonka.devshard.plugins.module_utils._errors import ProtocolError
+from ansible_collections.gonka.devshard.plugins.module_utils._models import (
+    EscrowParams,
+    Reader,
+    active_models_of,
+    parse_time,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._node import (
+    Node,
+    is_rest,
+    is_rpc,
+    judge_node,
+    node_of_rest,
+    node_of_rpc,
+    swapped_text,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._payment import (
+    Answer,
+    Check,
+    Facts,
+    Payment,
+    payment_checks,
+)
 
 OK: t.Final = "ok"
 FAILED: t.Final = "FAILED"
 UNKNOWN: t.Final = "unknown"
 NEAR: t.Final = "NEAR"
-"""Does not stop a deployment, but somebody must settle."""
+"""A deposit is in danger. It does not stop a deployment, but somebody must act."""
 
-MAX_BLOCK_AGE: t.Final = 120
 ARCHITECTURES: t.Final = ("x86_64", "aarch64")
 
 Finding = dict[str, str]
@@ -54,53 +78,83 @@ def _answer(reply: object) -> tuple[Mapping[str, object] | None, str]:
     return body, ""
 
 
-def _moment(stamp: object) -> datetime | None:
-    """A time in UTC, to the second; the chain writes nanoseconds, which no check needs."""
-    if not isinstance(stamp, str):
-        return None
-    try:
-        return datetime.strptime(stamp[:19], "%Y-%m-%dT%H:%M:%S")
-    except ValueError:
-        return None
-
-
-def _head(
-    check: str, reply: object, paths: Mapping[str, tuple[str, ...]], seen: Mapping[str, t.Any]
+def _node(
+    seen: Mapping[str, t.Any], part: str, variable: str, read: Callable[[str, object], Node]
 ) -> Finding:
-    body, why = _answer(reply)
+    check, url = f"chain {part.upper()}", str(seen["urls"][part])
+    other = seen.get(f"{part}_as_other") or {}
+    if (is_rpc if part == "rest" else is_rest)(other.get("json")):
+        return _finding(check, FAILED, swapped_text(variable, url))
+    body, why = _answer(seen[part])
     if body is None:
-        return _finding(check, FAILED, why)
-    chain_id = _dig(body, *paths["chain_id"])
-    height = _dig(body, *paths["height"])
-    then, now = _moment(_dig(body, *paths["time"])), _moment(seen["now"])
-    if now is None:
-        raise AnsibleFilterError(f"preflight_findings: {seen['now']!r} is not a time")
-    if not isinstance(chain_id, str) or then is None:
-        return _finding(check, FAILED, "answers without chain id and block time")
-    if chain_id != seen["chain_id"]:
-        return _finding(check, FAILED, f"is chain {chain_id}, not {seen['chain_id']}")
-    age = (now - then).total_seconds()
-    if age > MAX_BLOCK_AGE:
-        return _finding(check, FAILED, f"is stale: its newest block is {age:.0f} s old")
-    if _dig(body, "result", "sync_info", "catching_up") is True:
-        return _finding(check, FAILED, "is still catching up")
-    return _finding(check, OK, f"{chain_id}, block {height}")
+        return _finding(check, FAILED, f"{variable} {url} {why}")
+    try:
+        node = read(url, dict(body))
+    except ProtocolError as exc:
+        return _finding(
+            check, FAILED, f"{variable} {url} answers without block and chain id: {exc}"
+        )
+    faults = judge_node(node, chain_id=str(seen["chain_id"]), now=_now(seen), sign=True)
+    if faults:
+        return _finding(check, FAILED, faults[0].text.replace("(chain_id)", "(devshard_chain_id)"))
+    return _finding(check, OK, f"{node.chain_id}, block {node.height}")
+
+
+def _now(seen: Mapping[str, t.Any]) -> datetime:
+    """The clock of the host, which signs, not the controller's."""
+    try:
+        return parse_time(str(seen["now"]))
+    except ProtocolError as exc:
+        raise AnsibleFilterError(f"preflight_findings: now: {exc}") from exc
 
 
 def _host(seen: Mapping[str, t.Any]) -> list[Finding]:
     facts = seen["facts"]
     system = f"{facts.get('distribution')} {facts.get('distribution_version')}"
+    supported = facts.get("os_family") == "Debian"
+    wanted = "" if supported else ", which is not supported: Debian 13 or Ubuntu 24.04 is needed"
+    known = facts.get("architecture") in ARCHITECTURES
+    machine = str(facts.get("architecture"))
     found = [
-        _finding("system", OK if facts.get("os_family") == "Debian" else FAILED, system),
+        _finding("system", OK if supported else FAILED, f"{system}{wanted}"),
         _finding(
             "architecture",
-            OK if facts.get("architecture") in ARCHITECTURES else FAILED,
-            str(facts.get("architecture")),
+            OK if known else FAILED,
+            machine if known else f"{machine}; supported are {', '.join(ARCHITECTURES)}",
         ),
+        _root(seen),
+        *_disks(seen),
     ]
     if seen["refusal"]:
         found.append(_finding("host", FAILED, str(seen["refusal"])))
-    return [*found, *map(_port, seen["ports"])]
+    refused = [
+        _finding(f"role {item['role']}", FAILED, str(item["reason"])) for item in seen["refused"]
+    ]
+    return [*found, *refused, *map(_port, seen["ports"])]
+
+
+def _root(seen: Mapping[str, t.Any]) -> Finding:
+    user = str(seen["uid"])
+    if user == "0":
+        return _finding("root", OK, "yes")
+    if not user.isdigit():
+        return _finding("root", UNKNOWN, "the host did not say as which user the tasks run")
+    return _finding(
+        "root", FAILED, f"the tasks run as user {user}, not as root: set ansible_become: true"
+    )
+
+
+def _disks(seen: Mapping[str, t.Any]) -> list[Finding]:
+    """The fullest disk; the lines are what df says, MiB and where the disk is mounted."""
+    found = [re.fullmatch(r"\s*(\d+)\s+(/.*)", str(line)) for line in seen["disks"]]
+    disks = sorted((int(line[1]), line[2]) for line in found if line)
+    if not disks:
+        return [_finding("disk", UNKNOWN, "the host did not say how much space is free")]
+    (free, path), least = disks[0], int(seen["min_free_mb"])
+    detail = f"{free} MiB are free on {path}"
+    if free >= least:
+        return [_finding("disk", OK, detail)]
+    return [_finding("disk", FAILED, f"{detail}, {least} are needed (hot_swap_min_free_mb)")]
 
 
 def _port(port: Mapping[str, t.Any]) -> Finding:
@@ -115,84 +169,121 @@ def _port(port: Mapping[str, t.Any]) -> Finding:
     return _finding(f"port {port['port']}", verdict, str(port["text"]))
 
 
-def _public_api(reply: object) -> Finding:
-    body, why = _answer(reply)
+def _public_api(seen: Mapping[str, t.Any]) -> Finding:
+    body, why = _answer(seen["epoch"])
     index = _dig(body, "latest_epoch", "index")
     if body is not None and not isinstance(index, (int, str)):
         why = "answers without the epoch"
-    return _finding("public API", FAILED if why else OK, why or f"epoch {index}")
+    where = f"devshard_public_api {seen['urls']['public']}"
+    return _finding(
+        "public API", FAILED if why else OK, f"{where} {why}" if why else f"epoch {index}"
+    )
 
 
-def _ids(reply: object, key: str) -> set[object] | None:
-    """Models by their ids; None when the public API does not list them. No play needs the lists."""
+def _models_of(reply: object, read: Callable[[Reader], Sequence[str]]) -> list[str] | None:
+    """Models by their ids; None when the public API does not list them."""
     body, _why = _answer(reply)
-    listed = _dig(body, key)
-    if not isinstance(listed, list):
+    if body is None:
         return None
-    return {item.get("id") for item in listed if isinstance(item, Mapping)}
+    try:
+        return list(read(Reader(dict(body), "models")))
+    except ProtocolError:
+        return None
 
 
-def _models(seen: Mapping[str, t.Any], escrow_params: object) -> list[Finding]:
-    known, active = _ids(seen["governance_models"], "models"), seen["active_models"]
-    # some builds call the list of what is served "models"
-    listed = _ids(active, "data")
-    served = _ids(active, "models") if listed is None else listed
-    found = [_public_api(seen["epoch"])]
-    low, high = _dig(escrow_params, "min_amount"), _dig(escrow_params, "max_amount")
-    for model in seen["models"]:
-        name, amount = str(model["id"]), int(model["amount"])
-        check = f"model {name}"
-        if low is None or high is None or (known is None and served is None):
-            found.append(_finding(check, UNKNOWN, "the chain or the public API could not be asked"))
-        elif known is not None and name not in known and name not in (served or ()):
-            found.append(_finding(check, FAILED, "is not a model of the network"))
-        elif not int(str(low)) <= amount <= int(str(high)):
-            found.append(
-                _finding(check, FAILED, f"amount {amount} is not between {low} and {high}")
-            )
-        elif served is not None and name not in served:
-            detail = "no host serves it in this epoch, so no escrow can be created for it now"
-            found.append(_finding(check, UNKNOWN, detail))
-        else:
-            found.append(_finding(check, OK, f"amount {amount}"))
-    return found
+def _terms(reply: object) -> EscrowParams | None:
+    body, _why = _answer(reply)
+    params = _dig(body, "params")
+    if not isinstance(params, dict):
+        return None
+    try:
+        return EscrowParams.from_api(Reader(params, "params"))
+    except ProtocolError:
+        return None
 
 
-def _version(seen: Mapping[str, t.Any], escrow_params: object) -> Finding:
-    """Whether what this gateway makes can be settled at all; a new deposit could not be, else."""
-    check, tag = "settlement version", str(seen["settlement_tag"])
-    approved = _dig(escrow_params, "approved_versions")
-    if not isinstance(approved, list):
-        return _finding(check, UNKNOWN, "the chain could not be asked")
-    names = [_dig(item, "name") if isinstance(item, Mapping) else item for item in approved]
-    if not names or tag in names:
-        return _finding(check, OK, tag if names else f"{tag}, the chain approves any")
-    detail = f"{tag} is not approved on the chain: {', '.join(map(str, names))}"
-    return _finding(check, FAILED if int(seen["needed"]) > 0 else NEAR, detail)
-
-
-def _creator(seen: Mapping[str, t.Any], escrow_params: object) -> list[Finding]:
-    address = seen.get("creator")
-    allowed = _dig(escrow_params, "allowed_creator_addresses")
-    if not address:
-        detail = "no key on this host yet, and creator_address is not set"
-        return [_finding("allowlist", UNKNOWN, detail), _finding("funds", UNKNOWN, detail)]
-    if not isinstance(allowed, list):
-        found = [_finding("allowlist", UNKNOWN, "the chain could not be asked")]
-    elif not allowed or address in allowed:
-        found = [_finding("allowlist", OK, "open to everyone" if not allowed else str(address))]
-    else:
-        found = [_finding("allowlist", FAILED, f"{address} is not listed: ask governance for it")]
-    body, why = _answer(seen["balance"])
+def _balance(reply: object) -> int | None:
+    body, _why = _answer(reply)
     amount = _dig(body, "balance", "amount")
-    if amount is None:
-        return [*found, _finding("funds", UNKNOWN, why or "the chain could not be asked")]
-    needed = int(seen["needed"])
-    short = needed - int(str(amount))
-    detail = f"{amount} ngonka, {needed} needed"
-    if short > 0:
-        return [*found, _finding("funds", FAILED, f"{detail}: {short} ngonka are missing")]
-    return [*found, _finding("funds", OK, detail)]
+    return int(str(amount)) if str(amount).isdigit() else None
+
+
+def _creator(seen: Mapping[str, t.Any]) -> list[Finding]:
+    """Whether key, keyring and creator_address belong to one account."""
+    wanted, key, ring = (str(seen[name] or "") for name in ("wanted", "of_key", "of_keyring"))
+    refused = refuse_address(wanted, "creator_address") if wanted else None
+    if refused is None and key and wanted and key != wanted:
+        refused = f"gateway_private_key gives {key}, creator_address is {wanted}"
+    if refused is None and ring and key and key != ring:
+        refused = (
+            f"gateway_private_key gives {key}, and this host has the key of {ring}, which is not"
+            " replaced. Retire the gateway first, or leave gateway_private_key out"
+        )
+    if refused is None and ring and wanted and wanted != ring:
+        refused = f"this host has the key of {ring}, creator_address is {wanted}"
+    if refused is not None:
+        return [_finding("creator", FAILED, refused)]
+    found = ring or key or wanted
+    if found:
+        return [_finding("creator", OK, found)]
+    return [_finding("creator", UNKNOWN, "a key is made on the host by the first run of site")]
+
+
+def _missing(seen: Mapping[str, t.Any], model: str, count: int) -> int | None:
+    """How many escrows of a model must be created; None when the existing ones are not known."""
+    found = seen["escrows"]
+    if found is None:
+        return count
+    if not isinstance(found, Mapping):
+        return None
+    usable = [item for item in found["escrows"] if item["usable"] and item["model"] == model]
+    return max(count - len(usable), 0)
+
+
+def _payments(seen: Mapping[str, t.Any]) -> list[Finding]:
+    wishes = [
+        Payment(
+            model=str(model["id"]),
+            amount=int(model["amount"]),
+            count=int(model.get("count", 1)),
+            create=_missing(seen, str(model["id"]), int(model.get("count", 1))),
+            max_creates=int(seen["max_creates"]),
+        )
+        for model in seen["models"]
+    ]
+    facts = Facts(
+        creator=str(seen["of_keyring"] or seen["of_key"] or seen["wanted"] or "") or None,
+        terms=_terms(seen["params"]),
+        active_models=_models_of(seen["active_models"], active_models_of),
+        balance=_balance(seen["balance"]),
+        settlement_tag=str(seen["settlement_tag"]),
+        fee=int(seen["fee"]),
+        gas_limit=int(seen["gas_limit"]),
+    )
+    governed = _models_of(
+        seen["governance_models"],
+        lambda body: [item.text("id") for item in body.children("models")],
+    )
+    pays = {wish.model for wish in wishes if wish.create != 0}
+    return [_of_check(check, pays, governed) for check in payment_checks(wishes, facts)]
+
+
+def _of_check(check: Check, pays: set[str], governed: list[str] | None) -> Finding:
+    """A rule's answer as a finding: what stops a payment is no failure where none is due."""
+    name = check.name if check.subject is None else f"{check.name} {check.subject}"
+    text, unlisted = check.text, governed is not None and check.subject not in governed
+    if check.answer is Answer.YES:
+        return _finding(name, OK, text)
+    if check.answer is Answer.UNKNOWN:
+        return _finding(name, UNKNOWN, text)
+    if check.name == "model" and unlisted and governed is not None:
+        listed = ", ".join(sorted(governed)) or "none"
+        text = f"{check.subject} is not a model of the network. Its models: {listed}"
+    setting = check.name in ("amount", "limit per run", "fee") or (
+        check.name == "model" and unlisted
+    )
+    due = check.subject in pays if check.subject is not None else bool(pays)
+    return _finding(name, FAILED if setting or due else NEAR, text)
 
 
 def _deadlines(seen: Mapping[str, t.Any]) -> list[Finding]:
@@ -218,35 +309,13 @@ def preflight_findings(seen: object) -> list[Finding]:
     """Judges what was observed: one finding for each check, with its verdict and the reason."""
     if not isinstance(seen, Mapping):
         raise AnsibleFilterError("preflight_findings: a dict of observations is needed")
-    rest = _head(
-        "chain REST",
-        seen["rest"],
-        {
-            "chain_id": ("block", "header", "chain_id"),
-            "height": ("block", "header", "height"),
-            "time": ("block", "header", "time"),
-        },
-        seen,
-    )
-    rpc = _head(
-        "chain RPC",
-        seen["rpc"],
-        {
-            "chain_id": ("result", "node_info", "network"),
-            "height": ("result", "sync_info", "latest_block_height"),
-            "time": ("result", "sync_info", "latest_block_time"),
-        },
-        seen,
-    )
-    params, _why = _answer(seen["params"])
-    escrow_params = _dig(params, "params", "devshard_escrow_params")
     return [
         *_host(seen),
-        rest,
-        rpc,
-        *_models(seen, escrow_params),
-        _version(seen, escrow_params),
-        *_creator(seen, escrow_params),
+        _node(seen, "rest", "devshard_chain_rest", node_of_rest),
+        _node(seen, "rpc", "devshard_chain_rpc", node_of_rpc),
+        _public_api(seen),
+        *_creator(seen),
+        *_payments(seen),
         *_deadlines(seen),
     ]
 

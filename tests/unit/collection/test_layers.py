@@ -30,6 +30,7 @@ LAYERS: tuple[tuple[str, frozenset[str]], ...] = (
                 "_image",
                 "_keys",
                 "_models",
+                "_address",
                 "_node",
                 "_payment",
                 "_profiles",

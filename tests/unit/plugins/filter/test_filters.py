@@ -16,7 +16,9 @@ from ansible_collections.gonka.devshard.plugins.filter.deadline_alarms import de
 from ansible_collections.gonka.devshard.plugins.filter.deposits_needed import deposits_needed
 from ansible_collections.gonka.devshard.plugins.filter.escrow_receipt import escrow_receipt
 from ansible_collections.gonka.devshard.plugins.filter.funding_needed import funding_needed
+from ansible_collections.gonka.devshard.plugins.filter.key_address import key_address
 from ansible_collections.gonka.devshard.plugins.filter.preflight_findings import preflight_findings
+from ansible_collections.gonka.devshard.plugins.filter.preflight_verdict import preflight_verdict
 from ansible_collections.gonka.devshard.plugins.filter.query import query
 from ansible_collections.gonka.devshard.plugins.filter.restart_refusals import restart_refusals
 from ansible_collections.gonka.devshard.plugins.filter.settle_table import (
@@ -45,10 +47,10 @@ def _block(height: str, moment: str, chain_id: str = "gonka-sim") -> dict[str, o
     return {"block": {"header": {"chain_id": chain_id, "height": height, "time": moment}}}
 
 
-def _status(moment: str, catching_up: bool = False) -> dict[str, object]:
+def _status(moment: str, catching_up: bool = False, index: str = "on") -> dict[str, object]:
     return {
         "result": {
-            "node_info": {"network": "gonka-sim"},
+            "node_info": {"network": "gonka-sim", "other": {"tx_index": index}},
             "sync_info": {
                 "latest_block_height": "7",
                 "latest_block_time": moment,
@@ -64,6 +66,8 @@ def _params(allowed: list[str]) -> dict[str, object]:
             "devshard_escrow_params": {
                 "min_amount": "50",
                 "max_amount": "100",
+                "max_escrows_per_epoch": "10",
+                "max_nonce": "1000",
                 "allowed_creator_addresses": allowed,
                 "approved_versions": [],
             }
@@ -99,9 +103,22 @@ def seen() -> dict[str, t.Any]:
         "chain_id": "gonka-sim",
         "models": [{"id": MODEL, "amount": 50}],
         "settlement_tag": "v2",
-        "creator": ADDRESS,
-        "needed": 60,
-        "now": "2026-01-02T03:05:00",
+        "wanted": "",
+        "of_key": "",
+        "of_keyring": ADDRESS,
+        "fee": 5,
+        "gas_limit": 500000,
+        "max_creates": 4,
+        "escrows": None,
+        "host": "gw1",
+        "uid": "0",
+        "disks": ["   Avail Mounted on", " 20000 /", " 30000 /var/lib/docker"],
+        "min_free_mb": 1024,
+        "refused": [],
+        "urls": {"rest": "http://rest", "rpc": "http://rpc", "public": "http://api"},
+        "rest_as_other": {"skipped": True},
+        "rpc_as_other": {"skipped": True},
+        "now": "2026-01-02T03:05:00Z",
     }
 
 
@@ -117,23 +134,95 @@ def test_a_ready_host_has_no_other_verdict_than_ok(seen: dict[str, t.Any]) -> No
     assert set(_verdicts(seen).values()) == {"ok"}
 
 
+LATER = "2026-01-02T03:20:00Z"
+OTHER = "gonka162sa29w9w7yc683e6q2awp74rzwsq4rzfauvzy"
+
+
 @pytest.mark.parametrize(
     ("change", "check", "words"),
     [
         ({"rest": {"status": -1, "msg": "refused"}}, "chain REST", "does not answer (refused)"),
-        ({"rest": {"status": 502}}, "chain REST", "HTTP 502"),
+        (
+            {"rest": {"status": 502}},
+            "chain REST",
+            "devshard_chain_rest http://rest answers HTTP 502",
+        ),
         ({"rest": {"status": 200, "content": "<html>"}}, "chain REST", "not JSON"),
-        ({"rest": _json({"block": {}})}, "chain REST", "without chain id"),
-        ({"rest": _json(_block("7", "2026-01-02T03:00:00Z"))}, "chain REST", "stale"),
-        ({"rest": _json(_block("7", "2026-01-02T03:04:59Z", "other"))}, "chain REST", "other"),
-        ({"rpc": _json(_status("2026-01-02T03:04:59Z", True))}, "chain RPC", "catching up"),
-        ({"epoch": {"status": 500}}, "public API", "HTTP 500"),
+        ({"rest": _json({"block": {}})}, "chain REST", "without block and chain id"),
+        ({"rest": _json(_block("7", "2026-01-02T03:00:00Z"))}, "chain REST", "300 seconds old"),
+        ({"rest": _json(_block("7", LATER))}, "chain REST", "clock is 900 s behind the chain"),
+        ({"rpc": _json(_status(LATER))}, "chain RPC", "clock is 900 s behind the chain"),
+        (
+            {"rest": _json(_block("7", "2026-01-02T03:04:59Z", "other"))},
+            "chain REST",
+            "serves chain other, but gonka-sim is expected (devshard_chain_id)",
+        ),
+        ({"rpc": _json(_status("2026-01-02T03:04:59Z", True))}, "chain RPC", "still catches up"),
+        (
+            {"rpc": _json(_status("2026-01-02T03:04:59Z", index="off"))},
+            "chain RPC",
+            "keeps no index of transactions",
+        ),
+        (
+            {"rest": {"status": 404}, "rest_as_other": _json(_status(LATER))},
+            "chain REST",
+            "http://rest is a CometBFT RPC",
+        ),
+        (
+            {"rpc": {"status": 501}, "rpc_as_other": _json(_block("7", LATER))},
+            "chain RPC",
+            "http://rpc is the chain's REST interface",
+        ),
+        (
+            {"epoch": {"status": 500}},
+            "public API",
+            "devshard_public_api http://api answers HTTP 500",
+        ),
         ({"epoch": _json({"phase": "Inference"})}, "public API", "without the epoch"),
-        ({"models": [{"id": "x/y", "amount": 50}]}, "model x/y", "not a model"),
-        ({"models": [{"id": MODEL, "amount": 49}]}, f"model {MODEL}", "not between 50 and 100"),
-        ({"models": [{"id": MODEL, "amount": 101}]}, f"model {MODEL}", "not between 50 and 100"),
-        ({"params": _json(_params(["gonka1other"]))}, "allowlist", "not listed"),
-        ({"needed": 61}, "funds", "1 ngonka are missing"),
+        (
+            {"models": [{"id": "x/y", "amount": 50}]},
+            "model x/y",
+            f"not a model of the network. Its models: {MODEL}",
+        ),
+        ({"active_models": _json(NONE)}, f"model {MODEL}", "no host serves it"),
+        (
+            {"models": [{"id": MODEL, "amount": 49}]},
+            f"amount {MODEL}",
+            "outside the chain's limits",
+        ),
+        (
+            {"models": [{"id": MODEL, "amount": 101}]},
+            f"amount {MODEL}",
+            "outside the chain's limits",
+        ),
+        (
+            {"models": [{"id": MODEL, "amount": 50, "count": 100}]},
+            f"limit per run {MODEL}",
+            "raise escrow_max_creates_per_run",
+        ),
+        ({"params": _json(_params([OTHER]))}, "allowlist", "not on the chain's list"),
+        ({"fee": 6}, "funds", "2 ngonka are missing"),
+        ({"wanted": "gonkavaloper1abc"}, "creator", "this one begins with gonkavaloper1"),
+        ({"wanted": f"{ADDRESS[:-1]}7"}, "creator", "its checksum is wrong"),
+        ({"wanted": OTHER}, "creator", f"this host has the key of {ADDRESS}"),
+        ({"of_key": OTHER}, "creator", f"gateway_private_key gives {OTHER}, and this host has"),
+        (
+            {"of_keyring": "", "of_key": OTHER, "wanted": ADDRESS},
+            "creator",
+            f"gateway_private_key gives {OTHER}, creator_address is {ADDRESS}",
+        ),
+        ({"uid": "1000"}, "root", "set ansible_become: true"),
+        ({"disks": [" 30000 /", " 500 /var"]}, "disk", "500 MiB are free on /var, 1024 are needed"),
+        (
+            {"refused": [{"role": "gateway", "reason": "another image"}]},
+            "role gateway",
+            "another image",
+        ),
+        (
+            {"facts": {"os_family": "RedHat", "distribution": "Rocky", "architecture": "x86_64"}},
+            "system",
+            "Debian 13 or Ubuntu 24.04 is needed",
+        ),
         ({"ports": [_port("gateway", "foreign", kind="container")]}, "port 80", "taken by x"),
         ({"ports": [_port("gateway", "unknown", kind="unknown")]}, "port 80", "taken by x"),
         ({"ports": [_port("temp", "foreign", kind="container")]}, "port 80", "taken by x"),
@@ -146,51 +235,71 @@ def test_what_is_wrong_is_named(
     seen: dict[str, t.Any], change: dict[str, object], check: str, words: str
 ) -> None:
     seen.update(copy.deepcopy(change))
+    findings = preflight_findings(seen)
     assert _verdicts(seen)[check] == "FAILED"
     assert words in _detail(seen, check)
+    verdict = preflight_verdict(findings, "gw1")
+    assert verdict["ready"] is False
+    assert str(verdict["text"]).startswith("gw1: not ready: ")
+    assert words in str(verdict["text"])
 
 
 @pytest.mark.parametrize(
     ("change", "check"),
     [
         ({"params": {"status": -1}}, "allowlist"),
-        ({"params": {"status": -1}}, f"model {MODEL}"),
+        ({"params": {"status": -1}}, f"amount {MODEL}"),
         ({"params": {"status": -1}}, "settlement version"),
-        ({"active_models": _json(NONE)}, f"model {MODEL}"),
-        ({"active_models": _json(NONE), "governance_models": {"status": 404}}, f"model {MODEL}"),
-        (
-            {"active_models": {"status": 404}, "governance_models": {"status": 404}},
-            f"model {MODEL}",
-        ),
-        ({"active_models": _json({}), "governance_models": _json([])}, f"model {MODEL}"),
+        ({"params": _json({"params": {}})}, "allowlist"),
+        ({"active_models": {"status": 404}}, f"model {MODEL}"),
+        ({"active_models": _json({})}, f"model {MODEL}"),
         ({"balance": {"status": 500}}, "funds"),
         ({"balance": _json({})}, "funds"),
-        ({"creator": ""}, "allowlist"),
-        ({"creator": ""}, "funds"),
+        ({"of_keyring": ""}, "creator"),
+        ({"of_keyring": ""}, "allowlist"),
+        ({"of_keyring": ""}, "funds"),
+        ({"escrows": "unknown"}, "funds"),
+        ({"uid": ""}, "root"),
+        ({"disks": []}, "disk"),
     ],
 )
 def test_unknown_is_not_zero(seen: dict[str, t.Any], change: dict[str, object], check: str) -> None:
     seen.update(copy.deepcopy(change))
     assert _verdicts(seen)[check] == "unknown"
+    text = str(preflight_verdict(preflight_findings(seen), "gw1")["text"])
+    assert text.startswith("gw1: ready as far as known; not known: ")
+    assert check in text
 
 
-@pytest.mark.parametrize("lacks", ["governance_models", "active_models"])
-def test_a_public_api_need_not_list_models_twice(seen: dict[str, t.Any], lacks: str) -> None:
+def test_a_key_tells_the_address_before_anything_is_on_the_host(seen: dict[str, t.Any]) -> None:
+    key = "b43ecb01b4d5630227750b88ab9fad60138baba36e8be96c839b1dd406880613"
+    assert key_address(key) == OTHER
+    seen |= {"of_keyring": "", "of_key": OTHER, "params": _json(_params([OTHER]))}
+    assert set(_verdicts(seen).values()) == {"ok"}
+    with pytest.raises(AnsibleFilterError) as raised:
+        key_address(f"0x{key}")
+    assert key not in str(raised.value)
+
+
+def test_a_public_api_need_not_list_models_twice(seen: dict[str, t.Any]) -> None:
     """The guide asks for governance's list, no play needs it."""
-    seen[lacks] = {"status": 404}
+    seen["governance_models"] = {"status": 404}
     assert set(_verdicts(seen).values()) == {"ok"}
 
 
 @pytest.mark.parametrize("spelled", [["v3"], [{"name": "v3", "sha256": "00"}]])
-@pytest.mark.parametrize(("needed", "verdict"), [(60, "FAILED"), (0, "NEAR")])
+@pytest.mark.parametrize(("count", "verdict"), [(1, "FAILED"), (0, "NEAR")])
 def test_a_version_that_the_chain_does_not_approve(
-    seen: dict[str, t.Any], spelled: list[object], needed: int, verdict: str
+    seen: dict[str, t.Any], spelled: list[object], count: int, verdict: str
 ) -> None:
     """No new deposit; one that has its escrows must still be able to settle them."""
     seen["params"]["json"]["params"]["devshard_escrow_params"]["approved_versions"] = spelled
-    seen["needed"] = needed
+    seen["models"][0]["count"] = count
     assert _verdicts(seen)["settlement version"] == verdict
-    assert _detail(seen, "settlement version") == "v2 is not approved on the chain: v3"
+    assert "the chain approves only v3" in _detail(seen, "settlement version")
+    said = preflight_verdict(preflight_findings(seen), "gw1")
+    assert (said["ready"], said["safe"]) == (verdict == "NEAR", verdict != "NEAR")
+    assert "settlement version: " in str(said["text"])
     seen["settlement_tag"] = "v3"
     assert _verdicts(seen)["settlement version"] == "ok"
 
@@ -392,6 +501,8 @@ def unsettled(number: int, blocks: int, *kinds: str, **changes: t.Any) -> dict[s
     """An open escrow as escrow_info has it."""
     return {
         "id": number,
+        "model": MODEL,
+        "usable": True,
         "amount": 5,
         "on_chain": True,
         "settled": False,

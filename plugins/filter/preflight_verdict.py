@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
+"""Filter: the last line of the preflight."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Mapping, Sequence
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.gonka.devshard.plugins.filter.preflight_findings import (
+    FAILED,
+    NEAR,
+    OK,
+    UNKNOWN,
+)
+
+
+def preflight_verdict(findings: object, host: object) -> dict[str, object]:
+    """The last line of preflight, and whether a deployment may begin and all is well."""
+    if not isinstance(findings, Sequence) or isinstance(findings, str):
+        raise AnsibleFilterError("preflight_verdict: the result of preflight_findings is needed")
+    by: dict[str, list[Mapping[str, str]]] = {FAILED: [], UNKNOWN: [], NEAR: [], OK: []}
+    for finding in findings:
+        by[finding["verdict"]].append(finding)
+
+    def told(verdict: str) -> str:
+        return "; ".join(f"{item['check']}: {item['detail']}" for item in by[verdict])
+
+    unknown = ", ".join(item["check"] for item in by[UNKNOWN])
+    if by[FAILED]:
+        text = f"not ready: {told(FAILED)}"
+    elif unknown:
+        text = f"ready as far as known; not known: {unknown}"
+    else:
+        text = "ready"
+    if by[NEAR]:
+        text += f". In danger: {told(NEAR)}"
+    return {"text": f"{host}: {text}", "ready": not by[FAILED], "safe": not by[NEAR]}
+
+
+class FilterModule:
+    """See the side-car documentation."""
+
+    def filters(self) -> dict[str, t.Callable[..., object]]:
+        return {"preflight_verdict": preflight_verdict}
