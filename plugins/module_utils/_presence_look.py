@@ -442,13 +442,8 @@ _STATES: t.Final[Mapping[bool | None, PortState]] = {
 # ledgers
 
 
-def _recorded_ledger(asked: Asked, record: Record) -> Path | None:
-    """Where an earlier run kept its ledger. 0.1.0 told it only through the environment file."""
-    content = record.content
-    if content is None:
-        return None
-    if content.ledger is not None:
-        return Path(content.ledger)
+def _env_ledger(asked: Asked) -> Path | None:
+    """0.1.0 told where its ledger is through the environment file only, by the keyring beside it."""
     try:
         text = _env_file.read(asked.env_file)
         home = None if text is None else _env_file.parse(text, "").get("INFERENCED_HOME")
@@ -459,10 +454,13 @@ def _recorded_ledger(asked: Asked, record: Record) -> Path | None:
 
 def _other_ledgers(asked: Asked, record: Record, host: Host) -> tuple[str, ...]:
     """The recorded ledger, or one in the usual place, where it is not the configured one."""
-    recorded = _recorded_ledger(asked, record)
-    found = [host.default_state_dir / "ledger.db"] if recorded is None else [recorded]
-    return tuple(
-        str(ledger)
-        for ledger in found
-        if _file(ledger).exists and not same_place(ledger, asked.ledger)
-    )
+    content = record.content
+    if content is not None and content.ledger is not None:
+        # what is recorded counts from the beginning, before the first coin moves
+        ledger = Path(content.ledger)
+        there = _file(ledger.parent).exists
+    else:
+        usual = host.default_state_dir / "ledger.db"
+        ledger = usual if content is None else _env_ledger(asked) or usual
+        there = _file(ledger).exists
+    return (str(ledger),) if there and not same_place(ledger, asked.ledger) else ()

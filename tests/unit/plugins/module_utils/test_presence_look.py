@@ -274,6 +274,15 @@ def test_the_ledger_of_earlier_runs(host: FakeHost, recorded: str) -> None:
     assert host.look(ledger=first).other_ledgers == ()
 
 
+def test_a_recorded_ledger_counts_before_the_first_coin_moves(host: FakeHost) -> None:
+    """Found in use: another state directory was accepted until there was a ledger."""
+    first = host.state / "ledger.db"
+    host.deployed(ledger=str(first))
+    first.unlink()
+    assert host.look(ledger=host.folder / "other/ledger.db").other_ledgers == (str(first),)
+    assert host.look(ledger=first).other_ledgers == ()
+
+
 def test_a_damaged_record_is_neither_there_nor_absent(host: FakeHost) -> None:
     host.deployed()
     host.write(host.deploy / ".gonka-devshard.json", "{")
