@@ -123,7 +123,7 @@ class TooLateError(AssertionError):
 
 
 def until(
-    condition: Callable[[], Found | None], what: str, seconds: float = 60, pause: float = 0.1
+    condition: Callable[[], Found | None], what: str, seconds: float = 300, pause: float = 0.1
 ) -> Found:
     """Ask until the answer is true; fail when the deadline passes."""
     deadline = time.monotonic() + seconds

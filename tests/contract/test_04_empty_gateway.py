@@ -146,7 +146,7 @@ def test_double_slash_is_redirected(story: Story) -> None:
 
 
 def test_status(story: Story) -> None:
-    body = until(lambda: _with_models(story), "the status knows the chain's models", seconds=30)
+    body = until(lambda: _with_models(story), "the status knows the chain's models")
     assert (body["mode"], body["runtimes"], body["devshards"]) == ("gateway", 0, [])
     assert body["capacity"]["escrow_weights"] == {}
     assert body["capacity"]["host_count"] == 0
@@ -408,7 +408,7 @@ def test_rotation_that_is_off(story: Story) -> None:
     # null until somebody has set an empty list
     assert not body["settings"]["models"]
     assert body["settings"]["enabled"] is False
-    chain = until(lambda: _chain(story), "a poll of the chain", seconds=30)
+    chain = until(lambda: _chain(story), "a poll of the chain")
     assert chain["phase"] == "Inference"
     assert chain["epoch_index"] > 0
     assert chain["epoch_switch_block_height"] >= chain["block_height"] > 0

@@ -80,11 +80,11 @@ def test_recorded_poc(story: Story, faults: Port) -> None:
     """Refused during PoC, and then by the cache for an hour."""
     first, again = between("gateway-chat", "chat_poc_503", "chat_poc_503_again_after_poc")
     faults.post("/chain", {"phase": "PoCGenerate"})
-    until(lambda: _item(story)["requests_blocked"], "the gateway has noticed the PoC", seconds=30)
+    until(lambda: _item(story)["requests_blocked"], "the gateway has noticed the PoC")
     assert _item(story)["block_reason"] == "poc"
     story.replay(first)
     faults.post("/chain", {"phase": None})
-    until(lambda: not _item(story)["requests_blocked"], "the PoC is over", seconds=30)
+    until(lambda: not _item(story)["requests_blocked"], "the PoC is over")
     story.replay(again)
 
 
@@ -247,7 +247,7 @@ def test_accounting(story: Story) -> None:
         return answer.status != 404
 
     try:
-        until(written, "the accounting of a request", seconds=30)
+        until(written, "the accounting of a request")
     except TooLateError as exc:
         pytest.skip(f"{exc}: the gateway may wait for other attempts of the request")
     body = story.gateway.get(path).good()

@@ -255,7 +255,7 @@ def test_state(story: Story, gateway: GatewayApi, active: str, passive: str) -> 
 
 
 def test_rotation_status(gateway: GatewayApi) -> None:
-    until(lambda: gateway.rotation().polled, "the gateway has polled the chain", seconds=30)
+    until(lambda: gateway.rotation().polled, "the gateway has polled the chain")
     rotation = gateway.rotation()
     assert rotation.phase == "Inference"
     assert all(row["stage"] in ("prepare_temp", "finish_regular") for row in rotation.latest)

@@ -75,7 +75,7 @@ def stage(story: Story, name: str, record: Json) -> Json | None:
 def test_recorded_prepare(story: Story) -> None:
     story.need_runtimes(0)
     story.may_spend(2)
-    polled = until(lambda: chain(story), "the gateway knows the chain's height", seconds=30)
+    polled = until(lambda: chain(story), "the gateway knows the chain's height")
     if polled["blocks_to_epoch_switch"] < _ENOUGH_BLOCKS:
         pytest.skip("the epoch ends soon: rotation would make more escrows than are paid for")
     model = {
@@ -93,12 +93,10 @@ def test_recorded_prepare(story: Story) -> None:
             "models": [model],
         }
     )
-    record = until(lambda: role(story, "temp"), "rotation has made a temp", seconds=120)
+    record = until(lambda: role(story, "temp"), "rotation has made a temp")
     story.ids[TEMP] = story.new_escrow()
     assert record["id"] == story.ids[TEMP]
-    row = until(
-        lambda: stage(story, "prepare_temp", record), "the stage is in the status", seconds=120
-    )
+    row = until(lambda: stage(story, "prepare_temp", record), "the stage is in the status")
     assert record["rotation_epoch"] == row["epoch"] == polled["epoch_index"]
     assert record["active"] is True
     assert (row["role"], row["target_count"]) == ("temp", 1)
@@ -114,12 +112,10 @@ def test_recorded_finish(story: Story) -> None:
     if temp is None or role(story, "temp") is None:
         pytest.skip("no temp was made")
     story.post_settings(escrow_rotation={"pre_poc_blocks": 1})
-    record = until(lambda: role(story, "regular"), "rotation has made a regular", seconds=120)
+    record = until(lambda: role(story, "regular"), "rotation has made a regular")
     story.ids["regular"] = story.new_escrow()
     assert record["id"] == story.ids["regular"]
-    row = until(
-        lambda: stage(story, "finish_regular", record), "the stage is in the status", seconds=120
-    )
+    row = until(lambda: stage(story, "finish_regular", record), "the stage is in the status")
     assert (row["role"], row["created_count"]) == ("regular", 1)
     assert (row["settled_count"], row["settle_failed_count"]) == (1, 0)
     assert row["completed"] is True

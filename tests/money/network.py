@@ -23,7 +23,7 @@ import requests
 from simnet import crypto
 
 ROOT = Path(__file__).resolve().parents[2]
-READY_SECONDS = 60
+READY_SECONDS = 300
 FUNDS = 10**13
 AMOUNT = 5_000_000_000
 CREATORS = 160
@@ -49,7 +49,7 @@ class Port:
         return self.call("DELETE", path)
 
     def call(self, method: str, path: str, body: dict[str, t.Any] | None = None) -> t.Any:
-        answer = self._http.request(method, self.url + path, json=body, timeout=60)
+        answer = self._http.request(method, self.url + path, json=body, timeout=300)
         if answer.status_code != 200:
             raise AssertionError(f"{method} {path}: {answer.status_code} {answer.text}")
         return answer.json()
@@ -254,7 +254,7 @@ class SecondGateway:
         self._process.stop()
 
 
-def wait_for(reached: t.Callable[[], bool], what: str, seconds: float = 20) -> None:
+def wait_for(reached: t.Callable[[], bool], what: str, seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while True:
         with contextlib.suppress(requests.RequestException):

@@ -22,7 +22,7 @@ from simnet.network import DEFAULT_AMOUNT
 from simnet.release import write_inferenced
 
 _LOG = logging.getLogger("simnet")
-_READY_SECONDS = 30.0
+_READY_SECONDS = 120.0
 _STOP_SECONDS = 10.0
 _RESTART_SECONDS = 0.3
 
