@@ -9,9 +9,8 @@ import typing as t
 
 import pytest
 
-from ansible_collections.gonka.devshard.tests.unit.plugins.module_run import succeeded
+from ansible_collections.gonka.devshard.tests.unit.plugins.module_run import failed, succeeded
 from ansible_collections.gonka.devshard.tests.unit.plugins.modules.site import Site
-from ansible_collections.gonka.devshard.tests.unit.plugins.modules.test_info_modules import failed
 
 SETTINGS = "/v1/admin/settings"
 
