@@ -74,6 +74,8 @@ def _model(model: Data) -> str:
     if model["hosts"] is not None:
         hosts = f", hosts {model['hosts_available']} of {model['hosts']}"
     usable = f"{model['usable']} of {model['wanted']} usable"
+    if model["not_known"]:
+        usable += f" ({model['not_known']} not known)"
     return f"{usable}, access {model['access_mode'] or 'not known'}{hosts}"
 
 
@@ -120,7 +122,10 @@ def _state(escrow: Data) -> str:
         return "settled"
     if escrow["foreign"]:
         return "foreign"
-    return "usable" if escrow["usable"] else "not usable"
+    if escrow["usable"]:
+        return "usable"
+    unsure = all(str(reason).startswith("not known") for reason in escrow["why_not"])
+    return "not known" if unsure else "not usable"
 
 
 def _reasons(escrow: Data) -> list[str]:

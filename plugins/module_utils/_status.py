@@ -40,7 +40,17 @@ KEYS: t.Final = (
 NESTED: t.Final = (
     *("severity", "about", "text", "run"),
     *("state", "why", "to"),
-    *("id", "wanted", "usable", "usable_ids", "access_mode", "hosts_available", "hosts", "served"),
+    *(
+        "id",
+        "wanted",
+        "usable",
+        "usable_ids",
+        "not_known",
+        "access_mode",
+        "hosts_available",
+        "hosts",
+        "served",
+    ),
     *("quarantined", "address", "until", "available", "count"),
     *("model", "slot", "recorded", "active", "loaded", "phase", "nonce", "balance"),
     *("active_requests", "storage_path", "rotation_role", "on_chain", "creator", "amount", "epoch"),
@@ -519,7 +529,7 @@ def _clients(scene: Scene, models: Sequence[Data]) -> dict[str, t.Any]:
     if unsure:
         return {
             "state": "not known",
-            "why": "whether each model is served is not known",
+            "why": f"whether the escrows for {_ids(unsure)} can be used is not known",
             "to": None,
         }
     if served:
@@ -613,6 +623,7 @@ def _model(scene: Scene, model: Model) -> dict[str, t.Any]:
         "wanted": model.count,
         "usable": len(usable),
         "usable_ids": usable,
+        "not_known": len(maybe),
         "access_mode": None,
         "hosts_available": None,
         "hosts": None,

@@ -320,8 +320,13 @@ def look(context: Context) -> tuple[Sight, dict[str, Part[t.Any]]]:
         limit,
     )
     parts["nginx"] = attempt(lambda: nginx_state(context))
+    # one that was not asked may have any escrow, as one that does not answer
+    unasked: Part[GatewaySeen] = Part(why="it was not asked")
     sight = Sight(
-        gateways={slot: parts[slot] for slot in slots},
+        gateways={
+            context.params["slot"]: unasked,
+            **{slot: parts[slot] for slot in slots},
+        },
         chain=parts["chain"],
         epoch=parts["public_api"],
         clock=Part(why="not asked"),

@@ -96,6 +96,14 @@ def test_a_status_without_any_answer_can_be_shown() -> None:
     assert status["failed"] is True
 
 
+def test_what_is_not_known_is_not_shown_as_unusable() -> None:
+    rows = [escrow(7, usable=False, why_not=["not known on the chain"], on_chain=None)]
+    lines = status_table(_status(lambda _presence, seen: seen.update(escrows=rows)))
+    assert lines[-2].split()[3:5] == ["not", "known"]
+    assert lines[-1] == "7: not known on the chain"
+    assert any("0 of 1 usable (1 not known)" in line for line in lines)
+
+
 def test_a_long_name_keeps_its_ends() -> None:
     name = "Some-Organisation/A-Model-With-A-Very-Long-Name-Of-480B-FP8"
     rows = [escrow(7, model=name, usable=False, why_not=["a" * 90, "b"])]

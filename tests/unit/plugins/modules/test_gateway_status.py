@@ -266,10 +266,12 @@ def test_a_host_without_the_library(site: Site, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_admin_key_goes_nowhere_unless_asked(site: Site) -> None:
-    serve(site)
+    number = serve(site)
     site.net.forget()
     seen = look(site, ask=[])
-    assert seen["slots"] == {}
+    assert seen["slots"] == {"main": {"gateway": None, "hosts": None, "refused": None}}
+    row = next(row for row in seen["escrows"] if row["id"] == number)
+    assert (row["recorded"], row["why_not"]) == (None, ["not known in the gateway"])
     asked = site.net.gateway.get("/requests")["requests"]
     assert not [entry for entry in asked if "/admin/" in entry["path"]]
     assert any("not proved to be it" in line for line in findings(site, seen))
