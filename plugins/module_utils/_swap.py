@@ -482,7 +482,9 @@ def plan(
         )
     reason = "swap back to the recorded image" if rollback else "swap to the image asked for"
     if recreated:
-        reason = f"recreate the container with the same image, since {', '.join(seen.drift)} differ"
+        reason = (
+            f"recreate the container with the same image: it differs in {', '.join(seen.drift)}"
+        )
     steps = [
         step for step in sequence(mode, temp_escrows) if not (standby and step is Step.SWITCH_BACK)
     ]

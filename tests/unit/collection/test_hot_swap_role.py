@@ -133,3 +133,31 @@ def test_no_task_asks_the_journal_for_the_plan() -> None:
     after = [item["name"] for item in tasks].index("Run the preflight")
     text = str(tasks[after:])
     assert "__hot_swap.steps" not in text
+
+
+def test_the_temporary_gateway_is_asked_with_the_keys_that_it_was_started_with() -> None:
+    """The gateway may have got another admin key meanwhile."""
+    asked = []
+    for file in sorted((TASKS / "steps").glob("*.yml")):
+        for item in steps_of(f"steps/{file.name}"):
+            for name, given in item.items():
+                if not name.startswith("gonka.devshard.") or not isinstance(given, dict):
+                    continue
+                urls = (given.get("gateway_url"), given.get("base_url"))
+                if "{{ __hot_swap_temp_url }}" in urls:
+                    asked.append(f"{file.stem}: {name}")
+                    assert given["env_file"] == "{{ __hot_swap_temp_env }}", asked[-1]
+    assert len(asked) > 5
+
+
+def test_the_environment_is_compared_in_check_mode_and_written_before_the_replacement() -> None:
+    (compare,) = [
+        item
+        for item in steps_of("swap.yml")
+        if item.get("ansible.builtin.include_role", {}).get("tasks_from") == "environment"
+    ]
+    assert compare["ansible.builtin.include_role"]["apply"]["check_mode"] is True
+    names = [item["name"] for item in steps_of("steps/replace_main.yml")]
+    asked = names.index("Check that the gateway may be stopped")
+    written = names.index("Write the environment of the inventory")
+    assert asked < written < names.index("Replace the container")
