@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.gonka.devshard.plugins.modules.variable_check import SPEC
 from ansible_collections.gonka.devshard.plugins.plugin_utils._invocation import (
     describe,
     known_variables,
@@ -31,8 +32,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: Result | None = None) -> Result:
         result: Result = super().run(tmp, task_vars)
         validate: t.Callable[..., t.Any] = self.validate_argument_spec
-        spec = {"foreign": {"type": "list", "elements": "str", "default": []}}
-        _valid, options = validate(argument_spec=spec)
+        _valid, options = validate(argument_spec=SPEC.options)
         found = unknown_variables(task_vars or {}, known_variables(ROLES), options["foreign"])
         if found:
             host = (task_vars or {}).get("inventory_hostname")

@@ -136,7 +136,8 @@ def half_a_state(_seen: Seen) -> Answer:
 
 
 ANSWERS = {"page": echo, "json": echo_json, "half": half_a_state}
-EVERY_MODULE = [name for name in MODULES if hasattr(load(name), "SPEC")]
+# an action alone does the work of the others, on the controller
+EVERY_MODULE = [name for name in MODULES if hasattr(load(name), "main")]
 
 
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
