@@ -87,6 +87,10 @@ class Process:
                 start_new_session=True,
             )
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def first_line(self) -> bytes:
         assert self._process.stdout is not None
         timer = threading.Timer(READY_SECONDS, self.stop)
@@ -248,6 +252,7 @@ class SecondGateway:
         argv = [sys.executable, "-m", "simnet", "gateway"]
         self._process = Process(argv, environment, network.folder / "second.log")
         self.admin = Port(f"http://127.0.0.1:{port}", ready["admin_key"])
+        self.port, self.pid = port, self._process.pid
         wait_for(lambda: bool(self.admin.get("/v1/admin/state")), "the second gateway")
 
     def stop(self) -> None:

@@ -22,6 +22,7 @@ from ansible_collections.gonka.devshard.tests.money.network import (
     Network,
     SecondGateway,
 )
+from ansible_collections.gonka.devshard.tests.unit.plugins.first_look import DOCKER, IMAGE
 from simnet import crypto
 from simnet.keyring import Keyring
 
@@ -34,6 +35,30 @@ HOSTS = ("gw1", "gw2", "gw3")
 NEED = 3 * (AMOUNT + 2 * FEE)
 
 
+def container(name: str, gateway: SecondGateway, number: int) -> dict[str, t.Any]:
+    """A gateway on this machine, as an engine would show it."""
+    storage = str(gateway.storage)
+    return {
+        "Id": f"{number:064x}",
+        "Name": f"/{name}",
+        "Image": f"sha256:{number:064x}",
+        "Config": {
+            "Image": IMAGE,
+            "Env": [f"DEVSHARD_STORAGE_DIR={storage}"],
+            "Labels": {},
+            "Entrypoint": ["devshardctl"],
+            "Cmd": None,
+            "WorkingDir": "/",
+        },
+        "State": {"Status": "running", "Pid": gateway.pid, "ExitCode": 0},
+        "HostConfig": {
+            "PortBindings": {"8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(gateway.port)}]}
+        },
+        "NetworkSettings": {"Ports": {"8080/tcp": None}},
+        "Mounts": [{"Destination": storage, "Source": storage, "Type": "bind"}],
+    }
+
+
 class Fleet:
     """Three hosts on this machine, each with its own gateway, ledger and keyring."""
 
@@ -42,6 +67,7 @@ class Fleet:
         self.network = network
         self.creator: Creator = network.creator()
         self.gateways = {name: network.second_gateway(self.creator, name) for name in HOSTS}
+        self._engine()
         inventory = {
             "devshard_gateways": {
                 "hosts": {name: self._host(name, gw) for name, gw in self.gateways.items()},
@@ -69,9 +95,30 @@ class Fleet:
             "rotation_pre_poc_blocks": 10,
         }
 
+    def _engine(self) -> None:
+        """A docker program that knows the gateways as containers: plays ask whose a port is."""
+        (self.folder / "bin").mkdir()
+        program = self.folder / "bin" / "docker"
+        program.write_text(DOCKER.format(python=sys.executable))
+        program.chmod(0o755)
+        found = [
+            container(name, gateway, number)
+            for number, (name, gateway) in enumerate(self.gateways.items(), start=1)
+        ]
+        (self.folder / "bin" / "containers.json").write_text(json.dumps(found))
+
     def _host(self, name: str, gateway: SecondGateway) -> dict[str, t.Any]:
         home = self.folder / name
         home.mkdir()
+        record = {
+            "profile": "v2",
+            "storage": str(gateway.storage),
+            "image": IMAGE,
+            "digest": IMAGE,
+            "container": name,
+            "state_dir": str(home),
+        }
+        (home / ".gonka-devshard.json").write_text(json.dumps(record))
         Keyring(home / "keyring").add(
             "devshard-create", crypto.PrivateKey.from_hex(self.creator.key)
         )
@@ -82,6 +129,8 @@ class Fleet:
         )
         return {
             "devshard_gateway_url": gateway.admin.url,
+            "gateway_container_name": name,
+            "devshard_deploy_dir": str(home),
             "devshard_env_file": str(environment),
             "devshard_state_dir": str(home),
             "devshard_keyring_dir": str(home / "keyring"),
@@ -90,6 +139,7 @@ class Fleet:
     def play(self, name: str) -> subprocess.CompletedProcess[str]:
         environment = {
             **os.environ,
+            "PATH": f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
             "ANSIBLE_COLLECTIONS_PATH": f"{ROOT / '.tree'}:{ROOT / '.cache' / 'collections'}",
             "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml",
             "ANSIBLE_FORKS": "3",
