@@ -60,7 +60,6 @@ def require_absolute(path: str, option: str) -> None:
     """
     if not PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
         raise ConfigurationError(
-            f"{option} must be an absolute path as the gateway sees it, such as"
-            f" /root/.devshardctl/escrow-4712, got {path!r}. The gateway takes any other path from"
-            " its working directory, where it begins an empty session"
+            f"{option} must be an absolute path as the gateway sees it, not {path}. The gateway"
+            " takes any other path from its working directory, where it begins an empty session"
         )

@@ -43,7 +43,7 @@ RESULTS: t.Final = (
     *("creator_address_found", "creator_balance", "creator_missing", "creator_needed"),
     *("devshard_chat", "devshard_findings", "devshard_first_play", "devshard_presence"),
     *("devshard_refusal", "devshard_status", "escrow_held"),
-    *("rotation_funding", "rotation_need", "settlement_escrows"),
+    *("rotation_funding", "rotation_need", "settlement_escrows", "settlement_foreign"),
 )
 """What roles leave behind for later roles, plays and hosts."""
 

@@ -23,7 +23,7 @@ SPELLINGS = sorted(
     {
         *(PROFILE.chain_address_variable, PROFILE.tx_query_variable or ""),
         *(PROFILE.host_session_prefix, PROFILE.default_image, str(PROFILE.nonce_limit)),
-        *(PROFILE.storage_dir, PROFILE.health_command[1]),
+        *(PROFILE.storage_dir, PROFILE.health_command[-1]),
         *("DEVSHARD_CHAIN_GRPC", "CHAIN_GRPC_TLS", "NODE_GRPC_URL", "chain_grpc"),
         *("DEVSHARD_ROUTE_PREFIX", "route_prefix", "/devshard/v"),
         *("protocol_version", "session_version", "/v1/debug/inferences", "/v1/debug/memstats"),

@@ -14,6 +14,7 @@ import typing as t
 from dataclasses import dataclass
 from unittest import mock
 
+from ansible.module_utils import _internal
 from ansible.module_utils.common import warnings
 from ansible.module_utils.testing import patch_module_args
 
@@ -61,6 +62,8 @@ def run_module(
     with (
         mock.patch.dict(warnings._global_warnings, clear=True),
         mock.patch.dict(warnings._global_deprecations, clear=True),
+        # on the managed host no display of the controller takes the warnings
+        mock.patch.object(_internal, "is_controller", False),
         patch_module_args(arguments),
         contextlib.redirect_stdout(out),
     ):
