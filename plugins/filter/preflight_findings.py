@@ -130,7 +130,17 @@ def _host(seen: Mapping[str, t.Any]) -> list[Finding]:
     refused = [
         _finding(f"role {item['role']}", FAILED, str(item["reason"])) for item in seen["refused"]
     ]
-    return [*found, *refused, *map(_port, seen["ports"])]
+    return [*found, *refused, *map(_port, seen["ports"]), *_image(seen)]
+
+
+def _image(seen: Mapping[str, t.Any]) -> list[Finding]:
+    """One that is not there is among what the role refuses."""
+    if any(item["role"] == "gateway" for item in seen["refused"]):
+        return []
+    image = seen["image"]
+    if not image:
+        return [_finding("image", UNKNOWN, "gateway_image was not asked for")]
+    return [_finding("image", OK if image["there"] else UNKNOWN, str(image["text"]))]
 
 
 def _root(seen: Mapping[str, t.Any]) -> Finding:

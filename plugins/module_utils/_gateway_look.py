@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import _docker, _docker_cli, _env_file
-from ._errors import DevshardError, UnknownStateError
-from ._gateway_plan import RECORDED, SETTING, SIBLING, Folder, Own, Seen, Use
+from ._errors import ConfigurationError, DevshardError, UnknownStateError
+from ._gateway_plan import RECORDED, SETTING, SIBLING, Available, Folder, Own, Seen, Use
 from ._image import digest_of, is_image
 from ._presence_look import DATABASE, SWAP_LABEL, Asked, Host, look
 from ._record import Places
@@ -23,7 +23,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ._docker_cli import Listed
-    from ._gateway_plan import Relation
+    from ._gateway_plan import GatewayPlan, Relation
     from ._presence import Found, Presence
 
 HOST_DIR: t.Final = "DEVSHARD_STORAGE_HOST_DIR"
@@ -245,6 +245,31 @@ def _asked_is_running(docker: str, subject: Subject, container: _docker.Containe
     except DevshardError:
         return None
     return is_image(meant, container.image, container.digests)
+
+
+def available(image: str, plan: GatewayPlan) -> Available:
+    """Whether what the plan makes a container from is on this host, else at its registry."""
+    wanted = plan.pinned or image
+    if plan.pinned is not None and plan.pinned == plan.runs_digest:
+        return Available(there=True, text=f"{image} runs")
+    docker = _docker_cli.program() if plan.engine else None
+    if docker is None:
+        return Available(
+            there=None, text=f"{wanted} was not asked for: no Docker Engine answers on this host"
+        )
+    try:
+        # a tag is always pulled
+        if digest_of(wanted) is not None and _docker_cli.image_id(docker, wanted) is not None:
+            return Available(there=True, text=f"{wanted} is on this host")
+        if _docker.DOCKER_IMPORT_ERROR is not None:
+            return Available(
+                there=None, text=f"{wanted} was not asked for: the Docker SDK is not installed yet"
+            )
+        return Available(there=True, text=f"the registry has {_docker.resolve(wanted)}")
+    except ConfigurationError as exc:
+        return Available(there=False, text=str(exc))
+    except DevshardError as exc:
+        return Available(there=None, text=str(exc))
 
 
 # the environment

@@ -11,7 +11,7 @@ Pure: :mod:`_gateway_look` looks at the host.
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ._drift import PROJECT, Wanted, find_drift
 from ._image import digest_of
@@ -110,6 +110,14 @@ class Wish:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Available:
+    """Whether a container can be made from an image. ``there`` is None where that is not known."""
+
+    there: bool | None
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class GatewayPlan:
     refused: tuple[str, ...]
     unknown: str | None
@@ -125,6 +133,12 @@ class GatewayPlan:
     runs_image: str | None
     """The image of the container, as somebody asked for it; None where there is no container."""
     runs_digest: str | None
+    image: Available = Available(there=None, text="it was not looked for")
+
+    def with_image(self, image: Available) -> GatewayPlan:
+        """What the look for the image adds; one that is not there is refused before a write."""
+        refused = (f"{image.text} (gateway_image)",) if image.there is False else ()
+        return replace(self, image=image, refused=(*self.refused, *refused))
 
     def to_result(self) -> dict[str, t.Any]:
         return {
@@ -136,6 +150,7 @@ class GatewayPlan:
             "storage": self.storage.path,
             "volume": self.storage.volume,
             "pinned": self.pinned or "",
+            "image": {"there": self.image.there, "text": self.image.text},
             "adopting": self.adopting,
             "project": self.project,
             "service": self.service,

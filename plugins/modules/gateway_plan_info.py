@@ -157,6 +157,18 @@ plan:
       description: The image by its digest. Empty when it must be pulled by its tag first.
       type: str
       sample: registry.example.org/gateway@sha256:79f4c0b8a0a1d3a2a7c1d0bdf0d8cf20c9c4ee0bdc2a05f3d4a9f3a1c5d7e9b1
+    image:
+      description: Whether a container can be made from the image.
+      type: dict
+      contains:
+        there:
+          description: Whether this host or its registry has it. Null when that is not known.
+          type: bool
+          sample: true
+        text:
+          description: The same in words.
+          type: str
+          sample: registry.example.org/gateway:v2 runs
     adopting:
       description: Whether the deployment was made by hand or by another tool.
       type: bool
@@ -272,6 +284,7 @@ def work(context: Context) -> Outcome:
         seen,
         context.profile,
     )
+    plan = plan.with_image(_gateway_look.available(params["image"], plan))
     owned = [path for path in (places.compose, file) if seen.record is None and path.is_file()]
     return Outcome(
         changed=False,

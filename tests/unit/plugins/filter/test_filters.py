@@ -115,6 +115,7 @@ def seen() -> dict[str, t.Any]:
         "disks": ["   Avail Mounted on", " 20000 /", " 30000 /var/lib/docker"],
         "min_free_mb": 1024,
         "refused": [],
+        "image": {"there": True, "text": "gw:1 runs"},
         "urls": {"rest": "http://rest", "rpc": "http://rpc", "public": "http://api"},
         "rest_as_other": {"skipped": True},
         "rpc_as_other": {"skipped": True},
@@ -673,3 +674,15 @@ def test_without_that_proof_nothing_is_restarted(
 def test_an_unknown_gateway_is_not_restarted(found: object) -> None:
     with pytest.raises(AnsibleFilterError, match="restart_refusals"):
         restart_refusals(found, 204)
+
+
+def test_an_image_that_nobody_was_asked_for_is_not_known(seen: dict[str, t.Any]) -> None:
+    assert _verdicts(seen)["image"] == "ok"
+    seen["image"] = {"there": None, "text": "gw:9 was not asked for: no Docker Engine answers"}
+    said = preflight_verdict(preflight_findings(seen), "gw1")
+    assert said["text"] == "gw1: ready as far as known; not known: image"
+    seen["image"] = None
+    assert _verdicts(seen)["image"] == "unknown"
+    # what the role refuses is said once
+    seen["refused"] = [{"role": "gateway", "reason": "the registry has no image gw:9"}]
+    assert "image" not in _verdicts(seen)

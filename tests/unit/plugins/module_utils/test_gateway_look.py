@@ -4,15 +4,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import typing as t
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.gonka.devshard.plugins.module_utils import _docker_cli
+from ansible_collections.gonka.devshard.plugins.module_utils import _docker, _docker_cli
+from ansible_collections.gonka.devshard.plugins.module_utils._errors import (
+    ConfigurationError,
+    TransportError,
+)
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway_look import (
     Subject,
+    available,
     relation,
     see,
 )
@@ -224,3 +230,43 @@ def test_what_a_compose_file_mounts(
     docker.chmod(0o755)
     assert _docker_cli.compose_mount(str(docker), "compose.yaml", INSIDE) == found
     assert _docker_cli.mountpoint(str(docker), "prod_v") is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "there"),
+    [
+        ("gw@sha256:1", True),
+        (ConfigurationError("the registry has no image gw:9; correct its name"), False),
+        (TransportError("the registry does not tell what gw:9 is: denied"), None),
+    ],
+)
+def test_the_registry_is_asked_for_an_image_that_must_be_pulled(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch, answer: str | Exception, there: bool | None
+) -> None:
+    asked: list[str] = []
+
+    def resolve(image: str) -> str:
+        asked.append(image)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(_docker, "resolve", resolve)
+    monkeypatch.setattr(_docker, "DOCKER_IMPORT_ERROR", None)
+    seen = look(host)
+    monkeypatch.setenv("PATH", str(host.bin))
+    wish = Wish(
+        deploy_dir=str(host.deploy),
+        container="devshardctl-multi",
+        image="gw:9",
+        port=18080,
+        environment={},
+    )
+    plan = make(wish, seen, profile("v2"))
+    found = available("gw:9", plan)
+    assert (found.there, asked) == (there, ["gw:9"])
+    # without its SDK, or without an engine, it is not known
+    monkeypatch.setattr(_docker, "DOCKER_IMPORT_ERROR", "no module")
+    assert available("gw:9", plan).there is None
+    assert available("gw:9", dataclasses.replace(plan, engine=False)).there is None
+    assert asked == ["gw:9"]

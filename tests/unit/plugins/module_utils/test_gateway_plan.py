@@ -15,6 +15,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._gateway_plan impor
     RECORDED,
     SETTING,
     SIBLING,
+    Available,
     Folder,
     GatewayPlan,
     Own,
@@ -333,3 +334,14 @@ def test_limits_that_would_close_the_settings_for_ever() -> None:
         "Set", "set"
     )
     assert plan(wish, dataclasses.replace(SEEN)).refused == ()
+
+
+@pytest.mark.parametrize(("there", "refuses"), [(True, 0), (None, 0), (False, 1)])
+def test_only_an_image_that_is_known_to_be_missing_is_refused(
+    there: bool | None, refuses: int
+) -> None:
+    found = plan(WISH, BARE).with_image(Available(there=there, text="the registry has no image x"))
+    assert found.to_result()["image"]["there"] is there
+    assert [text.endswith(" x (gateway_image)") for text in found.to_result()["refused"]] == [
+        True
+    ] * refuses
