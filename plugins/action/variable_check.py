@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.gonka.devshard.plugins.modules.variable_check import SPEC
+from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
 from ansible_collections.gonka.devshard.plugins.plugin_utils._invocation import (
     describe,
     known_variables,
@@ -18,6 +18,9 @@ from ansible_collections.gonka.devshard.plugins.plugin_utils._invocation import 
 
 Result = dict[str, t.Any]
 
+SPEC: t.Final = _argspec.ArgumentSpec(
+    options={"foreign": {"type": "list", "elements": "str", "default": []}}
+)
 ROLES: t.Final = Path(__file__).resolve().parents[2] / "roles"
 
 

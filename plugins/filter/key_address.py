@@ -8,16 +8,25 @@ import hashlib
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from ansible.module_utils.basic import missing_required_lib
 
 from ansible_collections.gonka.devshard.plugins.module_utils._address import account_address
 from ansible_collections.gonka.devshard.plugins.module_utils._errors import ConfigurationError
 from ansible_collections.gonka.devshard.plugins.module_utils._keys import check_private_key
 
+try:
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+except ImportError as exc:
+    CRYPTOGRAPHY_ERROR: ImportError | None = exc
+else:
+    CRYPTOGRAPHY_ERROR = None
+
 
 def key_address(key: object) -> str:
     """Returns the address of the account that the key belongs to. No message shows the key."""
+    if CRYPTOGRAPHY_ERROR is not None:
+        raise AnsibleFilterError(missing_required_lib("cryptography")) from CRYPTOGRAPHY_ERROR
     try:
         number = int(check_private_key(str(key), "key_address"), 16)
     except ConfigurationError as exc:

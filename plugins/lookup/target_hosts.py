@@ -1,24 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright (c) 2026 The gonka.devshard authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Lookup: the pattern of the hosts that a playbook works on, refused where it matches none."""
 
 from __future__ import annotations
 
-import difflib
-import typing as t
-from pathlib import Path
-
-from ansible import context
-from ansible.errors import AnsibleLookupError
-from ansible.inventory.manager import InventoryManager
-from ansible.plugins.lookup import LookupBase
-
-from ansible_collections.gonka.devshard.plugins.plugin_utils._invocation import (
-    playbooks_of,
-    refuse_tags,
-)
-
-DOCUMENTATION = """
+DOCUMENTATION = r"""
+---
 name: target_hosts
 short_description: The hosts of a playbook, at least one
 version_added: 0.2.0
@@ -26,8 +14,8 @@ author:
   - The gonka.devshard authors (@gonka-devshard)
 description:
   - Returns the pattern that it is given, for the keyword C(hosts) of a play.
-  - Fails when the pattern, together with C(--limit), matches no host of the inventory. Ansible itself skips such a play
-    and ends with code 0, so that a timer with a typing error in it would never alarm anybody.
+  - Fails when the pattern, together with C(--limit), matches no host of the inventory. Ansible itself skips such a
+    play and ends with code 0, so that a timer with a typing error in it would never alarm anybody.
   - Fails when only playbooks of this collection are run, and C(--tags) or C(--skip-tags) names a tag that no task of
     them has. Ansible itself ends with code 0 after it has run nothing.
   - Fails when the play needs a confirmation, matches more than one host, and the hosts were not named by the user.
@@ -60,7 +48,7 @@ options:
     default: change
 """
 
-EXAMPLES = """
+EXAMPLES = r"""
 - name: Take the gateways out of service
   hosts: >-
     {{ lookup('gonka.devshard.target_hosts', devshard_hosts | default('devshard_gateways'),
@@ -70,13 +58,27 @@ EXAMPLES = """
   tasks: []
 """
 
-RETURN = """
+RETURN = r"""
 _raw:
   description:
     - The pattern.
   type: list
   elements: str
 """
+
+import difflib
+import typing as t
+from pathlib import Path
+
+from ansible import context
+from ansible.errors import AnsibleLookupError
+from ansible.inventory.manager import InventoryManager
+from ansible.plugins.lookup import LookupBase
+
+from ansible_collections.gonka.devshard.plugins.plugin_utils._invocation import (
+    playbooks_of,
+    refuse_tags,
+)
 
 PLAYBOOKS: t.Final = Path(__file__).resolve().parents[2] / "playbooks"
 SHOWN: t.Final = 5

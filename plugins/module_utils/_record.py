@@ -80,7 +80,7 @@ def parse(text: str, where: str) -> DeployRecord:
     if not isinstance(raw, dict):
         raise unusable("it holds no JSON object")
     schema = raw.get("schema", 1)
-    if type(schema) is not int or not 1 <= schema <= SCHEMA:
+    if isinstance(schema, bool) or not isinstance(schema, int) or not 1 <= schema <= SCHEMA:
         raise unusable(f"it has schema {schema!r}, this version reads 1 to {SCHEMA}")
     values: dict[str, t.Any] = {"schema": schema}
     for name in _TEXTS:

@@ -328,10 +328,10 @@ def _unknown_parts(scene: Scene) -> Iterator[Finding]:
         yield unknown(about, f"{text}: {why}")
     if scene.part("creations") is None and scene.creator is None and not scene.part("creator"):
         yield unknown("creator", "the keyring has no key, so the creator's escrows are not known")
-    lost = [row["id"] for row in scene.rows if row["chain_error"] and not scene.part("chain")]
+    lost = [row for row in scene.rows if row["chain_error"] and not scene.part("chain")]
     if lost:
-        why = next(row["chain_error"] for row in scene.rows if row["id"] == lost[0])
-        yield unknown("escrows", f"the chain did not answer for escrow(s) {_ids(lost)}: {why}")
+        ids, why = _ids([row["id"] for row in lost]), lost[0]["chain_error"]
+        yield unknown("escrows", f"the chain did not answer for escrow(s) {ids}: {why}")
     if scene.deployed is False or scene.retired:
         return
     for slot in OTHER:

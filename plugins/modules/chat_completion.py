@@ -19,7 +19,7 @@ description:
     for an hour, errors included, which would prove nothing.
   - A gateway whose limiter answers 429 serves others at this moment. That is a warning with RV(limited=true), and no
     failure.
-  - No redirect is followed: a reply of another host would prove nothing.
+  - No redirect is followed, since a reply of another host would prove nothing.
   - During a PoC phase the network serves nobody. That is no fault of a deployment, so it is waited for.
 options:
   base_url:

@@ -46,10 +46,3 @@ unknown:
   elements: str
   sample: [gateway_imgae]
 """
-
-from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
-
-# The action of the same name does the work, on the controller; see there.
-SPEC = _argspec.ArgumentSpec(
-    options={"foreign": {"type": "list", "elements": "str", "default": []}}
-)

@@ -18,7 +18,7 @@ from ansible.module_utils import _internal
 from ansible.module_utils.common import warnings
 from ansible.module_utils.testing import patch_module_args
 
-PACKAGE = "ansible_collections.gonka.devshard.plugins.modules"
+PACKAGE = "ansible_collections.gonka.devshard.plugins"
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,11 @@ class ModuleRun:
 
 
 def load(name: str) -> t.Any:
-    return importlib.import_module(f"{PACKAGE}.{name}")
+    return importlib.import_module(f"{PACKAGE}.modules.{name}")
+
+
+def load_action(name: str) -> t.Any:
+    return importlib.import_module(f"{PACKAGE}.action.{name}")
 
 
 def run_module(
