@@ -251,7 +251,7 @@ def available(image: str, plan: GatewayPlan) -> Available:
     """Whether what the plan makes a container from is on this host, else at its registry."""
     wanted = plan.pinned or image
     if plan.pinned is not None and plan.pinned == plan.runs_digest:
-        return Available(there=True, text=f"{image} runs")
+        return Available(there=True, text=f"{image} is the image of the container")
     docker = _docker_cli.program() if plan.engine else None
     if docker is None:
         return Available(

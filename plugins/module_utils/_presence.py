@@ -94,6 +94,14 @@ class Swap:
         return f"{what} to {self.asked} is open{since}{step}"
 
 
+def swap_options(mode: str, slot: str) -> tuple[str, ...]:
+    """What a swap that is continued needs besides its image, where the inventory may not say it."""
+    return (
+        *(() if mode == "temp" else (f"hot_swap_mode={mode}",)),
+        *(() if slot == "main" else (f"hot_swap_slot={slot}",)),
+    )
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Swaps:
     """``error`` says why a journal that is there cannot be read."""

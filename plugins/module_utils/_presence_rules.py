@@ -10,6 +10,8 @@ from __future__ import annotations
 import typing as t
 from pathlib import PurePosixPath
 
+from ._presence import swap_options
+
 if t.TYPE_CHECKING:
     from ._presence import Play, Presence, Swap
 
@@ -60,8 +62,7 @@ def notes(play: Play, presence: Presence) -> list[str]:
 
 def way_on(swap: Swap) -> str:
     """How to finish an open swap and how to go back, in words that work when followed."""
-    more = "" if swap.mode == "temp" else f" hot_swap_mode={swap.mode}"
-    more += "" if swap.slot == "main" else f" hot_swap_slot={swap.slot}"
+    more = "".join(f" {option}" for option in swap_options(swap.mode, swap.slot))
     finish = f"To finish it, run {SWAP} with hot_swap_image={swap.asked}{more}"
     if swap.rolling_back:
         return f"{finish}."

@@ -15,6 +15,8 @@ import enum
 import typing as t
 from dataclasses import dataclass, field
 
+from ._presence import swap_options
+
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
@@ -443,12 +445,13 @@ def _swap(scene: Scene) -> Iterator[Finding]:
         if found["rolling_back"]
         else f"-e hot_swap_image={found['asked']}"
     )
-    back = "" if found["rolling_back"] else "; back with -e hot_swap_rollback=true"
+    more = "".join(f" -e {option}" for option in swap_options(found["mode"], found["slot"]))
+    back = "" if found["rolling_back"] else f"; back with -e hot_swap_rollback=true{more}"
     yield danger(
         "swap",
         f"{kind} from {found['origin_asked']} to {found['asked']} is open{since}{step}; slot"
         f" {scene.serving or 'not known'} is in service",
-        f"{HOT_SWAP} {on}{back}",
+        f"{HOT_SWAP} {on}{more}{back}",
     )
 
 

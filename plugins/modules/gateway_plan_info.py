@@ -168,7 +168,7 @@ plan:
         text:
           description: The same in words.
           type: str
-          sample: registry.example.org/gateway:v2 runs
+          sample: registry.example.org/gateway:v2 is the image of the container
     adopting:
       description: Whether the deployment was made by hand or by another tool.
       type: bool

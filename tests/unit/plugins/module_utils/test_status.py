@@ -267,6 +267,8 @@ def rotating(**entry: t.Any) -> t.Callable[[Data, Data], object]:
 SWAP: t.Final = {
     "open": True,
     "rolling_back": False,
+    "mode": "temp",
+    "slot": "main",
     "since": "03:00",
     "step": "drain_main",
     "asked": "registry/gateway:1.1",
@@ -652,6 +654,17 @@ def test_in_a_swap_the_slot_that_serves_is_described() -> None:
         " -e hot_swap_rollback=true"
     )
     assert not any("there is no container" in line for line in told(found))
+
+
+def test_the_way_on_of_a_swap_with_the_other_gateway_names_its_mode() -> None:
+    pool = {**SWAP, "mode": "pool", "slot": "temp"}
+    found = verdict(of_presence(swap=pool))
+    (swap,) = [item for item in found.findings if item.about == "swap"]
+    more = " -e hot_swap_mode=pool -e hot_swap_slot=temp"
+    assert swap.run == (
+        f"gonka.devshard.hot_swap -e hot_swap_image=registry/gateway:1.1{more}; back with"
+        f" -e hot_swap_rollback=true{more}"
+    )
 
 
 def test_only_own_escrows_in_a_fleet() -> None:
