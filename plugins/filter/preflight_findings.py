@@ -96,7 +96,7 @@ def _node(
         )
     faults = judge_node(node, chain_id=str(seen["chain_id"]), now=_now(seen), sign=True)
     if faults:
-        return _finding(check, FAILED, faults[0].text.replace("(chain_id)", "(devshard_chain_id)"))
+        return _finding(check, FAILED, faults[0].text)
     return _finding(check, OK, f"{node.chain_id}, block {node.height}")
 
 

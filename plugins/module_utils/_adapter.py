@@ -11,6 +11,7 @@ import contextlib
 import errno
 import functools
 import re
+import traceback
 import typing as t
 import uuid
 from dataclasses import dataclass, field
@@ -264,7 +265,10 @@ class Context:
 
 
 def run_module(spec: ArgumentSpec, work: Callable[[Context], Outcome]) -> None:
-    """Run one module. Errors that have a name become a failure; any other is a bug and stays one."""
+    """Run one module. Errors that have a name become a failure; any other is a bug and stays one.
+
+    The exception is given as text: of an object ansible-core repeats the message for each cause.
+    """
     module = AnsibleModule(supports_check_mode=True, **spec.to_kwargs())
     context = Context(module)
     context.hide_passwords()
@@ -275,7 +279,7 @@ def run_module(spec: ArgumentSpec, work: Callable[[Context], Outcome]) -> None:
         result = failure.pop("result", None) or {}
         module.fail_json(
             msg=str(exc),
-            exception=exc,
+            exception=traceback.format_exc(),
             failure=failure,
             changed=bool(result.get("changed", failure.get("changed", False))),
             **{key: value for key, value in result.items() if key != "changed"},
@@ -283,7 +287,7 @@ def run_module(spec: ArgumentSpec, work: Callable[[Context], Outcome]) -> None:
     except PermissionError as exc:
         module.fail_json(
             msg=f"{exc.filename}: permission denied. Run with become: true",
-            exception=exc,
+            exception=traceback.format_exc(),
             failure={"kind": ConfigurationError.kind, "message": str(exc)},
         )
     except OSError as exc:
@@ -291,7 +295,7 @@ def run_module(spec: ArgumentSpec, work: Callable[[Context], Outcome]) -> None:
             raise
         module.fail_json(
             msg=f"{exc.filename or 'this host'}: {exc.strerror}. Make room and run again",
-            exception=exc,
+            exception=traceback.format_exc(),
             failure={"kind": ConfigurationError.kind, "message": str(exc)},
         )
     else:

@@ -92,7 +92,7 @@ class ChainApi:
         except ProtocolError as exc:
             if self._rest_is_rpc():
                 raise ConfigurationError(
-                    f"{swapped_text('chain_rest', url)}; nothing was done"
+                    f"{swapped_text('devshard_chain_rest', url)}; nothing was done"
                 ) from exc
             raise
         node = node_of_rest(url, block.raw())

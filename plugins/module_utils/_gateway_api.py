@@ -44,15 +44,15 @@ class GatewayApi:
             return expect_json_object(request, self._http.send(request))
         except AuthenticationError as exc:
             raise AuthenticationError(
-                f"{exc}. The gateway has another admin key than the one that was used (option"
-                " admin_api_key, else DEVSHARD_ADMIN_API_KEY in the environment file). It reads"
-                " its key when the container is created",
+                f"{str(exc).rstrip('.')}. The gateway has another admin key than the one that was used"
+                " (gateway_admin_api_key, else DEVSHARD_ADMIN_API_KEY in the environment file). It"
+                " reads its key when the container is created",
                 **exc.details,
             ) from exc
         except NotFoundError as exc:
             if exc.details.get("server_message") == "404 page not found":
                 raise NotFoundError(
-                    f"{exc}. A gateway without an admin key answers so on every admin path; a"
+                    f"{str(exc).rstrip('.')}. A gateway without an admin key answers so on every admin path; a"
                     " gateway of another generation on paths that it does not have",
                     **exc.details,
                 ) from exc

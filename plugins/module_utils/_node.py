@@ -77,7 +77,7 @@ def judge_node(
     if node.chain_id != chain_id:
         text = (
             f"{node.url} serves chain {node.chain_id}, but {chain_id} is expected"
-            " (chain_id); nothing was done"
+            " (devshard_chain_id); nothing was done"
         )
         return (NodeFault(NodeProblem.OTHER_CHAIN, text, {"chain_id": node.chain_id}),)
     found: list[NodeFault] = []

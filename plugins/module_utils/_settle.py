@@ -212,7 +212,10 @@ class SettleEscrows:
             return list(dict.fromkeys(self._o.ids))
         views = [self._view(number, record) for number, record in self._records().items()]
         if self._gateway_gone:
-            raise UnknownStateError("select needs the gateway's records, and it does not answer")
+            raise UnknownStateError(
+                "the gateway does not answer, so which escrows it has is not known. Start it with"
+                " gonka.devshard.site, or name escrows whose settlement is kept (settle_ids)"
+            )
         # One that an earlier run began may be settled by now, but its intent is still open.
         begun = {
             intent.escrow_id

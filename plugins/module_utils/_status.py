@@ -304,8 +304,8 @@ def judge(scene: Scene) -> Verdict:
 # parts that did not answer
 
 _PARTS: t.Final = {
-    "chain": ("chain", "the chain (devshard_chain_rest) does not answer"),
-    "public_api": ("public API", "the public API (devshard_public_api) does not answer"),
+    "chain": ("chain", "the chain (devshard_chain_rest) could not be asked"),
+    "public_api": ("public API", "the public API (devshard_public_api) could not be asked"),
     "epoch": ("chain", "no deadline can be calculated"),
     "settlements": ("escrows", "a kept settlement cannot be read"),
     "ledger": ("ledger", "the ledger (devshard_ledger_path) cannot be read"),
@@ -338,7 +338,7 @@ def _unknown_parts(scene: Scene) -> Iterator[Finding]:
         return
     for slot in OTHER:
         if (why := scene.part(slot)) is not None:
-            yield unknown("gateway", f"the gateway in slot {slot} does not answer: {why}")
+            yield unknown("gateway", f"the gateway in slot {slot} could not be asked: {why}")
     if not scene.asked(scene.wish.slot):
         yield unknown("gateway", _not_asked(scene))
 

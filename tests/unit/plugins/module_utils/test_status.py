@@ -358,12 +358,16 @@ BROKEN: t.Final[dict[str, tuple[Change, str, str]]] = {
         f"only escrow(s) 7 of another account serve {A}",
     ),
     # parts
-    "gateway is down": (lost("main"), "not known", "the gateway in slot main does not answer"),
-    "chain hangs": (lost("chain"), "not known", "the chain (devshard_chain_rest) does not answer"),
+    "gateway is down": (lost("main"), "not known", "the gateway in slot main could not be asked"),
+    "chain hangs": (
+        lost("chain"),
+        "not known",
+        "the chain (devshard_chain_rest) could not be asked",
+    ),
     "public API is down": (
         lost("public_api"),
         "not known",
-        "the public API (devshard_public_api) does not answer",
+        "the public API (devshard_public_api) could not be asked",
     ),
     "chain and API do not fit": (lost("epoch", "one is stale"), "not known", "one is stale"),
     "no index of transactions": (lost("creations", "no index"), "not known", "no index"),
