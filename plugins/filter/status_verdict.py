@@ -38,6 +38,7 @@ def _wish(wish: Mapping[str, t.Any]) -> Wish:
         slot=str(wish["slot"]),
         settlement_tag=str(wish["settlement_tag"]),
         fee=int(wish["fee"]),
+        settle_fee=int(wish["settle_fee"]),
         elsewhere=frozenset(int(number) for number in wish["elsewhere"]),
         rotation=wish["rotation"],
         gateway_url=str(wish["gateway_url"]).rstrip("/"),

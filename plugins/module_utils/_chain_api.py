@@ -34,7 +34,7 @@ from ._models import (
     active_models_of,
     parse_time,
 )
-from ._node import NodeProblem, is_rpc, judge_node, node_of_rest, swapped_text
+from ._node import NodeProblem, clock_behind, is_rpc, judge_node, node_of_rest, swapped_text
 from ._transport import Request, base_url, expect_json_object
 
 if t.TYPE_CHECKING:
@@ -111,6 +111,10 @@ class ChainApi:
             chain_id=node.chain_id,
             catching_up=node.catching_up is True,
         )
+
+    def clock_behind(self, head: ChainHead) -> str | None:
+        """Why this host could sign nothing now, by a block that was just read."""
+        return clock_behind(head.time, self._now())
 
     def _faults(self, node: Node, *, sign: bool = False) -> tuple[NodeFault, ...]:
         return judge_node(

@@ -36,7 +36,7 @@ ROTATION: t.Final = "gonka.devshard.rotation"
 KEYS: t.Final = (
     *("host", "verdict", "failed", "findings", "clients", "slot", "models", "rotation", "escrows"),
     *("presence", "slots", "route", "nginx", "phase", "confirmation_poc", "epoch", "creator"),
-    *("params", "complete", "transactions", "parts"),
+    *("params", "complete", "transactions", "parts", "clock_behind"),
 )
 """What the data of one host have at the top."""
 NESTED: t.Final = (
@@ -141,6 +141,7 @@ class Wish:
     slot: str = "main"
     settlement_tag: str = ""
     fee: int = 0
+    settle_fee: int = 0
     elsewhere: frozenset[int] = frozenset()
     rotation: bool | None = None
     gateway_url: str = ""
@@ -409,7 +410,8 @@ def _nothing(scene: Scene) -> Finding:
         return danger(
             "host",
             f"{here}, but this host has {'; '.join(remains)}. Correct devshard_deploy_dir or"
-            " devshard_state_dir",
+            " devshard_state_dir. Where they are right, the deploy record was lost or the gateway was"
+            f" made by hand: take it over with {SITE} -e gateway_adopt_directory=true",
         )
     if not presence["others_known"]:
         return unknown("host", f"{here}; whether another gateway runs is not known")
@@ -904,6 +906,14 @@ def _money(scene: Scene) -> Iterator[Finding]:
     for intent in scene.seen["transactions"]:
         yield warning("transactions", _transaction(intent), _finish(intent))
     balance = scene.seen["creator"]["balance"]
+    unsettled, settling = scene.unsettled(), scene.wish.settle_fee
+    if balance is not None and unsettled and balance < settling:
+        yield danger(
+            "wallet",
+            f"the wallet {scene.creator} has {coins(balance)}, and to settle escrow(s)"
+            f" {_ids(row['id'] for row in unsettled)} it pays a fee of {coins(settling)}"
+            f" (settlement_fee_amount). Send {coins(settling - balance)} to it",
+        )
     needs = [model.amount + scene.wish.fee for model in scene.wish.models if model.count > 0]
     if balance is None or not needs or scene.deployed is False or scene.retired:
         return
@@ -934,6 +944,9 @@ def _finish(intent: Data) -> str:
 
 
 def _network(scene: Scene) -> Iterator[Finding]:
+    behind = None if scene.seen is None else scene.seen["clock_behind"]
+    if behind is not None and (scene.unsettled() or scene.deployed):
+        yield danger("host", behind)
     phase = (scene.seen or {}).get("phase")
     if phase is None or scene.deployed is False or scene.retired:
         return

@@ -225,12 +225,15 @@ class ChainSeen:
     params: EscrowParams
     balance: int | None
     births: Part[list[Birth]]
+    clock_behind: str | None = None
+    """Why this host could sign nothing now."""
 
 
 def look_at_chain(chain: ChainApi, creator: str | None) -> ChainSeen:
     head = chain.head()
     return ChainSeen(
         head=head,
+        clock_behind=chain.clock_behind(head),
         params=chain.escrow_params(),
         balance=None if creator is None else chain.balance(creator),
         births=Part(why="the creator is not known")

@@ -128,6 +128,10 @@ status:
       description: Where the chain stands.
       type: dict
       sample: {effective: 214, height: 4712218, next_switch: 4727609, epoch_length: 15391, block_seconds: 6.0}
+    clock_behind:
+      description: Why this host could sign nothing, since its clock is behind the chain. Null when it is not.
+      type: str
+      sample: null
     creator:
       description: The creator. V(balance) is in C(ngonka).
       type: dict
@@ -387,6 +391,7 @@ def report(context: Context, sight: Sight, parts: dict[str, Part[t.Any]]) -> dic
         "phase": None if epoch is None else epoch.phase,
         "confirmation_poc": None if epoch is None else epoch.confirmation_poc,
         "epoch": None if clock.value is None else clock.value.to_result(),
+        "clock_behind": None if chain is None else chain.clock_behind,
         "creator": {
             "address": address,
             "balance": None if chain is None else chain.balance,

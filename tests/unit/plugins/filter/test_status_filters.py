@@ -29,6 +29,7 @@ def _status(change: t.Callable[[dict[str, t.Any], dict[str, t.Any]], object]) ->
         "slot": "main",
         "settlement_tag": "v2",
         "fee": "1000000",
+        "settle_fee": "1000000",
         "elsewhere": [],
         "rotation": None,
         "gateway_url": "http://127.0.0.1:18080/",
@@ -88,7 +89,14 @@ def test_the_worst_stands_at_the_top_with_what_to_run() -> None:
 
 def test_a_status_without_any_answer_can_be_shown() -> None:
     look = {"host": "gw1", "presence": {}, "presence_error": "a", "seen": {}, "seen_error": "b"}
-    wish = {"models": [], "slot": "main", "settlement_tag": "", "fee": 0, "elsewhere": []}
+    wish = {
+        "models": [],
+        "slot": "main",
+        "settlement_tag": "",
+        "fee": 0,
+        "settle_fee": 0,
+        "elsewhere": [],
+    }
     wish |= {"rotation": None, "gateway_url": "http://x", "client_url": "http://y"}
     status = status_verdict({**look, "edge_slot": ""}, wish)
     text = "\n".join(status_table(status))

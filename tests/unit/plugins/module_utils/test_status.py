@@ -144,6 +144,7 @@ def well() -> tuple[Data, Data]:
         "phase": "Inference",
         "confirmation_poc": False,
         "epoch": {"effective": 4, "height": 100},
+        "clock_behind": None,
         "creator": {"address": OURS, "balance": 10**11, "membership": "listed"},
         "params": {"approved_versions": ["v2"], "max_nonce": 20000},
         "escrows": [escrow(7)],
@@ -167,6 +168,7 @@ def verdict(
     wanted: Data = {
         "models": WANTED,
         "settlement_tag": "v2",
+        "settle_fee": 1_000_000,
         "gateway_url": GATEWAY,
         "client_url": EDGE,
         **wish,
@@ -430,7 +432,8 @@ BROKEN: t.Final[dict[str, tuple[Change, str, str]]] = {
     "wrong directory, nothing but a deposit": (
         NOTHING,
         "danger",
-        "but this host has unsettled escrows 7 of the creator",
+        "escrows 7 of the creator. Correct devshard_deploy_dir or devshard_state_dir. Where they are right, the"
+        " deploy record was lost or the gateway was made by hand: take it over with",
     ),
     "bare host": (both(NOTHING, of_seen(escrows=[])), "danger", "clients are not served"),
     "bare host, engine unknown": (
@@ -457,6 +460,16 @@ BROKEN: t.Final[dict[str, tuple[Change, str, str]]] = {
         both(of_presence(retired={"retired": True}), lost("chain")),
         "not known",
         "devshard_chain_rest",
+    ),
+    "clock": (
+        of_seen(clock_behind="this host's clock is 900 s behind the chain"),
+        "danger",
+        "this host's clock is 900 s behind the chain",
+    ),
+    "no money for the fee of a settle": (
+        of_seen(creator={"address": OURS, "balance": 5, "membership": "listed"}),
+        "danger",
+        "to settle escrow(s) 7 it pays a fee of 0.001 GNK (settlement_fee_amount). Send 0.000999995",
     ),
     # the swap
     "open swap": (
@@ -541,7 +554,7 @@ MILD: t.Final[dict[str, tuple[Change, str]]] = {
     "another gateway": (of_presence(others=[slot("plain")]), "another gateway is on this host"),
     "at its limit": (of_route(chat=429), "at its limit"),
     "no money for another": (
-        of_seen(creator={"address": OURS, "balance": 5, "membership": "listed"}),
+        of_seen(creator={"address": OURS, "balance": 10**6, "membership": "listed"}),
         "another escrow needs 5 GNK",
     ),
     "paid and not recorded": (

@@ -59,6 +59,7 @@ def judged(site: Site, seen: Params, **more: t.Any) -> Params:
         "slot": "main",
         "settlement_tag": "v2",
         "fee": 1_000_000,
+        "settle_fee": 1_000_000,
         "elsewhere": [],
         "rotation": None,
         "gateway_url": site.net.ready["gateway"],
@@ -176,7 +177,7 @@ def test_the_gateway_is_down(site: Site) -> None:
     down = refused_url()
     seen = look(site, gateway_url=down, public_url=down)
     lines = findings(site, seen)
-    assert any("not known: the gateway in slot main does not answer" in line for line in lines)
+    assert any("not known: the gateway in slot main could not be asked" in line for line in lines)
     assert any("danger: no client is served" in line for line in lines)
     row = next(row for row in seen["escrows"] if row["id"] == number)
     assert row["deadline"]["blocks_left"] > 0
