@@ -134,7 +134,7 @@ def plan_key(signer: Inferenced, key: str, expected: str | None) -> KeyPlan:
     address = address_of(signer, key)
     if expected is not None and address != expected:
         raise ConfigurationError(
-            f"the creator's key belongs to {address}, but {expected} is expected (address); nothing"
+            f"the creator's key belongs to {address}, but {expected} is expected (creator_address); nothing"
             " was imported",
             address=address,
         )

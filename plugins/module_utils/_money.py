@@ -79,6 +79,6 @@ class Ports(ChainPorts):
             return expected
         if expected is not None and expected != found:
             raise ConfigurationError(
-                f"the key in the keyring belongs to {found}, but {expected} is expected"
+                f"the key in the keyring belongs to {found}, but {expected} is expected (creator_address)"
             )
         return found

@@ -432,8 +432,7 @@ BROKEN: t.Final[dict[str, tuple[Change, str, str]]] = {
     "wrong directory, nothing but a deposit": (
         NOTHING,
         "danger",
-        "escrows 7 of the creator. Correct devshard_deploy_dir or devshard_state_dir. Where they are right, the"
-        " deploy record was lost or the gateway was made by hand: take it over with",
+        "Where they are right, the deploy record was lost or the gateway was made by hand: take it",
     ),
     "bare host": (both(NOTHING, of_seen(escrows=[])), "danger", "clients are not served"),
     "bare host, engine unknown": (
