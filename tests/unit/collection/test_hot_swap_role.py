@@ -161,3 +161,25 @@ def test_the_environment_is_compared_in_check_mode_and_written_before_the_replac
     asked = names.index("Check that the gateway may be stopped")
     written = names.index("Write the environment of the inventory")
     assert asked < written < names.index("Replace the container")
+
+
+@pytest.mark.parametrize(
+    ("active", "loaded", "left"),
+    [(True, True, []), (True, False, []), (False, True, ["org/a"])],
+    ids=["serves", "not loaded", "all settled"],
+)
+def test_a_model_that_the_gateway_cannot_serve_is_refused_before_anything_is_paid(
+    active: bool, loaded: bool, left: list[str]
+) -> None:
+    refusal = task(
+        read_yaml(TASKS / "steps/preflight.yml"),
+        "Refuse a swap after which the gateway could not be checked",
+    )
+    record = {"id": "7", "model": "org/a", "active": active, "loaded": loaded}
+    variables = {
+        "__hot_swap_models": [{"id": "org/a"}],
+        "__hot_swap_gateway": {"gateway": {"devshards": [record]}},
+    }
+    assert evaluated(refusal["vars"]["__hot_swap_unchecked"], variables) == left
+    paid = {"__hot_swap": {"mode": "temp", "started": ["start_temp", "seed_temp"]}}
+    assert [evaluated("{{ " + when + " }}", paid) for when in refusal["when"]] == [True, False]
