@@ -310,7 +310,7 @@ _PARTS: t.Final = {
     "epoch": ("chain", "no deadline can be calculated"),
     "settlements": ("escrows", "a kept settlement cannot be read"),
     "ledger": ("ledger", "the ledger (devshard_ledger_path) cannot be read"),
-    "creator": ("creator", "the creator is not known"),
+    "creator": ("creator", "the creator is not known from the keyring"),
     "creations": ("escrows", "the chain could not be asked for all escrows of the creator"),
     "main_hosts": ("hosts", "the hosts of the gateway in slot main are not known"),
     "temp_hosts": ("hosts", "the hosts of the gateway in slot temp are not known"),
