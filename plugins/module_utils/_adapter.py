@@ -128,6 +128,13 @@ class Context:
         )
         return rc, stdout, stderr
 
+    def try_program(self, argv: list[str]) -> tuple[int, str, str]:
+        """As :meth:`run`, but a program that cannot be run is an ``OSError``."""
+        rc, stdout, stderr = self._module.run_command(
+            argv, environ_update={"LC_ALL": "C"}, check_rc=False, handle_exceptions=False
+        )
+        return rc, stdout, stderr
+
     def need_docker(self) -> None:
         if _docker.DOCKER_IMPORT_ERROR is not None:
             self._missing("docker", _docker.DOCKER_IMPORT_ERROR)

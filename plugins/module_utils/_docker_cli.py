@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import typing as t
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,8 @@ if t.TYPE_CHECKING:
 PATH: t.Final = ("/usr/bin", "/usr/local/bin", "/snap/bin", "/opt/bin")
 SOCKETS: t.Final = (Path("/run/docker.sock"), Path("/var/run/docker.sock"))
 SECONDS: t.Final = 10
+BOUNDED: t.Final = ("/usr/bin/timeout", "--kill-after=1")
+TIMED_OUT: t.Final = (124, 137)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,36 +46,42 @@ class Listed:
     """Target in the container and name of the engine's volume."""
 
 
-def program() -> str | None:
-    """Where the docker program is; None when this host has none."""
-    return shutil.which("docker") or shutil.which("docker", path=os.pathsep.join(PATH))
+Run = t.Callable[[list[str]], tuple[int, str, str]]
+"""Runs a program of this host: its status, stdout and stderr. May raise ``OSError``."""
 
 
-def _run(docker: str, *argv: str) -> subprocess.CompletedProcess[str]:
+class Docker(t.NamedTuple):
+    """The docker program of this host, and how it is run."""
+
+    program: str
+    run: Run
+
+
+def find(run: Run) -> Docker | None:
+    """None when this host has no docker program."""
+    program = shutil.which("docker") or shutil.which("docker", path=os.pathsep.join(PATH))
+    return None if program is None else Docker(program, run)
+
+
+def _run(docker: Docker, *argv: str) -> tuple[int, str, str]:
+    bounded = [*BOUNDED, str(SECONDS), docker.program, *argv]
     try:
-        return subprocess.run(
-            [docker, *argv],
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            stdin=subprocess.DEVNULL,
-            env={**os.environ, "LC_ALL": "C"},
-            check=False,
-        )
-    except subprocess.TimeoutExpired as exc:
+        status, stdout, stderr = docker.run(bounded)
+    except OSError as exc:
+        raise TransportError(f"{docker.program} cannot be run: {exc.strerror}") from exc
+    if status in TIMED_OUT:
         raise TransportError(
             f"the Docker Engine of this host does not answer within {SECONDS} seconds"
-        ) from exc
-    except OSError as exc:
-        raise TransportError(f"{docker} cannot be run: {exc.strerror}") from exc
+        )
+    return status, stdout, stderr
 
 
-def _asked(docker: str, *argv: str, partly: bool = False) -> str:
+def _asked(docker: Docker, *argv: str, partly: bool = False) -> str:
     """``partly``: one of several that are asked for may be gone by now."""
-    done = _run(docker, *argv)
-    if done.returncode == 0 or (partly and "no such" in done.stderr.lower()):
-        return done.stdout
-    last = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
+    status, stdout, stderr = _run(docker, *argv)
+    if status == 0 or (partly and "no such" in stderr.lower()):
+        return stdout
+    last = (stderr.strip().splitlines() or [f"status {status}"])[-1]
     raise TransportError(f"the Docker Engine of this host does not answer: {last}")
 
 
@@ -128,7 +135,7 @@ def _listed(attrs: Mapping[str, t.Any], digests: Mapping[str, tuple[str, ...]]) 
     )
 
 
-def containers(docker: str) -> list[Listed]:
+def containers(docker: Docker) -> list[Listed]:
     """Every container, running or not. Raises ``TransportError`` when the engine does not answer."""
     ids = _asked(docker, "ps", "--all", "--quiet", "--no-trunc").split()
     if not ids:
@@ -145,28 +152,28 @@ def containers(docker: str) -> list[Listed]:
         ) from exc
 
 
-def image_id(docker: str, reference: str) -> str | None:
+def image_id(docker: Docker, reference: str) -> str | None:
     """The id of an image that the engine has under this reference; None when it has none."""
     found = _objects(_asked(docker, "image", "inspect", reference, partly=True))
     return str(found[0]["Id"]) if found and "Id" in found[0] else None
 
 
-def mountpoint(docker: str, volume: str) -> str | None:
+def mountpoint(docker: Docker, volume: str) -> str | None:
     """Where a volume lies on the host; None when there is none of that name."""
     found = _objects(_asked(docker, "volume", "inspect", volume, partly=True))
     return str(found[0]["Mountpoint"]) if found and found[0].get("Mountpoint") else None
 
 
-def compose_mount(docker: str, file: str, target: str) -> tuple[str, str] | None:
+def compose_mount(docker: Docker, file: str, target: str) -> tuple[str, str] | None:
     """What a compose file mounts at a path: ``bind`` or ``volume``, and its source or name.
 
     None where it mounts nothing there, or Compose cannot read it.
     """
-    done = _run(docker, "compose", "--file", file, "config", "--format", "json")
-    if done.returncode != 0:
+    status, stdout, _stderr = _run(docker, "compose", "--file", file, "config", "--format", "json")
+    if status != 0:
         return None
     try:
-        whole = json.loads(done.stdout)
+        whole = json.loads(stdout)
         for service in whole["services"].values():
             for item in service.get("volumes") or ():
                 if item["target"] == target and item["type"] == "bind":

@@ -22,7 +22,7 @@ from ._storage import identity, mounted
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ._docker_cli import Listed
+    from ._docker_cli import Docker, Listed, Run
     from ._gateway_plan import GatewayPlan, Relation
     from ._presence import Found, Presence
 
@@ -52,7 +52,7 @@ def see(subject: Subject, host: Host) -> tuple[Seen, Mapping[str, str]]:
     if presence.record.error is not None:
         raise UnknownStateError(presence.record.error)
     places = Places(deploy_dir=asked.deploy_dir, state_dir=asked.state_dir)
-    docker = presence.engine.program if presence.engine.answers else None
+    docker = _docker_cli.find(host.run) if presence.engine.answers else None
     listed = [] if docker is None else _docker_cli.containers(docker)
     mine = next((one for one in listed if one.container.name == asked.container), None)
     own = None if mine is None else _own(mine, presence.container.container, subject, host)
@@ -130,7 +130,7 @@ def _own(mine: Listed, found: Found | None, subject: Subject, host: Host) -> Own
 
 
 def _folders(
-    subject: Subject, presence: Presence, places: Places, docker: str | None, *, searched: bool
+    subject: Subject, presence: Presence, places: Places, docker: Docker | None, *, searched: bool
 ) -> list[Folder]:
     """All folders that somebody names as the storage, and those beside it with a database."""
     found: list[Folder] = []
@@ -157,7 +157,7 @@ def _folders(
     return found
 
 
-def _composed(subject: Subject, places: Places, docker: str | None) -> list[Folder]:
+def _composed(subject: Subject, places: Places, docker: Docker | None) -> list[Folder]:
     """What the owner's compose file mounts, when its container is gone."""
     found = []
     for file in (places.compose, *_other_composes(places)):
@@ -230,7 +230,9 @@ def _uses(one: Listed, storages: list[Path], host: Host) -> list[Use]:
 # image
 
 
-def _asked_is_running(docker: str, subject: Subject, container: _docker.Container) -> bool | None:
+def _asked_is_running(
+    docker: Docker, subject: Subject, container: _docker.Container
+) -> bool | None:
     """Whether a tag means the image of the container: on this host, else at its registry."""
     if digest_of(subject.image) is not None:
         return None
@@ -247,12 +249,12 @@ def _asked_is_running(docker: str, subject: Subject, container: _docker.Containe
     return is_image(meant, container.image, container.digests)
 
 
-def available(image: str, plan: GatewayPlan) -> Available:
+def available(image: str, plan: GatewayPlan, run: Run) -> Available:
     """Whether what the plan makes a container from is on this host, else at its registry."""
     wanted = plan.pinned or image
     if plan.pinned is not None and plan.pinned == plan.runs_digest:
         return Available(there=True, text=f"{image} is the image of the container")
-    docker = _docker_cli.program() if plan.engine else None
+    docker = _docker_cli.find(run) if plan.engine else None
     if docker is None:
         return Available(
             there=None, text=f"{wanted} was not asked for: no Docker Engine answers on this host"

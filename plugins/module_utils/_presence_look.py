@@ -69,6 +69,7 @@ class Asked:
 class Host:
     """Where this host shows itself; tests have one of their own."""
 
+    run: _docker_cli.Run
     proc: Path = PROC
     nginx: Path = NGINX
     default_state_dir: Path = STATE_DIR
@@ -201,16 +202,16 @@ def _redirect(places: _record.Places, host: Host) -> Redirect:
 
 
 def _ask_engine(host: Host) -> tuple[Engine, list[Listed] | None]:
-    docker = _docker_cli.program()
+    docker = _docker_cli.find(host.run)
     if docker is None:
         if any(path.exists() for path in host.sockets):
             error = "the socket of a Docker Engine is there, but no docker program to ask it with"
             return Engine(program=None, answers=None, error=error), None
         return Engine(program=None, answers=False), []
     try:
-        return Engine(program=docker, answers=True), _docker_cli.containers(docker)
+        return Engine(program=docker.program, answers=True), _docker_cli.containers(docker)
     except TransportError as exc:
-        return Engine(program=docker, answers=None, error=str(exc)), None
+        return Engine(program=docker.program, answers=None, error=str(exc)), None
 
 
 def _on_host(one: Listed, inside: str) -> str | None:

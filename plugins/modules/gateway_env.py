@@ -131,7 +131,7 @@ def _shown(mode: int, variables: dict[str, str]) -> dict[str, object]:
 def _running(context: Context) -> dict[str, str]:
     """The environment of the container; empty where there is none."""
     name = context.params["container_name"]
-    docker = None if name is None else _docker_cli.program()
+    docker = None if name is None else _docker_cli.find(context.try_program)
     if docker is None:
         return {}
     found = [one.container for one in _docker_cli.containers(docker) if one.container.name == name]

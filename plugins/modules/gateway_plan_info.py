@@ -265,7 +265,7 @@ def work(context: Context) -> Outcome:
             storage_dir=params["storage_dir"],
             in_file=present or {},
         ),
-        Host(),
+        Host(run=context.try_program),
     )
     context.hide_secrets(running)
     planned = _gateway_env.plan(wish, present, running, str(file), adopting=seen.record is None)
@@ -284,7 +284,7 @@ def work(context: Context) -> Outcome:
         seen,
         context.profile,
     )
-    plan = plan.with_image(_gateway_look.available(params["image"], plan))
+    plan = plan.with_image(_gateway_look.available(params["image"], plan, context.try_program))
     owned = [path for path in (places.compose, file) if seen.record is None and path.is_file()]
     return Outcome(
         changed=False,

@@ -295,7 +295,7 @@ def asked(context: Context) -> Asked:
 
 
 def work(context: Context) -> Outcome:
-    play, presence = context.params["play"], look(asked(context), Host())
+    play, presence = context.params["play"], look(asked(context), Host(run=context.try_program))
     values: dict[str, t.Any] = {"presence": presence.to_result()}
     if play is not None:
         values["refusal"] = refuse(play, presence, unretire=context.params["unretire"])

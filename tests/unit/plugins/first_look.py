@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import typing as t
 from dataclasses import dataclass, field
@@ -43,6 +44,11 @@ elif argv[:2] == ["image", "inspect"]:
 else:
     sys.exit(f"not asked by us: {{argv}}")
 """
+
+
+def run_program(argv: list[str]) -> tuple[int, str, str]:
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, done.stderr
 
 
 @dataclass
@@ -220,7 +226,11 @@ class FakeHost:
     @property
     def host(self) -> Host:
         return Host(
-            proc=self.proc, nginx=self.nginx, default_state_dir=self.usual, sockets=(self.socket,)
+            run=run_program,
+            proc=self.proc,
+            nginx=self.nginx,
+            default_state_dir=self.usual,
+            sockets=(self.socket,),
         )
 
     @property

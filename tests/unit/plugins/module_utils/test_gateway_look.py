@@ -29,6 +29,7 @@ from ansible_collections.gonka.devshard.tests.unit.plugins.first_look import (
     INSIDE,
     SECRET,
     FakeHost,
+    run_program,
 )
 
 
@@ -228,8 +229,24 @@ def test_what_a_compose_file_mounts(
     text = answer.replace('"T"', f'"{INSIDE}"')
     docker.write_text(COMPOSE.replace("{python}", sys.executable).replace("{answer}", text))
     docker.chmod(0o755)
-    assert _docker_cli.compose_mount(str(docker), "compose.yaml", INSIDE) == found
-    assert _docker_cli.mountpoint(str(docker), "prod_v") is None
+    program = _docker_cli.Docker(str(docker), run_program)
+    assert _docker_cli.compose_mount(program, "compose.yaml", INSIDE) == found
+    assert _docker_cli.mountpoint(program, "prod_v") is None
+
+
+@pytest.mark.parametrize(
+    ("program", "why"),
+    [("exec sleep 600", "does not answer within"), ("exit 3", "status 3")],
+)
+def test_an_engine_that_hangs_or_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, why: str
+) -> None:
+    monkeypatch.setattr(_docker_cli, "SECONDS", 0.1)
+    docker = tmp_path / "docker"
+    docker.write_text(f"#!/bin/sh\n{program}\n")
+    docker.chmod(0o755)
+    with pytest.raises(TransportError, match=why):
+        _docker_cli.containers(_docker_cli.Docker(str(docker), run_program))
 
 
 @pytest.mark.parametrize(
@@ -263,10 +280,10 @@ def test_the_registry_is_asked_for_an_image_that_must_be_pulled(
         environment={},
     )
     plan = make(wish, seen, profile("v2"))
-    found = available("gw:9", plan)
+    found = available("gw:9", plan, run_program)
     assert (found.there, asked) == (there, ["gw:9"])
     # without its SDK, or without an engine, it is not known
     monkeypatch.setattr(_docker, "DOCKER_IMPORT_ERROR", "no module")
-    assert available("gw:9", plan).there is None
-    assert available("gw:9", dataclasses.replace(plan, engine=False)).there is None
+    assert available("gw:9", plan, run_program).there is None
+    assert available("gw:9", dataclasses.replace(plan, engine=False), run_program).there is None
     assert asked == ["gw:9"]
