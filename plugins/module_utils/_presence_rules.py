@@ -22,8 +22,8 @@ REDIRECT: t.Final = "the playbook gonka.devshard.redirect"
 # They begin something, or only look.
 _ANYWHERE: t.Final = ("site", "preflight")
 # They change neither containers nor escrows. The kill switch must work at any time: it changes the
-# edge alone while a swap is open.
-_DURING_A_SWAP: t.Final = ("hot_swap", "status", "backup", "preflight", "redirect")
+# edge alone while a swap is open. What site refuses preflight refuses too.
+_DURING_A_SWAP: t.Final = ("hot_swap", "status", "backup", "redirect")
 # They cannot do without a gateway that answers.
 _NEED_GATEWAY: t.Final = ("escrow", "rotation", "hot_swap")
 # They stop, start or remove containers, or rely on one that runs.
@@ -79,7 +79,7 @@ def _unreadable(play: Play, presence: Presence) -> str | None:
         return record.error
     if record.exists is None:
         return f"{record.path} may not be read. Run this with become: true."
-    if swaps.error is not None and play not in ("status", "preflight", "backup"):
+    if swaps.error is not None and play not in ("status", "backup"):
         return swaps.error
     return None
 
@@ -184,7 +184,8 @@ def _swapping(play: Play, presence: Presence) -> str | None:
         return None
     return (
         f"A hot swap is not finished: {swap.place} ({swap.path}). Until then two gateways hold the"
-        f" escrows of this host, and {play} could harm one that serves. {way_on(swap)}"
+        f" escrows of this host, and {'site' if play == 'preflight' else play} could harm one that"
+        f" serves. {way_on(swap)}"
     )
 
 

@@ -157,6 +157,7 @@ def nothing_but_engine_down(host: FakeHost) -> None:
 ALL = frozenset(PLAYS)
 START = frozenset({"site", "preflight"})
 LOOK = frozenset({"status", "preflight", "backup"})
+SWAPPING = frozenset({"status", "backup", "hot_swap", "redirect"})
 # Which playbooks may run, and what the others say.
 CASES: list[tuple[t.Callable[[FakeHost], None], frozenset[str], str]] = [
     (bare, START, "nothing of one was found on this host. Deploy it with"),
@@ -184,12 +185,12 @@ CASES: list[tuple[t.Callable[[FakeHost], None], frozenset[str], str]] = [
     (second_ledger, frozenset(), "A second ledger does not know"),
     (retired, frozenset({"status", "retire", "backup"}), "with gateway_unretire=true"),
     (retired_and_emptied, frozenset({"status", "retire"}), "with gateway_unretire=true"),
-    (swapping, LOOK | {"hot_swap", "redirect"}, "the swap to g:2 is open since 2026-07-31"),
-    (swapping_and_main_down, LOOK | {"hot_swap", "redirect"}, "is open since 2026-07-31"),
+    (swapping, SWAPPING, "the swap to g:2 is open since 2026-07-31"),
+    (swapping_and_main_down, SWAPPING, "is open since 2026-07-31"),
     (swap_refused_in_its_preflight, ALL, ""),
-    (swap_not_readable, LOOK, "whether a swap is under way is unknown"),
+    (swap_not_readable, LOOK - {"preflight"}, "whether a swap is under way is unknown"),
     (redirected, ALL - {"hot_swap"}, "Clients are redirected to https://other.example.org"),
-    (redirected_in_a_swap, LOOK | {"hot_swap", "redirect"}, "is open since 2026-07-31"),
+    (redirected_in_a_swap, SWAPPING, "is open since 2026-07-31"),
     (
         engine_down,
         LOOK | {"site", "settle", "redirect"},
@@ -223,6 +224,18 @@ def test_each_playbook_in_each_state(
             # one message, with something to do
             assert re.search(r"[Rr]un|Set|[Cc]orrect|[Dd]eploy|Start|Put|Let|Look|Stop", answer)
             assert "None" not in answer
+
+
+@pytest.mark.parametrize("state", [case[0] for case in CASES], ids=lambda state: state.__name__)
+def test_preflight_is_not_ready_where_site_refuses(
+    state: t.Callable[[FakeHost], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _host, presence = seen(tmp_path, monkeypatch, state)
+    if refuse("site", presence) is None:
+        return
+    # a port that is not ours is a finding of its own
+    taken = [port.name for port in presence.ports if port.state == "foreign"]
+    assert refuse("preflight", presence) is not None or "gateway" in taken
 
 
 def test_a_retired_gateway_comes_back_when_that_is_meant(
