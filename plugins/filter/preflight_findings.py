@@ -39,12 +39,15 @@ from ansible_collections.gonka.devshard.plugins.module_utils._payment import (
     Payment,
     payment_checks,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._settings import access_gap
 
 OK: t.Final = "ok"
 FAILED: t.Final = "FAILED"
 UNKNOWN: t.Final = "unknown"
 NEAR: t.Final = "NEAR"
-"""A deposit is in danger. It does not stop a deployment, but somebody must act."""
+"""A deposit is in danger. It does not stop a deployment, but the operator must act."""
+WARNING: t.Final = "warning"
+"""What the operator should know. It changes nothing about the verdict."""
 
 ARCHITECTURES: t.Final = ("x86_64", "aarch64")
 
@@ -296,6 +299,18 @@ def _of_check(check: Check, pays: set[str], governed: list[str] | None) -> Findi
     return _finding(name, FAILED if setting or due else NEAR, text)
 
 
+def _access(seen: Mapping[str, t.Any]) -> list[Finding]:
+    """The first model becomes the default one; a model without escrows cannot be spent."""
+    models = seen["models"]
+    modes = {
+        str(model["id"]): str(model.get("access_mode", "api_key"))
+        for number, model in enumerate(models)
+        if number == 0 or int(model.get("count", 1)) > 0
+    }
+    gap = access_gap(str(models[0]["id"]), modes) if models else None
+    return [] if gap is None else [_finding("access", WARNING, gap)]
+
+
 def _deadlines(seen: Mapping[str, t.Any]) -> list[Finding]:
     found = seen.get("escrows")
     if found is None:
@@ -326,6 +341,7 @@ def preflight_findings(seen: object) -> list[Finding]:
         _public_api(seen),
         *_creator(seen),
         *_payments(seen),
+        *_access(seen),
         *_deadlines(seen),
     ]
 

@@ -14,6 +14,7 @@ from ansible_collections.gonka.devshard.plugins.filter.preflight_findings import
     NEAR,
     OK,
     UNKNOWN,
+    WARNING,
 )
 
 
@@ -21,22 +22,25 @@ def preflight_verdict(findings: object, host: object) -> dict[str, object]:
     """The last line of preflight, and whether a deployment may begin and all is well."""
     if not isinstance(findings, Sequence) or isinstance(findings, str):
         raise AnsibleFilterError("preflight_verdict: the result of preflight_findings is needed")
-    by: dict[str, list[Mapping[str, str]]] = {FAILED: [], UNKNOWN: [], NEAR: [], OK: []}
+    verdicts = (FAILED, UNKNOWN, NEAR, WARNING, OK)
+    by: dict[str, list[Mapping[str, str]]] = {verdict: [] for verdict in verdicts}
     for finding in findings:
         by[finding["verdict"]].append(finding)
 
-    def told(verdict: str) -> str:
+    def named(verdict: str) -> str:
         return "; ".join(f"{item['check']}: {item['detail']}" for item in by[verdict])
 
     unknown = ", ".join(item["check"] for item in by[UNKNOWN])
     if by[FAILED]:
-        text = f"not ready: {told(FAILED)}"
+        text = f"not ready: {named(FAILED)}"
     elif unknown:
         text = f"ready as far as known; not known: {unknown}"
     else:
         text = "ready"
     if by[NEAR]:
-        text += f". In danger: {told(NEAR)}"
+        text += f". In danger: {named(NEAR)}"
+    if by[WARNING]:
+        text += f". Warning: {named(WARNING)}"
     return {"text": f"{host}: {text}", "ready": not by[FAILED], "safe": not by[NEAR]}
 
 

@@ -34,8 +34,21 @@ def _left(seconds: float) -> str:
     return f"in {int(seconds // 3600)} h" if seconds >= 3600 else f"in {int(seconds // 60)} min"
 
 
-def _deadline(found: Mapping[str, t.Any], scheduled: bool) -> str:
-    """The deposit that must come home first."""
+def _settles(facts: Mapping[str, t.Any], escrow: Mapping[str, t.Any]) -> str | None:
+    """What settles an escrow without an operator; None when nothing does."""
+    if facts.get("scheduled"):
+        return str(facts["scheduled"])
+    rotation = facts.get("rotation") or {}
+    models = [model.get("model_id") for model in rotation.get("models") or ()]
+    # it retires what is in service, and settles only what it retires (contract gateway.md §5.4)
+    covered = escrow.get("active") and escrow.get("model") in models
+    if rotation.get("enabled") and rotation.get("settlement_enabled") and covered:
+        return "The rotation of the gateway"
+    return None
+
+
+def _deadline(facts: Mapping[str, t.Any], found: Mapping[str, t.Any]) -> str:
+    """The deposit that must come home first, those first that nothing settles by itself."""
     if found["not_known"]:
         return f"Deadlines are not all known: {'; '.join(map(str, found['not_known']))}."
     due = [
@@ -45,16 +58,21 @@ def _deadline(found: Mapping[str, t.Any], scheduled: bool) -> str:
     ]
     if not due:
         return "No escrow is open, so nothing has to be settled."
-    _blocks, escrow = min(due, key=lambda item: item[0])
+    alone = [item for item in due if _settles(facts, item[1]) is None]
+    _blocks, escrow = min(alone or due, key=lambda item: item[0])
     deadline = escrow["deadline"]
     seconds = deadline.get("seconds_left")
     left = "" if seconds is None else f" ({_left(seconds)})"
-    line = f"Settle escrow {escrow['id']} before block {deadline['height']}{left}"
-    if scheduled:
-        return f"{line}. A schedule of this collection does it; check it with its own status."
+    by = _settles(facts, escrow)
+    if by is not None:
+        return (
+            f"Escrow {escrow['id']} must be settled before block {deadline['height']}{left}."
+            f" {by} settles it. The playbook gonka.devshard.status shows whether it is done."
+        )
     return (
-        f"{line}, or its deposit is lost. Nothing does it by itself: run the playbook"
-        " gonka.devshard.settle in time, or put it on a schedule (role gonka.devshard.schedule)."
+        f"Settle escrow {escrow['id']} before block {deadline['height']}{left}, or its deposit is"
+        " lost. Nothing does it by itself: run the playbook gonka.devshard.settle in time, or put"
+        " it on a schedule (role gonka.devshard.schedule)."
     )
 
 
@@ -78,7 +96,7 @@ def site_summary(facts: object) -> list[str]:
     else:
         lines.append("No model is open to clients (access_mode), so only the admin key can ask.")
     if facts.get("found") is not None:
-        lines.append(_deadline(facts["found"], bool(facts.get("scheduled"))))
+        lines.append(_deadline(facts, facts["found"]))
     lines += [f"WARNING: {text}" for text in facts.get("warnings") or () if text]
     return lines
 

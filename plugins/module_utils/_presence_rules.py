@@ -60,13 +60,22 @@ def notes(play: Play, presence: Presence) -> list[str]:
     return found
 
 
+def swap_ways(*, asked: str, mode: str, slot: str, rolling_back: bool) -> list[tuple[str, ...]]:
+    """The variables that finish an open swap, then those that go back where that is possible."""
+    more = swap_options(mode, slot)
+    finish = (f"hot_swap_image={asked}", *more)
+    return [finish] if rolling_back else [finish, ("hot_swap_rollback=true", *more)]
+
+
 def way_on(swap: Swap) -> str:
     """How to finish an open swap and how to go back, in words that work when followed."""
-    more = "".join(f" {option}" for option in swap_options(swap.mode, swap.slot))
-    finish = f"To finish it, run {SWAP} with hot_swap_image={swap.asked}{more}"
-    if swap.rolling_back:
-        return f"{finish}."
-    return f"{finish}. To go back, run it with hot_swap_rollback=true{more}."
+    ways = swap_ways(
+        asked=swap.asked, mode=swap.mode, slot=swap.slot, rolling_back=swap.rolling_back
+    )
+    finish, *back = (" ".join(way) for way in ways)
+    return f"To finish it, run {SWAP} with {finish}." + "".join(
+        f" To go back, run it with {way}." for way in back
+    )
 
 
 def _target(presence: Presence) -> str:

@@ -15,7 +15,8 @@ import enum
 import typing as t
 from dataclasses import dataclass, field
 
-from ._presence import swap_options
+from ._presence_rules import swap_ways
+from ._settings import access_gap, access_modes
 
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -384,15 +385,18 @@ def _host(scene: Scene) -> Iterator[Finding]:
         return
     presence, record = scene.presence, scene.presence["record"]
     engine = presence["engine"]
+    bare = scene.deployed is False and not scene.retired
+    if bare:
+        yield _nothing(scene)
     if not engine["known"]:
         yield unknown("engine", engine["error"] or "the Docker Engine cannot be asked")
     elif not engine["exists"]:
-        yield danger("engine", "no Docker Engine answers on this host", SITE)
+        # where nothing is deployed, nothing depends on it
+        make = warning if bare else danger
+        yield make("engine", "no Docker Engine answers on this host", SITE)
     if scene.deployed is None:
         why = record["error"] or f"{record['path']} cannot be looked at"
         yield unknown("host", f"the deploy record is not known: {why}")
-    elif not scene.deployed and not scene.retired:
-        yield _nothing(scene)
     elif scene.retired:
         yield from _after_retirement(scene)
     if scene.deployed is not False and presence["other_ledgers"]:
@@ -442,18 +446,18 @@ def _swap(scene: Scene) -> Iterator[Finding]:
     kind = "a rollback" if found["rolling_back"] else "a swap"
     since = f" since {found['since']}" if found["since"] else ""
     step = f" at step {found['step']}" if found["step"] else ""
-    on = (
-        "-e hot_swap_rollback=true"
-        if found["rolling_back"]
-        else f"-e hot_swap_image={found['asked']}"
+    ways = swap_ways(
+        asked=found["asked"],
+        mode=found["mode"],
+        slot=found["slot"],
+        rolling_back=found["rolling_back"],
     )
-    more = "".join(f" -e {option}" for option in swap_options(found["mode"], found["slot"]))
-    back = "" if found["rolling_back"] else f"; back with -e hot_swap_rollback=true{more}"
+    finish, *back = (" ".join(f"-e {word}" for word in way) for way in ways)
     yield danger(
         "swap",
         f"{kind} from {found['origin_asked']} to {found['asked']} is open{since}{step}; slot"
         f" {scene.serving or 'not known'} is in service",
-        f"{HOT_SWAP} {on}{more}{back}",
+        f"{HOT_SWAP} {'; back with '.join((finish, *back))}",
     )
 
 
@@ -676,9 +680,7 @@ def _none_usable(
 
 def access_mode(gateway: Data, model: str) -> str:
     """Who may use a model; one without an entry is closed (contract gateway.md §1.5)."""
-    limits = gateway["settings"].get("model_limits") or ()
-    modes = [item.get("access_mode") for item in limits if item.get("model_id") == model]
-    return str((modes and modes[0]) or "admin_only")
+    return access_modes(gateway["settings"], [model])[model]
 
 
 def _closed(model: Model, mode: str) -> Iterator[Finding]:
@@ -764,19 +766,17 @@ def _counts(
 
 
 def _access(scene: Scene) -> Iterator[Finding]:
-    """A request without a model is checked for the default model and served by any (E2)."""
+    """A request without a model is checked for the default model and served by any."""
     gateway = scene.gateway(scene.serving or scene.wish.slot)
     if gateway is None:
         return
+    settings = gateway["settings"]
     loaded = {item["model"] for item in gateway["devshards"] if item["active"] and item["loaded"]}
-    modes = {model: access_mode(gateway, model) for model in sorted(filter(None, loaded))}
-    if len(set(modes.values())) > 1:
-        listed = ", ".join(f"{model}: {mode}" for model, mode in modes.items())
-        yield warning(
-            "models",
-            "access modes differ between models. A request that names no model is checked for the"
-            f" default model and spends any model's escrow ({listed})",
-        )
+    modes = access_modes(settings, sorted(filter(None, loaded)))
+    default = str(settings.get("default_model") or "")
+    gap = access_gap(default, {default: access_mode(gateway, default), **modes})
+    if gap is not None:
+        yield warning("models", gap)
 
 
 # rotation

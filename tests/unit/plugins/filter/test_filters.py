@@ -288,6 +288,18 @@ def test_a_public_api_need_not_list_models_twice(seen: dict[str, t.Any]) -> None
     assert set(_verdicts(seen).values()) == {"ok"}
 
 
+def test_access_modes_that_leave_a_gap_are_a_warning_and_no_refusal(seen: dict[str, t.Any]) -> None:
+    first = seen["models"][0]
+    seen["models"] = [first, {"id": "org/B", "amount": 1, "count": 0, "access_mode": "admin_only"}]
+    assert "access" not in _verdicts(seen)
+    seen["models"][1]["count"] = 1
+    assert _verdicts(seen)["access"] == "warning"
+    findings = [item for item in preflight_findings(seen) if item["check"] == "access"]
+    verdict = preflight_verdict(findings, "gw1")
+    assert (verdict["ready"], verdict["safe"]) == (True, True)
+    assert "the escrows of org/B (admin_only)" in str(verdict["text"])
+
+
 @pytest.mark.parametrize("spelled", [["v3"], [{"name": "v3", "sha256": "00"}]])
 @pytest.mark.parametrize(("count", "verdict"), [(1, "FAILED"), (0, "NEAR")])
 def test_a_version_that_the_chain_does_not_approve(

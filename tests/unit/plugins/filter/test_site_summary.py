@@ -97,7 +97,37 @@ def test_warnings_come_last() -> None:
     lines = site_summary(facts(warnings=["", "keys travel in clear"], redirected=True))
     assert lines[-1] == "WARNING: keys travel in clear"
     assert "sends clients elsewhere" in lines[0]
-    scheduled = site_summary(
-        facts(scheduled=True, found={"not_known": [], "escrows": [escrow(7, 5)]})
-    )
-    assert "A schedule of this collection does it" in scheduled[-1]
+
+
+ROTATION = {"enabled": True, "settlement_enabled": True, "models": [{"model_id": "a/1"}]}
+
+
+@pytest.mark.parametrize(
+    ("more", "one", "by"),
+    [
+        ({"scheduled": "The timer"}, {}, "The timer settles it."),
+        ({"scheduled": "", "rotation": ROTATION}, {}, "The rotation of the gateway settles it."),
+        ({"rotation": {}}, {}, None),
+        ({"rotation": {**ROTATION, "settlement_enabled": False}}, {}, None),
+        ({"rotation": {**ROTATION, "enabled": False}}, {}, None),
+        # it retires only what is in service, of the models that it has
+        ({"rotation": ROTATION}, {"active": False}, None),
+        ({"rotation": ROTATION}, {"model": "b/2"}, None),
+    ],
+)
+def test_what_settles_without_an_operator(
+    more: dict[str, t.Any], one: dict[str, t.Any], by: str | None
+) -> None:
+    rows = [escrow(7, 5, **{"active": True, "model": "a/1", **one})]
+    line = site_summary(facts(found={"not_known": [], "escrows": rows}, **more))[-1]
+    if by is None:
+        assert "Nothing does it by itself" in line
+    else:
+        assert by in line
+        assert "lost" not in line
+
+
+def test_the_escrow_that_nothing_settles_is_named_first() -> None:
+    rows = [escrow(7, 5, active=True, model="a/1"), escrow(8, 900, active=False, model="a/1")]
+    found = {"not_known": [], "escrows": rows}
+    assert "Settle escrow 8 before" in site_summary(facts(found=found, rotation=ROTATION))[-1]

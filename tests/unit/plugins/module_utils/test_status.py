@@ -274,6 +274,8 @@ SWAP: t.Final = {
     "since": "03:00",
     "step": "drain_main",
     "asked": "registry/gateway:1.1",
+    "mode": "temp",
+    "slot": "main",
     "origin_asked": "registry/gateway:1.0",
 }
 NOTHING: t.Final = of_presence(
@@ -541,9 +543,12 @@ MILD: t.Final[dict[str, tuple[Change, str]]] = {
     "modes differ": (
         lambda _p, seen: seen["slots"]["main"]["gateway"].update(
             devshards=[record(7), record(8, B)],
-            settings={"model_limits": [{"model_id": A, "access_mode": "api_key"}]},
+            settings={
+                "default_model": A,
+                "model_limits": [{"model_id": A, "access_mode": "api_key"}],
+            },
         ),
-        "access modes differ between models",
+        f"clients of {A} can also spend the escrows of {B} (admin_only)",
     ),
     "PoC": (of_seen(phase="PoCGenerate"), "phase PoCGenerate"),
     "foreign temp container": (
@@ -680,6 +685,34 @@ def test_the_way_on_of_a_swap_with_the_other_gateway_names_its_mode() -> None:
     assert swap.run == (
         f"gonka.devshard.hot_swap -e hot_swap_image=registry/gateway:1.1{more}; back with"
         f" -e hot_swap_rollback=true{more}"
+    )
+
+
+def test_modes_that_differ_are_no_danger_where_the_default_model_is_the_strictest() -> None:
+    limits = [{"model_id": B, "access_mode": "open"}, {"model_id": A, "access_mode": "api_key"}]
+    found = verdict(
+        lambda _p, seen: seen["slots"]["main"]["gateway"].update(
+            devshards=[record(7), record(8, B)],
+            settings={"default_model": A, "model_limits": limits},
+        )
+    )
+    assert told(found) == []
+
+
+def test_a_bare_host_is_named_before_its_missing_engine() -> None:
+    engine = of_presence(engine={"known": True, "exists": False, "error": None})
+    lines = told(verdict(both(NOTHING, engine, of_seen(escrows=[]))))
+    assert "the collection has deployed no gateway" in lines[0]
+    assert "no Docker Engine answers" in lines[1]
+
+
+def test_a_swap_goes_on_with_the_variables_that_it_began_with() -> None:
+    pool = {**SWAP, "mode": "pool", "slot": "temp", "rolling_back": True}
+    found = verdict(lambda presence, _seen: presence["swap"].update(pool))
+    (swap,) = [item for item in found.findings if item.about == "swap"]
+    assert swap.run == (
+        "gonka.devshard.hot_swap -e hot_swap_image=registry/gateway:1.1 -e hot_swap_mode=pool"
+        " -e hot_swap_slot=temp"
     )
 
 
