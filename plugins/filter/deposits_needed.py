@@ -19,7 +19,7 @@ def _whole(value: object, what: str) -> int:
     text = str(value)
     if isinstance(value, bool) or not isinstance(value, (int, str)) or not text.isdigit():
         raise AnsibleFilterError(
-            f"deposits_needed: {what} must be a whole number of ngonka, got {value!r}"
+            f"deposits_needed: {what} must be a whole number of ngonka, got '{value}'"
         )
     return int(text)
 

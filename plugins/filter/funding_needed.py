@@ -17,12 +17,12 @@ FEE: t.Final = 1_000_000
 def _whole(value: object, what: str) -> int:
     """A whole number; roles get numbers as text from the command line."""
     if isinstance(value, bool) or not isinstance(value, (int, str)):
-        raise AnsibleFilterError(f"funding_needed: {what} must be a whole number, got {value!r}")
+        raise AnsibleFilterError(f"funding_needed: {what} must be a whole number, got '{value}'")
     try:
         number = int(value)
     except ValueError as exc:
         raise AnsibleFilterError(
-            f"funding_needed: {what} must be a whole number, got {value!r}"
+            f"funding_needed: {what} must be a whole number, got '{value}'"
         ) from exc
     if number < 0:
         raise AnsibleFilterError(f"funding_needed: {what} must not be negative, got {number}")

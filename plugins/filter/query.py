@@ -35,7 +35,7 @@ def query(data: object, expression: str) -> object:
     try:
         return jmespath.search(str(expression), _plain(data))
     except jmespath.exceptions.JMESPathError as exc:
-        raise AnsibleFilterError(f"query: {expression!r}: {exc}") from exc
+        raise AnsibleFilterError(f"query: '{expression}': {exc}") from exc
 
 
 class FilterModule:

@@ -70,7 +70,7 @@ def query_problem(data: object, expression: object, name: str = "status_query") 
         tree = jmespath.compile(text).parsed
     except jmespath.exceptions.JMESPathError as exc:
         reason = " ".join(str(exc).split("\n", maxsplit=1)[0].split())
-        return f"{name} {text!r} is not a JMESPath expression: {reason}"
+        return f"{name} '{text}' is not a JMESPath expression: {reason}"
     known = {*NESTED, *KEYS, *_keys(data), *_aliases(tree)}
     for field, top in _fields(tree, top=True):
         allowed = set(KEYS) if top else known
@@ -79,7 +79,7 @@ def query_problem(data: object, expression: object, name: str = "status_query") 
         close = difflib.get_close_matches(field, sorted(allowed), 1)
         hint = f" Did you mean {close[0]}?" if close else ""
         return (
-            f"{name} {text!r}: there is no key {field}.{hint} The keys at the top are"
+            f"{name} '{text}': there is no key {field}.{hint} The keys at the top are"
             f" {', '.join(KEYS)}; the guide 'Operations' lists those below them"
         )
     return ""

@@ -164,8 +164,8 @@ class Context:
             raise ConfigurationError(
                 f"{self.params['env_file']} holds no {variable}"
                 if self.environment is not None
-                else f"there is no {self.params['env_file']} to read {variable} from; give env_file"
-                f" or {option}"
+                else f"there is no {self.params['env_file']} to read {variable} from. Set"
+                " devshard_env_file (env_file) to the environment file of the gateway"
             )
         return found
 

@@ -65,8 +65,8 @@ class ChainApi:
         now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
     ) -> None:
         self._http = transport
-        self._rest = base_url(rest, "chain_rest")
-        self._public = base_url(public_api, "public_api")
+        self._rest = base_url(rest, "devshard_chain_rest (chain_rest)")
+        self._public = base_url(public_api, "devshard_public_api (public_api)")
         self._chain_id = chain_id
         self._max_age = max_block_age
         self._now = now
@@ -91,9 +91,7 @@ class ChainApi:
             block = self._latest()
         except ProtocolError as exc:
             if self._rest_is_rpc():
-                raise ConfigurationError(
-                    f"{swapped_text('devshard_chain_rest', url)}; nothing was done"
-                ) from exc
+                raise ConfigurationError(swapped_text("devshard_chain_rest", url)) from exc
             raise
         node = node_of_rest(url, block.raw())
         faults = self._faults(node)
@@ -218,7 +216,8 @@ class ChainApi:
         error = exc.details.get("server_error")
         if not isinstance(error, dict) or error.get("code") != 5:
             raise UnknownStateError(
-                f"{exc}; this is not the chain's own 'not found' (wrong chain_rest?)", **exc.details
+                f"{exc}; this is not the chain's own 'not found' (is devshard_chain_rest right?)",
+                **exc.details,
             ) from exc
 
     def participant_url(self, address: str) -> str:
@@ -337,5 +336,5 @@ class ChainApi:
 
 def _literal(value: str) -> str:
     if re.fullmatch(r"[a-z0-9]+", value) is None:
-        raise ConfigurationError(f"not an address: {value!r}")
+        raise ConfigurationError(f"not an address: '{value}'")
     return value

@@ -191,9 +191,9 @@ def _failure(request: Request, response: Response) -> DevshardError:
     if response.status == 503 and re.search(r"\bPoC\b", message):
         return PocPhaseError(f"{request.where}: {message}", http_status=503)
     hints = {
-        401: "the client's key is not accepted for this model: set its access mode with"
-        " gonka.devshard.gateway_settings (model_limits, access_mode api_key), which is what"
-        " 'requires an admin API key' means",
+        401: "the client's key is not accepted for this model: set access_mode of the"
+        " model in devshard_models (model_limits) to api_key. 'requires an admin API key' means that"
+        " it is admin_only",
         429: "the gateway's limits are reached, or its escrows' hosts have no budget left",
         502: "no escrow could serve it: gonka.devshard.escrow_info shows which are usable",
     }

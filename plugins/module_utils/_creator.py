@@ -134,8 +134,8 @@ def plan_key(signer: Inferenced, key: str, expected: str | None) -> KeyPlan:
     address = address_of(signer, key)
     if expected is not None and address != expected:
         raise ConfigurationError(
-            f"the creator's key belongs to {address}, but {expected} is expected (creator_address); nothing"
-            " was imported",
+            f"the creator's key belongs to {address}, but {expected} is expected (creator_address)."
+            " Nothing was imported",
             address=address,
         )
     found = signer.address()
@@ -143,7 +143,7 @@ def plan_key(signer: Inferenced, key: str, expected: str | None) -> KeyPlan:
         raise ConfigurationError(
             f"the keyring {signer.keyring_dir} holds the key of {found} under the name"
             f" {signer.key_name}, but the creator's key belongs to {address}. Choose another"
-            " key_name, or remove that key when none of its escrows is unsettled",
+            " devshard_key_name (key_name), or remove that key when none of its escrows is unsettled",
             address=address,
         )
     return KeyPlan(

@@ -148,7 +148,7 @@ def containers(docker: Docker) -> list[Listed]:
         return [_listed(attrs, digests) for attrs in found]
     except (KeyError, TypeError, ValueError) as exc:
         raise TransportError(
-            f"the docker program describes a container in a way that is not known: {exc!r}"
+            f"the docker program describes a container in a way that is not known: {exc}"
         ) from exc
 
 

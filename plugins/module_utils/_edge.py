@@ -128,7 +128,7 @@ class AliasInclude:
                 return slot
         raise UnknownStateError(
             f"the alias include {self._path} names neither slot in upstream {self._alias}: its"
-            f" first server is {first!r}",
+            f" first server is '{first}'",
             path=str(self._path),
         )
 
@@ -268,7 +268,7 @@ def _refuse_untrusted(before: Proof, previous: Slot, *, alive: bool) -> None:
     if before is Proof.UNREACHABLE:
         raise UnknownStateError(
             "the public route does not answer, so a switch could not be proved; check that nginx"
-            " runs and that public_url is its own",
+            " runs and that devshard_client_base_url (public_url) is its own",
             rolled_back=False,
         )
     if before is Proof.UNMARKED:

@@ -143,14 +143,14 @@ def refuse_two_defaults(wanted: str, site: str, path: str, *, owners: bool) -> N
             f"{path} is a site of your own, not the distribution's link to its unchanged example,"
             f" so it is kept. It is the default server of port {ports}, which the edge would be"
             " too. Remove default_server from its listen lines, or set edge_default_server: false"
-            " and edge_server_name to the name that clients use. Nothing was changed",
+            " and edge_server_name to the name that clients use. The configuration of nginx is as before",
             path=path,
             ports=both,
         )
     raise ConfigurationError(
         f"{path}, the distribution's example site, is the default server of port {ports}, which the"
         " edge would be too. Set edge_disable_default_site: true, or edge_default_server: false and"
-        " edge_server_name. Nothing was changed",
+        " edge_server_name. The configuration of nginx is as before",
         path=path,
         ports=both,
     )

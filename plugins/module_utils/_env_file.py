@@ -96,7 +96,7 @@ def render(variables: Mapping[str, str], header: str) -> str:
     lines = [f"# {header}"]
     for name, value in variables.items():
         if _NAME.fullmatch(name) is None:
-            raise ConfigurationError(f"{name!r} is no name of an environment variable")
+            raise ConfigurationError(f"'{name}' is no name of an environment variable")
         if any(char in value for char in "'\n\r\0"):
             raise ConfigurationError(
                 f"the value of {name} contains a single quote or a line break, which Compose and"

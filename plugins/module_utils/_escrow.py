@@ -68,15 +68,22 @@ class EscrowOptions:
     def check(self) -> None:
         """What can be refused without asking anybody."""
         if not self.model_id.strip() or self.model_id != self.model_id.strip():
-            raise ConfigurationError("model_id must not be empty or begin or end with a blank")
+            raise ConfigurationError(
+                "an id in devshard_models (model_id) must not be empty or begin or end with a blank"
+            )
         if self.amount <= 0:
             raise ConfigurationError(
-                f"amount must be a positive whole number of ngonka, got {self.amount}"
+                f"amount in devshard_models must be a positive whole number of ngonka, got {self.amount}"
             )
         if self.count < 0:
-            raise ConfigurationError(f"count must be 0 or more, got {self.count}")
+            raise ConfigurationError(
+                f"count in devshard_models must be 0 or more, got {self.count}"
+            )
         if self.fee_amount < 0 or self.gas_limit < 100:
-            raise ConfigurationError("fee_amount must be 0 or more and gas_limit 100 or more")
+            raise ConfigurationError(
+                "escrow_fee_amount (fee_amount) must be 0 or more and escrow_gas_limit (gas_limit) 100 or"
+                " more"
+            )
         if not 30 <= self.tx_lifetime <= 600:
             raise ConfigurationError(
                 f"tx_lifetime must lie between 30 and 600 seconds, got {self.tx_lifetime}"
@@ -88,8 +95,8 @@ class EscrowOptions:
             )
         if self.create_via is Via.GATEWAY and not self.creator:
             raise ConfigurationError(
-                "create_via=gateway needs creator: without the keyring nothing else says whose"
-                " escrows to look for"
+                "escrow_create_via (create_via) is gateway, which needs escrow_creator (creator): without"
+                " the keyring nothing else says whose escrows to look for"
             )
 
 

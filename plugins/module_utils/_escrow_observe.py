@@ -41,7 +41,7 @@ def clock_of(
     if abs(head.height - epoch.height) > MAX_LAG:
         raise UnknownStateError(
             f"the public API is at block {epoch.height}, the chain at {head.height}: one of them is"
-            " stale, so no deadline can be told. Use another public_api or chain_rest",
+            " stale, so no deadline is known. Use another devshard_public_api or devshard_chain_rest",
             public_api_height=epoch.height,
             height=head.height,
         )

@@ -30,7 +30,7 @@ class GatewayApi:
 
     def __init__(self, transport: Transport, *, url: str, admin_key: str, profile: Profile) -> None:
         self._http = transport
-        self.url = base_url(url, "gateway_url")
+        self.url = base_url(url, "devshard_gateway_url (gateway_url)")
         self._headers = bearer(admin_key, "the gateway's admin key")
         self._profile = profile
 

@@ -62,7 +62,7 @@ def refused_form(image: str) -> str | None:
             return "has neither a tag nor a digest; give NAME:TAG or NAME@sha256:DIGEST"
         head = name
     elif _TAG.fullmatch(tag) is None:
-        return f"has the tag {tag!r}, which no registry accepts"
+        return f"has the tag '{tag}', which no registry accepts"
     if _NAME.fullmatch(head) is None:
-        return f"has the name {head!r}, which no registry accepts (lower case letters, digits and ._-/)"
+        return f"has the name '{head}', which no registry accepts (lower case letters, digits and ._-/)"
     return None

@@ -29,11 +29,11 @@ def parse_time(text: str) -> datetime:
     """RFC 3339 UTC with up to nine fractional digits; finer than a microsecond is cut."""
     found = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z", text)
     if found is None:
-        raise ProtocolError(f"expected a UTC time such as 2026-01-02T03:04:05.6Z, got {text!r}")
+        raise ProtocolError(f"expected a UTC time such as 2026-01-02T03:04:05.6Z, got '{text}'")
     try:
         whole = datetime.fromisoformat(found[1])
     except ValueError as exc:
-        raise ProtocolError(f"not a time: {text!r}") from exc
+        raise ProtocolError(f"not a time: '{text}'") from exc
     micro = int(((found[2] or "") + "000000")[:6])
     return whole.replace(microsecond=micro, tzinfo=timezone.utc)
 
@@ -83,7 +83,7 @@ class Reader:
         if isinstance(found, bool) or not isinstance(found, (int, str)):
             raise self._wrong(key, "a whole number", found)
         if isinstance(found, str) and not re.fullmatch(r"-?[0-9]{1,40}", found):
-            raise ProtocolError(f"{self.path}.{key}: expected a whole number, got {found[:40]!r}")
+            raise ProtocolError(f"{self.path}.{key}: expected a whole number, got '{found[:40]}'")
         return self._counted(key, int(found), signed=signed)
 
     def number(self, key: str) -> int:
@@ -103,7 +103,7 @@ class Reader:
         """A number that is spelled as a string."""
         found = self.text(key)
         if not re.fullmatch(r"[0-9]{1,20}", found):
-            raise ProtocolError(f"{self.path}.{key}: expected digits, got {found[:40]!r}")
+            raise ProtocolError(f"{self.path}.{key}: expected digits, got '{found[:40]}'")
         return found
 
     def child(self, key: str) -> Reader:

@@ -66,7 +66,7 @@ def _tokens(text: str) -> Iterator[tuple[str, bool]]:
         match = _TOKEN.match(text, position)
         if match is None:
             snippet = text[position : position + 40]
-            raise NginxSyntaxError(f"cannot read the nginx configuration at {snippet!r}")
+            raise NginxSyntaxError(f"cannot read the nginx configuration at '{snippet}'")
         position = match.end()
         kind = match.lastgroup
         if kind in ("space", "comment"):

@@ -48,7 +48,7 @@ class NodeFault(t.NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Node:
-    """What one node says about itself. None is not asked, or not told."""
+    """What one node says about itself. None is not asked, or not answered."""
 
     url: str
     chain_id: str
@@ -72,12 +72,12 @@ def judge_node(
     """Every reason against using a node, the gravest first; empty means that it can be used.
 
     ``sign`` asks also for what a new transaction needs: a clock that is not behind the chain, and
-    an index that will tell what became of it. ``seen_height`` is the oldest block that matters.
+    an index that will show what became of it. ``seen_height`` is the oldest block that matters.
     """
     if node.chain_id != chain_id:
         text = (
             f"{node.url} serves chain {node.chain_id}, but {chain_id} is expected"
-            " (devshard_chain_id); nothing was done"
+            " (devshard_chain_id)"
         )
         return (NodeFault(NodeProblem.OTHER_CHAIN, text, {"chain_id": node.chain_id}),)
     found: list[NodeFault] = []
@@ -86,8 +86,8 @@ def judge_node(
     if syncing or (now - node.time).total_seconds() > max_block_age:
         text = (
             f"the node at {node.url} is behind: its newest block {node.height} is {age} seconds old"
-            f" (limit max_block_age {int(max_block_age)})"
-            f"{', it still catches up' if syncing else ''}. Use another node, and check this host's"
+            f" (the limit is {int(max_block_age)})"
+            f"{', and it still catches up' if syncing else ''}. Use another node, and check this host's"
             " clock"
         )
         problem = NodeProblem.SYNCING if syncing else NodeProblem.STALE
@@ -99,7 +99,7 @@ def judge_node(
     if sign and node.indexed is False:
         text = (
             f"the node at {node.url} keeps no index of transactions (tx_index is not on), so it"
-            " cannot tell what became of a transaction. Use a node whose indexer is on"
+            " cannot show what became of a transaction. Use a node whose indexer is on"
         )
         found.append(NodeFault(NodeProblem.NO_INDEX, text, {}))
     first = node.first_block

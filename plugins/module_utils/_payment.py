@@ -141,10 +141,7 @@ def refuse_creator(creator: str, terms: Terms) -> str | None:
     allowed = terms.allowed_creator_addresses
     if not allowed or creator in allowed:
         return None
-    return (
-        f"{creator} is not on the chain's list of allowed creators; ask for it by a governance"
-        " proposal and wait with creator_allowlist_wait: true"
-    )
+    return f"{creator} is not on the chain's list of allowed creators"
 
 
 def refuse_model(model: str, active: Collection[str]) -> str | None:
@@ -189,6 +186,11 @@ def _allowlist(facts: Facts) -> Check:
         return _unknown(name)
     listed = bool(facts.terms.allowed_creator_addresses)
     reason = refuse_creator(facts.creator, facts.terms)
+    if reason is not None:
+        reason += (
+            ". Ask for it by a governance proposal. The playbook site waits for the vote with"
+            " creator_allowlist_wait: true"
+        )
     return _check(name, reason, facts.creator if listed else "open to everyone")
 
 

@@ -81,7 +81,7 @@ def parse(text: str, where: str) -> DeployRecord:
         raise unusable("it holds no JSON object")
     schema = raw.get("schema", 1)
     if isinstance(schema, bool) or not isinstance(schema, int) or not 1 <= schema <= SCHEMA:
-        raise unusable(f"it has schema {schema!r}, this version reads 1 to {SCHEMA}")
+        raise unusable(f"it has schema {schema}, this version reads 1 to {SCHEMA}")
     values: dict[str, t.Any] = {"schema": schema}
     for name in _TEXTS:
         value = raw.get(name)

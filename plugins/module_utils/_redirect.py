@@ -52,7 +52,7 @@ def _not_usable(url: str) -> str:
     return (
         "redirect_base_url must be an http or https URL without a path, such as"
         f" https://other-gateway.example.org, since the path of each request is appended. It is"
-        f" {shown}. Nothing was changed"
+        f" {shown}"
     )
 
 
@@ -77,7 +77,7 @@ def refuse_own_address(
     if reason is not None:
         raise ConfigurationError(
             f"redirect_base_url is the address of this very gateway: {reason}, port {target.port}."
-            " Clients would be sent in circles. Name another gateway. Nothing was changed"
+            " Clients would be sent in circles. Name another gateway"
         )
 
 

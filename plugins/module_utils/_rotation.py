@@ -228,7 +228,7 @@ class SetRotation:
                 self._warn_when_it_can_settle_nothing()
             if not wanted["settlement_enabled"]:
                 self._p.warn(
-                    "rotation runs with settlement_enabled false: retired escrows are only switched"
+                    "rotation runs with rotation_settlement_enabled: false. Retired escrows are only switched"
                     " off, and the deposit of each that nobody settles before the end of the next"
                     " epoch goes to the hosts. Settle them with the playbook gonka.devshard.settle"
                     " (settle_select=inactive_unsettled)"

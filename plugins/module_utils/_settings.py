@@ -27,7 +27,7 @@ class Posts(t.Protocol):
 
 
 _ELSEWHERE: t.Final = {
-    "model_limits": "the option model_limits",
+    "model_limits": "access_mode in devshard_models (model_limits)",
     "disabled": "the option disabled",
     "escrow_rotation": "the module gonka.devshard.escrow_rotation",
 }
@@ -106,7 +106,7 @@ def merge_limits(
     for item in wanted:
         model = str(item["model_id"])
         if model in named:
-            raise ConfigurationError(f"model_limits names {model} twice")
+            raise ConfigurationError(f"devshard_models (model_limits) names {model} twice")
         named.append(model)
         given = {key: value for key, value in item.items() if value is not None}
         base = merged.get(model) or {name: inherited[name] for name in _INHERITED}

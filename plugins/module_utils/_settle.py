@@ -47,7 +47,7 @@ if t.TYPE_CHECKING:
     from ._money import Ports
     from ._settle_rules import Objection
 
-_FEE: t.Final = "settlement_fee_amount (hot_swap_fee_amount in a swap, the option fee_amount)"
+_FEE: t.Final = "settlement_fee_amount (in a swap hot_swap_fee_amount)"
 Select = t.Literal["expiring", "depleted", "inactive_unsettled", "all"]
 
 
@@ -399,7 +399,7 @@ class SettleEscrows:
             raise UnsafeError(
                 f"the gateway has not loaded the session of escrow {view.id}, so it cannot settle"
                 f" it. Its settlement is kept in {self._files.path(view.id)}: settle it with"
-                " settle_via=signed",
+                " settlement_via: signed",
                 escrow_id=view.id,
             )
         if step is SettleStep.NO_SOURCE:
@@ -434,7 +434,7 @@ class SettleEscrows:
         waiting = WaitTimeoutError(
             f"escrow {seen.view.id} is not settled{_untouched(seen.view)}: {reason}. Run again when"
             " more hosts answer. Where only this host cannot reach them, settlement_ask_hosts:"
-            " false (the option ask_hosts) leaves that to the gateway",
+            " false (ask_hosts) leaves that to the gateway",
             escrow_id=seen.view.id,
         )
         if self._p.check_mode:
@@ -447,18 +447,17 @@ class SettleEscrows:
             if known is not None and name not in known:
                 raise ConfigurationError(
                     f"the gateway's environment has no {name}, so the gateway cannot sign"
-                    " (private_key_env); nothing was touched"
+                    " (private_key_env)"
                 )
         elif self._p.signer is None:
             raise ConfigurationError(
-                "there is no inferenced on this host, so it cannot sign (inferenced_path). Install"
-                " it with the role gonka.devshard.inferenced, or set settlement_via: gateway;"
-                " nothing was touched"
+                "there is no inferenced at devshard_inferenced_path, so this host cannot sign. Install"
+                " it with the role gonka.devshard.inferenced, or set settlement_via: gateway"
             )
         elif self._p.signer.address() is None:
             raise ConfigurationError(
-                "the keyring has no key of this name (keyring_dir, key_name), so this host cannot"
-                " sign. Import it with gonka.devshard.creator_key; nothing was touched"
+                "the keyring has no key of this name (devshard_keyring_dir, devshard_key_name), so"
+                " this host cannot sign. Import it with gonka.devshard.creator_key"
             )
 
     def _terms(self) -> Terms:

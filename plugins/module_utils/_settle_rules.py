@@ -366,4 +366,4 @@ def _whole(body: Mapping[str, t.Any], key: str, where: str) -> int:
         return int(value)
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
-    raise ProtocolError(f"{where}.{key}: expected a whole number, got {value!r}")
+    raise ProtocolError(f"{where}.{key}: expected a whole number, got '{value}'")

@@ -27,7 +27,7 @@ class SettlementFiles:
 
     def __init__(self, folder: Path, chain_id: str) -> None:
         if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", chain_id) is None:
-            raise ConfigurationError(f"not a chain id: {chain_id!r}")
+            raise ConfigurationError(f"not a chain id: '{chain_id}'")
         self._folder = folder / "settlements" / chain_id
 
     def path(self, escrow_id: int) -> Path:

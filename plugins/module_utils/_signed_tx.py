@@ -213,7 +213,7 @@ def check_unsigned(text: str, wanted: dict[str, t.Any]) -> str:
         ends = body["timeout_timestamp"]
         unordered = body["unordered"]
     except (ValueError, KeyError, TypeError) as exc:
-        raise ProtocolError(f"inferenced made no unordered transaction: {exc!r}") from exc
+        raise ProtocolError(f"inferenced made no unordered transaction: {exc}") from exc
     wrong = {key: message.get(key) for key, value in wanted.items() if message.get(key) != value}
     if wrong or unordered is not True:
         raise ProtocolError(f"inferenced made another transaction than asked: {wrong or 'ordered'}")

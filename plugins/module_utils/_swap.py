@@ -158,7 +158,7 @@ class Journal:
     def from_dict(cls, raw: Mapping[str, t.Any]) -> Journal:
         if raw.get("schema") != SCHEMA:
             raise SwapRefused(
-                f"the swap journal has schema {raw.get('schema')!r}, this version reads {SCHEMA};"
+                f"the swap journal has schema {raw.get('schema')}, this version reads {SCHEMA};"
                 " finish the swap with the version of the collection that began it"
             )
         try:
@@ -176,7 +176,7 @@ class Journal:
                 data=dict(raw["data"]),
             )
         except KeyError as exc:
-            raise SwapRefused(f"the swap journal lacks the field {exc.args[0]!r}") from exc
+            raise SwapRefused(f"the swap journal lacks the field '{exc.args[0]}'") from exc
 
 
 @dataclass(frozen=True)

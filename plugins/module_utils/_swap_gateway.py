@@ -411,7 +411,7 @@ class SwapWindow:
                         f"no swap, the window did not open: {text}", reasons=reasons
                     )
                 raise UnsafeError(
-                    f"no swap now: {text}. Nothing was changed. Run it again later, or let it wait"
+                    f"no swap now: {text}. Run it again later, or let it wait"
                     " with hot_swap_wait_for_window=true",
                     reasons=reasons,
                 )

@@ -171,7 +171,7 @@ def _target(journal: Journal | None, wish: Wish) -> str:
         )
     if (why := refused_form(wish.asked)) is not None:
         raise ConfigurationError(
-            f"the image {wish.asked!r} (hot_swap_image or gateway_image) {why}"
+            f"the image '{wish.asked}' (hot_swap_image or gateway_image) {why}"
         )
     refuse_generation(wish.asked, wish.profile)
     if digest_of(wish.asked) is not None:

@@ -113,7 +113,7 @@ def base_url(url: str, option: str) -> str:
         usable = False
     if not usable or re.search(r"[^\x21-\x7e]", url):
         raise ConfigurationError(
-            f"{option} must be an http or https URL such as https://node.example.org, got {url!r}"
+            f"{option} must be an http or https URL such as https://node.example.org, got '{url}'"
         )
     return url.rstrip("/")
 

@@ -116,7 +116,7 @@ def ask_openssl(context: Context, *arguments: str, what: str) -> str:
                 "this host has no openssl, with which the certificate is checked: install the"
                 " package openssl"
             )
-        raise ConfigurationError(f"{what} cannot be read: {reason}. Nothing was changed")
+        raise ConfigurationError(f"{what} cannot be read: {reason}")
     return stdout
 
 
@@ -132,9 +132,7 @@ def work(context: Context) -> Outcome:
     params = context.params
     for option, variable in (("path", "edge_tls_certificate"), ("key_path", "edge_tls_key")):
         if not Path(params[option]).is_file():
-            raise ConfigurationError(
-                f"there is no {params[option]} on this host ({variable}). Nothing was changed"
-            )
+            raise ConfigurationError(f"there is no {params[option]} on this host ({variable})")
     certificate = read(context, params["path"])
     # an empty passphrase: nginx could not ask for one at boot
     key = ask_openssl(
@@ -147,7 +145,7 @@ def work(context: Context) -> Outcome:
     if faults:
         raise ConfigurationError(
             f"clients would refuse the certificate {params['path']} (edge_tls_certificate):"
-            f" {'; '.join(faults)}. Nothing was changed",
+            f" {'; '.join(faults)}",
             faults=faults,
         )
     days = (certificate.not_after - now).days

@@ -176,7 +176,7 @@ SPEC = _argspec.ArgumentSpec(
 
 def work(context: Context) -> Outcome:
     params = context.params
-    url = base_url(params["base_url"], "base_url")
+    url = base_url(params["base_url"], "devshard_client_base_url (base_url)")
     context.positive("max_tokens", "reply_timeout")
     if context.check_mode:
         return Outcome(changed=False, values={"chat": None, "limited": False})

@@ -242,7 +242,7 @@ def find_nginx(context: Context) -> tuple[Nginx, t.Callable[[str], Path]]:
     context.need_docker()
     container = _docker.inspect(name)
     if container is None or not container.pid:
-        raise ConfigurationError(f"the container {name} (nginx_container) does not run")
+        raise ConfigurationError(f"the container {name} (hot_swap_nginx_container) does not run")
     nginx = Nginx(lambda argv: _docker.execute(name, argv), program=program, pid=container.pid)
     return nginx, lambda path: host_path(container, path)
 
@@ -278,12 +278,12 @@ def result(slot: Slot, previous: Slot, *, proved: int, workers: list[str]) -> Ou
 def work(context: Context) -> Outcome:
     params = context.params
     if params["confirmations"] < 1:
-        raise ConfigurationError("confirmations must be 1 or more")
+        raise ConfigurationError("hot_swap_confirmations (confirmations) must be 1 or more")
     context.deadline()
-    public = base_url(params["public_url"], "public_url")
+    public = base_url(params["public_url"], "devshard_client_base_url (public_url)")
     slots: dict[Slot, str] = {
-        "main": base_url(params["main_url"], "main_url"),
-        "temp": base_url(params["temp_url"], "temp_url"),
+        "main": base_url(params["main_url"], "devshard_gateway_url (main_url)"),
+        "temp": base_url(params["temp_url"], "devshard_temp_url (temp_url)"),
     }
     nginx, reach = find_nginx(context)
     workers: list[str] = []

@@ -211,10 +211,13 @@ def edge_is_busy(context: Context, url: str) -> bool:
 def work(context: Context) -> Outcome:
     params = context.params
     if params["polls"] < 1 or params["unknown_timeout"] < 1 or params["progress_interval"] < 1:
-        raise ConfigurationError("polls, unknown_timeout and progress_interval must be 1 or more")
+        raise ConfigurationError(
+            "hot_swap_drain_polls (polls), hot_swap_drain_unknown_timeout (unknown_timeout) and"
+            " progress_interval must be 1 or more"
+        )
     workers = params["workers"]
     if strange := [key for key in workers if not _processes.KEY.fullmatch(key)]:
-        raise ConfigurationError(f"workers: {strange[0]!r} was not given by edge_slot")
+        raise ConfigurationError(f"workers: '{strange[0]}' was not given by edge_slot")
     deadline = context.deadline()
     gateway = context.gateway
     url = params["edge_busy_url"]

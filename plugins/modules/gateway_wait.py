@@ -112,7 +112,7 @@ SPEC = _argspec.ArgumentSpec(
 
 def work(context: Context) -> Outcome:
     params = context.params
-    url = base_url(params["gateway_url"], "gateway_url")
+    url = base_url(params["gateway_url"], "devshard_gateway_url (gateway_url)")
     name = params["container_name"]
     context.need_docker()
     environment = context.environment or {}

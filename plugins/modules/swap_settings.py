@@ -91,7 +91,10 @@ def work(context: Context) -> Outcome:
         profile=context.profile,
     )
     if source.url == target.url:
-        raise ConfigurationError("source_url and gateway_url are the same gateway")
+        raise ConfigurationError(
+            "the URLs of both slots lead to the same gateway. Correct devshard_gateway_url or"
+            " devshard_temp_url"
+        )
     refuse_foreign(target, context.profile)
     found = copy_settings(source, target, check_mode=context.check_mode)
     return Outcome(

@@ -98,7 +98,7 @@ def profile(name: str) -> Profile:
     known = {V2.name: V2}
     if name not in known:
         raise ConfigurationError(
-            f"there is no gateway profile {name!r}; this version of the collection knows:"
+            f"there is no gateway profile '{name}'; this version of the collection knows:"
             f" {', '.join(sorted(known))}. Each generation needs a deploy directory of its own"
         )
     return known[name]

@@ -116,7 +116,9 @@ def test_an_rpc_in_the_place_of_the_rest_interface_is_named() -> None:
         }
     }
     chain, _unused = api({LATEST: proxy_404(), "GET /chain/status": status})
-    with pytest.raises(ConfigurationError, match="is a CometBFT RPC, and chain_rest must be"):
+    with pytest.raises(
+        ConfigurationError, match="is a CometBFT RPC, and devshard_chain_rest must be"
+    ):
         chain.head()
     chain, _unused = api({LATEST: proxy_404(), "GET /chain/status": proxy_404()})
     with pytest.raises(ProtocolError):

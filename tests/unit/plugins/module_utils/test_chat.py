@@ -247,7 +247,11 @@ def test_a_stream_that_the_connection_cuts(server: Server) -> None:
 @pytest.mark.parametrize(
     ("name", "kind", "told"),
     [
-        ("chat_client_denied", AuthenticationError, "set its access mode with gonka.devshard"),
+        (
+            "chat_client_denied",
+            AuthenticationError,
+            "set access_mode of the model in devshard_models",
+        ),
         ("chat_429", RateLimitedError, "limits are reached"),
         ("dis_status", RedirectedError, "in its disabled state, and nothing in front of it names"),
         ("chat_poc_503", PocPhaseError, "PoC generation"),

@@ -340,7 +340,7 @@ def test_without_an_index_enough_escrows_are_still_enough(world: World) -> None:
         ({"tx_lifetime": 601}, "tx_lifetime"),
         ({"tx_lifetime": 29}, "tx_lifetime"),
         ({"private_key_env": "0x01"}, "never a key"),
-        ({"create_via": Via.GATEWAY}, "needs creator"),
+        ({"create_via": Via.GATEWAY}, "needs escrow_creator"),
         ({"creator": "gonka1somebody"}, "is expected"),
     ],
 )

@@ -198,7 +198,7 @@ def test_purge_to_nothing() -> None:
 REFUSED: list[tuple[SettingsWish, str]] = [
     (SettingsWish(settings={"nonsense": 1}), "has no setting nonsense, and would ignore it"),
     (SettingsWish(settings={"perf": {"nonsense": 1}}), r"has no setting perf\.nonsense"),
-    (SettingsWish(settings={"model_limits": []}), "use the option model_limits"),
+    (SettingsWish(settings={"model_limits": []}), "use access_mode in devshard_models"),
     (SettingsWish(settings={"disabled": {}}), "use the option disabled"),
     (SettingsWish(settings={"escrow_rotation": {}}), r"the module gonka\.devshard\.escrow_rotat"),
     (SettingsWish(settings={"perf": 1}), "perf: expected a dict"),

@@ -268,7 +268,7 @@ def test_a_selection_finds_a_kept_settlement_whose_record_is_gone(
 def test_a_kept_settlement_without_a_session_is_not_given_to_the_gateway(world: World) -> None:
     keep_settlement(world)
     del world.gateway.records["1"]
-    with pytest.raises(UnsafeError, match="settle_via=signed"):
+    with pytest.raises(UnsafeError, match="settlement_via: signed"):
         settle(world, **GATEWAY)
 
 

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
+"""Which variables of the roles feed which option of a module, as the roles' own tasks have it."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.gonka.devshard.tests.unit.collection.collection_files import (
+    FULL_NAME,
+    ROLES,
+    ROOT,
+    read_yaml,
+)
+
+WORD = re.compile(r"(?<![\w.'/])[a-z][a-z0-9]*(?:_[a-z0-9]+)+")
+
+
+def variables() -> frozenset[str]:
+    """Every variable that a user may set."""
+    found: set[str] = set()
+    for role in ROLES:
+        specs = read_yaml(ROOT / "roles" / role / "meta/argument_specs.yml")["argument_specs"]
+        for entry in specs.values():
+            found |= set(entry.get("options") or ())
+    return frozenset(found)
+
+
+def _walk(part: t.Any, known: frozenset[str], found: dict[str, set[str]]) -> None:
+    if isinstance(part, list):
+        for item in part:
+            _walk(item, known, found)
+    if not isinstance(part, dict):
+        return
+    for name, value in part.items():
+        if str(name).startswith((f"{FULL_NAME}.", f"group/{FULL_NAME}.")) and isinstance(
+            value, dict
+        ):
+            for option, expression in value.items():
+                named = set(WORD.findall(expression)) if isinstance(expression, str) else set()
+                # some variables are handed over under their own name
+                if fed := {word for word in named & known if word != option}:
+                    found.setdefault(option, set()).update(fed)
+        _walk(value, known, found)
+
+
+def fed_options() -> dict[str, set[str]]:
+    """The options whose value comes from variables, each with these."""
+    known, found = variables(), dict[str, set[str]]()
+    for path in (*ROOT.glob("roles/*/tasks/**/*.yml"), *ROOT.glob("playbooks/*.yml")):
+        _walk(read_yaml(path), known, found)
+    return found
