@@ -524,7 +524,7 @@ REFUSED = [
     (silence_hosts, {}, "only 10 of its 16 slots answer, and 11 must sign"),
     (sell, {}, "its creator on the chain is gonka1other"),
     (set_the_clock_back, {}, "clock"),
-    (lambda _world: None, {"creator": CREATOR, "unsigned": True}, "no inferenced on this host"),
+    (lambda _world: None, {"creator": CREATOR, "unsigned": True}, "no inferenced at devshard_inferenced_path"),
     (lambda _world: None, {**GATEWAY, "known_env": frozenset({"X"})}, "no DEVSHARD_PRIVATE_KEY"),
 ]
 
