@@ -153,7 +153,7 @@ def refuse_in_use(storage: Path) -> None:
     if pids := users_of(storage):
         raise UnsafeError(
             f"process(es) {', '.join(map(str, pids))} use {storage}; stop the gateway first."
-            " Sessions are only copied and replaced while nobody serves them",
+            " Sessions are only copied and replaced while no gateway serves them",
             pids=pids,
         )
 
@@ -163,7 +163,9 @@ def refuse_in_use(storage: Path) -> None:
 
 def check_storage(storage: Path) -> None:
     if not (storage / "gateway.db").is_file():
-        raise ConfigurationError(f"{storage} holds no gateway.db: this is no gateway's storage")
+        raise ConfigurationError(
+            f"{storage} holds no gateway.db: this is not the storage of a gateway"
+        )
 
 
 def make_backup(
@@ -215,7 +217,7 @@ def read_backup(path: Path) -> Backup:
     try:
         body = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as exc:
-        raise ConfigurationError(f"{path} is no complete backup: it has no {MANIFEST}") from exc
+        raise ConfigurationError(f"{path} is not a complete backup: it has no {MANIFEST}") from exc
     except ValueError as exc:
         raise ProtocolError(f"{file} cannot be read: {exc}") from exc
     if not isinstance(body, dict) or body.get("schema") != SCHEMA:

@@ -115,7 +115,7 @@ def read_stream(events: Iterable[str], where: str) -> tuple[str, int, str]:
                     finish = choice.get("finish_reason") or finish
         except (ValueError, KeyError, TypeError, AttributeError) as exc:
             raise ProtocolError(
-                f"{where}: the stream holds an event that is no part of a chat completion"
+                f"{where}: the stream holds an event that is not part of a chat completion"
             ) from exc
         if "error" in body:
             raise ProtocolError(f"{where}: the stream ended with an error: {_message(body)}")
@@ -147,7 +147,7 @@ def _read_whole(response: Response, where: str) -> tuple[str, str]:
         thought = any(message.get(name) for name in ("reasoning_content", "reasoning"))
         finish = choice.get("finish_reason")
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as exc:
-        raise ProtocolError(f"{where}: the reply is no chat completion") from exc
+        raise ProtocolError(f"{where}: the reply is not a chat completion") from exc
     if content is None and thought:
         content = ""
     if not isinstance(content, str):
@@ -288,7 +288,9 @@ def ask_through_poc(
             return send()
         except PocPhaseError as exc:
             if not told:
-                warn(f"the network is in a PoC phase and serves nobody, waiting for its end: {exc}")
+                warn(
+                    f"the network is in a PoC phase and serves no request; waiting for its end: {exc}"
+                )
                 told = True
             if not deadline.pause(interval):
                 raise WaitTimeoutError(

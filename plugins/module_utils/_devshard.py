@@ -399,7 +399,7 @@ class SetDevshard:
     def _name_silent(self, view: EscrowView, known: HostsNonce) -> None:
         if known.silent:
             self._p.warn(
-                f"escrow {view.id}: {len(known.silent)} of {known.asked} hosts did not tell which"
+                f"escrow {view.id}: {len(known.silent)} of {known.asked} hosts did not report which"
                 " nonce they know"
             )
 

@@ -182,7 +182,7 @@ def _unresolved(image: str, exc: Exception) -> DevshardError:
         return ConfigurationError(
             f"the registry has no image {image}; correct its name, its tag or its digest", said=said
         )
-    return TransportError(f"the registry does not tell what {image} is: {said}", said=said)
+    return TransportError(f"the registry does not describe {image}: {said}", said=said)
 
 
 def split_tag(image: str) -> tuple[str, str]:

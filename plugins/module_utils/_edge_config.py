@@ -165,7 +165,7 @@ def refuse_cutting_reload(dump: str) -> None:
     if timeout is not None:
         raise UnsafeError(
             f"worker_shutdown_timeout is {timeout:g} s, so a reload would cut the streams that"
-            " outlive it. Remove it and reload once while nobody streams, or set"
+            " outlive it. Remove it and reload once while no stream is open, or set"
             " edge_allow_shutdown_timeout: true"
         )
 

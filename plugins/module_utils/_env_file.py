@@ -48,7 +48,7 @@ def read(file: Path) -> str | None:
     except FileNotFoundError:
         return None
     except UnicodeDecodeError as exc:
-        raise ConfigurationError(f"{file} is no text file in UTF-8") from exc
+        raise ConfigurationError(f"{file} is not a text file in UTF-8") from exc
     except PermissionError as exc:
         raise ConfigurationError(f"{file} cannot be read; run with become: true") from exc
     except OSError as exc:
@@ -76,7 +76,7 @@ def parse(
         match = _LINE.fullmatch(line)
         if match is None:
             raise ConfigurationError(
-                f"{place}: this is no NAME=VALUE assignment that shell and Compose read alike. Put a"
+                f"{place}: this is not a NAME=VALUE assignment that shell and Compose read alike. Put a"
                 " value with blanks or quotes in single quotes, on one line"
             )
         name, value = match["name"], match[match.lastgroup or "bare"]
@@ -96,7 +96,7 @@ def render(variables: Mapping[str, str], header: str) -> str:
     lines = [f"# {header}"]
     for name, value in variables.items():
         if _NAME.fullmatch(name) is None:
-            raise ConfigurationError(f"'{name}' is no name of an environment variable")
+            raise ConfigurationError(f"'{name}' is not a valid name of an environment variable")
         if any(char in value for char in "'\n\r\0"):
             raise ConfigurationError(
                 f"the value of {name} contains a single quote or a line break, which Compose and"

@@ -870,7 +870,7 @@ class EnsureEscrows:
             )
         if known.silent:
             self._p.warn(
-                f"escrow {view.id}: {len(known.silent)} of {known.asked} hosts did not tell whether"
+                f"escrow {view.id}: {len(known.silent)} of {known.asked} hosts did not report whether"
                 " a gateway serves it; the others know of none"
             )
         if not self._p.check_mode:
@@ -928,7 +928,7 @@ class EnsureEscrows:
         elif len(after.usable) < self._o.count:
             raise UnknownStateError(
                 f"{len(after.usable)} of {self._o.count} escrows are usable after this run;"
-                " gonka.devshard.escrow_info tells why"
+                " gonka.devshard.escrow_info shows why"
             )
         return self._result
 

@@ -67,7 +67,7 @@ def clock_or_none(chain: ChainApi, warn: Callable[[str], None]) -> EpochClock | 
     try:
         return read_clock(chain)
     except DevshardError as exc:
-        warn(f"no deadline can be told: {exc}")
+        warn(f"no deadline is known: {exc}")
         return None
 
 

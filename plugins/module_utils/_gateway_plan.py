@@ -487,7 +487,7 @@ def _recreate(wish: Wish, own: Own, drift: Drift, profile: Profile) -> list[str]
     return [
         (
             f"the container {wish.container} would have to be recreated, which cuts every stream it"
-            f" serves, since {why}. Use the playbook gonka.devshard.hot_swap, which cuts nobody, or set"
+            f" serves, since {why}. Use the playbook gonka.devshard.hot_swap, which cuts no stream, or set"
             " gateway_allow_recreate: true to recreate it in place"
         )
     ]

@@ -64,7 +64,9 @@ class Inferenced:
         result = self.run([self.path, "version", "--home", self.home], None)
         found = re.search(r"v?\d+\.\d+\.\d+\S*", f"{result.stdout}\n{result.stderr}")
         if result.rc != 0 or found is None:
-            raise ProtocolError(f"inferenced does not tell its version: {last_line(result.stderr)}")
+            raise ProtocolError(
+                f"inferenced does not report its version: {last_line(result.stderr)}"
+            )
         return found[0]
 
     def address(self) -> str | None:
@@ -77,7 +79,9 @@ class Inferenced:
         text = result.stdout.strip()
         if result.rc == 0:
             if not re.fullmatch(r"[a-z]+1[a-z0-9]{38}", text):
-                raise ProtocolError("inferenced keys show answered something that is no address")
+                raise ProtocolError(
+                    "inferenced keys show answered something that is not an address"
+                )
             return text
         reason = last_line(result.stderr)
         if "is not a valid name or address" in reason:

@@ -59,7 +59,7 @@ def check_private_key(key: str, where: str) -> str:
         )
     if not 0 < int(key, 16) < CURVE_ORDER:
         raise ConfigurationError(
-            f"{where}: this is no private key: it must lie above 0 and below the curve's order"
+            f"{where}: this is not a private key: it must lie above 0 and below the curve's order"
         )
     return key
 

@@ -86,7 +86,7 @@ class Nginx:
         if len(masters) != 1:
             raise UnknownStateError(
                 f"{len(masters)} nginx master processes run where one is expected, so its workers"
-                " cannot be told",
+                " are not known",
                 masters=masters,
             )
         return [

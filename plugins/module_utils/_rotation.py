@@ -229,7 +229,7 @@ class SetRotation:
             if not wanted["settlement_enabled"]:
                 self._p.warn(
                     "rotation runs with rotation_settlement_enabled: false. Retired escrows are only switched"
-                    " off, and the deposit of each that nobody settles before the end of the next"
+                    " off, and the deposit of each that is not settled before the end of the next"
                     " epoch goes to the hosts. Settle them with the playbook gonka.devshard.settle"
                     " (settle_select=inactive_unsettled)"
                 )

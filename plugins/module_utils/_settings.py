@@ -239,6 +239,6 @@ def access_gap(default_model: str, modes: Mapping[str, str]) -> str | None:
         f"A request that names no model is admitted by the access mode of the default model"
         f" {default_model} ({allowed}) and then served by an escrow of any model. So clients of"
         f" {default_model} can also spend the escrows of {', '.join(spent)}. Give all models of"
-        " this gateway the same access_mode, make the most restricted model the default one, or"
+        " this gateway the same access_mode, list the most restricted model first in devshard_models, or"
         " serve it from a gateway of its own"
     )

@@ -688,7 +688,7 @@ class SettleEscrows:
             escrow = self._p.chain.escrow(outcome.id)
             if escrow is not None and escrow.settled:
                 self._p.warn(
-                    f"somebody else settled escrow {outcome.id} first: our transaction"
+                    f"another account settled escrow {outcome.id} first: our transaction"
                     f" {intent.tx_hash} was refused and its fee is spent"
                 )
                 outcome.tx_hash = None

@@ -421,7 +421,7 @@ class SwapWindow:
         try:
             status, state = self._p.gateway.rotation(), self._p.gateway.state()
         except DevshardError as exc:
-            return [f"the gateway does not tell where the chain stands ({exc})"], True
+            return [f"the gateway does not report where the chain stands ({exc})"], True
         window = window_of(status, state)
         reasons = window_refusals(window, min_blocks=self._w.min_blocks)
         ledger = self._p.ledger

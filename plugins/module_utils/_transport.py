@@ -394,7 +394,7 @@ def expect_json(request: Request, response: Response) -> t.Any:
         return json.loads(response.body)
     except ValueError as exc:
         raise ProtocolError(
-            f"{request.where}: the answer is no complete JSON: {_excerpt(request, response)}",
+            f"{request.where}: the answer is not complete JSON: {_excerpt(request, response)}",
             http_status=200,
             url=request.url,
         ) from exc

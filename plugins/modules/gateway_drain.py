@@ -202,8 +202,8 @@ def edge_is_busy(context: Context, url: str) -> bool:
     response = context.new_transport().send(Request(method="GET", url=url, retry=False))
     if response.status not in (204, 503):
         raise UnknownStateError(
-            f"GET {url}: expected 204 or 503, got {response.status}. The edge tells it to the host"
-            " itself alone, as the role gonka.devshard.edge sets it up"
+            f"GET {url}: expected 204 or 503, got {response.status}. The edge reports it to the"
+            " host itself only, as the role gonka.devshard.edge sets it up"
         )
     return response.status == 503
 

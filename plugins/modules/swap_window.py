@@ -21,8 +21,8 @@ description:
 options:
   min_blocks:
     description:
-      - So many blocks must be left to the change of epoch, to the next rotation, and to the deadline of each active
-        escrow.
+      - This number of blocks must be left to the change of epoch, to the next rotation, and to the deadline of each
+        active escrow.
     type: int
     default: 400
   wait:

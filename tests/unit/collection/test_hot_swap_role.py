@@ -47,7 +47,10 @@ def test_only_what_can_be_served_is_imported_and_activated(step: str) -> None:
 
 
 def test_a_temp_that_is_started_again_does_not_need_a_gateway_that_may_be_down() -> None:
-    copy = task(read_yaml(TASKS / "steps/start_temp.yml"), "Give it the settings of the gateway")
+    copy = task(
+        read_yaml(TASKS / "steps/start_temp.yml"),
+        "Copy the settings of the gateway to the temporary gateway",
+    )
     for started, wanted in ((["start_temp"], True), (["start_temp", "seed_temp"], False)):
         swap = {"__hot_swap": {"started": started}}
         assert evaluated("{{ " + copy["when"] + " }}", swap) is wanted
@@ -55,7 +58,7 @@ def test_a_temp_that_is_started_again_does_not_need_a_gateway_that_may_be_down()
 
 def test_a_rotation_is_noted_as_given_back_before_it_is() -> None:
     """Cut off in between, the next run freezes it again, and still knows what it was."""
-    block = task(read_yaml(TASKS / "failed.yml"), "Give the rotation back")["block"]
+    block = task(read_yaml(TASKS / "failed.yml"), "Restore the rotation of the gateway")["block"]
     names = ("gonka.devshard.swap_step", "gonka.devshard.swap_rotation")
     does = [(name, item[name]) for item in block for name in names if name in item]
     step, rotation = names
@@ -82,7 +85,7 @@ def test_nothing_is_written_before_the_preflight_has_passed_and_check_mode_runs_
     names = [item["name"] for item in tasks]
     checks = names.index("Run step preflight")
     assert tasks[checks]["ansible.builtin.include_tasks"]["file"] == "steps/preflight.yml"
-    assert checks < names.index("Begin the journal") < names.index("Run a step")
+    assert checks < names.index("Create the journal") < names.index("Run a step")
     before = " ".join(str(item.get("when", "")) for item in tasks[: checks + 1])
     assert "check_mode" not in before
     states = [
@@ -158,7 +161,7 @@ def test_the_environment_is_compared_in_check_mode_and_written_before_the_replac
     ]
     assert compare["ansible.builtin.include_role"]["apply"]["check_mode"] is True
     names = [item["name"] for item in steps_of("steps/replace_main.yml")]
-    asked = names.index("Check that the gateway may be stopped")
+    asked = names.index("Verify that the gateway may be stopped")
     written = names.index("Write the environment of the inventory")
     assert asked < written < names.index("Replace the container")
 

@@ -114,7 +114,7 @@ def test_a_swap_says_so_of_its_plan_and_its_preflight_alone() -> None:
     assert [step for step, text in advice.items() if CLAIM.search(text)] == ["preflight"]
     tasks = read_yaml(ROOT / "roles/hot_swap/tasks/swap.yml")
     names = [task["name"] for task in tasks]
-    before = tasks[: names.index("Begin the journal")]
+    before = tasks[: names.index("Create the journal")]
     flat = [inner for task in before for inner in (*task.get("block", ()), task)]
     # the plan is asked for, not run; the edge is only read
     reads = ("gonka.devshard.swap_step", "gonka.devshard.edge_slot")

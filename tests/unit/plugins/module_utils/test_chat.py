@@ -211,7 +211,7 @@ def test_a_request_is_sent_once(server: Server) -> None:
 )
 def test_a_reply_without_text(server: Server, reply: object) -> None:
     server.answers(json_answer(reply))
-    with pytest.raises(ProtocolError, match="is no chat completion|holds no text"):
+    with pytest.raises(ProtocolError, match="is not a chat completion|holds no text"):
         send(server)
 
 

@@ -147,7 +147,7 @@ def test_hosts_that_do_not_tell_are_named_when_a_session_begins(world: World) ->
     world.gateway.records.clear()
     world.silent_hosts = 2
     assert go(world, "present")["changed"]
-    assert any("2 of 16 hosts did not tell" in text for text in world.warnings)
+    assert any("2 of 16 hosts did not report" in text for text in world.warnings)
 
 
 @pytest.mark.parametrize("state", ["present", "active", "imported"])

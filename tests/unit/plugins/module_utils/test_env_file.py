@@ -134,7 +134,7 @@ def test_a_value_that_cannot_be_written(value: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "1A", "A B", "A-B", "Ä", "A\nB=x"])
 def test_a_name_that_cannot_be_written(name: str) -> None:
-    with pytest.raises(ConfigurationError, match="is no name of an environment variable"):
+    with pytest.raises(ConfigurationError, match="is not a valid name of an environment variable"):
         render({name: "x"}, "x")
 
 
@@ -199,7 +199,7 @@ def test_a_secret_that_is_expanded_is_never_taken_as_it_is(value: str) -> None:
     ],
 )
 def test_what_is_no_assignment_is_refused_with_its_line(line: str) -> None:
-    with pytest.raises(ConfigurationError, match="^here, line 3: this is no NAME=VALUE"):
+    with pytest.raises(ConfigurationError, match="^here, line 3: this is not a NAME=VALUE"):
         parse(f"# a comment\n\n{line}\nB=c\n", "here")
 
 
@@ -225,7 +225,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         read(tmp_path)
     binary = tmp_path / "binary"
     binary.write_bytes(b"A=\xff\xfe")
-    with pytest.raises(ConfigurationError, match="is no text file"):
+    with pytest.raises(ConfigurationError, match="is not a text file"):
         read(binary)
 
 

@@ -430,7 +430,7 @@ def test_named_orphans_are_adopted_instead_of_creating(world: World, tmp_path: P
     world.silent_hosts = 2
     result = run(world, adopt=(orphan,))
     assert (result.adopted, result.created) == ([orphan], [])
-    assert any("2 of 16 hosts did not tell" in text for text in world.warnings)
+    assert any("2 of 16 hosts did not report" in text for text in world.warnings)
     assert not run(world, adopt=(orphan,)).changed
 
 

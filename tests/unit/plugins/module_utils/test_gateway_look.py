@@ -254,7 +254,7 @@ def test_an_engine_that_hangs_or_fails(
     [
         ("gw@sha256:1", True),
         (ConfigurationError("the registry has no image gw:9; correct its name"), False),
-        (TransportError("the registry does not tell what gw:9 is: denied"), None),
+        (TransportError("the registry does not describe gw:9: denied"), None),
     ],
 )
 def test_the_registry_is_asked_for_an_image_that_must_be_pulled(

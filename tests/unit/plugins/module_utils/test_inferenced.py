@@ -160,7 +160,7 @@ def test_addresses(signer: Inferenced, keyrings: Keyrings) -> None:
 def test_what_is_no_address(signer: Inferenced, keyrings: Keyrings, stdout: str) -> None:
     signer.import_key(KEY)
     keyrings.fail = CliResult(0, stdout, "")
-    with pytest.raises(ProtocolError, match="something that is no address"):
+    with pytest.raises(ProtocolError, match="something that is not an address"):
         signer.address()
 
 
@@ -209,7 +209,7 @@ def test_version(signer: Inferenced, keyrings: Keyrings, result: CliResult, vers
 @pytest.mark.parametrize("result", [CliResult(0, "", ""), CliResult(1, "v1.2.3", "broken")])
 def test_no_version(signer: Inferenced, keyrings: Keyrings, result: CliResult) -> None:
     keyrings.fail = result
-    with pytest.raises(ProtocolError, match="does not tell its version"):
+    with pytest.raises(ProtocolError, match="does not report its version"):
         signer.version()
 
 

@@ -450,7 +450,7 @@ def test_somebody_else_who_settles_first_costs_the_fee_and_no_failure(world: Wor
     world.chain.before_execution = first
     escrow = only(settle(world))
     assert (escrow.settled, escrow.refund) == (True, None)
-    assert any("somebody else settled" in text for text in world.warnings)
+    assert any("another account settled" in text for text in world.warnings)
 
 
 def test_a_node_that_is_behind_never_leads_to_a_second_settle(world: World) -> None:
@@ -524,7 +524,11 @@ REFUSED = [
     (silence_hosts, {}, "only 10 of its 16 slots answer, and 11 must sign"),
     (sell, {}, "its creator on the chain is gonka1other"),
     (set_the_clock_back, {}, "clock"),
-    (lambda _world: None, {"creator": CREATOR, "unsigned": True}, "no inferenced at devshard_inferenced_path"),
+    (
+        lambda _world: None,
+        {"creator": CREATOR, "unsigned": True},
+        "no inferenced at devshard_inferenced_path",
+    ),
     (lambda _world: None, {**GATEWAY, "known_env": frozenset({"X"})}, "no DEVSHARD_PRIVATE_KEY"),
 ]
 

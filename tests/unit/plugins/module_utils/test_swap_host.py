@@ -83,7 +83,7 @@ def wish(**given: t.Any) -> Wish:
 
 
 def no_registry(tag: str) -> str:
-    raise TransportError(f"the registry does not tell what {tag} is")
+    raise TransportError(f"the registry does not describe {tag}")
 
 
 def start(tmp_path: Path, *steps: Step, **given: t.Any) -> tuple[JournalFile, Journal]:
@@ -493,7 +493,7 @@ def test_a_registry_that_is_down_or_silent_is_told(
 
     client = SimpleNamespace(api=SimpleNamespace(inspect_distribution=asked), close=lambda: None)
     monkeypatch.setattr("docker.from_env", lambda **_given: client)
-    with pytest.raises(TransportError, match="the registry does not tell what r:5000/g:1 is"):
+    with pytest.raises(TransportError, match="the registry does not describe r:5000/g:1"):
         _docker.resolve("r:5000/g:1")
 
 

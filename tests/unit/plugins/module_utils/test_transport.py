@@ -206,7 +206,7 @@ def test_a_web_page_is_no_answer(http: HttpTransport, server: Server) -> None:
 @pytest.mark.parametrize("body", [b"", b'{"a": 1', b"\xff\xfe", b"nonsense", b"1" * 5000])
 def test_what_is_no_json(http: HttpTransport, server: Server, body: bytes) -> None:
     server.answers(Answer(body=body))
-    with pytest.raises(ProtocolError, match="the answer is no complete JSON"):
+    with pytest.raises(ProtocolError, match="the answer is not complete JSON"):
         ask(http, server)
 
 
