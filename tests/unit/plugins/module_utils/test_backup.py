@@ -359,5 +359,5 @@ def test_damaged_backups_are_refused(storage: Path) -> None:
     with pytest.raises(ProtocolError, match="cannot be read"):
         _backup.read_backup(made.path)
     (made.path / "manifest.json").unlink()
-    with pytest.raises(ConfigurationError, match="no complete backup"):
+    with pytest.raises(ConfigurationError, match="not a complete backup"):
         _backup.read_backup(made.path)

@@ -117,7 +117,7 @@ def test_a_hosts_error_in_a_stream_that_ends_well(error: object) -> None:
 
 @pytest.mark.parametrize("content", [5, [], "text", None, {}, {"choices": [1]}, {"choices": None}])
 def test_an_event_of_another_shape(content: object) -> None:
-    with pytest.raises(ProtocolError, match="no part of a chat completion"):
+    with pytest.raises(ProtocolError, match="not part of a chat completion"):
         read_stream(sse_events([(event(content) + "data: [DONE]\n\n").encode()]), "x")
 
 
@@ -140,7 +140,7 @@ def test_a_stream_with_nothing_in_it() -> None:
 
 
 def test_an_event_that_is_no_json() -> None:
-    with pytest.raises(ProtocolError, match="no part of a chat completion"):
+    with pytest.raises(ProtocolError, match="not part of a chat completion"):
         read_stream(sse_events([b"data: {oops\n\n"]), "x")
 
 

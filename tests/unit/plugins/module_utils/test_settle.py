@@ -417,7 +417,7 @@ def test_settling_goes_on_without_the_public_api(
 
     monkeypatch.setattr(world.chain, "epoch", down)
     assert only(settle(world)).refund == REFUND
-    assert any("no deadline can be told" in text for text in world.warnings)
+    assert any("no deadline is known" in text for text in world.warnings)
     with pytest.raises(UnknownStateError, match="deadlines"):
         settle(world, ids=(), select="expiring")
 

@@ -274,8 +274,6 @@ SWAP: t.Final = {
     "since": "03:00",
     "step": "drain_main",
     "asked": "registry/gateway:1.1",
-    "mode": "temp",
-    "slot": "main",
     "origin_asked": "registry/gateway:1.0",
 }
 NOTHING: t.Final = of_presence(
