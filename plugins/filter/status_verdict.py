@@ -39,6 +39,7 @@ def _wish(wish: Mapping[str, t.Any]) -> Wish:
         settlement_tag=str(wish["settlement_tag"]),
         fee=int(wish["fee"]),
         settle_fee=int(wish["settle_fee"]),
+        min_free_mb=int(wish["min_free_mb"]),
         elsewhere=frozenset(int(number) for number in wish["elsewhere"]),
         rotation=wish["rotation"],
         gateway_url=str(wish["gateway_url"]).rstrip("/"),

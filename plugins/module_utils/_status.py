@@ -37,7 +37,7 @@ ROTATION: t.Final = "gonka.devshard.rotation"
 KEYS: t.Final = (
     *("host", "verdict", "failed", "findings", "clients", "slot", "models", "rotation", "escrows"),
     *("presence", "slots", "route", "nginx", "phase", "confirmation_poc", "epoch", "creator"),
-    *("params", "complete", "transactions", "parts", "clock_behind"),
+    *("params", "complete", "transactions", "parts", "clock_behind", "disks"),
 )
 """What the data of one host have at the top."""
 NESTED: t.Final = (
@@ -70,7 +70,18 @@ NESTED: t.Final = (
     *("temp_hosts", "route", "nginx"),
     *("min_amount", "max_amount", "max_escrows_per_epoch", "max_nonce", "create_devshard_fee"),
     *("fee_per_nonce", "approved_versions", "min_gas_price"),
-    *("kind", "via", "chain_id", "run_id", "created_at", "updated_at", "fee", "gas", "tx_hash"),
+    *(
+        "free_mb",
+        "kind",
+        "via",
+        "chain_id",
+        "run_id",
+        "created_at",
+        "updated_at",
+        "fee",
+        "gas",
+        "tx_hash",
+    ),
     *("timeout_at", "seen_height", "seen_time", "open", "result"),
     *("deploy_dir", "state_dir", "record", "retired", "redirect", "swap", "others"),
     *("others_known", "ports", "keyring", "env_file", "storage", "other_ledgers", "engine"),
@@ -143,6 +154,7 @@ class Wish:
     settlement_tag: str = ""
     fee: int = 0
     settle_fee: int = 0
+    min_free_mb: int = 0
     elsewhere: frozenset[int] = frozenset()
     rotation: bool | None = None
     gateway_url: str = ""
@@ -286,7 +298,18 @@ def judge(scene: Scene) -> Verdict:
     """Everything that is to be said about one host, the worst first."""
     models = tuple(_model(scene, model) for model in scene.wish.models if model.count > 0)
     clients = _clients(scene, models)
-    rules = (_unknown_parts, _host, _swap, _containers, _edge, _escrows, _dangers, _money, _network)
+    rules = (
+        _unknown_parts,
+        _host,
+        _disks,
+        _swap,
+        _containers,
+        _edge,
+        _escrows,
+        _dangers,
+        _money,
+        _network,
+    )
     found = [item for rule in rules for item in rule(scene)]
     if scene.deployed is not False and not scene.retired:
         found += _clients_finding(scene, clients)
@@ -313,6 +336,7 @@ _PARTS: t.Final = {
     "ledger": ("ledger", "the ledger (devshard_ledger_path) cannot be read"),
     "creator": ("creator", "the creator is not known from the keyring"),
     "creations": ("escrows", "the chain could not be asked for all escrows of the creator"),
+    "disks": ("disk", "how much space is free is not known"),
     "main_hosts": ("hosts", "the hosts of the gateway in slot main are not known"),
     "temp_hosts": ("hosts", "the hosts of the gateway in slot temp are not known"),
 }
@@ -433,6 +457,24 @@ def _after_retirement(scene: Scene) -> Iterator[Finding]:
         )
     if remains := [other["text"] for other in (scene.presence or {})["others"]]:
         yield warning("host", f"this host is retired, and it runs {'; '.join(remains)}")
+
+
+FULL_MB: t.Final = 64
+"""Below this a gateway is about to fail: its databases and their journals grow with each request."""
+
+
+def _disks(scene: Scene) -> Iterator[Finding]:
+    if scene.seen is None or scene.deployed is False or scene.retired:
+        return
+    for disk in scene.seen["disks"] or ():
+        free = f"{disk['free_mb']} MiB are free on the disk of {disk['path']}"
+        if disk["free_mb"] < FULL_MB:
+            yield danger(
+                "disk", f"{free}: without space no session is written, and requests fail. Make room"
+            )
+        elif disk["free_mb"] < scene.wish.min_free_mb:
+            need = f"{scene.wish.min_free_mb} (hot_swap_min_free_mb)"
+            yield warning("disk", f"{free}, a deployment or a hot swap needs {need}")
 
 
 def _swap(scene: Scene) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import re
 import threading
 import typing as t
@@ -27,7 +28,8 @@ from ._transport import Request, expect_json_object, server_error
 from ._wait import Deadline
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
 
     from ._chain_api import ChainApi
     from ._escrow_rules import Birth, EpochClock, EscrowView, Limits
@@ -90,6 +92,22 @@ def together(looks: Mapping[str, Callable[[], t.Any]], seconds: float) -> dict[s
         raise failed[0]
     late: Part[t.Any] = Part(why=f"no answer within {seconds:g} seconds")
     return {name: found.get(name, late) for name in looks}
+
+
+# the host
+
+
+def free_space(folders: Iterable[Path]) -> list[dict[str, t.Any]]:
+    """What is free in MiB on the disk of each folder, or of the one that will hold it."""
+    found: dict[int, dict[str, t.Any]] = {}
+    for folder in folders:
+        there = next(one for one in (folder, *folder.parents) if one.exists())
+        disk = os.statvfs(there)
+        found.setdefault(
+            there.stat().st_dev,
+            {"path": str(there), "free_mb": disk.f_bavail * disk.f_frsize // 2**20},
+        )
+    return list(found.values())
 
 
 # the gateway of one slot

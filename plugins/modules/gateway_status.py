@@ -128,6 +128,11 @@ status:
       description: Where the chain stands.
       type: dict
       sample: {effective: 214, height: 4712218, next_switch: 4727609, epoch_length: 15391, block_seconds: 6.0}
+    disks:
+      description: What is free on the disks of the environment file, beside which the storage is, and of the ledger.
+      type: list
+      elements: dict
+      sample: [{path: /srv/gonka/devshard-gateway, free_mb: 20480}]
     clock_behind:
       description: Why this host could sign nothing, since its clock is behind the chain. Null when it is not.
       type: str
@@ -191,6 +196,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._status_look import
     Terms,
     attempt,
     escrow_rows,
+    free_space,
     look_at_chain,
     look_at_gateway,
     look_at_route,
@@ -255,7 +261,7 @@ def creator_of(context: Context) -> str | None:
     expected: str | None = context.params["creator"]
     if found is not None and expected not in (None, found):
         raise ConfigurationError(
-            f"the key in the keyring belongs to {found}, but {expected} is expected"
+            f"the key in the keyring belongs to {found}, but {expected} is expected (creator_address)"
         )
     return found or expected
 
@@ -324,6 +330,9 @@ def look(context: Context) -> tuple[Sight, dict[str, Part[t.Any]]]:
         limit,
     )
     parts["nginx"] = attempt(lambda: nginx_state(context))
+    kept = (context.params[name] for name in ("env_file", "ledger_path"))
+    folders = [Path(path).parent for path in kept if path is not None]
+    parts["disks"] = attempt(lambda: free_space(folders))
     # one that was not asked may have any escrow, as one that does not answer
     unasked: Part[GatewaySeen] = Part(why="it was not asked")
     sight = Sight(
@@ -391,6 +400,7 @@ def report(context: Context, sight: Sight, parts: dict[str, Part[t.Any]]) -> dic
         "phase": None if epoch is None else epoch.phase,
         "confirmation_poc": None if epoch is None else epoch.confirmation_poc,
         "epoch": None if clock.value is None else clock.value.to_result(),
+        "disks": parts["disks"].value,
         "clock_behind": None if chain is None else chain.clock_behind,
         "creator": {
             "address": address,

@@ -30,6 +30,7 @@ def _status(change: t.Callable[[dict[str, t.Any], dict[str, t.Any]], object]) ->
         "settlement_tag": "v2",
         "fee": "1000000",
         "settle_fee": "1000000",
+        "min_free_mb": "1024",
         "elsewhere": [],
         "rotation": None,
         "gateway_url": "http://127.0.0.1:18080/",
@@ -95,6 +96,7 @@ def test_a_status_without_any_answer_can_be_shown() -> None:
         "settlement_tag": "",
         "fee": 0,
         "settle_fee": 0,
+        "min_free_mb": 0,
         "elsewhere": [],
     }
     wish |= {"rotation": None, "gateway_url": "http://x", "client_url": "http://y"}

@@ -145,6 +145,7 @@ def well() -> tuple[Data, Data]:
         "confirmation_poc": False,
         "epoch": {"effective": 4, "height": 100},
         "clock_behind": None,
+        "disks": [{"path": "/srv", "free_mb": 9000}],
         "creator": {"address": OURS, "balance": 10**11, "membership": "listed"},
         "params": {"approved_versions": ["v2"], "max_nonce": 20000},
         "escrows": [escrow(7)],
@@ -169,6 +170,7 @@ def verdict(
         "models": WANTED,
         "settlement_tag": "v2",
         "settle_fee": 1_000_000,
+        "min_free_mb": 1024,
         "gateway_url": GATEWAY,
         "client_url": EDGE,
         **wish,
@@ -470,6 +472,12 @@ BROKEN: t.Final[dict[str, tuple[Change, str, str]]] = {
         "danger",
         "to settle escrow(s) 7 it pays a fee of 0.001 GNK (settlement_fee_amount). Send 0.000999995",
     ),
+    "disk": (
+        of_seen(disks=[{"path": "/srv", "free_mb": 20}]),
+        "danger",
+        "20 MiB are free on the disk of /srv: without space no session is written",
+    ),
+    "disk not known": (lost("disks", "exit 1"), "not known", "how much space is free is not known"),
     # the swap
     "open swap": (
         both(of_presence(swap=SWAP), of_route(slot="main")),
@@ -552,6 +560,10 @@ MILD: t.Final[dict[str, tuple[Change, str]]] = {
     "foreign temp container": (
         of_presence(temp=slot("temp", ours=False, text="container temp (running)")),
         "container temp (running) is not of this collection",
+    ),
+    "little space": (
+        of_seen(disks=[{"path": "/srv", "free_mb": 500}]),
+        "500 MiB are free on the disk of /srv, a deployment or a hot swap needs 1024",
     ),
     "another gateway": (of_presence(others=[slot("plain")]), "another gateway is on this host"),
     "at its limit": (of_route(chat=429), "at its limit"),

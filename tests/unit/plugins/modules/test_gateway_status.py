@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import typing as t
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +17,11 @@ from ansible_collections.gonka.devshard.plugins.filter.status_table import statu
 from ansible_collections.gonka.devshard.plugins.filter.status_verdict import status_verdict
 from ansible_collections.gonka.devshard.plugins.module_utils import _status_look, _transport
 from ansible_collections.gonka.devshard.plugins.module_utils._status import KEYS, NESTED
-from ansible_collections.gonka.devshard.plugins.module_utils._status_look import attempt, together
+from ansible_collections.gonka.devshard.plugins.module_utils._status_look import (
+    attempt,
+    free_space,
+    together,
+)
 from ansible_collections.gonka.devshard.tests.unit.plugins.http_server import refused_url
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_run import run_module, succeeded
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils.test_status import well
@@ -60,6 +65,7 @@ def judged(site: Site, seen: Params, **more: t.Any) -> Params:
         "settlement_tag": "v2",
         "fee": 1_000_000,
         "settle_fee": 1_000_000,
+        "min_free_mb": 0,
         "elsewhere": [],
         "rotation": None,
         "gateway_url": site.net.ready["gateway"],
@@ -328,3 +334,14 @@ def test_hosts_in_quarantine(site: Site) -> None:
     (entry,) = [e for e in look(site)["slots"]["main"]["hosts"] if e["id"] == number]
     assert entry["available"] < entry["count"]
     assert len(entry["quarantined"]) == entry["count"] - entry["available"]
+
+
+def test_what_is_free_is_measured_where_the_gateway_writes(site: Site) -> None:
+    (disk,) = look(site)["disks"]
+    assert disk["path"] == str(site.env_file.parent)
+    assert 0 < disk["free_mb"] < 2**30
+
+
+def test_a_folder_that_is_not_there_yet_lies_on_the_disk_of_the_one_above(tmp_path: Path) -> None:
+    (disk,) = free_space([tmp_path / "a/b", tmp_path])
+    assert disk["path"] == str(tmp_path)
