@@ -114,7 +114,9 @@ def inspect(name: str) -> Container | None:
     except NotFound:
         return None
     except (DockerException, RequestException) as exc:
-        raise TransportError(f"the Docker Engine of this host does not answer: {exc}") from exc
+        raise TransportError(
+            f"the Docker Engine of this host does not answer: {reason_of(exc)}"
+        ) from exc
     return from_inspect(attrs, digests)
 
 
@@ -127,7 +129,9 @@ def log(name: str, lines: int) -> str:
         finally:
             client.close()
     except (DockerException, RequestException) as exc:
-        raise TransportError(f"the log of container {name} cannot be read: {exc}") from exc
+        raise TransportError(
+            f"the log of container {name} cannot be read: {reason_of(exc)}"
+        ) from exc
     return bytes(raw).decode("utf-8", "replace")
 
 
@@ -140,7 +144,9 @@ def execute(name: str, argv: list[str]) -> tuple[int, str, str]:
         finally:
             client.close()
     except (DockerException, RequestException) as exc:
-        raise TransportError(f"{argv[0]} could not be run in container {name}: {exc}") from exc
+        raise TransportError(
+            f"{argv[0]} could not be run in container {name}: {reason_of(exc)}"
+        ) from exc
     return (
         int(rc),
         (stdout or b"").decode("utf-8", "replace"),
@@ -176,8 +182,24 @@ def _is_here(client: t.Any, image: str) -> bool:
     return True
 
 
+# what was requested, which a user never wrote: Get "https://…": reason, 404 … for http+docker://…: reason
+_REQUESTED: t.Final = re.compile(
+    r'(?:\b(?:Get|Head|Post|Put) "?https?://\S+?"?: )|(?:\b\d{3} (?:Client|Server) Error for \S+: )'
+)
+
+
+def reason_of(exc: Exception) -> str:
+    """Why the engine or a registry failed, on one line and without the addresses of its API."""
+    said = getattr(exc, "explanation", None)
+    cause: BaseException | None = exc
+    while not said and cause is not None:
+        said = cause.strerror if isinstance(cause, OSError) else None
+        cause = cause.__cause__ or cause.__context__
+    return _REQUESTED.sub("", " ".join(str(said or exc).split()))
+
+
 def _unresolved(image: str, exc: Exception) -> DevshardError:
-    said = " ".join(str(getattr(exc, "explanation", None) or exc).split())
+    said = reason_of(exc)
     if re.search(r"manifest unknown|not found|no such manifest", said, re.IGNORECASE):
         return ConfigurationError(
             f"the registry has no image {image}; correct its name, its tag or its digest", said=said

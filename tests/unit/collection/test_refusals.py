@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 import typing as t
 from pathlib import Path
 
@@ -166,3 +167,17 @@ def test_each_model_is_asked_streamed_and_at_once(path: str) -> None:
     ]
     assert "product([true, false])" in chat["loop"]
     assert ".1 " in chat["gonka.devshard.chat_completion"]["stream"]
+
+
+# names of tasks say what is done, in the imperative
+VAGUE = re.compile(r"^(Look|Note|Let|Say|Keep|Forget|Give|Tell|Before|Check that)\b")
+
+
+def test_task_names_say_what_is_done() -> None:
+    names = [
+        f"{path.relative_to(ROOT)}: {task['name']}"
+        for path in FILES
+        for task in tasks_of(read_yaml(path))
+        if "name" in task and "hosts" not in task and VAGUE.match(str(task["name"]))
+    ]
+    assert names == []

@@ -561,3 +561,34 @@ def test_an_image_that_does_not_exist_is_said_to(
     engine(monkeypatch, said="manifest unknown: manifest unknown")
     with pytest.raises(ConfigurationError, match=f"the registry has no image {image};"):
         _docker.resolve(image)
+
+
+def raised(error: Exception, cause: BaseException | None = None) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (
+            NotFound("x", explanation='Get "https://r.example.org/v2/": dial tcp:\n no such host'),
+            "dial tcp: no such host",
+        ),
+        (
+            DockerException("500 Server Error for http+docker://localhost/v1.44/info: it is full"),
+            "it is full",
+        ),
+        (
+            raised(
+                DockerException("('Connection aborted.', X(13))"), PermissionError(13, "denied")
+            ),
+            "denied",
+        ),
+        (DockerException("plain"), "plain"),
+    ],
+)
+def test_a_failure_of_the_engine_is_one_line_without_its_addresses(
+    error: Exception, reason: str
+) -> None:
+    assert _docker.reason_of(error) == reason
