@@ -94,9 +94,9 @@ def swap_once(lab: Lab, clients: Clients) -> report.Swap:
     return report.Swap(
         begin=begin,
         switched=switched[0],
-        drained=done_at(run, "Wait until the gateway serves nobody"),
+        drained=done_at(run, "Wait until the gateway serves no request"),
         end=clients.now(),
-        back=done_at(run, "Put the gateway's own slot in service"),
+        back=done_at(run, "Switch the edge to the gateway's own slot"),
         imported=done_at(run, "Import the escrows of the temporary gateway, out of use"),
     )
 

@@ -364,7 +364,7 @@ import importlib, sys
 for name in ("requests", "urllib3", "docker", "jmespath"):
     sys.modules[name] = None
 for name in {MODULES!r}:
-    importlib.import_module("{PACKAGE}." + name)
+    importlib.import_module("{PACKAGE}.modules." + name)
 """
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
