@@ -25,10 +25,8 @@ def identity(**plan: object) -> Data:
         "devshard_deploy_dir": "/srv/gonka/devshard-gateway",
     }
     variables = read_yaml(ROOT / "roles/gateway/vars/main.yml")
-    return evaluated(
-        "{{ __gateway_identity }}",
-        {**variables, **names, "__gateway_plan": place, "__gateway_record": {}},
-    )
+    known: Data = {**variables, **names, "__gateway_plan": place, "__gateway_record": {}}
+    return dict(evaluated("{{ __gateway_identity }}", known))
 
 
 @pytest.mark.parametrize("recreate", [False, True])
