@@ -109,7 +109,7 @@ def make_settleable(site: Site) -> int:
 
 
 def settle(site: Site, **more: t.Any) -> Params:
-    return {**site.money(), "wait_timeout": 60, "wait_interval": 1, **more}
+    return {**site.money(), "wait_timeout": 600, "wait_interval": 1, **more}
 
 
 @ENDANGERED
