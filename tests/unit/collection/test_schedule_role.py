@@ -94,7 +94,14 @@ def test_a_job_that_can_run_is_accepted(tmp_path: Path) -> None:
             {"schedule_extra_vars": {"devshard_hosts": "gatewy1"}},
             "the pattern 'gatewy1' matches no host. Did you mean 'gateway1'?",
         ),
-        ({"schedule_collections_path": "/no/such/collections"}, "schedule_collections_path"),
+        (
+            # ours may be found on Python's path as well
+            {
+                "schedule_collections_path": "/no/such/collections",
+                "schedule_playbook": "no.such_collection.settle",
+            },
+            "schedule_collections_path says where the collection is",
+        ),
     ],
 )
 def test_a_job_that_could_not_run_is_refused(
