@@ -25,7 +25,6 @@ if t.TYPE_CHECKING:
 
 GNK: t.Final = 1_000_000_000
 OTHER: t.Final = {"main": "temp", "temp": "main"}
-STATUS: t.Final = "gonka.devshard.status"
 HOT_SWAP: t.Final = "gonka.devshard.hot_swap"
 SITE: t.Final = "gonka.devshard.site"
 SETTLE: t.Final = "gonka.devshard.settle"
