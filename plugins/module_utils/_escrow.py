@@ -28,10 +28,10 @@ from ._errors import (
 )
 from ._escrow_observe import read_births, read_clock, view_of
 from ._escrow_rules import Birth, PoolPlan, Wish, is_idle, match_birth, plan_pool, surplus_of
-from ._funding import deposits_needed
+from ._funding import deposits_needed, gnk
 from ._ledger import Event, Intent, Kind, State, Via, stamp
 from ._models import parse_time
-from ._payment import Facts, Payment, gnk, refuse_model, refuse_payment
+from ._payment import Facts, Payment, refuse_model, refuse_payment
 from ._wait import Deadline
 
 if t.TYPE_CHECKING:

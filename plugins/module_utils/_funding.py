@@ -14,13 +14,15 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
-_GNK: t.Final = 1_000_000_000
+GNK: t.Final = 1_000_000_000
+"""``ngonka`` in one GNK."""
 
 
-def gnk(ngonka: int) -> str:
-    """An amount for people, exact and without a float."""
-    whole, part = divmod(ngonka, _GNK)
-    return f"{whole}.{part:09d}".rstrip("0").rstrip(".") + " GNK"
+def gnk(amount: int) -> str:
+    """An amount in GNK for people, exact and without a float: 5001000000 is ``5.001 GNK``."""
+    whole, part = divmod(abs(amount), GNK)
+    text = f"{whole}.{part:09d}".rstrip("0").rstrip(".")
+    return f"{'-' if amount < 0 else ''}{text} GNK"
 
 
 def deposits_needed(amounts: Iterable[int], fee: int) -> int:

@@ -14,20 +14,10 @@ import enum
 import typing as t
 from dataclasses import dataclass
 
-from ._funding import deposits_needed
+from ._funding import GNK, deposits_needed, gnk
 
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Sequence
-
-GNK: t.Final = 1_000_000_000
-"""``ngonka`` in one GNK."""
-
-
-def gnk(amount: int) -> str:
-    """An amount in GNK, exact: 5001000000 is ``5.001 GNK``."""
-    whole, part = divmod(abs(amount), GNK)
-    text = f"{whole}.{part:09d}".rstrip("0").rstrip(".")
-    return f"{'-' if amount < 0 else ''}{text} GNK"
 
 
 class Terms(t.Protocol):

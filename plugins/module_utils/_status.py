@@ -15,6 +15,7 @@ import enum
 import typing as t
 from dataclasses import dataclass, field
 
+from ._funding import gnk
 from ._presence_rules import swap_ways
 from ._settings import access_gap, access_modes
 
@@ -23,7 +24,6 @@ if t.TYPE_CHECKING:
 
     Data = Mapping[str, t.Any]
 
-GNK: t.Final = 1_000_000_000
 OTHER: t.Final = {"main": "temp", "temp": "main"}
 HOT_SWAP: t.Final = "gonka.devshard.hot_swap"
 SITE: t.Final = "gonka.devshard.site"
@@ -191,11 +191,8 @@ class Verdict:
 
 
 def coins(amount: int | None) -> str:
-    """An amount in ngonka, readable in GNK without a float."""
-    if amount is None:
-        return "-"
-    whole, part = divmod(amount, GNK)
-    return f"{whole}.{part:09d}".rstrip("0").rstrip(".") + " GNK"
+    """An amount in ngonka, readable in GNK; a dash where it is not known."""
+    return "-" if amount is None else gnk(amount)
 
 
 def _ids(numbers: Iterable[object]) -> str:

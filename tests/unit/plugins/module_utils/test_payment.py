@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from ansible_collections.gonka.devshard.plugins.module_utils._funding import deposits_needed
+from ansible_collections.gonka.devshard.plugins.module_utils._funding import deposits_needed, gnk
 from ansible_collections.gonka.devshard.plugins.module_utils._payment import (
     Answer,
     Facts,
     Payment,
-    gnk,
     payment_checks,
     refuse_payment,
 )
