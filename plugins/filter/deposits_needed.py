@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.gonka.devshard.plugins.module_utils import _funding
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows import funding
 
 FEE: t.Final = 1_000_000
 
@@ -31,7 +31,7 @@ def deposits_needed(amounts: object, fee: object = FEE) -> int:
             f"deposits_needed: a list of amounts is needed, not {type(amounts).__name__}"
         )
     whole = [_whole(amount, "each amount") for amount in amounts]
-    return _funding.deposits_needed(whole, _whole(fee, "fee"))
+    return funding.deposits_needed(whole, _whole(fee, "fee"))
 
 
 class FilterModule:

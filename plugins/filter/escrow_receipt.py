@@ -11,7 +11,7 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.gonka.devshard.plugins.filter.deadline_alarms import time_left
 from ansible_collections.gonka.devshard.plugins.filter.table import table
-from ansible_collections.gonka.devshard.plugins.module_utils._funding import gnk
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.funding import gnk
 
 COLUMNS: t.Final = ("escrow", "model", "deposit", "fee", "block", "settle before")
 

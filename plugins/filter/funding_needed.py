@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.gonka.devshard.plugins.module_utils import _funding
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows import funding
 
 FEE: t.Final = 1_000_000
 
@@ -29,7 +29,7 @@ def _whole(value: object, what: str) -> int:
     return number
 
 
-def _need(model: object, temp_count: int) -> _funding.RotationNeed:
+def _need(model: object, temp_count: int) -> funding.RotationNeed:
     if not isinstance(model, Mapping):
         raise AnsibleFilterError(
             f"funding_needed: each model is a dict, not {type(model).__name__}"
@@ -37,7 +37,7 @@ def _need(model: object, temp_count: int) -> _funding.RotationNeed:
     name = model.get("model_id", model.get("id"))
     if "amount" not in model:
         raise AnsibleFilterError(f"funding_needed: model {name} has no amount")
-    return _funding.RotationNeed(
+    return funding.RotationNeed(
         temp_count=_whole(model.get("temp_count", temp_count), f"temp_count of {name}"),
         target_count=_whole(
             model.get("target_count", model.get("count", 1)), f"target_count of {name}"
@@ -53,7 +53,7 @@ def funding_needed(models: object, fee: object = FEE, temp_count: object = 1) ->
             f"funding_needed: a list of models is needed, not {type(models).__name__}"
         )
     temps = _whole(temp_count, "temp_count")
-    return _funding.funding_needed([_need(model, temps) for model in models], _whole(fee, "fee"))
+    return funding.funding_needed([_need(model, temps) for model in models], _whole(fee, "fee"))
 
 
 class FilterModule:

@@ -10,9 +10,9 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 from ansible.module_utils.basic import missing_required_lib
 
-from ansible_collections.gonka.devshard.plugins.module_utils._address import account_address
-from ansible_collections.gonka.devshard.plugins.module_utils._errors import ConfigurationError
-from ansible_collections.gonka.devshard.plugins.module_utils._keys import check_private_key
+from ansible_collections.gonka.devshard.plugins.module_utils._core.address import account_address
+from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import ConfigurationError
+from ansible_collections.gonka.devshard.plugins.module_utils._core.keys import check_private_key
 
 try:
     from cryptography.hazmat.primitives.asymmetric import ec

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.gonka.devshard.plugins.module_utils import _keys
+from ansible_collections.gonka.devshard.plugins.module_utils._core import keys as _keys
 
 
 def key_faults(given: object) -> list[str]:

@@ -15,15 +15,11 @@ from ansible_collections.gonka.devshard.plugins.filter.deadline_alarms import (
     deadline_alarms,
     time_left,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._address import refuse_address
-from ansible_collections.gonka.devshard.plugins.module_utils._errors import ProtocolError
-from ansible_collections.gonka.devshard.plugins.module_utils._models import (
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.models import (
     EscrowParams,
-    Reader,
     active_models_of,
-    parse_time,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._node import (
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.node import (
     Node,
     is_rest,
     is_rpc,
@@ -32,14 +28,17 @@ from ansible_collections.gonka.devshard.plugins.module_utils._node import (
     node_of_rpc,
     swapped_text,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._payment import (
-    Answer,
+from ansible_collections.gonka.devshard.plugins.module_utils._core.address import refuse_address
+from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import ProtocolError
+from ansible_collections.gonka.devshard.plugins.module_utils._core.reader import Reader, parse_time
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.payment import (
     Check,
     Facts,
     Payment,
+    PaymentAnswer,
     payment_checks,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._settings import access_gap
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.settings import access_gap
 
 OK: t.Final = "ok"
 FAILED: t.Final = "FAILED"
@@ -285,9 +284,9 @@ def _of_check(check: Check, pays: set[str], governed: list[str] | None) -> Findi
     """A rule's answer as a finding: what stops a payment is no failure where none is due."""
     name = check.name if check.subject is None else f"{check.name} {check.subject}"
     text, unlisted = check.text, governed is not None and check.subject not in governed
-    if check.answer is Answer.YES:
+    if check.answer is PaymentAnswer.YES:
         return _finding(name, OK, text)
-    if check.answer is Answer.UNKNOWN:
+    if check.answer is PaymentAnswer.UNKNOWN:
         return _finding(name, UNKNOWN, text)
     if check.name == "model" and unlisted and governed is not None:
         listed = ", ".join(sorted(governed)) or "none"

@@ -8,8 +8,8 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.gonka.devshard.plugins.module_utils import _profiles
-from ansible_collections.gonka.devshard.plugins.module_utils._errors import ConfigurationError
+from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import ConfigurationError
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway import profiles
 
 
 def profile(name: object) -> dict[str, t.Any]:
@@ -17,7 +17,7 @@ def profile(name: object) -> dict[str, t.Any]:
     if not isinstance(name, str):
         raise AnsibleFilterError("profile: the name of a generation is needed, such as v2")
     try:
-        return _profiles.profile(name).to_result()
+        return profiles.profile(name).to_result()
     except ConfigurationError as exc:
         raise AnsibleFilterError(f"profile: {exc}") from exc
 

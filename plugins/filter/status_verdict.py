@@ -9,11 +9,11 @@ from collections.abc import Mapping
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.gonka.devshard.plugins.module_utils._status import (
+from ansible_collections.gonka.devshard.plugins.module_utils._status.rules import (
     KEYS,
     Model,
     Scene,
-    Wish,
+    StatusWish,
     judge,
 )
 
@@ -32,8 +32,8 @@ def _models(models: object) -> tuple[Model, ...]:
     )
 
 
-def _wish(wish: Mapping[str, t.Any]) -> Wish:
-    return Wish(
+def _wish(wish: Mapping[str, t.Any]) -> StatusWish:
+    return StatusWish(
         models=_models(wish["models"]),
         slot=str(wish["slot"]),
         settlement_tag=str(wish["settlement_tag"]),

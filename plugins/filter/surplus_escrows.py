@@ -9,7 +9,11 @@ from collections.abc import Iterable, Mapping
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.gonka.devshard.plugins.module_utils._funding import Usable, gnk, surplus
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.funding import (
+    Usable,
+    gnk,
+    surplus,
+)
 
 
 def _usable(escrow: Mapping[str, t.Any]) -> Usable | None:

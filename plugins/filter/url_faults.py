@@ -9,14 +9,14 @@ from collections.abc import Mapping
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.gonka.devshard.plugins.module_utils import _urls
+from ansible_collections.gonka.devshard.plugins.module_utils._core import urls
 
 
 def url_faults(given: object) -> list[str]:
     """Returns a sentence for each variable that is not usable."""
     if not isinstance(given, Mapping):
         raise AnsibleFilterError("url_faults: a dict of names and URLs is needed")
-    return _urls.url_faults({str(name): value for name, value in given.items()})
+    return urls.url_faults({str(name): value for name, value in given.items()})
 
 
 class FilterModule:

@@ -20,16 +20,21 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from . import _docker, _env_file, _hosts, _keys, _transport, _urls
-from ._chain_api import ChainApi
-from ._errors import ConfigurationError, DevshardError
-from ._escrow_rules import Limits
-from ._gateway_api import GatewayApi
-from ._inferenced import Inferenced, runner
-from ._ledger import HostLock, Ledger
-from ._money import ChainPorts, Ports
-from ._profiles import DEFAULT_PROFILE, Profile, profile
-from ._wait import Deadline
+from ._chain import participants
+from ._chain.api import ChainApi
+from ._chain.inferenced import Inferenced, runner
+from ._core import keys, urls
+from ._core import transport as _transport
+from ._core.errors import ConfigurationError, DevshardError
+from ._core.timer import WaitBudget
+from ._escrows.ledger.lock import HostLock
+from ._escrows.ledger.store import Ledger
+from ._escrows.pool_rules import Limits
+from ._escrows.ports import ChainPorts, Ports
+from ._gateway import env_file as _env_file
+from ._gateway.api import GatewayApi
+from ._gateway.profiles import DEFAULT_PROFILE, Profile, profile
+from ._host import docker as _docker
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -77,17 +82,17 @@ class Context:
             if _env_file.is_secret(name):
                 for secret in (value, *value.split(",")):
                     self.hide(secret.strip())
-            for secret in _urls.user_of(value):
+            for secret in urls.user_of(value):
                 self.hide(secret)
 
     def hide_passwords(self) -> None:
         """User information in URLs is refused later, but Ansible shows all arguments."""
         for name, value in self.params.items():
             if isinstance(value, str) and _WITH_USER.match(value):
-                for secret in _urls.user_of(value):
+                for secret in urls.user_of(value):
                     self.hide(secret)
                 # a short one cannot be hidden everywhere, so it is taken out
-                self.params[name] = _urls.without_user(value)
+                self.params[name] = urls.without_user(value)
 
     def positive(self, *options: str) -> None:
         """Refuse numbers that must be more than 0."""
@@ -103,7 +108,7 @@ class Context:
     def transport(self) -> _transport.HttpTransport:
         return self.new_transport()
 
-    def new_transport(self, deadline: Deadline | None = None) -> _transport.HttpTransport:
+    def new_transport(self, deadline: WaitBudget | None = None) -> _transport.HttpTransport:
         """One whose next request surely goes over a connection of its own.
 
         ``deadline`` is the end of all waiting of all its requests.
@@ -174,7 +179,7 @@ class Context:
         return GatewayApi(
             self.transport,
             url=self.params["gateway_url"],
-            admin_key=self.secret("admin_api_key", _keys.ADMIN_API_KEY),
+            admin_key=self.secret("admin_api_key", keys.ADMIN_API_KEY),
             profile=self.profile,
         )
 
@@ -203,9 +208,9 @@ class Context:
             node=self.params.get("chain_rpc"),
         )
 
-    def deadline(self) -> Deadline:
+    def deadline(self) -> WaitBudget:
         self.positive("wait_timeout", "wait_interval")
-        return Deadline(self.params["wait_timeout"])
+        return WaitBudget(self.params["wait_timeout"])
 
     @contextlib.contextmanager
     def _ledger(self, purpose: str | None) -> Iterator[Ledger | None]:
@@ -250,7 +255,7 @@ class Context:
                     min_blocks_left=self.params.get("min_blocks_left") or 0,
                 ),
                 settlement_tag=self.profile.settlement_tag,
-                deadline=self.deadline() if waits else Deadline(0),
+                deadline=self.deadline() if waits else WaitBudget(0),
                 interval=self.params["wait_interval"] if waits else 1,
             )
 
@@ -263,10 +268,13 @@ class Context:
             "warn": self.warn,
             "check_mode": self.check_mode,
             "hosts_nonce": functools.partial(
-                _hosts.newest_nonce, self.transport, self.chain, self.profile.host_session_prefix
+                participants.newest_nonce,
+                self.transport,
+                self.chain,
+                self.profile.host_session_prefix,
             ),
             "voices": functools.partial(
-                _hosts.voices, self.transport, self.chain, self.profile.host_session_prefix
+                participants.voices, self.transport, self.chain, self.profile.host_session_prefix
             ),
         }
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-from ._node import MAX_BLOCK_AGE
+from ._chain.node import MAX_BLOCK_AGE
 
 STATE_DIR: t.Final = "/var/lib/gonka-devshard"
 

@@ -92,8 +92,10 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Outcome,
     run_module,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._creator import await_membership
-from ansible_collections.gonka.devshard.plugins.module_utils._errors import ConfigurationError
+from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import ConfigurationError
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.creator import (
+    await_membership,
+)
 
 SPEC = _argspec.ArgumentSpec(
     options={"address": {"type": "str"}, "wait": {"type": "bool", "default": False}},

@@ -90,12 +90,12 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Outcome,
     run_module,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._certificate import (
+from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import ConfigurationError
+from ansible_collections.gonka.devshard.plugins.module_utils._edge.certificate import (
     Certificate,
     faults_of,
     parse_certificate,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._errors import ConfigurationError
 
 SPEC = _argspec.ArgumentSpec(
     options={

@@ -150,15 +150,15 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Outcome,
     run_module,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._chat import (
+from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import RateLimitedError
+from ansible_collections.gonka.devshard.plugins.module_utils._core.keys import API_KEYS
+from ansible_collections.gonka.devshard.plugins.module_utils._core.transport import base_url
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.chat import (
     ChatOptions,
     ask,
     ask_through_poc,
     at_its_limit,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._errors import RateLimitedError
-from ansible_collections.gonka.devshard.plugins.module_utils._keys import API_KEYS
-from ansible_collections.gonka.devshard.plugins.module_utils._transport import base_url
 
 SPEC = _argspec.ArgumentSpec(
     options={

@@ -92,8 +92,8 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Outcome,
     run_module,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._creator import membership
-from ansible_collections.gonka.devshard.plugins.module_utils._errors import ConfigurationError
+from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import ConfigurationError
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.creator import membership
 
 SPEC = _argspec.ArgumentSpec(options={"address": {"type": "str"}}).merge(
     _argspec.chain(), _argspec.http(), _argspec.inferenced()

@@ -83,20 +83,20 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Outcome,
     run_module,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._creator import (
+from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
+    ConfigurationError,
+    ProtocolError,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._core.files import private_folder
+from ansible_collections.gonka.devshard.plugins.module_utils._core.keys import (
+    PRIVATE_KEY,
+    check_private_key,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.creator import (
     close,
     exposed,
     plan_key,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._errors import (
-    ConfigurationError,
-    ProtocolError,
-)
-from ansible_collections.gonka.devshard.plugins.module_utils._keys import (
-    PRIVATE_KEY,
-    check_private_key,
-)
-from ansible_collections.gonka.devshard.plugins.module_utils._ledger import private_folder
 
 SPEC = _argspec.ArgumentSpec(
     options={

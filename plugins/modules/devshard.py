@@ -153,7 +153,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Outcome,
     run_module,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._devshard import (
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.records import (
     DevshardOptions,
     SetDevshard,
 )

@@ -167,14 +167,14 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Outcome,
     run_module,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._edge_config import (
+from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import ConfigurationError
+from ansible_collections.gonka.devshard.plugins.module_utils._edge.config import (
     Applying,
     judge_default_site,
     plan,
     stamped,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._errors import ConfigurationError
-from ansible_collections.gonka.devshard.plugins.module_utils._nginx import (
+from ansible_collections.gonka.devshard.plugins.module_utils._edge.nginx import (
     LoopbackAnswer,
     Nginx,
     ask_loopback,

@@ -182,31 +182,37 @@ import typing as t
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ansible_collections.gonka.devshard.plugins.module_utils import _argspec, _docker
+from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
 from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Context,
     Outcome,
     run_module,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._edge import (
-    AliasInclude,
-    FlagFile,
-    RouteAnswer,
-    Selector,
-    Slot,
-    Switch,
-    leaving,
-    refuse_unconfigured,
-    refuse_unsafe_reload,
-    reload_and_prove,
-)
-from ansible_collections.gonka.devshard.plugins.module_utils._errors import (
+from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
     ConfigurationError,
     DevshardError,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._nginx import Nginx, host_path
-from ansible_collections.gonka.devshard.plugins.module_utils._transport import Request, base_url
-from ansible_collections.gonka.devshard.plugins.module_utils._wait import Deadline
+from ansible_collections.gonka.devshard.plugins.module_utils._core.http import Request
+from ansible_collections.gonka.devshard.plugins.module_utils._core.timer import WaitBudget
+from ansible_collections.gonka.devshard.plugins.module_utils._core.transport import base_url
+from ansible_collections.gonka.devshard.plugins.module_utils._edge.nginx import Nginx, host_path
+from ansible_collections.gonka.devshard.plugins.module_utils._edge.reload import (
+    leaving,
+    reload_and_prove,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._edge.selectors import (
+    AliasInclude,
+    FlagFile,
+    Selector,
+    Slot,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._edge.switch import (
+    RouteAnswer,
+    Switch,
+    refuse_unconfigured,
+    refuse_unsafe_reload,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._host import docker
 
 SPEC = _argspec.ArgumentSpec(
     options={
@@ -240,10 +246,10 @@ def find_nginx(context: Context) -> tuple[Nginx, t.Callable[[str], Path]]:
     if name is None:
         return Nginx(context.run, program=program, pid=None), Path
     context.need_docker()
-    container = _docker.inspect(name)
+    container = docker.inspect(name)
     if container is None or not container.pid:
         raise ConfigurationError(f"the container {name} (hot_swap_nginx_container) does not run")
-    nginx = Nginx(lambda argv: _docker.execute(name, argv), program=program, pid=container.pid)
+    nginx = Nginx(lambda argv: docker.execute(name, argv), program=program, pid=container.pid)
     return nginx, lambda path: host_path(container, path)
 
 
@@ -304,7 +310,7 @@ def work(context: Context) -> Outcome:
 
     def force() -> None:
         workers[:] = reload_and_prove(
-            nginx, deadline=Deadline(params["wait_timeout"]), interval=params["wait_interval"]
+            nginx, deadline=WaitBudget(params["wait_timeout"]), interval=params["wait_interval"]
         )
 
     change = Switch(

@@ -288,11 +288,11 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Outcome,
     run_module,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._escrow import (
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ensure import (
     EnsureEscrows,
     EscrowOptions,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._ledger import Via
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.states import Via
 
 SPEC = _argspec.ArgumentSpec(
     options={

@@ -235,11 +235,13 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Outcome,
     run_module,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._escrow_report import (
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.deadlines import (
+    DEADLINE_BLOCKS,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.report import (
     ReportOptions,
     report,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._escrow_rules import DEADLINE_BLOCKS
 
 SPEC = _argspec.ArgumentSpec(
     options={

@@ -182,7 +182,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Outcome,
     run_module,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._rotation import (
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.rotation import (
     RotationModel,
     RotationOptions,
     SetRotation,

@@ -236,12 +236,12 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Outcome,
     run_module,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._escrow_rules import (
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.deadlines import (
     DEADLINE_BLOCKS,
     SETTLE_GAS,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._ledger import Via
-from ansible_collections.gonka.devshard.plugins.module_utils._settle import (
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.states import Via
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.settle import (
     SettleEscrows,
     SettleOptions,
 )

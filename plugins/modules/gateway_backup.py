@@ -174,15 +174,21 @@ import typing as t
 from datetime import datetime, timezone
 from pathlib import Path
 
-from ansible_collections.gonka.devshard.plugins.module_utils import _argspec, _backup
+from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
 from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Context,
     Outcome,
     run_module,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._errors import (
+from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
     ConfigurationError,
     UnsafeError,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.backup import (
+    freshness,
+    inspect,
+    make,
+    restore,
 )
 
 SPEC = _argspec.ArgumentSpec(
@@ -206,12 +212,12 @@ def present(context: Context, storage: Path, target: Path) -> Outcome:
     actions = [f"backed up {what}"]
     backup = None
     if context.check_mode:
-        _backup.check_storage(storage)
+        inspect.check_storage(storage)
         # the new one is not there yet
         kept = max(params["keep"] - 1, 1) if params["keep"] else 0
     else:
         with context.chain_ports(None) as ports:
-            backup = _backup.make_backup(
+            backup = make.make_backup(
                 storage,
                 target,
                 with_sessions=params["sessions"],
@@ -219,7 +225,7 @@ def present(context: Context, storage: Path, target: Path) -> Outcome:
                 ledger=ports.ledger,
             )
         kept = params["keep"]
-    removed = _backup.surplus(_backup.list_backups(target, storage), kept)
+    removed = make.surplus(make.list_backups(target, storage), kept)
     if not context.check_mode:
         for old in removed:
             shutil.rmtree(old)
@@ -236,19 +242,19 @@ def present(context: Context, storage: Path, target: Path) -> Outcome:
 
 
 def restored(context: Context, storage: Path, target: Path) -> Outcome:
-    backup = _backup.read_backup(target / context.params["name"])
-    _backup.refuse_other_gateway(backup, storage, context.params["from_storage"])
+    backup = inspect.read_backup(target / context.params["name"])
+    inspect.refuse_other_gateway(backup, storage, context.params["from_storage"])
     values: dict[str, t.Any] = {"backup": backup.to_result(), "removed": [], "replaced": None}
-    if _backup.is_restored(backup, storage):
+    if restore.is_restored(backup, storage):
         return Outcome(changed=False, values={**values, "sessions": [], "actions": []})
     with context.chain_ports("gateway_backup") as ports:
         ports.chain.head()
         if storage.exists() and not context.check_mode:
-            _backup.refuse_in_use(storage)
-        found = _backup.freshness(ports, backup, storage)
+            inspect.refuse_in_use(storage)
+        found = freshness.freshness(ports, backup, storage)
         sessions = [item.to_result() for item in found]
-        if (reason := _backup.refuse_restore(found)) is not None:
-            at_risk = _backup.at_risk(found)
+        if (reason := freshness.refuse_restore(found)) is not None:
+            at_risk = freshness.at_risk(found)
             if context.params["force"] != at_risk:
                 raise UnsafeError(
                     f"{reason}. To give that up, give force={at_risk} (backup_force={at_risk} to the"
@@ -257,10 +263,10 @@ def restored(context: Context, storage: Path, target: Path) -> Outcome:
                     sessions=sessions,
                 )
             ports.warn(f"restored by force: {reason}")
-        for item in _backup.left_without_record(ports, backup, storage):
-            ports.warn(_backup.left_text(item))
+        for item in freshness.left_without_record(ports, backup, storage):
+            ports.warn(freshness.left_text(item))
         if not context.check_mode:
-            kept = _backup.restore(backup, storage, datetime.now(timezone.utc))
+            kept = restore.restore(backup, storage, datetime.now(timezone.utc))
             values["replaced"] = None if kept is None else str(kept)
     return Outcome(
         changed=True,

@@ -164,23 +164,25 @@ failure:
         requests: 3
 """
 
-from ansible_collections.gonka.devshard.plugins.module_utils import _argspec, _processes
+from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
 from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Context,
     Outcome,
     run_module,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._drain import Sample
-from ansible_collections.gonka.devshard.plugins.module_utils._drain_wait import (
+from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
+    ConfigurationError,
+    UnknownStateError,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._core.http import Request
+from ansible_collections.gonka.devshard.plugins.module_utils._core.transport import base_url
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.drain import (
     Drained,
     look,
     wait_until_drained,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._errors import (
-    ConfigurationError,
-    UnknownStateError,
-)
-from ansible_collections.gonka.devshard.plugins.module_utils._transport import Request, base_url
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.drain_rules import Sample
+from ansible_collections.gonka.devshard.plugins.module_utils._host import processes
 
 SPEC = _argspec.ArgumentSpec(
     options={
@@ -216,7 +218,7 @@ def work(context: Context) -> Outcome:
             " progress_interval must be 1 or more"
         )
     workers = params["workers"]
-    if strange := [key for key in workers if not _processes.KEY.fullmatch(key)]:
+    if strange := [key for key in workers if not processes.KEY.fullmatch(key)]:
         raise ConfigurationError(f"workers: '{strange[0]}' was not given by edge_slot")
     deadline = context.deadline()
     gateway = context.gateway
@@ -226,7 +228,7 @@ def work(context: Context) -> Outcome:
     def take() -> Sample:
         return look(
             gateway.state,
-            lambda: len(_processes.still_there(workers)),
+            lambda: len(processes.still_there(workers)),
             lambda: busy is not None and edge_is_busy(context, busy),
         )
 

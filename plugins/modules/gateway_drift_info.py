@@ -111,14 +111,18 @@ drift:
       sample: true
 """
 
-from ansible_collections.gonka.devshard.plugins.module_utils import _argspec, _docker
+from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
 from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Context,
     Outcome,
     run_module,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._drift import Wanted, find_drift
-from ansible_collections.gonka.devshard.plugins.module_utils._errors import ConfigurationError
+from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import ConfigurationError
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.drift import (
+    Wanted,
+    find_drift,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._host import docker
 
 SPEC = _argspec.ArgumentSpec(
     options={
@@ -143,7 +147,7 @@ def work(context: Context) -> Outcome:
         storage=params["storage"],
         address=f"127.0.0.1:{params['port']}",
     )
-    drift = find_drift(_docker.inspect(params["container_name"]), wanted, context.profile)
+    drift = find_drift(docker.inspect(params["container_name"]), wanted, context.profile)
     return Outcome(changed=False, values={"drift": drift.to_result()})
 
 

@@ -97,19 +97,17 @@ import os
 import stat
 from pathlib import Path
 
-from ansible_collections.gonka.devshard.plugins.module_utils import (
-    _argspec,
-    _docker_cli,
-    _env_file,
-    _gateway_env,
-)
+from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
 from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Context,
     Outcome,
     run_module,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._errors import ConfigurationError
-from ansible_collections.gonka.devshard.plugins.module_utils._ledger import write_private
+from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import ConfigurationError
+from ansible_collections.gonka.devshard.plugins.module_utils._core.files import write_private
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway import env as _gateway_env
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway import env_file
+from ansible_collections.gonka.devshard.plugins.module_utils._host import docker_cli
 
 SPEC = _argspec.ArgumentSpec(
     options={
@@ -131,10 +129,10 @@ def _shown(mode: int, variables: dict[str, str]) -> dict[str, object]:
 def _running(context: Context) -> dict[str, str]:
     """The environment of the container; empty where there is none."""
     name = context.params["container_name"]
-    docker = None if name is None else _docker_cli.find(context.try_program)
+    docker = None if name is None else docker_cli.find(context.try_program)
     if docker is None:
         return {}
-    found = [one.container for one in _docker_cli.containers(docker) if one.container.name == name]
+    found = [one.container for one in docker_cli.containers(docker) if one.container.name == name]
     environment = dict(found[0].environment) if found else {}
     context.hide_secrets(environment)
     return environment
@@ -147,7 +145,7 @@ def work(context: Context) -> Outcome:
     text, present = _gateway_env.present(file, wish, context.hide_secrets)
     plan = _gateway_env.plan(wish, present, _running(context), str(file), adopting=params["adopt"])
     context.hide_secrets(plan.variables)
-    wanted = _env_file.render(plan.variables, HEADER)
+    wanted = env_file.render(plan.variables, HEADER)
     there = None if text is None else file.stat()
     mode = None if there is None else stat.S_IMODE(there.st_mode)
     changed = wanted != text or mode != _MODE
@@ -167,8 +165,8 @@ def work(context: Context) -> Outcome:
                 "differing": sorted({*plan.added, *plan.changed, *plan.removed}),
             }
         },
-        before={} if mode is None else _shown(mode, _env_file.shown(present or {})),
-        after=_shown(_MODE, _env_file.shown(plan.variables, plan.changed)),
+        before={} if mode is None else _shown(mode, env_file.shown(present or {})),
+        after=_shown(_MODE, env_file.shown(plan.variables, plan.changed)),
     )
 
 

@@ -113,13 +113,14 @@ gateway:
         started_at: "2026-07-02T10:11:12.123456789Z"
 """
 
-from ansible_collections.gonka.devshard.plugins.module_utils import _argspec, _docker
+from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
 from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Context,
     Outcome,
     run_module,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._gateway_report import report
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.report import report
+from ansible_collections.gonka.devshard.plugins.module_utils._host import docker
 
 SPEC = _argspec.ArgumentSpec(options={"container_name": {"type": "str"}}).merge(
     _argspec.admin(), _argspec.http()
@@ -131,7 +132,7 @@ def work(context: Context) -> Outcome:
     container = None
     if name is not None:
         context.need_docker()
-        container = _docker.inspect(name)
+        container = docker.inspect(name)
     gateway = context.gateway
     return Outcome(
         changed=False,

@@ -207,20 +207,20 @@ plan:
 
 from pathlib import Path
 
-from ansible_collections.gonka.devshard.plugins.module_utils import (
-    _argspec,
-    _gateway_env,
-    _gateway_look,
-    _gateway_plan,
-)
+from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
 from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Context,
     Outcome,
     run_module,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._errors import ConfigurationError
-from ansible_collections.gonka.devshard.plugins.module_utils._presence_look import Asked, Host
-from ansible_collections.gonka.devshard.plugins.module_utils._record import Places
+from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import ConfigurationError
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway import env
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway import plan as _gateway_plan
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.record import Places
+from ansible_collections.gonka.devshard.plugins.module_utils._presence import (
+    gateway as _gateway_look,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._presence.look import Asked, Host
 
 SPEC = _argspec.ArgumentSpec(
     options={
@@ -245,8 +245,8 @@ def work(context: Context) -> Outcome:
         raise ConfigurationError(f"port must be from 1 to 65535, got {params['port']}")
     places = Places(deploy_dir=Path(params["deploy_dir"]), state_dir=Path(params["state_dir"]))
     file = Path(params["env_file"] or places.deploy_dir / "config.devshard.env")
-    wish = _gateway_env.wish(params, context.hide_secrets)
-    _text, present = _gateway_env.present(file, wish, context.hide_secrets)
+    wish = env.wish(params, context.hide_secrets)
+    _text, present = env.present(file, wish, context.hide_secrets)
     seen, running = _gateway_look.see(
         _gateway_look.Subject(
             asked=Asked(
@@ -268,10 +268,10 @@ def work(context: Context) -> Outcome:
         Host(run=context.try_program),
     )
     context.hide_secrets(running)
-    planned = _gateway_env.plan(wish, present, running, str(file), adopting=seen.record is None)
+    planned = env.plan(wish, present, running, str(file), adopting=seen.record is None)
     context.hide_secrets(planned.variables)
     plan = _gateway_plan.make(
-        _gateway_plan.Wish(
+        _gateway_plan.GatewayWish(
             deploy_dir=str(places.deploy_dir),
             container=params["container_name"],
             image=params["image"],

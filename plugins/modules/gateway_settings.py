@@ -150,8 +150,8 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Outcome,
     run_module,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._errors import DevshardError
-from ansible_collections.gonka.devshard.plugins.module_utils._settings import (
+from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import DevshardError
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.settings import (
     SettingsWish,
     check_applied,
     plan,

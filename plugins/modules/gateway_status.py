@@ -167,33 +167,37 @@ import typing as t
 from dataclasses import replace
 from pathlib import Path
 
-from ansible_collections.gonka.devshard.plugins.module_utils import _argspec, _keys, _transport
+from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
 from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Context,
     Outcome,
     run_module,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._chain_api import ChainApi
-from ansible_collections.gonka.devshard.plugins.module_utils._creator import membership
-from ansible_collections.gonka.devshard.plugins.module_utils._errors import (
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.api import ChainApi
+from ansible_collections.gonka.devshard.plugins.module_utils._core import keys, transport
+from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
     ConfigurationError,
     UnknownStateError,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._escrow_rules import (
+from ansible_collections.gonka.devshard.plugins.module_utils._core.timer import WaitBudget
+from ansible_collections.gonka.devshard.plugins.module_utils._core.transport import base_url
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.creator import membership
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.deadlines import (
     DEADLINE_BLOCKS,
-    Limits,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._gateway_api import GatewayApi
-from ansible_collections.gonka.devshard.plugins.module_utils._ledger import Intent, Ledger
-from ansible_collections.gonka.devshard.plugins.module_utils._settlement_files import (
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.states import Intent
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.store import Ledger
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.pool_rules import Limits
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.settlement_files import (
     SettlementFiles,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._status_look import (
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.api import GatewayApi
+from ansible_collections.gonka.devshard.plugins.module_utils._status.look import (
     ChainSeen,
     GatewaySeen,
     Part,
     Sight,
-    Terms,
+    StatusTerms,
     attempt,
     escrow_rows,
     free_space,
@@ -204,13 +208,13 @@ from ansible_collections.gonka.devshard.plugins.module_utils._status_look import
     tell_clock,
     together,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._transport import base_url
-from ansible_collections.gonka.devshard.plugins.module_utils._wait import Deadline
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ansible_collections.gonka.devshard.plugins.module_utils._settle_rules import Settlement
+    from ansible_collections.gonka.devshard.plugins.module_utils._escrows.settle_rules import (
+        Settlement,
+    )
 
 SPEC = _argspec.ArgumentSpec(
     options={
@@ -237,15 +241,15 @@ SPEC = _argspec.ArgumentSpec(
 )
 
 
-def http_until(context: Context, deadline: Deadline) -> _transport.HttpTransport:
-    if _transport.REQUESTS_IMPORT_ERROR is not None:
+def http_until(context: Context, deadline: WaitBudget) -> transport.HttpTransport:
+    if transport.REQUESTS_IMPORT_ERROR is not None:
         raise ConfigurationError(
             "the Python library requests is missing on this host; the playbook site installs it"
         )
     return context.new_transport(deadline)
 
 
-def chain_until(context: Context, deadline: Deadline) -> ChainApi:
+def chain_until(context: Context, deadline: WaitBudget) -> ChainApi:
     params = context.params
     return ChainApi(
         http_until(context, deadline),
@@ -290,7 +294,7 @@ def gateway_look(context: Context, url: str, admin_key: Part[str]) -> Callable[[
     def look() -> GatewaySeen:
         if admin_key.value is None:
             raise ConfigurationError(str(admin_key.why))
-        http = http_until(context, Deadline(context.params["time_limit"]))
+        http = http_until(context, WaitBudget(context.params["time_limit"]))
         api = GatewayApi(http, url=url, admin_key=admin_key.value, profile=context.profile)
         return look_at_gateway(api, http)
 
@@ -307,12 +311,12 @@ def slots_of(context: Context) -> dict[str, str]:
 def look(context: Context) -> tuple[Sight, dict[str, Part[t.Any]]]:
     limit = context.params["time_limit"]
     creator = attempt(lambda: creator_of(context))
-    key = attempt(lambda: context.secret("admin_api_key", _keys.ADMIN_API_KEY))
+    key = attempt(lambda: context.secret("admin_api_key", keys.ADMIN_API_KEY))
     public = context.params["public_url"]
     used: list[float] = []
 
     def chain() -> ChainSeen:
-        deadline = Deadline(limit)
+        deadline = WaitBudget(limit)
         seen = look_at_chain(chain_until(context, deadline), creator.value)
         used.append(deadline.elapsed)
         return seen
@@ -322,10 +326,10 @@ def look(context: Context) -> tuple[Sight, dict[str, Part[t.Any]]]:
         {
             **{slot: gateway_look(context, url, key) for slot, url in slots.items()},
             "route": lambda: look_at_route(
-                http_until(context, Deadline(limit)), base_url(public, "devshard_client_base_url")
+                http_until(context, WaitBudget(limit)), base_url(public, "devshard_client_base_url")
             ),
             "chain": chain,
-            "public_api": lambda: chain_until(context, Deadline(limit)).epoch(),
+            "public_api": lambda: chain_until(context, WaitBudget(limit)).epoch(),
         },
         limit,
     )
@@ -347,10 +351,10 @@ def look(context: Context) -> tuple[Sight, dict[str, Part[t.Any]]]:
         intents=attempt(lambda: intents_of(context)),
     )
     # what others waited for is not taken from the chain's time
-    return complete(context, sight, Deadline(limit - sum(used))), parts
+    return complete(context, sight, WaitBudget(limit - sum(used))), parts
 
 
-def complete(context: Context, sight: Sight, of_chain: Deadline) -> Sight:
+def complete(context: Context, sight: Sight, of_chain: WaitBudget) -> Sight:
     """What can be asked for only when the names of the escrows are known."""
     params = context.params
     files = SettlementFiles(Path(params["ledger_path"]).parent, params["chain_id"])
@@ -370,7 +374,7 @@ def complete(context: Context, sight: Sight, of_chain: Deadline) -> Sight:
 
 
 def report(context: Context, sight: Sight, parts: dict[str, Part[t.Any]]) -> dict[str, t.Any]:
-    terms = Terms(
+    terms = StatusTerms(
         limits=Limits(
             min_balance=context.profile.min_balance, max_nonce=context.profile.nonce_limit
         ),

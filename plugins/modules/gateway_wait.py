@@ -78,21 +78,23 @@ waited:
   sample: 4.2
 """
 
-from ansible_collections.gonka.devshard.plugins.module_utils import _argspec, _docker
+from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
 from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Context,
     Outcome,
     run_module,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._errors import DevshardError
-from ansible_collections.gonka.devshard.plugins.module_utils._gateway_wait import (
+from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import DevshardError
+from ansible_collections.gonka.devshard.plugins.module_utils._core.http import Request
+from ansible_collections.gonka.devshard.plugins.module_utils._core.keys import SECRETS
+from ansible_collections.gonka.devshard.plugins.module_utils._core.transport import base_url
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.wait import (
     SHOWN,
-    Answer,
+    GatewayAnswer,
     GatewayWait,
     last_lines,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._keys import SECRETS
-from ansible_collections.gonka.devshard.plugins.module_utils._transport import Request, base_url
+from ansible_collections.gonka.devshard.plugins.module_utils._host import docker
 
 SPEC = _argspec.ArgumentSpec(
     options={
@@ -122,24 +124,24 @@ def work(context: Context) -> Outcome:
         for part in str(environment.get(variable) or "").split(",")
     ]
 
-    def answers(left: float) -> Answer:
+    def answers(left: float) -> GatewayAnswer:
         timeout = max(0.1, min(params["request_timeout"], left))
         request = Request(method="GET", url=f"{url}/v1/status", timeout=timeout, retry=False)
         try:
             status = context.transport.send(request).status
         except DevshardError as exc:
-            return Answer(problem=str(exc))
+            return GatewayAnswer(problem=str(exc))
         # one that redirects its clients is up
         up = status in (200, 308)
-        return Answer(problem=None if up else f"{request.where} answers HTTP {status}")
+        return GatewayAnswer(problem=None if up else f"{request.where} answers HTTP {status}")
 
     wait = GatewayWait(
         name=name,
         url=url,
-        look=lambda: _docker.inspect(name),
+        look=lambda: docker.inspect(name),
         answers=answers,
         # some lines are empty
-        log=lambda: last_lines(_docker.log(name, 4 * SHOWN), secrets),
+        log=lambda: last_lines(docker.log(name, 4 * SHOWN), secrets),
         deadline=context.deadline(),
         interval=params["wait_interval"],
         option=params["timeout_variable"],

@@ -247,10 +247,10 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Outcome,
     run_module,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._presence import PLAYS
-from ansible_collections.gonka.devshard.plugins.module_utils._presence_look import Asked, Host, look
-from ansible_collections.gonka.devshard.plugins.module_utils._presence_rules import notes, refuse
-from ansible_collections.gonka.devshard.plugins.module_utils._record import Places
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.record import Places
+from ansible_collections.gonka.devshard.plugins.module_utils._presence.look import Asked, Host, look
+from ansible_collections.gonka.devshard.plugins.module_utils._presence.model import PLAYS
+from ansible_collections.gonka.devshard.plugins.module_utils._presence.rules import notes, refuse
 
 SPEC = _argspec.ArgumentSpec(
     options={

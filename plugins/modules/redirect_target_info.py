@@ -87,7 +87,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Outcome,
     run_module,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._redirect import (
+from ansible_collections.gonka.devshard.plugins.module_utils._edge.redirect import (
     Target,
     refuse_own_address,
     target_of,

@@ -89,14 +89,15 @@ sessions:
 
 from pathlib import Path
 
-from ansible_collections.gonka.devshard.plugins.module_utils import _argspec, _docker
+from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
 from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Context,
     Outcome,
     run_module,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._errors import UnsafeError
-from ansible_collections.gonka.devshard.plugins.module_utils._swap_handover import hand_over
+from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import UnsafeError
+from ansible_collections.gonka.devshard.plugins.module_utils._host import docker
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.handover import hand_over
 
 SPEC = _argspec.ArgumentSpec(
     options={
@@ -110,7 +111,7 @@ SPEC = _argspec.ArgumentSpec(
 def work(context: Context) -> Outcome:
     params = context.params
     context.need_docker()
-    if _docker.inspect(params["container"]) is not None:
+    if docker.inspect(params["container"]) is not None:
         raise UnsafeError(
             f"the container {params['container']} still exists, it could serve its escrows again;"
             " remove it first"

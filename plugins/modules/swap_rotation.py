@@ -97,7 +97,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Outcome,
     run_module,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._swap_gateway import (
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.rotation import (
     freeze_rotation,
     restore_rotation,
 )

@@ -120,9 +120,11 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Outcome,
     run_module,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._errors import ConfigurationError
-from ansible_collections.gonka.devshard.plugins.module_utils._swap import SessionMark
-from ansible_collections.gonka.devshard.plugins.module_utils._swap_gateway import (
+from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import ConfigurationError
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.session_rules import (
+    ServedSession,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.sessions import (
     active_only,
     compare_sessions,
     marks_of,
@@ -151,10 +153,10 @@ SPEC = _argspec.ArgumentSpec(
 )
 
 
-def read_marks(raw: dict[str, t.Any]) -> dict[str, SessionMark]:
+def read_marks(raw: dict[str, t.Any]) -> dict[str, ServedSession]:
     try:
         return {
-            str(number): SessionMark(
+            str(number): ServedSession(
                 nonce=int(mark["nonce"]),
                 balance=None if mark.get("balance") is None else int(mark["balance"]),
                 active=bool(mark["active"]),

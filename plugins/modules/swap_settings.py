@@ -69,10 +69,10 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Outcome,
     run_module,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._errors import ConfigurationError
-from ansible_collections.gonka.devshard.plugins.module_utils._gateway_api import GatewayApi
-from ansible_collections.gonka.devshard.plugins.module_utils._keys import ADMIN_API_KEY
-from ansible_collections.gonka.devshard.plugins.module_utils._swap_gateway import (
+from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import ConfigurationError
+from ansible_collections.gonka.devshard.plugins.module_utils._core.keys import ADMIN_API_KEY
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.api import GatewayApi
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.settings_copy import (
     copy_settings,
     refuse_foreign,
 )

@@ -297,36 +297,26 @@ import typing as t
 from datetime import datetime, timezone
 from pathlib import Path
 
-from ansible_collections.gonka.devshard.plugins.module_utils import _argspec, _docker
+from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
 from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Context,
     Outcome,
     run_module,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._drift import (
+from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
+    ConfigurationError,
+    UnsafeError,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.drift import (
     Drift,
     Wanted,
     find_drift,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._errors import (
-    ConfigurationError,
-    UnsafeError,
-)
-from ansible_collections.gonka.devshard.plugins.module_utils._image import described, is_image
-from ansible_collections.gonka.devshard.plugins.module_utils._storage import same_place
-from ansible_collections.gonka.devshard.plugins.module_utils._swap import (
-    Journal,
-    Seen,
-    Slot,
-    Step,
-    SwapPlan,
-    gives_rotation_back,
-    is_asked_before_its_stop,
-    record_after,
-    way_back,
-)
-from ansible_collections.gonka.devshard.plugins.module_utils._swap_host import (
-    Wish,
+from ansible_collections.gonka.devshard.plugins.module_utils._host import docker
+from ansible_collections.gonka.devshard.plugins.module_utils._host.image import described, is_image
+from ansible_collections.gonka.devshard.plugins.module_utils._host.storage import same_place
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.host import (
+    RecreateWish,
     begin,
     lasting,
     make_plan,
@@ -334,10 +324,23 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap_host import (
     record_repaired,
     refuse_overtaken,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._swap_journal import (
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.journal import (
     JournalFile,
     note,
     note_undone,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.plan import (
+    SwapPlan,
+    gives_rotation_back,
+    is_asked_before_its_stop,
+    record_after,
+    way_back,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import (
+    Journal,
+    Slot,
+    Step,
+    SwapSeen,
 )
 
 SPEC = _argspec.ArgumentSpec(
@@ -392,14 +395,14 @@ def journal_result(journal: Journal | None) -> dict[str, t.Any]:
     }
 
 
-def wish_of(context: Context) -> Wish:
+def wish_of(context: Context) -> RecreateWish:
     params = context.params
     record = params["record"]
     previous, previous_asked = way_back(record)
-    return Wish(
+    return RecreateWish(
         run=params["run"],
         asked=params["image"],
-        resolve=_docker.resolve,
+        resolve=docker.resolve,
         previous=previous,
         previous_asked=previous_asked,
         recorded=record.get("digest"),
@@ -416,7 +419,7 @@ def slot_of(params: dict[str, t.Any]) -> Slot:
     return "main" if params["slot_in_service"] == params["slot"] else "temp"
 
 
-def drift_of(context: Context, main: _docker.Container | None) -> Drift | None:
+def drift_of(context: Context, main: docker.Container | None) -> Drift | None:
     """What only another container changes; None where it was not asked for."""
     params = context.params
     if main is None or params["env_file"] is None or params["port"] is None:
@@ -471,18 +474,18 @@ def begun(context: Context, file: JournalFile) -> Outcome:
 
 def _planned(
     context: Context, before: Journal | None
-) -> tuple[SwapPlan, Journal | None, Seen, Wish]:
+) -> tuple[SwapPlan, Journal | None, SwapSeen, RecreateWish]:
     params = context.params
     context.need_docker()
     wish = wish_of(context)
-    main = _docker.inspect(params["container"])
-    temp = _docker.inspect(params["other_container"])
+    main = docker.inspect(params["container"])
+    temp = docker.inspect(params["other_container"])
     drift = drift_of(context, main)
     return *make_plan(before, main, temp, slot_of(params), wish, drift), wish
 
 
 def _plan_result(
-    context: Context, found: SwapPlan, journal: Journal | None, seen: Seen, wish: Wish
+    context: Context, found: SwapPlan, journal: Journal | None, seen: SwapSeen, wish: RecreateWish
 ) -> dict[str, t.Any]:
     record = context.params["record"]
     if journal is not None:
@@ -503,7 +506,7 @@ def _plan_result(
     }
 
 
-def seen_result(seen: Seen) -> dict[str, t.Any]:
+def seen_result(seen: SwapSeen) -> dict[str, t.Any]:
     return {
         "main_image": seen.main_image,
         "main_running": seen.main_running,
@@ -521,8 +524,8 @@ def observed(context: Context, file: JournalFile) -> Outcome:
     journal = lasting(file.read())
     if journal is None:
         raise ConfigurationError(f"no swap is open: there is no {file.path}")
-    main = _docker.inspect(params["container"])
-    temp = _docker.inspect(params["other_container"])
+    main = docker.inspect(params["container"])
+    temp = docker.inspect(params["other_container"])
     drift = drift_of(context, main)
     seen = observe(main, temp, slot_of(params), target=journal.target, drift=drift)
     values = {
@@ -537,7 +540,7 @@ def observed(context: Context, file: JournalFile) -> Outcome:
 def refuse_another_image(context: Context, journal: Journal | None) -> None:
     """A swap ends on the image that its journal names, or it is not finished."""
     context.need_docker()
-    main = _docker.inspect(context.params["container"])
+    main = docker.inspect(context.params["container"])
     if journal is None or (main and is_image(journal.target, main.image, main.digests)):
         return
     found = "there is no such container" if main is None else f"it has {main.image}"

@@ -153,7 +153,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Outcome,
     run_module,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._swap_gateway import (
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.window import (
     SwapWindow,
     TempNeed,
     WindowWish,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from ansible_collections.gonka.devshard.plugins.module_utils._models import parse_time
+from ansible_collections.gonka.devshard.plugins.module_utils._core.reader import parse_time
 
 FEE: t.Final = 1_000_000
 GAS: t.Final = 500_000

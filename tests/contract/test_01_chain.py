@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from ansible_collections.gonka.devshard.plugins.module_utils._models import parse_time
+from ansible_collections.gonka.devshard.plugins.module_utils._core.reader import parse_time
 from ansible_collections.gonka.devshard.tests.contract._recordings import NO_ESCROW
 from ansible_collections.gonka.devshard.tests.contract._story import INFERENCE, TXS, Story
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from ansible_collections.gonka.devshard.plugins.module_utils._models import parse_time
+from ansible_collections.gonka.devshard.plugins.module_utils._core.reader import parse_time
 from ansible_collections.gonka.devshard.tests.contract._cli import (
     FEE,
     Cli,

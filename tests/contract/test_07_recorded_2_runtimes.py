@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.gonka.devshard.plugins.module_utils._models import parse_time
+from ansible_collections.gonka.devshard.plugins.module_utils._core.reader import parse_time
 from ansible_collections.gonka.devshard.tests.contract._client import is_text_error, until
 from ansible_collections.gonka.devshard.tests.contract._recordings import Exchange, load
 from ansible_collections.gonka.devshard.tests.contract._story import Story

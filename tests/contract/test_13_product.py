@@ -11,9 +11,14 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from ansible_collections.gonka.devshard.plugins.module_utils import _chat, _hosts, _signed_tx
-from ansible_collections.gonka.devshard.plugins.module_utils._chain_api import ChainApi
-from ansible_collections.gonka.devshard.plugins.module_utils._errors import (
+from ansible_collections.gonka.devshard.plugins.module_utils._chain import participants
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.api import ChainApi
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.inferenced import (
+    CliResult,
+    Inferenced,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.models import SettledEvent
+from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
     AuthenticationError,
     ConfigurationError,
     ConflictError,
@@ -22,17 +27,14 @@ from ansible_collections.gonka.devshard.plugins.module_utils._errors import (
     RedirectedError,
     UnknownStateError,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._gateway_api import GatewayApi
-from ansible_collections.gonka.devshard.plugins.module_utils._inferenced import (
-    CliResult,
-    Inferenced,
-)
-from ansible_collections.gonka.devshard.plugins.module_utils._models import SettledEvent
-from ansible_collections.gonka.devshard.plugins.module_utils._profiles import (
+from ansible_collections.gonka.devshard.plugins.module_utils._core.transport import HttpTransport
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows import transactions
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway import chat
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.api import GatewayApi
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.profiles import (
     DEFAULT_PROFILE,
     profile,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._transport import HttpTransport
 from ansible_collections.gonka.devshard.tests.contract._cli import FEE, Cli
 from ansible_collections.gonka.devshard.tests.contract._client import WRONG_KEY, until
 from ansible_collections.gonka.devshard.tests.contract._recordings import NO_ESCROW
@@ -192,7 +194,7 @@ def test_transactions(story: Story, chain: ChainApi) -> None:
     made = chain.tx(story.hashes["tx_create"])
     assert made is not None
     assert made.code == 0
-    assert str(_signed_tx.created_escrow(made)) == story.need("1")[0]
+    assert str(transactions.created_escrow(made)) == story.need("1")[0]
     failed = chain.tx(story.hashes["tx_failed"])
     assert failed is not None
     assert (failed.code, failed.codespace) == (1, "undefined")
@@ -225,7 +227,7 @@ def test_hosts_newest_nonce(
     prefix = profile(DEFAULT_PROFILE).host_session_prefix
     escrow = chain.escrow(int(active))
     assert escrow is not None
-    found = _hosts.newest_nonce(transport, chain, prefix, escrow, since=0)
+    found = participants.newest_nonce(transport, chain, prefix, escrow, since=0)
     assert found.asked == len(set(escrow.slots))
     if len(found.silent) == found.asked:
         pytest.skip("the hosts of the target's network cannot be reached from here")
@@ -338,16 +340,16 @@ def test_conflicts(gateway: GatewayApi, active: str, passive: str) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_chat(story: Story, transport: HttpTransport, active: str, stream: bool) -> None:
-    options = _chat.ChatOptions(
+    options = chat.ChatOptions(
         model=story.target.model, prompt="Say hello", max_tokens=20, stream=stream, timeout=60
     )
-    reply = _chat.ask(transport, story.target.gateway, story.target.api_key, options)
+    reply = chat.ask(transport, story.target.gateway, story.target.api_key, options)
     assert reply.content
     assert reply.devshard_id == active
     assert reply.request_id is not None
     assert reply.stream is stream
     with pytest.raises(AuthenticationError):
-        _chat.ask(transport, story.target.gateway, WRONG_KEY, options)
+        chat.ask(transport, story.target.gateway, WRONG_KEY, options)
 
 
 # the CLI, and the end of both escrows
@@ -377,7 +379,7 @@ def test_signing_a_create(story: Story, signing: Cli, signer: Inferenced) -> Non
         "amount": str(story.target.amount),
         "model_id": story.target.model,
     }
-    assert _signed_tx.check_unsigned(unsigned, wanted).endswith("Z")
+    assert transactions.check_unsigned(unsigned, wanted).endswith("Z")
 
 
 def test_settled_by_the_cli(
@@ -397,7 +399,7 @@ def test_settled_by_the_cli(
     unsigned = signer.generate_settle(
         str(file), chain_id=story.chain_id, fee=FEE, gas=SETTLE_GAS, lifetime=120
     )
-    _signed_tx.check_unsigned(unsigned, {"settler": story.creator, "escrow_id": active})
+    transactions.check_unsigned(unsigned, {"settler": story.creator, "escrow_id": active})
     file.write_text(unsigned)
     account = chain.account(story.creator)
     assert account is not None
@@ -405,7 +407,7 @@ def test_settled_by_the_cli(
         signer.sign(str(file), account_number=account.account_number, chain_id=story.chain_id)
     )
     tx_bytes = signer.encode(str(signed)).strip()
-    tx_hash = _signed_tx.hash_of(tx_bytes)
+    tx_hash = transactions.hash_of(tx_bytes)
     reply = chain.broadcast(tx_bytes)
     assert (reply.code, reply.txhash) == (0, tx_hash)
     assert chain.broadcast(tx_bytes).code == 19

@@ -12,7 +12,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.gonka.devshard.plugins.module_utils._models import parse_time
+from ansible_collections.gonka.devshard.plugins.module_utils._core.reader import parse_time
 from ansible_collections.gonka.devshard.tests.contract._client import until
 from ansible_collections.gonka.devshard.tests.contract._recordings import between, one
 from ansible_collections.gonka.devshard.tests.contract._story import KEY_ENV, Json, Story

@@ -29,21 +29,16 @@ time.sleep = lambda seconds: _sleep(min(float(seconds), NAP))
 
 from ansible.module_utils import basic  # noqa: E402
 
-from ansible_collections.gonka.devshard.plugins.module_utils import (  # noqa: E402
-    _adapter,
-    _gateway_api,
-)
-from ansible_collections.gonka.devshard.plugins.module_utils._inferenced import (  # noqa: E402
-    CliResult,
-    Run,
-)
-from ansible_collections.gonka.devshard.plugins.module_utils._ledger import (  # noqa: E402
+from ansible_collections.gonka.devshard.plugins.module_utils import _adapter  # noqa: E402
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.inferenced import CliResult, Run  # noqa: E402
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.states import (  # noqa: E402
     Event,
     Intent,
     Kind,
-    Ledger,
     Via,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.store import Ledger  # noqa: E402
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway import api  # noqa: E402
 from simnet import inferenced as cli  # noqa: E402
 
 MODULES = ("creator_key", "devshard", "escrow", "escrow_info", "escrow_settle", "gateway_backup")
@@ -105,7 +100,7 @@ def work(job: dict[str, t.Any]) -> int:
         setattr(_adapter, name, value)
     # The same code with shorter time-outs; the real ones are minutes.
     for name in ("_LOAD", "_CREATE", "_FINALIZE", "_SETTINGS"):
-        setattr(_gateway_api, name, 5.0)
+        setattr(api, name, 5.0)
     module = importlib.import_module(
         f"ansible_collections.gonka.devshard.plugins.modules.{job['module']}"
     )

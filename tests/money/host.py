@@ -13,12 +13,12 @@ import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.gonka.devshard.plugins.module_utils._ledger import (
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.states import (
     Intent,
     Kind,
-    Ledger,
     State,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.store import Ledger
 from ansible_collections.gonka.devshard.tests.money.network import ROOT, Creator, Network
 from simnet import crypto
 from simnet.keyring import Keyring

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.gonka.devshard.plugins.module_utils._ledger import Ledger
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.store import Ledger
 from ansible_collections.gonka.devshard.tests.money.network import (
     AMOUNT,
     ROOT,

@@ -18,7 +18,7 @@ import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.gonka.devshard.plugins.module_utils._swap import sequence
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import sequence
 from ansible_collections.gonka.devshard.tests.swap.clients import Clients
 from ansible_collections.gonka.devshard.tests.swap.lab import (
     DEPLOY,

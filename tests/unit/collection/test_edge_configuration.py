@@ -9,7 +9,7 @@ import re
 import jinja2
 import pytest
 
-from ansible_collections.gonka.devshard.plugins.module_utils import _nginx_conf
+from ansible_collections.gonka.devshard.plugins.module_utils._edge import nginx_conf
 from ansible_collections.gonka.devshard.tests.unit.collection.collection_files import (
     ROOT,
     read_yaml,
@@ -18,7 +18,7 @@ from ansible_collections.gonka.devshard.tests.unit.collection.collection_files i
 EDGE = ROOT / "roles/edge"
 
 
-def rendered(*, tls: bool) -> tuple[_nginx_conf.Directive, ...]:
+def rendered(*, tls: bool) -> tuple[nginx_conf.Directive, ...]:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(EDGE / "templates"), undefined=jinja2.StrictUndefined
     )
@@ -40,10 +40,10 @@ def rendered(*, tls: bool) -> tuple[_nginx_conf.Directive, ...]:
         __edge_tls=tls,
         __edge_version="1.26.0",
     )
-    return _nginx_conf.parse(text)
+    return nginx_conf.parse(text)
 
 
-def arguments(block: _nginx_conf.Directive, name: str) -> list[tuple[str, ...]]:
+def arguments(block: nginx_conf.Directive, name: str) -> list[tuple[str, ...]]:
     return [item.args for item in block.children(name)]
 
 
@@ -52,7 +52,7 @@ def test_what_leads_to_a_gateway_is_counted_from_the_choice_of_its_slot(tls: boo
     tree = rendered(tls=tls)
     (zone,) = [item.args for item in tree if item.name == "limit_conn_zone"]
     assert zone == ("$devshard_slot", "zone=devshard_slots:1m")
-    passing = [item for item in _nginx_conf.walk(tree) if item.children("proxy_pass")]
+    passing = [item for item in nginx_conf.walk(tree) if item.children("proxy_pass")]
     # and the one that asks the other slot
     assert len(passing) == 1 + len(read_yaml(EDGE / "defaults/main.yml")["edge_public_paths"])
     for location in passing:
@@ -64,9 +64,7 @@ def test_what_leads_to_a_gateway_is_counted_from_the_choice_of_its_slot(tls: boo
 @pytest.mark.parametrize("slot", ["main", "temp"])
 def test_the_host_itself_is_told_whether_a_slot_still_has_requests(slot: str, tls: bool) -> None:
     found = [
-        item
-        for item in _nginx_conf.walk(rendered(tls=tls))
-        if item.args == ("=", f"/-/busy/{slot}")
+        item for item in nginx_conf.walk(rendered(tls=tls)) if item.args == ("=", f"/-/busy/{slot}")
     ]
     assert len(found) == 1 + tls
     for probe in found:
@@ -85,7 +83,7 @@ def test_no_slot_is_asked_that_the_flag_files_do_not_name() -> None:
         assert arguments(pool, "server") == [(address, "max_fails=0")]
         (idle,) = arguments(pool, "keepalive_timeout")
         # the gateway closes an idle connection after 120 s
-        assert (_nginx_conf.duration_seconds(idle[0]) or 0) < 120
+        assert (nginx_conf.duration_seconds(idle[0]) or 0) < 120
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.gonka.devshard.plugins.module_utils._presence import PLAYS
+from ansible_collections.gonka.devshard.plugins.module_utils._presence.model import PLAYS
 from ansible_collections.gonka.devshard.tests.unit.collection.collection_files import (
     FULL_NAME,
     PLAYBOOKS,

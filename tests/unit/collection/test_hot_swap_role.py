@@ -10,7 +10,7 @@ import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
-from ansible_collections.gonka.devshard.plugins.module_utils._swap import Step
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import Step
 from ansible_collections.gonka.devshard.tests.unit.collection.collection_files import (
     ROOT,
     Data,

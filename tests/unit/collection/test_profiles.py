@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright (c) 2026 The gonka.devshard authors
-"""What differs between gateway generations stands in `_profiles/` and nowhere else."""
+"""What differs between gateway generations stands in `_gateway/profiles/` and nowhere else."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.gonka.devshard.plugins.module_utils._profiles.v2 import PROFILE
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.profiles.v2 import PROFILE
 from ansible_collections.gonka.devshard.tests.unit.collection.collection_files import (
     PLUGINS,
     ROOT,
@@ -35,7 +35,7 @@ DOC_NAMES = ("DOCUMENTATION", "EXAMPLES", "RETURN")
 PYTHON = [
     path
     for path in sorted(PLUGINS.rglob("*.py"))
-    if "_profiles" not in path.parts and "doc_fragments" not in path.parts
+    if "profiles" not in path.parts and "doc_fragments" not in path.parts
 ]
 ROLE_FILES = sorted(
     path
@@ -80,5 +80,5 @@ def test_role_spells_no_generation(path: Path) -> None:
 
 
 def test_the_search_finds_what_it_looks_for() -> None:
-    text = " ".join(strings(PLUGINS / "module_utils/_profiles/v2.py"))
+    text = " ".join(strings(PLUGINS / "module_utils/_gateway/profiles/v2.py"))
     assert {"DEVSHARD_CHAIN_REST", "19800", "/v1/devshard"} <= set(spelled(text))

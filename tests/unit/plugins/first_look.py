@@ -12,13 +12,9 @@ import typing as t
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ansible_collections.gonka.devshard.plugins.module_utils._presence import Presence
-from ansible_collections.gonka.devshard.plugins.module_utils._presence_look import (
-    Asked,
-    Host,
-    look,
-)
-from ansible_collections.gonka.devshard.plugins.module_utils._swap import Journal, Step
+from ansible_collections.gonka.devshard.plugins.module_utils._presence.look import Asked, Host, look
+from ansible_collections.gonka.devshard.plugins.module_utils._presence.model import Presence
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import Journal, Step
 
 IMAGE = f"registry.example.org/gateway@sha256:{'a' * 64}"
 SECRET = "admin-key-that-nobody-may-see"

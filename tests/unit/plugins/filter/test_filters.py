@@ -26,8 +26,8 @@ from ansible_collections.gonka.devshard.plugins.filter.settle_table import (
     settle_table,
 )
 from ansible_collections.gonka.devshard.plugins.filter.table import table
-from ansible_collections.gonka.devshard.plugins.module_utils._models import EscrowParams
-from ansible_collections.gonka.devshard.plugins.module_utils._rotation import (
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.models import EscrowParams
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.rotation import (
     RotationFacts,
     refuse_rotation,
 )

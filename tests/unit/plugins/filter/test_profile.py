@@ -9,8 +9,8 @@ import pytest
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.gonka.devshard.plugins.filter.profile import FilterModule, profile
-from ansible_collections.gonka.devshard.plugins.module_utils import _profiles
-from ansible_collections.gonka.devshard.plugins.module_utils._errors import ConfigurationError
+from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import ConfigurationError
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway import profiles
 
 
 def test_a_profile_is_plain_data() -> None:
@@ -32,12 +32,12 @@ def test_an_unknown_generation_is_refused_with_those_that_exist() -> None:
     with pytest.raises(AnsibleFilterError, match="no gateway profile 'v9'.* knows: v2"):
         profile("v9")
     with pytest.raises(ConfigurationError, match="a deploy directory of its own"):
-        _profiles.profile("")
+        profiles.profile("")
 
 
 def test_secrets_are_no_bootstrap_variables() -> None:
     """Keys are read at each start, so a changed one needs a new container."""
-    bootstrap = _profiles.profile(_profiles.DEFAULT_PROFILE).bootstrap_variables
+    bootstrap = profiles.profile(profiles.DEFAULT_PROFILE).bootstrap_variables
     assert list(bootstrap) == sorted(set(bootstrap))
     for name in ("DEVSHARD_PRIVATE_KEY", "DEVSHARD_API_KEYS", "DEVSHARD_ADMIN_API_KEY"):
         assert name not in bootstrap

@@ -18,20 +18,24 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace as Obj
 
-from ansible_collections.gonka.devshard.plugins.module_utils._errors import (
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.models import (
+    SettledEvent,
+    TxResult,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.node import clock_behind
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.participants import Voices
+from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
     ConflictError,
     NotFoundError,
     ProtocolError,
     TransportError,
     UnknownStateError,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._escrow import EscrowOptions
-from ansible_collections.gonka.devshard.plugins.module_utils._escrow_rules import Limits
-from ansible_collections.gonka.devshard.plugins.module_utils._hosts import Voices
-from ansible_collections.gonka.devshard.plugins.module_utils._ledger import Ledger, Via
-from ansible_collections.gonka.devshard.plugins.module_utils._models import SettledEvent, TxResult
-from ansible_collections.gonka.devshard.plugins.module_utils._money import Ports
-from ansible_collections.gonka.devshard.plugins.module_utils._node import clock_behind
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ensure import EscrowOptions
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.states import Via
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.store import Ledger
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.pool_rules import Limits
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ports import Ports
 
 CREATOR = "gonka1creator"
 MODEL = "some/model"

@@ -12,8 +12,8 @@ import json
 import typing as t
 from pathlib import Path
 
-from ansible_collections.gonka.devshard.plugins.module_utils._models import Reader
-from ansible_collections.gonka.devshard.plugins.module_utils._transport import Request, Response
+from ansible_collections.gonka.devshard.plugins.module_utils._core.http import Request, Response
+from ansible_collections.gonka.devshard.plugins.module_utils._core.reader import Reader
 
 ANSWERS: dict[str, dict[str, t.Any]] = json.loads(
     Path(__file__).with_name("data").joinpath("recorded_answers.json").read_text()

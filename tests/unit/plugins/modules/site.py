@@ -14,11 +14,11 @@ import typing as t
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ansible_collections.gonka.devshard.plugins.module_utils._creator import close, exposed
-from ansible_collections.gonka.devshard.plugins.module_utils._inferenced import (
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.inferenced import (
     CliResult,
     Inferenced,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.creator import close, exposed
 from ansible_collections.gonka.devshard.tests.money.network import ROOT, Port, Process
 
 FAST = ("SIMNET_POLL_SECONDS=0.3",)

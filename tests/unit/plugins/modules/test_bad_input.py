@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from ansible_collections.gonka.devshard.plugins.module_utils import _transport
-from ansible_collections.gonka.devshard.plugins.module_utils._keys import CURVE_ORDER
-from ansible_collections.gonka.devshard.plugins.module_utils._transport import HttpTransport
+from ansible_collections.gonka.devshard.plugins.module_utils._core import transport
+from ansible_collections.gonka.devshard.plugins.module_utils._core.keys import CURVE_ORDER
+from ansible_collections.gonka.devshard.plugins.module_utils._core.transport import HttpTransport
 from ansible_collections.gonka.devshard.tests.unit.plugins.http_server import (
     Server,
     html_answer,
@@ -288,7 +288,7 @@ SENT = {"limits the gateway refuses", "closed model"}
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.module}: {case.name}")
 def test_bad_input(case: Case, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     no_sleep = functools.partial(HttpTransport, sleep=lambda _seconds: None)
-    monkeypatch.setattr(_transport, "HttpTransport", no_sleep)
+    monkeypatch.setattr(transport, "HttpTransport", no_sleep)
     case.prepare(site)
     params = case.params(site)
     site.net.forget()

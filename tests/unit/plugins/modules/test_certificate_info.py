@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.gonka.devshard.plugins.module_utils._certificate import (
+from ansible_collections.gonka.devshard.plugins.module_utils._edge.certificate import (
     Certificate,
     faults_of,
 )

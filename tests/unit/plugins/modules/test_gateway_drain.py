@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.gonka.devshard.plugins.module_utils._errors import UnknownStateError
-from ansible_collections.gonka.devshard.plugins.module_utils._transport import Request, Response
+from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import UnknownStateError
+from ansible_collections.gonka.devshard.plugins.module_utils._core.http import Request, Response
 from ansible_collections.gonka.devshard.plugins.modules.gateway_drain import edge_is_busy
 
 URL = "http://127.0.0.1/-/busy/main"

@@ -15,16 +15,19 @@ import pytest
 from ansible_collections.gonka.devshard.plugins.filter.query_problem import query_problem
 from ansible_collections.gonka.devshard.plugins.filter.status_table import status_table
 from ansible_collections.gonka.devshard.plugins.filter.status_verdict import status_verdict
-from ansible_collections.gonka.devshard.plugins.module_utils import _status_look, _transport
-from ansible_collections.gonka.devshard.plugins.module_utils._status import KEYS, NESTED
-from ansible_collections.gonka.devshard.plugins.module_utils._status_look import (
+from ansible_collections.gonka.devshard.plugins.module_utils._core import transport
+from ansible_collections.gonka.devshard.plugins.module_utils._status import look as _status_look
+from ansible_collections.gonka.devshard.plugins.module_utils._status.look import (
     attempt,
     free_space,
     together,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._status.rules import KEYS, NESTED
 from ansible_collections.gonka.devshard.tests.unit.plugins.http_server import refused_url
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_run import run_module, succeeded
-from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils.test_status import well
+from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils._status.test_rules import (
+    well,
+)
 from ansible_collections.gonka.devshard.tests.unit.plugins.modules.site import Net, Site
 from ansible_collections.gonka.devshard.tests.unit.plugins.modules.test_info_modules import (
     documented,
@@ -237,7 +240,7 @@ class WhenTheFastOneIsDone:
 
 
 def test_a_part_that_hangs_for_ever_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_status_look, "Deadline", WhenTheFastOneIsDone)
+    monkeypatch.setattr(_status_look, "WaitBudget", WhenTheFastOneIsDone)
     ever = threading.Event()
     found = together({"slow": lambda: ever.wait(60), "fast": lambda: 7}, 0.05)
     ever.set()
@@ -263,7 +266,7 @@ def test_a_file_that_may_not_be_read() -> None:
 
 
 def test_a_host_without_the_library(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_transport, "REQUESTS_IMPORT_ERROR", ImportError("requests"))
+    monkeypatch.setattr(transport, "REQUESTS_IMPORT_ERROR", ImportError("requests"))
     seen = look(site)
     assert {name for name, part in seen["parts"].items() if not part["known"]} >= {
         *("main", "route", "chain", "public_api"),

@@ -12,7 +12,8 @@ import typing as t
 import pytest
 import yaml
 
-from ansible_collections.gonka.devshard.plugins.module_utils import _docker, _transport
+from ansible_collections.gonka.devshard.plugins.module_utils._core import transport
+from ansible_collections.gonka.devshard.plugins.module_utils._host import docker as _docker
 from ansible_collections.gonka.devshard.tests.unit.collection.collection_files import (
     MODULES,
     doc_constants,
@@ -25,7 +26,7 @@ from ansible_collections.gonka.devshard.tests.unit.plugins.module_run import (
     succeeded,
     without,
 )
-from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils.test_drift import (
+from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils._gateway.test_drift import (
     DIGEST,
     STORAGE,
     FakeEngine,
@@ -319,7 +320,7 @@ def test_the_first_of_several_client_keys(site: Site) -> None:
 @pytest.mark.parametrize(
     ("library", "part", "modules"),
     [
-        ("requests", _transport, ["creator_info", "allowlist", "gateway_info", "chat_completion"]),
+        ("requests", transport, ["creator_info", "allowlist", "gateway_info", "chat_completion"]),
         ("docker", _docker, ["gateway_drift_info"]),
     ],
 )

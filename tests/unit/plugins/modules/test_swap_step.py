@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.gonka.devshard.plugins.module_utils import _docker
-from ansible_collections.gonka.devshard.plugins.module_utils._docker import Container, from_inspect
-from ansible_collections.gonka.devshard.plugins.module_utils._errors import ConfigurationError
+from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import ConfigurationError
+from ansible_collections.gonka.devshard.plugins.module_utils._host import docker
+from ansible_collections.gonka.devshard.plugins.module_utils._host.docker import (
+    Container,
+    from_inspect,
+)
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_run import run_module, succeeded
 
 OLD = f"r:5000/gateway@sha256:{'0' * 64}"
@@ -64,8 +67,8 @@ class Host:
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     made = Host(tmp_path)
-    monkeypatch.setattr(_docker, "inspect", made.containers.get)
-    monkeypatch.setattr(_docker, "resolve", lambda image: image if "@" in image else NEW)
+    monkeypatch.setattr(docker, "inspect", made.containers.get)
+    monkeypatch.setattr(docker, "resolve", lambda image: image if "@" in image else NEW)
     return made
 
 
@@ -98,7 +101,7 @@ def test_an_image_that_does_not_exist_is_refused_in_check_mode_too(
     def absent(image: str) -> str:
         raise ConfigurationError(f"the registry has no image {image}")
 
-    monkeypatch.setattr(_docker, "resolve", absent)
+    monkeypatch.setattr(docker, "resolve", absent)
     for check in (True, False):
         found = run_module("swap_step", host.params(image=NEW), check=check)
         assert "has no image" in found.msg

@@ -1,0 +1,265 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection.
+
+"""What the chain answers, as frozen objects."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+from datetime import datetime
+
+from .._core.reader import Reader
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Escrow:
+    """The deposit as the chain has it (contract chain.md §2.2)."""
+
+    id: int
+    creator: str
+    amount: int
+    slots: tuple[str, ...]
+    epoch_index: int
+    settled: bool
+    model_id: str
+
+    @classmethod
+    def from_api(cls, body: Reader) -> Escrow:
+        return cls(
+            id=body.whole("id"),
+            creator=body.text("creator"),
+            amount=body.whole("amount"),
+            slots=body.texts("slots"),
+            epoch_index=body.whole("epoch_index"),
+            settled=body.flag("settled"),
+            model_id=body.text("model_id"),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EscrowParams:
+    """``devshard_escrow_params`` of the chain; an empty list of creators means everybody."""
+
+    min_amount: int
+    max_amount: int
+    max_escrows_per_epoch: int
+    max_nonce: int
+    group_size: int
+    create_devshard_fee: int
+    fee_per_nonce: int
+    allowed_creator_addresses: tuple[str, ...]
+    approved_versions: tuple[str, ...]
+    min_gas_price: int
+
+    @classmethod
+    def from_api(cls, body: Reader) -> EscrowParams:
+        params = body.child("devshard_escrow_params")
+        gas = (
+            body.child("fee_params").whole("min_gas_price_ngonka", 0)
+            if body.has("fee_params")
+            else 0
+        )
+        return cls(
+            min_amount=params.whole("min_amount"),
+            max_amount=params.whole("max_amount"),
+            max_escrows_per_epoch=params.whole("max_escrows_per_epoch"),
+            max_nonce=params.whole("max_nonce"),
+            group_size=params.whole("group_size", 16),
+            create_devshard_fee=params.whole("create_devshard_fee", 0),
+            fee_per_nonce=params.whole("fee_per_nonce", 0),
+            allowed_creator_addresses=params.texts("allowed_creator_addresses"),
+            approved_versions=tuple(
+                item if isinstance(item, str) else Reader(item, "approved_versions").text("name")
+                for item in params.items("approved_versions", [])
+            ),
+            min_gas_price=gas,
+        )
+
+    def to_result(self) -> dict[str, t.Any]:
+        return {
+            "min_amount": self.min_amount,
+            "max_amount": self.max_amount,
+            "max_escrows_per_epoch": self.max_escrows_per_epoch,
+            "max_nonce": self.max_nonce,
+            "create_devshard_fee": self.create_devshard_fee,
+            "fee_per_nonce": self.fee_per_nonce,
+            "approved_versions": list(self.approved_versions),
+            "min_gas_price": self.min_gas_price,
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChainHead:
+    """The newest block of a synced node of the right chain."""
+
+    height: int
+    time: datetime
+    chain_id: str
+    catching_up: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Epoch:
+    """``/v1/epochs/latest`` of the public API; stages are block heights."""
+
+    index: int
+    height: int
+    phase: str
+    confirmation_poc: bool
+    stages: Mapping[str, int]
+    next_stages: Mapping[str, int]
+
+    @classmethod
+    def from_api(cls, body: Reader) -> Epoch:
+        return cls(
+            index=body.child("latest_epoch").whole("index"),
+            height=body.whole("block_height"),
+            phase=body.text("phase"),
+            confirmation_poc=body.flag("is_confirmation_poc_active", False),
+            stages=_stages(body.child("epoch_stages"), "set_new_validators", "next_poc_start"),
+            next_stages=_stages(body.child("next_epoch_stages"), "set_new_validators"),
+        )
+
+
+def _stages(body: Reader, *names: str) -> dict[str, int]:
+    return {name: body.whole(name) for name in names}
+
+
+def active_models_of(body: Reader) -> list[str]:
+    """``/v1/models`` of the public API; some builds call the list ``models``."""
+    key = "data" if body.has("data") or not body.has("models") else "models"
+    return sorted({item.text("id") for item in body.children(key)})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Account:
+    address: str
+    account_number: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TxEvent:
+    type: str
+    attributes: Mapping[str, str]
+
+    @classmethod
+    def from_api(cls, body: Reader) -> TxEvent:
+        return cls(
+            type=body.text("type"),
+            attributes={
+                item.text("key"): item.text("value", "") for item in body.children("attributes", [])
+            },
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TxResult:
+    """A transaction that is in a block; ``code`` other than 0 means refused, the fee is spent."""
+
+    txhash: str
+    height: int
+    code: int
+    codespace: str
+    raw_log: str
+    gas_used: int
+    gas_wanted: int
+    events: tuple[TxEvent, ...] = ()
+    timeout_timestamp: str | None = None
+
+    @classmethod
+    def from_api(cls, body: Reader, timeout_timestamp: str | None = None) -> TxResult:
+        return cls(
+            txhash=body.text("txhash"),
+            height=body.whole("height"),
+            code=body.whole("code"),
+            codespace=body.text("codespace", ""),
+            raw_log=body.text("raw_log", ""),
+            gas_used=body.whole("gas_used", 0),
+            gas_wanted=body.whole("gas_wanted"),
+            events=tuple(TxEvent.from_api(item) for item in body.children("events", [])),
+            timeout_timestamp=timeout_timestamp,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BroadcastReply:
+    """The mempool's answer; ``code`` 0 is not inclusion."""
+
+    txhash: str
+    code: int
+    codespace: str
+    raw_log: str
+
+    @classmethod
+    def from_api(cls, body: Reader) -> BroadcastReply:
+        reply = body.child("tx_response")
+        return cls(
+            txhash=reply.text("txhash"),
+            code=reply.whole("code"),
+            codespace=reply.text("codespace", ""),
+            raw_log=reply.text("raw_log", ""),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CreatedEvent:
+    """One ``devshard_escrow_created`` with the transaction it came in."""
+
+    escrow_id: int
+    tx_hash: str
+    height: int
+    model_id: str
+    amount: int
+    epoch_index: int
+    gas_wanted: int
+    timeout_timestamp: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SettledEvent:
+    """One ``devshard_escrow_settled``; ``total_payout`` holds the fees too."""
+
+    escrow_id: int
+    settler: str
+    total_payout: int
+    fees: int
+    remainder: int
+    tx_hash: str
+    height: int
+
+    @classmethod
+    def from_tx(cls, tx: TxResult, escrow_id: int) -> SettledEvent | None:
+        """The event in a transaction, if that one settled this escrow."""
+        for event in tx.events:
+            if tx.code != 0 or event.type != "devshard_escrow_settled":
+                continue
+            body = Reader(dict(event.attributes), f"event of {tx.txhash}")
+            if body.whole("escrow_id") == escrow_id:
+                return cls(
+                    escrow_id=escrow_id,
+                    settler=body.text("settler"),
+                    total_payout=body.whole("total_payout"),
+                    fees=body.whole("fees"),
+                    remainder=body.whole("remainder"),
+                    tx_hash=tx.txhash,
+                    height=tx.height,
+                )
+        return None
+
+    @property
+    def accounts(self) -> dict[str, int]:
+        """deposit = spent + fees + refund."""
+        return {
+            "spent": self.total_payout - self.fees,
+            "fees": self.fees,
+            "refund": self.remainder,
+        }
+
+
+# the gateway

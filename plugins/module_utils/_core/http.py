@@ -1,0 +1,56 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection.
+
+"""A request and its answer, and who can send one."""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+from dataclasses import dataclass, field
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """One call. ``timeout`` is in seconds, for connecting and between two reads."""
+
+    method: str
+    url: str
+    json: t.Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    timeout: float | None = None
+    retry: bool = True
+
+    @property
+    def where(self) -> str:
+        return f"{self.method} {self.url}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Response:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode("utf-8", "replace")
+
+
+class Transport(t.Protocol):
+    """What the clients need; tests give a scripted one."""
+
+    def send(self, request: Request) -> Response: ...
+
+
+class StreamTransport(Transport, t.Protocol):
+    """A transport that can also hand out a reply while it comes in."""
+
+    def stream(
+        self, request: Request
+    ) -> contextlib.AbstractContextManager[tuple[int, Mapping[str, str], Iterator[bytes]]]: ...

@@ -1,0 +1,260 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection.
+
+"""Backups of a gateway's state, and the checks before one may come back.
+
+A session that served after its backup must never return: the hosts hold newer nonces, and an
+older copy that serves again can neither be used nor settled. So a restore asks them first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import sqlite3
+import typing as t
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..._core.errors import ConfigurationError, ProtocolError, UnknownStateError, UnsafeError
+from ..._host.storage import same_place
+
+MANIFEST: t.Final = "manifest.json"
+
+
+LEDGER: t.Final = "ledger.sqlite"
+
+
+STORAGE: t.Final = "storage"
+
+
+SCHEMA: t.Final = 1
+
+
+BACKUP_NAME: t.Final = re.compile(r"\d{8}T\d{6}Z")
+
+
+_SESSION: t.Final = re.compile(r"escrow-(\d+)")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SessionCopy:
+    """One escrow's session in a folder; ``path`` is relative to the gateway's storage."""
+
+    escrow_id: int
+    path: str
+    nonce: int
+
+    def to_result(self) -> dict[str, t.Any]:
+        return {"escrow_id": self.escrow_id, "path": self.path, "nonce": self.nonce}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Backup:
+    name: str
+    path: Path
+    created_at: str
+    storage_dir: str
+    sessions: tuple[SessionCopy, ...]
+
+    @property
+    def storage(self) -> Path:
+        """What the gateway's storage held."""
+        return self.path / STORAGE
+
+    def to_result(self) -> dict[str, t.Any]:
+        return {
+            "name": self.name,
+            "path": str(self.path),
+            "created_at": self.created_at,
+            "storage_dir": self.storage_dir,
+            "sessions": [item.to_result() for item in self.sessions],
+        }
+
+
+# looking at files
+
+
+def session_nonce(folder: Path) -> int:
+    """The newest nonce in a session's own files; 0 for a session that never served."""
+    newest = 0
+    for file in sorted(folder.glob("epoch_*.db")):
+        with contextlib.closing(open_database(file)) as db:
+            try:
+                row = db.execute("SELECT MAX(latest_nonce) FROM sessions").fetchone()
+                diff = db.execute("SELECT MAX(nonce) FROM diffs").fetchone()
+            except sqlite3.DatabaseError as exc:
+                raise ProtocolError(f"{file} is not a session of the gateway: {exc}") from exc
+        newest = max(newest, row[0] or 0, diff[0] or 0)
+    return newest
+
+
+def sessions_in(storage: Path) -> tuple[SessionCopy, ...]:
+    """Every session below a storage folder, at any depth."""
+    return tuple(
+        SessionCopy(
+            escrow_id=_number(folder),
+            path=str(folder.relative_to(storage)),
+            nonce=session_nonce(folder),
+        )
+        for folder in session_folders(storage)
+    )
+
+
+def records_in(database: Path) -> dict[int, str]:
+    """The escrows that a ``gateway.db`` has records of, each with its storage path."""
+    with contextlib.closing(open_database(database)) as db:
+        try:
+            rows = db.execute("SELECT id, storage_path FROM gateway_devshards").fetchall()
+        except sqlite3.DatabaseError as exc:
+            raise ProtocolError(f"{database} is not a gateway.db: {exc}") from exc
+    return {int(number): str(path or "") for number, path in rows if str(number).isdigit()}
+
+
+def users_of(folder: Path, proc: Path = Path("/proc")) -> list[int]:
+    """Processes that have a file below ``folder`` open, also from inside a container.
+
+    Raises when some process could not be looked at: then it is not known whether one uses it.
+    """
+    ours = set()
+    for file in folder.rglob("*"):
+        if file.is_file():
+            info = file.stat()
+            ours.add((info.st_dev, info.st_ino))
+    found = []
+    for entry in proc.iterdir():
+        # init serves no gateway, and not even root may look at it everywhere
+        if not entry.name.isdigit() or int(entry.name) in (1, os.getpid()):
+            continue
+        try:
+            for handle in (entry / "fd").iterdir():
+                with contextlib.suppress(FileNotFoundError):
+                    info = handle.stat()
+                    if (info.st_dev, info.st_ino) in ours:
+                        found.append(int(entry.name))
+                        break
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        except PermissionError as exc:
+            raise UnknownStateError(
+                f"it cannot be seen whether process {entry.name} uses {folder}; run as root"
+                " (become: true)",
+                pid=int(entry.name),
+            ) from exc
+    return found
+
+
+def refuse_in_use(storage: Path) -> None:
+    if pids := users_of(storage):
+        raise UnsafeError(
+            f"process(es) {', '.join(map(str, pids))} use {storage}; stop the gateway first."
+            " Sessions are only copied and replaced while no gateway serves them",
+            pids=pids,
+        )
+
+
+# making
+
+
+def check_storage(storage: Path) -> None:
+    if not (storage / "gateway.db").is_file():
+        raise ConfigurationError(
+            f"{storage} holds no gateway.db: this is not the storage of a gateway"
+        )
+
+
+def read_backup(path: Path) -> Backup:
+    file = path / MANIFEST
+    try:
+        body = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as exc:
+        raise ConfigurationError(f"{path} is not a complete backup: it has no {MANIFEST}") from exc
+    except ValueError as exc:
+        raise ProtocolError(f"{file} cannot be read: {exc}") from exc
+    if not isinstance(body, dict) or body.get("schema") != SCHEMA:
+        raise ConfigurationError(f"{file} is not of schema {SCHEMA}")
+    # The files count, not what the manifest says about them.
+    sessions = sessions_in(path / STORAGE)
+    named = {str(entry["path"]) for entry in body["sessions"]}
+    if missing := sorted(named - {item.path for item in sessions}):
+        raise ProtocolError(f"{path} names sessions that it does not hold: {', '.join(missing)}")
+    return Backup(
+        name=path.name,
+        path=path,
+        created_at=str(body["created_at"]),
+        storage_dir=str(body["storage_dir"]),
+        sessions=sessions,
+    )
+
+
+def storage_of(path: Path) -> str | None:
+    """Which storage a backup was made from; None when it does not say so."""
+    try:
+        body = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    found = body.get("storage_dir") if isinstance(body, dict) else None
+    return found if isinstance(found, str) else None
+
+
+def refuse_other_gateway(backup: Backup, storage: Path, allowed: str | None) -> None:
+    """Refuses another gateway's backup: two gateways could then serve one escrow.
+
+    ``allowed`` names the storage it was made from, where a gateway was moved.
+    """
+    if allowed is not None and Path(allowed) == Path(backup.storage_dir):
+        return
+    if same_place(Path(backup.storage_dir), storage) is not True:
+        raise UnsafeError(
+            f"backup {backup.name} was made from the storage {backup.storage_dir}, and {storage} is"
+            " asked for. If that is another gateway, both could serve one escrow, and its deposit"
+            " would be lost. If it is this gateway before it was moved, and nothing runs on the old"
+            f" storage, give backup_from_storage={backup.storage_dir}",
+            storage_dir=backup.storage_dir,
+        )
+
+
+def _number(folder: Path) -> int:
+    match = _SESSION.fullmatch(folder.name)
+    if match is None:
+        raise ProtocolError(f"{folder} is not the folder of a session")
+    return int(match[1])
+
+
+def session_folders(storage: Path) -> list[Path]:
+    """Folders that hold a session's files; an empty one is no proof of a session."""
+    if not storage.is_dir():
+        return []
+    return sorted(
+        folder
+        for folder in storage.rglob("escrow-*")
+        if folder.is_dir() and _SESSION.fullmatch(folder.name) and any(folder.glob("*.db"))
+    )
+
+
+def databases_of(storage: Path, *, with_sessions: bool) -> list[Path]:
+    folders = session_folders(storage)
+    return sorted(
+        file
+        for file in storage.rglob("*.db")
+        if file.is_file() and (with_sessions or file.parent not in folders)
+    )
+
+
+def open_database(file: Path) -> sqlite3.Connection:
+    # Not mode=ro: a stopped process may leave a WAL that only a writer can read.
+    return sqlite3.connect(file.resolve().as_uri() + "?mode=rw", uri=True, timeout=10)
+
+
+def content_of(file: Path) -> str:
+    """A digest of what a database holds, whatever its pages look like."""
+    digest = hashlib.sha256()
+    with contextlib.closing(open_database(file)) as db:
+        for line in db.iterdump():
+            digest.update(line.encode() + b"\n")
+    return digest.hexdigest()

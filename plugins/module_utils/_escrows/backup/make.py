@@ -1,0 +1,128 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection.
+
+"""A backup of a gateway: its database, sessions and ledger."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import sqlite3
+import typing as t
+from pathlib import Path
+
+from ..._core.errors import ConfigurationError, ProtocolError
+from ..._core.files import private_folder, stamp, write_private
+from ..._host.storage import same_place
+from .inspect import (
+    BACKUP_NAME,
+    LEDGER,
+    MANIFEST,
+    SCHEMA,
+    STORAGE,
+    Backup,
+    check_storage,
+    databases_of,
+    open_database,
+    refuse_in_use,
+    sessions_in,
+    storage_of,
+)
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from ..ledger.store import Ledger
+
+
+def make_backup(
+    storage: Path,
+    target: Path,
+    *,
+    with_sessions: bool,
+    now: datetime,
+    ledger: Ledger | None,
+) -> Backup:
+    """A new backup below ``target``, complete or not there at all."""
+    check_storage(storage)
+    if with_sessions:
+        refuse_in_use(storage)
+    private_folder(target)
+    name = now.strftime("%Y%m%dT%H%M%SZ")
+    final = target / name
+    if final.exists():
+        raise ConfigurationError(f"there already is a backup {final}; try again in a second")
+    part = target / f".{name}.part"
+    if part.exists():
+        shutil.rmtree(part)
+    private_folder(part)
+    private_folder(part / STORAGE)
+    for file in databases_of(storage, with_sessions=with_sessions):
+        copy_below(file, storage, part / STORAGE)
+    if ledger is not None:
+        ledger.copy_to(part / LEDGER)
+        for file in sorted((ledger.folder / "settlements").glob("*/escrow-*.json")):
+            copy = part / file.relative_to(ledger.folder)
+            private_folder(copy.parent.parent)
+            private_folder(copy.parent)
+            write_private(copy, file.read_text(encoding="utf-8"))
+    backup = Backup(
+        name=name,
+        path=final,
+        created_at=stamp(now),
+        storage_dir=str(storage),
+        sessions=sessions_in(part / STORAGE),
+    )
+    manifest = {"schema": SCHEMA, "with_sessions": with_sessions, **backup.to_result()}
+    write_private(part / MANIFEST, json.dumps(manifest, indent=2))
+    part.rename(final)
+    return backup
+
+
+def list_backups(target: Path, storage: Path) -> list[Path]:
+    """Folders of complete backups of this gateway, the newest first.
+
+    Gateways of one host may share the folder. What is not known to be this one's is left alone.
+    """
+    if not target.is_dir():
+        return []
+    named = sorted((f for f in target.iterdir() if BACKUP_NAME.fullmatch(f.name)), reverse=True)
+    return [
+        folder
+        for folder in named
+        if (source := storage_of(folder)) is not None and same_place(Path(source), storage)
+    ]
+
+
+def surplus(backups: Iterable[Path], keep: int) -> list[Path]:
+    """The backups that retention removes: all but the newest ``keep``; 0 keeps all."""
+    ordered = sorted(backups, key=lambda item: item.name, reverse=True)
+    return ordered[keep:] if keep > 0 else []
+
+
+# restoring
+
+
+def copy_below(file: Path, source: Path, target: Path) -> None:
+    """Copy a database to the same place below another folder."""
+    below = file.relative_to(source)
+    for folder in reversed(below.parents):
+        private_folder(target / folder)
+    _copy_database(file, target / below)
+
+
+def _copy_database(source: Path, target: Path) -> None:
+    """SQLite's own backup: consistent also while another process writes, WAL included."""
+    os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    with (
+        contextlib.closing(open_database(source)) as live,
+        contextlib.closing(sqlite3.connect(target)) as copy,
+    ):
+        live.backup(copy)
+        if copy.execute("PRAGMA integrity_check").fetchone()[0] != "ok":
+            raise ProtocolError(f"the copy of {source} is damaged")

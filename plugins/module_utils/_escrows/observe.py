@@ -1,0 +1,130 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection.
+
+"""Reads gateway and chain and joins them into the views that the rules decide on."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import replace
+
+from .._core.errors import DevshardError, UnknownStateError
+from .._core.reader import parse_time
+from .deadlines import EpochClock, settle_deadline
+from .pool_rules import Birth, EscrowView, Limits, why_not_usable
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .._chain.api import ChainApi
+    from .._chain.models import ChainHead, Epoch, Escrow
+    from .._gateway.models import Devshard
+
+MAX_LAG: t.Final = 60
+"""Blocks by which public API and chain may differ: they are asked one after the other, and the
+API polls. More means that one of them is stale, and every deadline would be wrong."""
+
+
+def read_clock(chain: ChainApi) -> EpochClock:
+    """Where the chain stands, by its own head; the stages come from the public API.
+
+    The index of the epoch rises when PoC starts, but escrows get the epoch that is effective, and
+    that one changes only at ``set_new_validators``.
+    """
+    return clock_of(chain.epoch(), chain.head(), chain.block_seconds)
+
+
+def clock_of(
+    epoch: Epoch, head: ChainHead, block_seconds: Callable[[], float | None]
+) -> EpochClock:
+    """The same from answers that are there; the pace is asked for last."""
+    if abs(head.height - epoch.height) > MAX_LAG:
+        raise UnknownStateError(
+            f"the public API is at block {epoch.height}, the chain at {head.height}: one of them is"
+            " stale, so no deadline is known. Use another devshard_public_api or devshard_chain_rest",
+            public_api_height=epoch.height,
+            height=head.height,
+        )
+    height = max(head.height, epoch.height)
+    switch, following = (
+        stages["set_new_validators"] for stages in (epoch.stages, epoch.next_stages)
+    )
+    # A chain that is a little ahead of the API may have passed a switch that the API has not seen.
+    passed = sum(1 for block in (switch, following) if height >= block)
+    length = following - switch
+    return EpochClock(
+        effective=epoch.index - 1 + passed,
+        height=height,
+        next_switch=switch + passed * length,
+        epoch_length=length,
+        block_seconds=block_seconds(),
+        poc_blocks=following - epoch.stages["next_poc_start"],
+    )
+
+
+def clock_or_none(chain: ChainApi, warn: Callable[[str], None]) -> EpochClock | None:
+    """For work that may go on without deadlines: settling must not wait for the public API."""
+    try:
+        return read_clock(chain)
+    except DevshardError as exc:
+        warn(f"no deadline is known: {exc}")
+        return None
+
+
+def read_births(chain: ChainApi, creator: str) -> list[Birth]:
+    """Every escrow this creator ever made that the node's index still has, the newest first."""
+    return [
+        Birth(
+            escrow_id=event.escrow_id,
+            tx_hash=event.tx_hash,
+            height=event.height,
+            model=event.model_id,
+            amount=event.amount,
+            epoch=event.epoch_index,
+            gas=event.gas_wanted,
+            timeout_at=None
+            if event.timeout_timestamp is None
+            else parse_time(event.timeout_timestamp),
+        )
+        for event in chain.created_by(creator)
+    ]
+
+
+def view_of(
+    escrow_id: int,
+    devshard: Devshard | None,
+    escrow: Escrow | None,
+    clock: EpochClock | None,
+    limits: Limits,
+    *,
+    creator: str | None = None,
+) -> EscrowView:
+    """One escrow as gateway and chain show it, with the verdict; ``creator`` is who should own it."""
+    runtime = None if devshard is None else devshard.runtime
+    view = EscrowView(
+        id=escrow_id,
+        model=escrow.model_id if escrow else (devshard.model if devshard else None),
+        recorded=devshard is not None,
+        active=devshard is not None and devshard.active,
+        loaded=runtime is not None,
+        phase=runtime.phase if runtime else None,
+        nonce=runtime.nonce if runtime else None,
+        balance=runtime.balance if runtime else None,
+        active_requests=runtime.active_requests if runtime else None,
+        storage_path=devshard.storage_path if devshard else None,
+        rotation_role=devshard.rotation_role if devshard else None,
+        on_chain=escrow is not None,
+        creator=escrow.creator if escrow else None,
+        amount=escrow.amount if escrow else None,
+        epoch=escrow.epoch_index if escrow else None,
+        settled=escrow.settled if escrow else None,
+        deadline=settle_deadline(escrow.epoch_index, clock) if escrow and clock else None,
+    )
+    reasons = why_not_usable(view, limits)
+    if devshard is not None and escrow is not None and devshard.model != escrow.model_id:
+        reasons += (f"the gateway has it for model {devshard.model}",)
+    if escrow is not None and creator not in (None, escrow.creator):
+        reasons += (f"it belongs to {escrow.creator}, not to {creator}",)
+    return replace(view, why_not=reasons)

@@ -1,0 +1,131 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection.
+
+"""Where every deposit is at this moment: chain, gateway and ledger side by side. Reads only."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from .._core.errors import DevshardError, ProtocolError, UnknownStateError
+from .observe import read_births, read_clock, view_of
+from .settle_rules import SettleTerms, dangers, may_settle
+from .settlement_files import SettlementFiles
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from .pool_rules import EscrowView
+    from .ports import Ports
+    from .settle_rules import Settlement
+
+_Answer = t.TypeVar("_Answer")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReportOptions:
+    ids: tuple[int, ...]
+    model_id: str | None
+    creator: str | None
+    history: bool
+    deadline_blocks: int
+    folder: Path
+    """Where settlements are kept."""
+
+
+class _Unknowns(list[str]):
+    """What could not be asked, each part once."""
+
+    def ask(self, what: str, question: Callable[[], _Answer]) -> _Answer | None:
+        try:
+            return question()
+        except DevshardError as exc:
+            self.append(f"{what}: {exc}")
+            return None
+
+
+def report(ports: Ports, options: ReportOptions) -> dict[str, t.Any]:
+    """All escrows this host can name: the gateway's, the creator's on the chain, the ledger's."""
+    unknown = _Unknowns()
+    clock = unknown.ask("the deadlines", lambda: read_clock(ports.chain))
+    params = unknown.ask("whether the chain still takes settlements", ports.chain.escrow_params)
+    records = {int(item.id): item for item in ports.gateway.state().devshards}
+    intents = [] if ports.ledger is None else ports.ledger.intents(chain_id=ports.chain_id)
+    creator = ports.known_creator(options.creator)
+    births: set[int] | None = None
+    if creator is None:
+        unknown.append(
+            "the creator's other escrows: neither the keyring nor the option creator names the"
+            " creator's address"
+        )
+    else:
+        try:
+            found = read_births(ports.chain, creator)
+            births = {
+                item.escrow_id
+                for item in found
+                if clock is None or item.epoch + 1 >= clock.effective
+            }
+        except UnknownStateError as exc:
+            unknown.append(f"all escrows of {creator}: {exc}")
+    from_ledger = {
+        intent.escrow_id for intent in intents if intent.open and intent.escrow_id is not None
+    }
+    wanted = set(options.ids) or set(records) | (births or set()) | from_ledger
+    views = [
+        view_of(number, records.get(number), ports.chain.escrow(number), clock, ports.limits)
+        for number in sorted(wanted)
+    ]
+    shown = [view for view in views if options.model_id in (None, view.model)]
+    terms = SettleTerms(creator=creator, params=params, settlement_tag=ports.settlement_tag)
+    kept = {view.id: _kept(view.id, ports, options.folder, unknown) for view in shown}
+    return {
+        "escrows": [_row(view, ports, options, terms, kept[view.id]) for view in shown],
+        "not_known": list(unknown),
+        "intents": [intent.to_result() for intent in intents if intent.open],
+        "epoch": None if clock is None else clock.to_result(),
+        "creator": creator,
+        "complete": births is not None,
+    }
+
+
+def _kept(escrow_id: int, ports: Ports, folder: Path, unknown: _Unknowns) -> Settlement | None:
+    try:
+        return SettlementFiles(folder, ports.chain_id).read(escrow_id)
+    except (ProtocolError, PermissionError) as exc:
+        unknown.append(f"the kept settlement of escrow {escrow_id}: {exc}")
+        return None
+
+
+def _row(
+    view: EscrowView,
+    ports: Ports,
+    options: ReportOptions,
+    terms: SettleTerms,
+    settlement: Settlement | None,
+) -> dict[str, t.Any]:
+    found = dangers(view, terms, options.deadline_blocks, settlement)
+    row = {
+        **view.to_result(),
+        "foreign": None
+        if terms.creator is None or view.creator is None
+        else view.creator != terms.creator,
+        "may_settle": may_settle(view, terms, settlement),
+        "dangers": [danger.to_result() for danger in found],
+    }
+    if ports.ledger is None:
+        return {**row, "ledger": []}
+    entries = []
+    for intent in ports.ledger.intents(chain_id=ports.chain_id, escrow_id=view.id):
+        entry = intent.to_result()
+        if options.history:
+            entry["history"] = [
+                {"at": step.at, "event": step.event, "state": step.after, "detail": step.detail}
+                for step in ports.ledger.history(intent.id)
+            ]
+        entries.append(entry)
+    return {**row, "ledger": entries}

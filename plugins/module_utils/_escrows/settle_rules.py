@@ -1,0 +1,371 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection.
+
+"""How an escrow comes home: the settlement document, the next step, what forbids it. Pure."""
+
+from __future__ import annotations
+
+import enum
+import typing as t
+from dataclasses import dataclass
+
+from .._chain.participants import quorum
+from .._core.errors import ProtocolError
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .._chain.models import EscrowParams
+    from .._chain.participants import Voices
+    from .pool_rules import EscrowView
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settlement:
+    """What finalize answers, and what the chain needs to pay everybody."""
+
+    escrow_id: int
+    version: str
+    nonce: int
+    fees: int
+    cost: int
+    slots: int
+    signatures: int
+    document: Mapping[str, t.Any]
+
+    @property
+    def quorum(self) -> int:
+        return quorum(self.slots)
+
+    @property
+    def has_quorum(self) -> bool:
+        return self.slots > 0 and self.signatures >= self.quorum
+
+    def refund(self, deposit: int) -> int:
+        return deposit - self.cost - self.fees
+
+    @classmethod
+    def parse(cls, document: object, where: str) -> Settlement:
+        """Read a settlement strictly: a half-read one could settle for the wrong sum."""
+        body = _mapping(document, where)
+        hosts = [
+            _mapping(entry, f"{where}.host_stats") for entry in _list(body, "host_stats", where)
+        ]
+        signed = [
+            _mapping(entry, f"{where}.signatures") for entry in _list(body, "signatures", where)
+        ]
+        held = [(body, "state_root"), (body, "rest_hash"), *((one, "signature") for one in signed)]
+        for part, name in held:
+            if not _text(part, name, where):
+                raise ProtocolError(f"{where}.{name} is empty")
+        signers = {_whole(entry, "slot_id", f"{where}.signatures") for entry in signed}
+        slots = {_whole(entry, "slot_id", f"{where}.host_stats") for entry in hosts}
+        if len(slots) != len(hosts) or not signers <= slots:
+            raise ProtocolError(f"{where}: slots of host_stats and signatures do not fit together")
+        return cls(
+            escrow_id=_whole(body, "escrow_id", where),
+            version=_text(body, "version", where),
+            nonce=_whole(body, "nonce", where),
+            fees=_whole(body, "fees", where),
+            cost=sum(_whole(entry, "cost", f"{where}.host_stats") for entry in hosts),
+            slots=len(slots),
+            signatures=len(signers),
+            document=body,
+        )
+
+
+class SettleStep(enum.Enum):
+    DONE = "done"
+    LOST = "lost"
+    TOO_LATE = "too late"
+    DEACTIVATE = "deactivate"
+    WAIT_IDLE = "wait until idle"
+    FINALIZE = "finalize"
+    SETTLE = "settle"
+    STUCK = "stuck"
+    NO_SOURCE = "no source"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SettleView:
+    """Everything that the next step depends on."""
+
+    view: EscrowView
+    settlement: Settlement | None
+    settled_before: bool = False
+    """The chain's event or our own included transaction proves that it was settled."""
+
+
+def next_step(seen: SettleView) -> SettleStep:
+    """The next thing to do for one escrow; asked again after each step."""
+    view = seen.view
+    if view.settled or (not view.on_chain and seen.settled_before):
+        return SettleStep.DONE
+    if not view.on_chain:
+        return SettleStep.LOST
+    if view.deadline is not None and view.deadline.blocks_left < 0:
+        return SettleStep.TOO_LATE
+    if view.loaded and view.active:
+        return SettleStep.DEACTIVATE
+    if view.loaded and (view.active_requests or 0) > 0:
+        return SettleStep.WAIT_IDLE
+    if seen.settlement is not None and seen.settlement.has_quorum:
+        return SettleStep.SETTLE
+    if not view.loaded:
+        return SettleStep.NO_SOURCE
+    if view.phase == "finalizing":
+        return SettleStep.STUCK
+    return SettleStep.FINALIZE
+
+
+ObjectionKind = t.Literal[
+    "foreign", "too_late", "not_listed", "version", "nonce", "stuck", "no_session", "deadline"
+]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Objection:
+    """Why an escrow cannot be settled now, or soon cannot be, and what can still be done."""
+
+    kind: ObjectionKind
+    reason: str
+    advice: str
+
+    @property
+    def text(self) -> str:
+        return f"{self.reason}. {self.advice}"
+
+    def to_result(self) -> dict[str, str]:
+        return {"kind": self.kind, "reason": self.reason, "advice": self.advice}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SettleTerms:
+    """What every settle depends on beside the escrow itself."""
+
+    creator: str | None
+    """Whose key signs; None where nothing names it."""
+    params: EscrowParams | None
+    """The chain's; None when they could not be asked."""
+    settlement_tag: str
+    """The version that this gateway's settlements name, for an escrow that has none yet."""
+
+
+_KEEP = "keep the gateway and its storage until then, and settle the escrow after the vote"
+
+
+def objections(
+    view: EscrowView, terms: SettleTerms, settlement: Settlement | None = None
+) -> tuple[Objection, ...]:
+    """Everything known that forbids to settle this escrow.
+
+    It asks for nothing that exists only after finalizing, so it can be asked before the escrow is
+    taken out of service. A settlement that was kept counts more than the gateway's generation.
+    """
+    if not view.unsettled:
+        return ()
+    if terms.creator is not None and view.creator != terms.creator:
+        return (
+            Objection(
+                kind="foreign",
+                reason=(
+                    f"its creator on the chain is {view.creator}, and the key in use belongs to"
+                    f" {terms.creator}"
+                ),
+                advice=f"Only {view.creator} can settle it. Settle it where that key is",
+            ),
+        )
+    if view.deadline is not None and view.deadline.blocks_left < 0:
+        return (
+            Objection(
+                kind="too_late",
+                reason="its deadline has passed",
+                advice="Its deposit goes to the hosts of the network, and nothing can change that",
+            ),
+        )
+    found = () if terms.params is None else _by_params(view, terms, terms.params, settlement)
+    return (*found, *_by_session(view, settlement))
+
+
+def _by_params(
+    view: EscrowView, terms: SettleTerms, params: EscrowParams, settlement: Settlement | None
+) -> t.Iterator[Objection]:
+    allowed, approved = params.allowed_creator_addresses, params.approved_versions
+    if allowed and view.creator not in allowed:
+        yield Objection(
+            kind="not_listed",
+            reason=(
+                f"{view.creator} is no longer on the chain's list of allowed creators, which also"
+                " stops settling"
+            ),
+            advice=(
+                "Ask governance to list it again (devshard_escrow_params.allowed_creator_addresses)"
+                f" before the deadline, {_KEEP}"
+            ),
+        )
+    # another gateway, perhaps of another generation, has what is not recorded here
+    version = settlement.version if settlement else terms.settlement_tag if view.recorded else None
+    if approved and version is not None and version not in approved:
+        yield Objection(
+            kind="version",
+            reason=(
+                f'settlement version "{version}" is not approved on the chain'
+                f" (approved: {', '.join(sorted(approved))})"
+            ),
+            advice=(
+                "Ask governance to approve it again (devshard_escrow_params.approved_versions)"
+                f" before the deadline, {_KEEP}"
+            ),
+        )
+    nonce = _last_nonce(view, params, settlement)
+    if nonce is not None and nonce > params.max_nonce:
+        yield Objection(
+            kind="nonce",
+            reason=(
+                f"its settlement has nonce {nonce}, above the chain's max_nonce {params.max_nonce}"
+                if settlement
+                else f"its session is at nonce {view.nonce} and its settlement would have nonce"
+                f" {nonce}, above the chain's max_nonce {params.max_nonce}"
+            ),
+            advice=(
+                "Ask governance to raise the limit (devshard_escrow_params.max_nonce) before the"
+                f" deadline, {_KEEP}"
+            ),
+        )
+
+
+def _last_nonce(
+    view: EscrowView, params: EscrowParams, settlement: Settlement | None
+) -> int | None:
+    """The nonce that the chain will be asked to take; finalizing adds a round and one per slot."""
+    if settlement is not None:
+        return settlement.nonce
+    if not view.loaded or view.nonce is None:
+        return None
+    return view.nonce + (params.group_size + 1 if view.phase == "active" else 0)
+
+
+def _by_session(view: EscrowView, settlement: Settlement | None) -> t.Iterator[Objection]:
+    if settlement is not None and settlement.has_quorum:
+        return
+    if view.recorded and not view.loaded:
+        yield Objection(
+            kind="no_session",
+            reason="the gateway has a record of it but has not loaded its session",
+            advice=(
+                "See the gateway's log for the reason, correct that, and start the gateway again,"
+                " or bring the session back from a backup that is at its newest nonce"
+            ),
+        )
+    if view.loaded and view.phase == "finalizing":
+        yield Objection(
+            kind="stuck",
+            reason="its session is in phase finalizing",
+            advice=(
+                "Wait some minutes, a finalize may be running. If the phase stays, keep the session"
+                " directory, do not delete the record, and ask the network's developers"
+            ),
+        )
+
+
+def refuse_quorum(voices: Voices) -> str | None:
+    """Why too few hosts would sign now, or None."""
+    if voices.enough:
+        return None
+    named = [
+        f"{what} {', '.join(hosts)}"
+        for what, hosts in (
+            ("no answer from", voices.silent),
+            ("the chain did not name the address of", voices.unknown),
+        )
+        if hosts
+    ]
+    return (
+        f"the hosts of only {voices.answering} of its {voices.slots} slots answer, and"
+        f" {voices.quorum} must sign ({'; '.join(named)})"
+    )
+
+
+def may_settle(
+    view: EscrowView, terms: SettleTerms, settlement: Settlement | None = None
+) -> bool | None:
+    """Whether nothing known forbids to settle it; None when something could not be asked."""
+    if not view.unsettled or objections(view, terms, settlement):
+        return False
+    if terms.creator is None or terms.params is None or view.deadline is None:
+        return None
+    return view.loaded or settlement is not None
+
+
+def dangers(
+    view: EscrowView,
+    terms: SettleTerms,
+    deadline_blocks: int,
+    settlement: Settlement | None = None,
+) -> tuple[Objection, ...]:
+    """Why the deposit of an open escrow may be lost, each with what can still be done."""
+    found = objections(view, terms, settlement)
+    left = None if view.deadline is None else view.deadline.blocks_left
+    if not view.unsettled or left is None or not 0 <= left < deadline_blocks:
+        return found
+    if view.loaded or settlement is not None:
+        advice = f"Settle it now with the playbook gonka.devshard.settle (settle_ids={view.id})"
+    elif view.recorded:
+        advice = "It can be settled as soon as the gateway has loaded its session"
+    else:
+        advice = (
+            "This gateway has no session of it. Settle it where it serves. If no gateway serves it,"
+            " adopt it with the playbook gonka.devshard.escrow (escrow_adopt) and settle it then"
+        )
+    near = Objection(kind="deadline", reason=f"its deadline is {left} blocks away", advice=advice)
+    return (near, *found)
+
+
+def refuse_settlement(settlement: Settlement, view: EscrowView, terms: SettleTerms) -> str | None:
+    """Why the chain would refuse this settlement (and burn the fee), or None."""
+    if settlement.escrow_id != view.id:
+        return f"the settlement is for escrow {settlement.escrow_id}, not {view.id}"
+    if not settlement.has_quorum:
+        return (
+            f"insufficient quorum: {settlement.signatures} of {settlement.slots} slots signed,"
+            f" {settlement.quorum} are needed"
+        )
+    found = objections(view, terms, settlement)
+    if found:
+        return found[0].text
+    if view.amount is not None and settlement.refund(view.amount) < 0:
+        return (
+            f"costs {settlement.cost} and fees {settlement.fees} exceed the deposit {view.amount}"
+        )
+    return None
+
+
+def _mapping(value: object, where: str) -> Mapping[str, t.Any]:
+    if not isinstance(value, dict):
+        raise ProtocolError(f"{where}: expected an object, got {type(value).__name__}")
+    return value
+
+
+def _list(body: Mapping[str, t.Any], key: str, where: str) -> list[t.Any]:
+    value = body.get(key)
+    if not isinstance(value, list):
+        raise ProtocolError(f"{where}.{key}: expected a list, got {type(value).__name__}")
+    return value
+
+
+def _text(body: Mapping[str, t.Any], key: str, where: str) -> str:
+    value = body.get(key)
+    if not isinstance(value, str):
+        raise ProtocolError(f"{where}.{key}: expected a string, got {type(value).__name__}")
+    return value
+
+
+def _whole(body: Mapping[str, t.Any], key: str, where: str) -> int:
+    value = body.get(key)
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        return int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    raise ProtocolError(f"{where}.{key}: expected a whole number, got '{value}'")

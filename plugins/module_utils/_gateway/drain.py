@@ -1,0 +1,103 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection.
+
+"""Waiting until a gateway is drained, by the rules of ``drain_rules``."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from .._core.errors import DevshardError, UnknownStateError, WaitTimeoutError
+from .drain_rules import DrainRecord, DrainVerdict, Row, Sample, in_words, judge, unknown
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .._core.timer import WaitBudget
+    from .models import GatewayState
+
+_SAFE: t.Final = (
+    "nothing was stopped. Run the same again to go on waiting; a hot swap can also go back with"
+    " hot_swap_rollback=true"
+)
+
+
+def look(
+    state: Callable[[], GatewayState], workers: Callable[[], int], edge: Callable[[], bool]
+) -> Sample:
+    """One look. Whatever is not a complete answer is unknown, never zero."""
+    try:
+        # the edge first: what it hands over after this look is then seen in the gateway
+        held = edge()
+        found = state()
+    except DevshardError as exc:
+        return unknown(str(exc))
+    records = (
+        DrainRecord(
+            item.id,
+            item.active,
+            None if item.runtime is None else item.runtime.active_requests,
+        )
+        for item in found.devshards
+    )
+    return judge(records, found.in_flight_requests, workers(), edge=held)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Drained:
+    """How the wait ended well."""
+
+    polls: int
+    elapsed: float
+    last: Sample
+
+    def to_result(self) -> dict[str, t.Any]:
+        return {
+            "drained": self.last.verdict is DrainVerdict.DRAINED,
+            "polls": self.polls,
+            "elapsed": round(self.elapsed, 1),
+            "last": self.last.to_result(),
+        }
+
+
+def wait_until_drained(
+    take: Callable[[], Sample],
+    *,
+    needed: int,
+    deadline: WaitBudget,
+    interval: float,
+    unknown_timeout: float,
+) -> Drained:
+    """Looks until ``needed`` samples in a row say drained.
+
+    Fails at the deadline, and earlier when nothing could be found out for ``unknown_timeout``
+    seconds on end: that does not heal by waiting for streams.
+    """
+    row = Row(needed)
+    polls = 0
+    blind_since: float | None = None
+    while True:
+        began = deadline.elapsed
+        sample = take()
+        polls += 1
+        row = row.add(sample)
+        if row.full:
+            return Drained(polls=polls, elapsed=deadline.elapsed, last=sample)
+        if sample.verdict is not DrainVerdict.UNKNOWN:
+            blind_since = None
+        elif blind_since is None:
+            blind_since = began
+        blind = 0.0 if blind_since is None else deadline.elapsed - blind_since
+        seen = {"last": sample.to_result(), "polls": polls, "unknown_for": round(blind, 1)}
+        if blind >= unknown_timeout:
+            raise UnknownStateError(
+                f"the gateway cannot be drained, for {blind:.0f} s {in_words(sample)}; {_SAFE}",
+                **seen,
+            )
+        if not deadline.pause(interval):
+            raise WaitTimeoutError(
+                f"the gateway is not drained: {in_words(sample)}; {_SAFE}", **seen
+            )

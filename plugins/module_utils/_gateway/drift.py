@@ -1,0 +1,120 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection.
+
+"""Would a container have to be recreated to be what is wanted? Recreating cuts every stream."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, replace
+
+from .._host.image import is_image
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from .._host.docker import Container
+    from .profiles import Profile
+
+
+PROJECT: t.Final = "com.docker.compose.project"
+_ON: t.Final = frozenset({"1", "true", "on", "yes"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    image: str
+    environment: Mapping[str, str] | None
+    """None when there is no file with it."""
+    storage: str
+    address: str
+    """address:port on the host."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drift:
+    """``bootstrap`` names variables that differ but that only the settings API changes.
+
+    ``variables`` names those that only a new container has; ``moved`` are the reasons that no
+    container on the same storage and port would take away.
+    """
+
+    exists: bool
+    running: bool
+    reasons: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
+    moved: tuple[str, ...] = ()
+    bootstrap: tuple[str, ...] = ()
+    project: str | None = None
+    """That the container has for Compose; None when Compose did not make it."""
+
+    def with_variables(self, names: Iterable[str]) -> Drift:
+        """With variables that the environment file does not have yet."""
+        return replace(self, variables=tuple(sorted({*self.variables, *names})))
+
+    def to_result(self) -> dict[str, t.Any]:
+        return {
+            "exists": self.exists,
+            "running": self.running,
+            "recreate": bool(self.reasons),
+            "reasons": list(self.reasons),
+            "variables": list(self.variables),
+            "bootstrap": list(self.bootstrap),
+            "project": self.project,
+            "composed": not self.exists or self.project is not None,
+        }
+
+
+def same_value(name: str, wanted: str, found: str | None, profile: Profile) -> bool:
+    """Whether the gateway takes both for the same: unset and empty is its own default."""
+    if wanted == (found or ""):
+        return True
+    if not found and name in profile.asked_variables:
+        # that the chain's answer is the wanted one is checked wherever the chain is asked
+        return True
+    default = profile.start_defaults.get(name, "")
+    one, other = wanted or default, found or default
+    if name in profile.switch_variables:
+        return (one.lower() in _ON) == (other.lower() in _ON)
+    return one == other
+
+
+def find_drift(container: Container | None, wanted: Wanted, profile: Profile) -> Drift:
+    """Pure. Names of variables are told, never their values."""
+    if container is None:
+        return Drift(exists=False, running=False)
+    reasons = []
+    if not is_image(wanted.image, container.image, container.digests):
+        reasons.append(f"its image is {container.image}, wanted is {wanted.image}")
+    if wanted.environment is None:
+        reasons.append("there is no environment file to compare it with")
+    # what the image itself or compose sets is not in the file and does not count
+    differs = sorted(
+        name
+        for name, value in (wanted.environment or {}).items()
+        if not same_value(name, value, container.environment.get(name), profile)
+    )
+    bootstrap = tuple(name for name in differs if name in profile.bootstrap_variables)
+    harmless = {*profile.bootstrap_variables, *profile.unread_variables}
+    others = [name for name in differs if name not in harmless]
+    if others:
+        reasons.append(f"the gateway reads {', '.join(others)} only when it starts, and it differs")
+    moved = []
+    mounted = container.mounts.get(profile.storage_dir)
+    if mounted != wanted.storage:
+        moved.append(f"its storage is {mounted}, wanted is {wanted.storage}")
+    port = container.ports.get(f"{profile.container_port}/tcp", ())
+    if wanted.address not in port:
+        shown = ", ".join(port) or "no port of the host"
+        moved.append(f"it is published on {shown}, wanted is {wanted.address}")
+    return Drift(
+        exists=True,
+        running=container.state == "running",
+        reasons=(*reasons, *moved),
+        variables=tuple(others),
+        moved=tuple(moved),
+        bootstrap=bootstrap,
+        project=container.labels.get(PROJECT),
+    )

@@ -1,0 +1,159 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection.
+
+"""The deploy record: which gateway a directory holds, and every path that follows from it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing as t
+from dataclasses import dataclass
+from pathlib import Path
+
+from .._core.errors import UnknownStateError
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SCHEMA: t.Final = 2
+"""Records of version 0.1.0 have no number and count as 1."""
+
+RECORD: t.Final = ".gonka-devshard.json"
+RETIRED: t.Final = ".retired.json"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeployRecord:
+    """None where the record does not say it: one of version 0.1.0, or of a gateway not started."""
+
+    schema: int = 1
+    profile: str | None = None
+    storage: str | None = None
+    image: str | None = None
+    """As it was asked for, by tag or by digest."""
+    digest: str | None = None
+    """The image reference that was started."""
+    previous_image: str | None = None
+    previous_digest: str | None = None
+    rolled_back_digest: str | None = None
+    state_dir: str | None = None
+    ledger: str | None = None
+    container: str | None = None
+    volume: str | None = None
+    """Name of the engine's volume that the storage is, when it is one."""
+    project: str | None = None
+    service: str | None = None
+    """Of the container, for Compose. None: the names that the collection gives."""
+    port: int | None = None
+    adopted: bool = False
+    """Somebody else made the deployment: owners and modes of its directories are kept."""
+
+    def to_result(self) -> dict[str, t.Any]:
+        return dataclasses.asdict(self)
+
+
+_TEXTS: t.Final = tuple(
+    field.name
+    for field in dataclasses.fields(DeployRecord)
+    if field.name not in ("schema", "port", "adopted")
+)
+
+
+def parse(text: str, where: str) -> DeployRecord:
+    """Strict in what it knows; a field that another version added is left alone."""
+
+    def unusable(why: str) -> UnknownStateError:
+        return UnknownStateError(
+            f"the deploy record {where} cannot be read ({why}), so which gateway this is, is"
+            " unknown. Put it back from a copy, or move it away and run the playbook"
+            " gonka.devshard.site with gateway_adopt_directory=true",
+            path=where,
+        )
+
+    try:
+        raw = json.loads(text)
+    except ValueError as exc:
+        raise unusable("it holds no JSON") from exc
+    if not isinstance(raw, dict):
+        raise unusable("it holds no JSON object")
+    schema = raw.get("schema", 1)
+    if isinstance(schema, bool) or not isinstance(schema, int) or not 1 <= schema <= SCHEMA:
+        raise unusable(f"it has schema {schema}, this version reads 1 to {SCHEMA}")
+    values: dict[str, t.Any] = {"schema": schema}
+    for name in _TEXTS:
+        value = raw.get(name)
+        if value is not None and not isinstance(value, str):
+            raise unusable(f"{name} is not a text")
+        # 0.1.0 wrote an empty digest in check mode's way of saying that it knows none
+        values[name] = value or None
+    port = raw.get("port")
+    if port is not None:
+        # a template makes a text of it
+        if not str(port).isdecimal() or isinstance(port, bool):
+            raise unusable("port is not a number")
+        values["port"] = int(port)
+    adopted = raw.get("adopted", False)
+    if not isinstance(adopted, bool):
+        raise unusable("adopted is not true or false")
+    values["adopted"] = adopted
+    return DeployRecord(**values)
+
+
+def read(path: Path) -> DeployRecord | None:
+    """None when there is none. One that cannot be read is unknown."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except NotADirectoryError:
+        return None
+    except UnicodeDecodeError as exc:
+        raise UnknownStateError(
+            f"the deploy record {path} is not a text file", path=str(path)
+        ) from exc
+    return parse(text, str(path))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Places:
+    """Where the files of one gateway lie."""
+
+    deploy_dir: Path
+    state_dir: Path
+
+    @property
+    def record(self) -> Path:
+        return self.deploy_dir / RECORD
+
+    @property
+    def retired(self) -> Path:
+        return self.deploy_dir / RETIRED
+
+    @property
+    def compose(self) -> Path:
+        return self.deploy_dir / "docker-compose.yml"
+
+    @property
+    def temp_compose(self) -> Path:
+        return self.deploy_dir / "docker-compose.temp.yml"
+
+    @property
+    def storage(self) -> Path:
+        return self.deploy_dir / ".devshardctl"
+
+    @property
+    def redirect_note(self) -> Path:
+        """What the gateway's disabled state was before a redirect."""
+        return self.state_dir / "redirect.json"
+
+    @property
+    def journals(self) -> Mapping[str, Path]:
+        """Of an open swap, by the slot of the gateway that is replaced."""
+        return {"main": self.state_dir / "swap.json", "temp": self.state_dir / "swap-temp.json"}
+
+    @property
+    def ledger(self) -> Path:
+        return self.state_dir / "ledger.db"

@@ -1,0 +1,116 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection.
+
+"""Waits until a gateway that was started answers: one deadline, and an end as soon as it is over."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import dataclass
+
+from .._core.errors import DevshardError, UnsafeError, WaitTimeoutError
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from .._core.timer import WaitBudget
+    from .._host.docker import Container
+
+CRASHES: t.Final = 5
+"""So many starts that ended at once are no hiccup of the chain any more."""
+SHOWN: t.Final = 3
+"""Lines of the log in a message."""
+_KEY = re.compile(r"(?<![0-9a-fA-F])(?:0x)?[0-9a-fA-F]{64}(?![0-9a-fA-F])")
+_LINE: t.Final = 300
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GatewayAnswer:
+    """What the gateway said over HTTP: nothing against it, or why it does not count."""
+
+    problem: str | None
+
+
+def fatal(container: Container | None, name: str, restarts_before: int) -> str | None:
+    """Why waiting on would be in vain, or None."""
+    if container is None:
+        return f"there is no container {name}"
+    again = container.restart_policy not in ("no", "")
+    if container.state in ("exited", "dead", "created", "removing") and not again:
+        return f"the container {name} has ended ({_ending(container)})"
+    crashes = container.restart_count - restarts_before
+    if crashes >= CRASHES:
+        return f"the container {name} ends each time it is started, {crashes} times so far"
+    return None
+
+
+def _ending(container: Container) -> str:
+    if container.exit_code is None:
+        return container.state
+    killed = ", out of memory" if container.out_of_memory else ""
+    return f"{container.state}, status {container.exit_code}{killed}"
+
+
+def pending(container: Container | None, answer: GatewayAnswer) -> str | None:
+    """What is still missing, or None when the gateway is up."""
+    if container is None or container.state != "running":
+        return f"its container is {'gone' if container is None else container.state}"
+    if answer.problem is not None:
+        return answer.problem
+    if container.health not in ("healthy", None):
+        return f"it answers, and its health check is {container.health}"
+    return None
+
+
+def last_lines(log: str, secrets: Collection[str]) -> list[str]:
+    """The end of a log for a message: no secret, no empty line, no endless line."""
+    for secret in secrets:
+        if secret:
+            log = log.replace(secret, "***")
+    lines = [" ".join(line.split()) for line in _KEY.sub("***", log).splitlines()]
+    return [line[:_LINE] for line in lines if line][-SHOWN:]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatewayWait:
+    """``answers`` asks the gateway and takes at most the seconds that it is given."""
+
+    name: str
+    url: str
+    look: Callable[[], Container | None]
+    answers: Callable[[float], GatewayAnswer]
+    log: Callable[[], list[str]]
+    deadline: WaitBudget
+    interval: float
+    option: str
+    """How the user sets the deadline."""
+
+    def run(self) -> float:
+        """Seconds that were waited. Raises as soon as waiting is in vain, or at the deadline."""
+        first = self.look()
+        before = 0 if first is None else first.restart_count
+        while True:
+            container = self.look()
+            if (why := fatal(container, self.name, before)) is not None:
+                raise UnsafeError(
+                    f"the gateway at {self.url} does not come up: {why}{self._said()}"
+                )
+            answer = self.answers(self.deadline.left)
+            missing = pending(container, answer)
+            if missing is None:
+                return self.deadline.elapsed
+            if not self.deadline.pause(self.interval):
+                raise WaitTimeoutError(
+                    f"the gateway at {self.url} did not come up within"
+                    f" {self.deadline.elapsed:.0f} s ({self.option}): {missing}{self._said()}"
+                )
+
+    def _said(self) -> str:
+        try:
+            lines = self.log()
+        except DevshardError as exc:
+            return f". Its log cannot be read ({exc})"
+        return f". The end of its log: {' | '.join(lines)}" if lines else ". Its log is empty"

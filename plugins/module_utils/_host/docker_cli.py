@@ -1,0 +1,186 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection.
+
+"""All containers of this host, asked with the docker program: a bare host has no Python SDK."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import typing as t
+from dataclasses import dataclass
+from pathlib import Path
+
+from .._core.errors import TransportError
+from .docker import Container, from_inspect
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PATH: t.Final = ("/usr/bin", "/usr/local/bin", "/snap/bin", "/opt/bin")
+SOCKETS: t.Final = (Path("/run/docker.sock"), Path("/var/run/docker.sock"))
+SECONDS: t.Final = 10
+BOUNDED: t.Final = ("/usr/bin/timeout", "--kill-after=1")
+TIMED_OUT: t.Final = (124, 137)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listed:
+    """A container with what a look at the whole host needs besides."""
+
+    container: Container
+    id: str
+    exit_code: int
+    command: tuple[str, ...]
+    working_dir: str
+    published: tuple[int, ...]
+    """Ports of the host; those of a stopped container are the ones that it will have."""
+    mounts: tuple[tuple[str, str], ...]
+    """Target in the container and source on the host."""
+    read_only: tuple[str, ...] = ()
+    """Targets that the container cannot write to."""
+    volumes: tuple[tuple[str, str], ...] = ()
+    """Target in the container and name of the engine's volume."""
+
+
+Run = t.Callable[[list[str]], tuple[int, str, str]]
+"""Runs a program of this host: its status, stdout and stderr. May raise ``OSError``."""
+
+
+class Docker(t.NamedTuple):
+    """The docker program of this host, and how it is run."""
+
+    program: str
+    run: Run
+
+
+def find(run: Run) -> Docker | None:
+    """None when this host has no docker program."""
+    program = shutil.which("docker") or shutil.which("docker", path=os.pathsep.join(PATH))
+    return None if program is None else Docker(program, run)
+
+
+def _run(docker: Docker, *argv: str) -> tuple[int, str, str]:
+    bounded = [*BOUNDED, str(SECONDS), docker.program, *argv]
+    try:
+        status, stdout, stderr = docker.run(bounded)
+    except OSError as exc:
+        raise TransportError(f"{docker.program} cannot be run: {exc.strerror}") from exc
+    if status in TIMED_OUT:
+        raise TransportError(
+            f"the Docker Engine of this host does not answer within {SECONDS} seconds"
+        )
+    return status, stdout, stderr
+
+
+def _asked(docker: Docker, *argv: str, partly: bool = False) -> str:
+    """``partly``: one of several that are asked for may be gone by now."""
+    status, stdout, stderr = _run(docker, *argv)
+    if status == 0 or (partly and "no such" in stderr.lower()):
+        return stdout
+    last = (stderr.strip().splitlines() or [f"status {status}"])[-1]
+    raise TransportError(f"the Docker Engine of this host does not answer: {last}")
+
+
+def _objects(text: str) -> list[dict[str, t.Any]]:
+    try:
+        found = json.loads(text or "[]")
+    except ValueError as exc:
+        raise TransportError("the docker program printed no JSON") from exc
+    if not isinstance(found, list):
+        raise TransportError("the docker program printed something else than a list")
+    return found
+
+
+def _published(attrs: Mapping[str, t.Any]) -> tuple[int, ...]:
+    actual = (attrs.get("NetworkSettings") or {}).get("Ports") or {}
+    wanted = (attrs.get("HostConfig") or {}).get("PortBindings") or {}
+    ports = {
+        int(item["HostPort"])
+        for name, bound in (*actual.items(), *wanted.items())
+        if name.endswith("/tcp")
+        for item in bound or ()
+        if str(item.get("HostPort", "")).isdecimal()
+    }
+    return tuple(sorted(ports))
+
+
+def _listed(attrs: Mapping[str, t.Any], digests: Mapping[str, tuple[str, ...]]) -> Listed:
+    config = attrs["Config"]
+    command = (*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ()))
+    return Listed(
+        container=from_inspect(attrs, digests.get(str(attrs["Image"]), ())),
+        id=str(attrs["Id"]),
+        exit_code=int(attrs["State"].get("ExitCode") or 0),
+        command=tuple(str(word) for word in command),
+        working_dir=str(config.get("WorkingDir") or "/"),
+        published=_published(attrs),
+        mounts=tuple(
+            (str(item["Destination"]), str(item.get("Source") or ""))
+            for item in attrs.get("Mounts") or ()
+        ),
+        read_only=tuple(
+            str(item["Destination"])
+            for item in attrs.get("Mounts") or ()
+            if item.get("RW") is False
+        ),
+        volumes=tuple(
+            (str(item["Destination"]), str(item["Name"]))
+            for item in attrs.get("Mounts") or ()
+            if item.get("Type") == "volume" and item.get("Name")
+        ),
+    )
+
+
+def containers(docker: Docker) -> list[Listed]:
+    """Every container, running or not. Raises ``TransportError`` when the engine does not answer."""
+    ids = _asked(docker, "ps", "--all", "--quiet", "--no-trunc").split()
+    if not ids:
+        return []
+    found = _objects(_asked(docker, "container", "inspect", *ids, partly=True))
+    images = sorted({str(attrs["Image"]) for attrs in found})
+    known = _objects(_asked(docker, "image", "inspect", *images, partly=True)) if images else []
+    digests = {str(item["Id"]): tuple(item.get("RepoDigests") or ()) for item in known}
+    try:
+        return [_listed(attrs, digests) for attrs in found]
+    except (KeyError, TypeError, ValueError) as exc:
+        raise TransportError(
+            f"the docker program describes a container in a way that is not known: {exc}"
+        ) from exc
+
+
+def image_id(docker: Docker, reference: str) -> str | None:
+    """The id of an image that the engine has under this reference; None when it has none."""
+    found = _objects(_asked(docker, "image", "inspect", reference, partly=True))
+    return str(found[0]["Id"]) if found and "Id" in found[0] else None
+
+
+def mountpoint(docker: Docker, volume: str) -> str | None:
+    """Where a volume lies on the host; None when there is none of that name."""
+    found = _objects(_asked(docker, "volume", "inspect", volume, partly=True))
+    return str(found[0]["Mountpoint"]) if found and found[0].get("Mountpoint") else None
+
+
+def compose_mount(docker: Docker, file: str, target: str) -> tuple[str, str] | None:
+    """What a compose file mounts at a path: ``bind`` or ``volume``, and its source or name.
+
+    None where it mounts nothing there, or Compose cannot read it.
+    """
+    status, stdout, _stderr = _run(docker, "compose", "--file", file, "config", "--format", "json")
+    if status != 0:
+        return None
+    try:
+        whole = json.loads(stdout)
+        for service in whole["services"].values():
+            for item in service.get("volumes") or ():
+                if item["target"] == target and item["type"] == "bind":
+                    return "bind", str(item["source"])
+                if item["target"] == target and item["type"] == "volume":
+                    named = (whole.get("volumes") or {}).get(item["source"]) or {}
+                    return "volume", str(named.get("name") or item["source"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return None

@@ -1,0 +1,210 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection.
+
+"""Plans the swap of one host: what its containers and its edge show, joined with the journal."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from .._core.errors import BusyError, ConfigurationError, UnsafeError
+from .._host.image import digest_of, is_image, refused_form, same_image
+from .journal import RUN
+from .plan import SwapPlan, generation_of_tag, plan, roll_back
+from .steps import REPLACED, STANDBY, Journal, Mode, Slot, SwapRefused, SwapSeen, TempEscrows
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from .._gateway.drift import Drift
+    from .._host.docker import Container
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecreateWish:
+    """What the play asks for. ``previous`` is by digest, and so is what ``resolve`` gives.
+
+    ``resolve`` fails for an image that neither the host nor its registry has. ``recorded`` and
+    ``recorded_asked`` are what the deploy record says of the container that runs.
+    """
+
+    run: str
+    asked: str | None
+    resolve: Callable[[str], str]
+    previous: str | None
+    previous_asked: str | None
+    recorded: str | None
+    recorded_asked: str | None
+    rollback: bool
+    mode: Mode
+    temp_escrows: TempEscrows
+    profile: str
+
+
+def pinned(container: Container) -> str | None:
+    """The image of a container by its digest; None when the engine knows no digest of it."""
+    if digest_of(container.image) is not None:
+        return container.image
+    repository = container.image.rpartition("/")[2].partition(":")[0]
+    fitting = [item for item in container.digests if f"/{repository}@" in f"/{item}"]
+    return next(iter((*fitting, *container.digests)), None)
+
+
+def observe(
+    main: Container | None,
+    temp: Container | None,
+    slot: Slot,
+    *,
+    target: str | None,
+    drift: Drift | None = None,
+) -> SwapSeen:
+    """``slot`` is the one in service. An image with the target's digest is the target."""
+    image = None if main is None else pinned(main)
+    if main is not None and is_image(target, main.image, main.digests):
+        image = target
+    return SwapSeen(
+        main_image=image,
+        main_running=main is not None and main.state == "running",
+        temp_exists=temp is not None,
+        temp_running=temp is not None and temp.state == "running",
+        flag=slot,
+        # one without a health check is not known to be down
+        main_healthy=main is None or main.health in ("healthy", None),
+        main_id=None if main is None else main.id,
+        drift=() if drift is None else drift.variables,
+        moved=() if drift is None else drift.moved,
+    )
+
+
+def refuse_generation(asked: str | None, profile: str) -> None:
+    """An escrow belongs to one generation for life; another one cannot open these sessions."""
+    named = None if asked is None else generation_of_tag(asked)
+    if named is not None and named != profile:
+        raise UnsafeError(
+            f"{asked} is a gateway of generation {named}, and this directory belongs to {profile}:"
+            " the new gateway could not open the sessions, and the deposits of their escrows would"
+            " be stranded. Deploy the other generation side by side, with a directory, ports and"
+            " escrows of its own, move the clients, and settle the old escrows here",
+            generation=named,
+        )
+
+
+def lasting(journal: Journal | None) -> Journal | None:
+    """The swap that has to be gone on with, or None.
+
+    One that got no further than its preflight binds no run: nothing was begun. Neither does one
+    that is done and was only not put away any more.
+    """
+    return journal if journal is not None and journal.open and journal.touched else None
+
+
+def make_plan(
+    journal: Journal | None,
+    main: Container | None,
+    temp: Container | None,
+    slot: Slot,
+    wish: RecreateWish,
+    drift: Drift | None = None,
+) -> tuple[SwapPlan, Journal | None, SwapSeen]:
+    """The steps to run, and the open journal as it has to be written before the first of them."""
+    journal = lasting(journal)
+    target = _target(journal, wish)
+    seen = observe(main, temp, slot, target=target, drift=drift)
+    try:
+        if journal is not None and wish.rollback:
+            journal = roll_back(journal, main_down=not seen.main_running)
+            seen = observe(main, temp, slot, target=journal.target, drift=drift)
+        found = plan(
+            journal,
+            seen,
+            target=target,
+            previous=wish.previous,
+            rollback=wish.rollback,
+            mode=wish.mode,
+            temp_escrows=wish.temp_escrows,
+            asked=wish.asked,
+        )
+    except SwapRefused as exc:
+        raise UnsafeError(f"no swap: {exc}") from exc
+    if journal is not None:
+        return found, journal.remember({RUN: wish.run}), seen
+    if found.steps and seen.main_image is not None and digest_of(seen.main_image) is None:
+        raise UnsafeError(
+            "no swap: the image that runs now has no digest, so nothing could be rolled back to"
+            " it; push it to a registry, and deploy it from there"
+        )
+    if found.steps:
+        wish.resolve(found.target)
+    return found, None, seen
+
+
+def _target(journal: Journal | None, wish: RecreateWish) -> str:
+    """The wanted image by digest. The registry is asked only where nothing else tells it."""
+    if journal is not None and (wish.rollback or wish.asked in (None, journal.asked)):
+        return journal.target
+    if wish.rollback:
+        if wish.previous is None:
+            raise UnsafeError(
+                "no swap: there is nothing to roll back to, no earlier image is recorded in the"
+                " deploy directory"
+            )
+        return wish.previous
+    if wish.asked is None:
+        raise ConfigurationError(
+            "no image is asked for, and no swap is open; give hot_swap_image (or gateway_image)"
+        )
+    if (why := refused_form(wish.asked)) is not None:
+        raise ConfigurationError(
+            f"the image '{wish.asked}' (hot_swap_image or gateway_image) {why}"
+        )
+    refuse_generation(wish.asked, wish.profile)
+    if digest_of(wish.asked) is not None:
+        return wish.asked
+    return wish.resolve(wish.asked)
+
+
+def refuse_overtaken(journal: Journal | None) -> None:
+    """Refuses to begin a swap beside one that another run began while this one waited."""
+    if (other := lasting(journal)) is not None:
+        raise BusyError(
+            f"another run began the swap {other.id} meanwhile; this one stops and changes nothing"
+        )
+
+
+def begin(found: SwapPlan, seen: SwapSeen, wish: RecreateWish, now: datetime) -> Journal:
+    """The journal of a new swap. One that leads back cannot be turned around once more."""
+    if seen.main_image is None:
+        raise UnsafeError("no swap: the image of slot main is not known")
+    asked = wish.previous_asked if wish.rollback else wish.asked
+    data: dict[str, t.Any] = {RUN: wish.run, REPLACED: seen.main_id}
+    if wish.rollback:
+        data["failed_target"] = seen.main_image
+    if seen.flag == "temp":
+        data[STANDBY] = True
+    # a record that a run before wrote too early does not name what runs
+    truthful = same_image(wish.recorded, seen.main_image)
+    return Journal(
+        id=now.strftime("%Y%m%dT%H%M%SZ"),
+        mode=wish.mode,
+        temp_escrows=wish.temp_escrows,
+        target=found.target,
+        origin=seen.main_image,
+        asked=asked or found.target,
+        origin_asked=(wish.recorded_asked if truthful else None) or seen.main_image,
+        rolling_back=wish.rollback,
+        data=data,
+    )
+
+
+def record_repaired(
+    wish: RecreateWish, seen: SwapSeen, record: Mapping[str, t.Any]
+) -> dict[str, t.Any]:
+    """The deploy record where no step is to be run: what runs is the truth."""
+    if seen.main_image is None or same_image(wish.recorded, seen.main_image):
+        return dict(record)
+    asked = wish.previous_asked if wish.rollback else wish.asked
+    return {**record, "image": asked or seen.main_image, "digest": seen.main_image}

@@ -1,0 +1,339 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection.
+
+"""The hot swap as a state machine (guide §8, contract ``gateway.md`` §7): pure functions.
+
+A swap is a fixed sequence of steps, each a desired state that may be run again. What was done is
+in a journal that outlives the controller; what is, is observed. :func:`remaining` computes from
+both which steps are still to be run, in order. Nothing here does I/O.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing as t
+from dataclasses import dataclass
+
+from .._host.image import described, same_image
+from .steps import (
+    REPLACED,
+    ROTATION,
+    STANDBY,
+    Journal,
+    Mode,
+    Step,
+    SwapRefused,
+    SwapSeen,
+    TempEscrows,
+    sequence,
+)
+
+if t.TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+
+@dataclass(frozen=True)
+class SwapPlan:
+    """The steps to run now; ``then_again`` asks for another plan after them (see rollback)."""
+
+    steps: tuple[Step, ...]
+    target: str
+    reason: str
+    then_again: bool = False
+
+
+def roll_back(journal: Journal, *, main_down: bool = False) -> Journal:
+    """Turns an open swap around, so that :func:`remaining` leads back to the origin image.
+
+    * main not yet touched: skip its replacement, return to it, and take temp down in order;
+    * main replaced or being replaced while temp still exists: temp takes over (again), main is
+      replaced by the origin image, and the swap ends as usual;
+    * temp already stopped: unchanged; the swap is finished first, a new one leads back. Where main
+      does not run any more, it could not be finished: the origin image takes its place at once,
+      which cuts nobody.
+    """
+    if journal.rolling_back or not journal.open:
+        return journal
+    if recreates(journal) and Step.REPLACE_MAIN in journal.started:
+        raise SwapRefused(
+            "the open swap changes the environment of the container and not its image, so there is"
+            " no earlier image to go back to. Correct the variables in the inventory, and run the"
+            " play again without hot_swap_rollback: it recreates the container once more"
+        )
+    late = Step.STOP_TEMP in journal.started or (
+        journal.mode == "pool" and Step.SWITCH_BACK in journal.done
+    )
+    if late and not main_down:
+        return journal
+    settling = Step.SETTLE_TEMP in journal.started
+    never_up = Step.REPLACE_MAIN in journal.started and Step.REPLACE_MAIN not in journal.done
+    turned = dataclasses.replace(
+        journal,
+        target=journal.origin,
+        asked=journal.origin_asked,
+        # what is given up may not be able to settle; main can take over what it holds
+        temp_escrows=journal.temp_escrows if settling else "import",
+        rolling_back=True,
+        data={**journal.data, "failed_target": journal.target, "never_up": never_up},
+    )
+    if late:
+        afresh = (Step.REPLACE_MAIN, Step.CHECK_MAIN)
+        # a gateway that does not run cannot be asked to freeze its rotation
+        return dataclasses.replace(
+            turned,
+            started=tuple(step for step in journal.started if step not in afresh),
+            done=tuple(step for step in journal.done if step not in afresh),
+        ).finish(Step.FREEZE_ROTATION)
+    if Step.REPLACE_MAIN not in journal.started:
+        skipped = [Step.PREFLIGHT, Step.FREEZE_ROTATION, Step.START_TEMP, Step.SEED_TEMP]
+        skipped += [Step.CHECK_TEMP, Step.SWITCH_TO_TEMP, Step.DRAIN_MAIN, Step.REPLACE_MAIN]
+        if Step.START_TEMP not in journal.started:
+            skipped += [Step.DRAIN_TEMP, Step.SETTLE_TEMP, Step.STOP_TEMP]
+            skipped += [Step.IMPORT_ESCROWS, Step.ACTIVATE]
+        kept = [step for step in journal.done if step not in skipped]
+        return dataclasses.replace(turned, done=(*kept, *skipped))
+    again = {Step.SWITCH_TO_TEMP, Step.DRAIN_MAIN, Step.REPLACE_MAIN, Step.CHECK_MAIN}
+    again |= {Step.SWITCH_BACK, Step.DRAIN_TEMP, Step.SETTLE_TEMP}
+    return dataclasses.replace(
+        turned,
+        started=tuple(step for step in journal.started if step not in again),
+        done=tuple(step for step in journal.done if step not in again),
+    )
+
+
+_WHILE_TEMP_SERVES = frozenset(
+    {Step.CHECK_TEMP, Step.SWITCH_TO_TEMP, Step.DRAIN_MAIN, Step.REPLACE_MAIN, Step.CHECK_MAIN}
+)
+
+
+def _temp_is_needed(journal: Journal, steps: Collection[Step]) -> bool:
+    """Whether a temp that does not run has to be started again; never once its stop has begun.
+
+    It is needed to serve until main has proved itself, and to settle. It is not needed to hand its
+    escrows over, which lie on the disk, nor when main was never touched and is returned to.
+    """
+    if journal.mode != "temp" or Step.START_TEMP not in journal.started:
+        return False
+    if Step.STOP_TEMP in journal.started or Step.STOP_TEMP in journal.done:
+        return False
+    if Step.SETTLE_TEMP in steps:
+        return True
+    if journal.rolling_back and Step.REPLACE_MAIN not in steps:
+        return False
+    return not _WHILE_TEMP_SERVES.isdisjoint(steps)
+
+
+def recreates(journal: Journal) -> bool:
+    """Whether the swap leads to another container of the same image."""
+    return not journal.rolling_back and same_image(journal.origin, journal.target)
+
+
+def is_replaced(journal: Journal, seen: SwapSeen) -> bool:
+    """Whether main is the container that the swap leads to, and no longer the one of before."""
+    if not same_image(seen.main_image, journal.target):
+        return False
+    if not recreates(journal):
+        return True
+    return seen.main_id is not None and seen.main_id != journal.data.get(REPLACED)
+
+
+def never_came_up(journal: Journal, seen: SwapSeen) -> bool:
+    """Whether main is a new container that was never seen to listen.
+
+    It cannot be asked what it serves, and no client was ever sent to it; waiting for its answer
+    would hold up both ways out.
+    """
+    if seen.main_healthy or Step.REPLACE_MAIN in journal.done:
+        return False
+    if is_replaced(journal, seen):
+        return Step.REPLACE_MAIN in journal.started
+    failed = journal.data.get("failed_target")
+    return bool(journal.data.get("never_up")) and same_image(seen.main_image, failed)
+
+
+def is_asked_before_its_stop(journal: Journal, seen: SwapSeen) -> bool:
+    """Whether main has to allow its stop. One that cannot answer is not asked."""
+    return seen.main_running and not is_replaced(journal, seen) and not never_came_up(journal, seen)
+
+
+def gives_rotation_back(journal: Journal) -> bool:
+    """Whether a run that fails now restores the rotation at once, as the gateway itself serves."""
+    serves = Step.REPLACE_MAIN not in journal.started or Step.CHECK_MAIN in journal.done
+    return ROTATION in journal.data and serves and Step.RESTORE_ROTATION not in journal.done
+
+
+def way_back(record: Mapping[str, t.Any]) -> tuple[str | None, str | None]:
+    """The image that a rollback leads to when no swap is open, and how it was asked for."""
+    previous = record.get("previous_digest")
+    if previous is None and "rolled_back_digest" in record:
+        # after a rollback there is nothing further back
+        previous = record.get("digest")
+    return previous, record.get("previous_image") or record.get("image")
+
+
+def record_after(journal: Journal, record: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """What the deploy record says once main is replaced, with the way back."""
+    ways = ("previous_digest", "previous_image", "rolled_back_digest")
+    now = {**record, "image": journal.asked, "digest": journal.target}
+    if recreates(journal):
+        return now
+    kept = {key: value for key, value in now.items() if key not in ways}
+    if journal.rolling_back:
+        return {**kept, "rolled_back_digest": journal.data["failed_target"]}
+    return {**kept, "previous_digest": journal.origin, "previous_image": journal.origin_asked}
+
+
+def remaining(journal: Journal, seen: SwapSeen) -> tuple[Step, ...]:
+    """The steps still to run, in order, for an open swap.
+
+    Being drained or checked is not a lasting state: the drain is run again directly before the
+    step that relies on it, and only then. A temp that a reboot or a crash has stopped is started
+    again as long as it is needed, and never once its stop has begun. Until
+    traffic has moved, a swap that is continued needs an open window as much as a new one.
+    """
+    steps = [
+        step
+        for step in sequence(journal.mode, journal.temp_escrows)
+        if step not in journal.done and not (step is Step.SWITCH_BACK and journal.data.get(STANDBY))
+    ]
+    front: list[Step] = []
+    if not journal.rolling_back and Step.SWITCH_TO_TEMP in steps and seen.flag == "main":
+        front.append(Step.PREFLIGHT)
+    needed = _temp_is_needed(journal, steps)
+    if needed and not seen.temp_running and Step.START_TEMP not in steps:
+        front += [Step.START_TEMP, Step.CHECK_TEMP]
+    if Step.REPLACE_MAIN in steps and Step.DRAIN_MAIN in journal.done:
+        if seen.flag == "main" and seen.main_running:
+            front.append(Step.SWITCH_TO_TEMP)
+        front.append(Step.DRAIN_MAIN)
+    if Step.REPLACE_MAIN in journal.done and seen.main_image is None:
+        front += [Step.REPLACE_MAIN, Step.CHECK_MAIN]
+    unproved = Step.REPLACE_MAIN in journal.done and Step.CHECK_MAIN in steps
+    if unproved and seen.drift and not journal.rolling_back:
+        # the inventory was corrected since; no client was sent to it yet
+        if seen.flag == "main":
+            front.append(Step.SWITCH_TO_TEMP)
+        front += [Step.DRAIN_MAIN, Step.REPLACE_MAIN]
+    relies_on_temp_drain = Step.SETTLE_TEMP if Step.SETTLE_TEMP in steps else Step.STOP_TEMP
+    if relies_on_temp_drain in steps and Step.DRAIN_TEMP in journal.done and seen.temp_running:
+        if seen.flag == "temp":
+            front.append(Step.SWITCH_BACK)
+        front.append(Step.DRAIN_TEMP)
+    ordered = [step for step in Step if step in front or step in steps]
+    # where nothing runs nothing can be cut, and a drain that no stop follows is idle
+    temp_runs = seen.temp_running or Step.START_TEMP in ordered
+    temp_holds = Step.SEED_TEMP in journal.started or Step.SEED_TEMP in ordered
+    idle = {
+        Step.DRAIN_MAIN: not seen.main_running
+        or Step.REPLACE_MAIN not in ordered
+        or never_came_up(journal, seen),
+        # a temp that never got an escrow cannot have served anybody
+        Step.DRAIN_TEMP: journal.mode == "temp"
+        and not (temp_runs and temp_holds and relies_on_temp_drain in ordered),
+        # what was given back after a failure is not taken again once it is restored for good
+        Step.FREEZE_ROTATION: Step.RESTORE_ROTATION not in ordered,
+    }
+    return tuple(step for step in ordered if not idle.get(step, False))
+
+
+def plan(
+    journal: Journal | None,
+    seen: SwapSeen,
+    *,
+    target: str,
+    previous: str | None,
+    rollback: bool,
+    mode: Mode,
+    temp_escrows: TempEscrows,
+    asked: str | None = None,
+) -> SwapPlan:
+    """What to do now; ``journal`` is the open one or None.
+
+    With ``rollback`` the journal must already have been turned by :func:`roll_back`; ``previous``
+    is the digest recorded by the last finished swap. ``asked`` is how the target was asked for.
+    """
+    if journal is not None and journal.open:
+        if rollback:
+            again = not journal.rolling_back
+            reason = (
+                "finish the open swap first, then swap back"
+                if again
+                else f"roll back to {described(journal.asked, journal.target)}"
+            )
+            return SwapPlan(remaining(journal, seen), journal.target, reason, again)
+        ways = (journal.target, journal.data.get("failed_target"))
+        if not any(same_image(target, way) for way in ways):
+            raise SwapRefused(
+                f"a swap to {described(journal.asked, journal.target)} is not finished (id"
+                f" {journal.id}), and now {described(asked, target)} is asked for; run the play"
+                f" again with hot_swap_image={journal.asked} to finish it, or with"
+                " hot_swap_rollback=true to go back to"
+                f" {described(journal.origin_asked, journal.origin)}"
+            )
+        reason = "continue the rollback" if journal.rolling_back else "continue the open swap"
+        return SwapPlan(remaining(journal, seen), journal.target, reason)
+    if rollback:
+        if previous is None:
+            raise SwapRefused(
+                "there is nothing to roll back to: no earlier image is recorded in the deploy"
+                " directory"
+            )
+        target = previous
+        if same_image(seen.main_image, target):
+            reason = "the gateway already runs the image that a rollback leads to"
+            return SwapPlan((), target, reason)
+    if seen.main_image is not None and seen.moved:
+        raise SwapRefused(
+            f"{'; '.join(seen.moved)}. A swap changes neither the storage nor the port: set"
+            " devshard_deploy_dir and devshard_gateway_url to what the container has"
+        )
+    recreated = same_image(seen.main_image, target)
+    if recreated and not seen.drift:
+        return SwapPlan((), target, "the gateway already runs this image")
+    if seen.main_image is None:
+        raise SwapRefused(
+            "there is no gateway container in slot main to swap; deploy it with playbook"
+            " gonka.devshard.site"
+        )
+    if not seen.main_running:
+        raise SwapRefused(
+            "the gateway's container does not run, so it serves no client whom a swap could keep;"
+            " start it with the playbook gonka.devshard.site, or replace it there with"
+            " gateway_allow_recreate=true"
+        )
+    if mode == "temp" and seen.temp_exists:
+        raise SwapRefused(
+            "a container stands in slot temp, but no swap is open: it may serve escrows of its"
+            " own. Settle or import what it holds and remove it before a swap"
+        )
+    standby = seen.flag == "temp"
+    if standby and mode == "temp":
+        raise SwapRefused(
+            "the edge has slot temp in service, but no swap is open; put main in service with"
+            " module gonka.devshard.edge_slot before a swap"
+        )
+    reason = "swap back to the recorded image" if rollback else "swap to the image asked for"
+    if recreated:
+        reason = (
+            f"recreate the container with the same image: it differs in {', '.join(seen.drift)}"
+        )
+    steps = [
+        step for step in sequence(mode, temp_escrows) if not (standby and step is Step.SWITCH_BACK)
+    ]
+    return SwapPlan(tuple(steps), target, reason)
+
+
+_GENERATION = re.compile(r"v0\.[0-9]+\.[0-9]+-v(?P<number>[1-9][0-9]*)(?:[.-]|$)")
+
+
+def generation_of_tag(image: str) -> str | None:
+    """The gateway generation that a tag of the project names, as mainnet-v0.2.13-v3-latest does.
+
+    None when it names none; the gateway itself is asked once it runs.
+    """
+    name = image.partition("@")[0].rpartition("/")[2]
+    found = _GENERATION.search(name.partition(":")[2])
+    return None if found is None else f"v{found['number']}"

@@ -1,0 +1,60 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection.
+
+"""Whether the new gateway has every session of the old one."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class ServedSession:
+    """Where a session stood: compared before and after it was moved or restarted.
+
+    ``balance`` is None where only the nonce is known, from the session's own files.
+    """
+
+    nonce: int
+    balance: int | None
+    active: bool = True
+
+
+_PAST_PHASES = ("finalizing", "settlement")
+
+
+def is_past(*, settled: bool | None, on_chain: bool | None, phase: str | None) -> bool:
+    """Whether no gateway can serve an escrow any more. Unknown (None) proves nothing."""
+    return settled is True or on_chain is False or phase in _PAST_PHASES
+
+
+def session_losses(
+    before: Mapping[str, ServedSession], after: Mapping[str, ServedSession | None]
+) -> list[str]:
+    """What a restart or an import lost, in words; empty when nothing.
+
+    After a restart the nonce may only have grown: background work of the old process may have
+    appended diffs until its end. A smaller nonce, or a session that is not there, means the wrong
+    storage.
+    """
+    losses: list[str] = []
+    for escrow, mark in sorted(before.items()):
+        now = after.get(escrow)
+        if now is None:
+            losses.append(f"escrow {escrow} is not loaded any more")
+        elif mark.active and not now.active:
+            losses.append(f"escrow {escrow} was deactivated")
+        elif now.nonce < mark.nonce:
+            losses.append(f"escrow {escrow} is at nonce {now.nonce}, it was at {mark.nonce}")
+        elif mark.balance is not None and now.nonce == mark.nonce and now.balance != mark.balance:
+            losses.append(
+                f"escrow {escrow} has balance {now.balance} ngonka at nonce {now.nonce}, it had"
+                f" {mark.balance}"
+            )
+    return losses

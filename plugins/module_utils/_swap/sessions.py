@@ -1,0 +1,191 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection.
+
+"""What a swap asks of the two gateways: settings, rotation, sessions, and whether now is the time."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._core.errors import (
+    DevshardError,
+    UnsafeError,
+)
+from .._escrows.ledger.states import Kind, Via
+from .._escrows.rotation import rotation_of
+from .session_rules import ServedSession, is_past, session_losses
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from .._chain.api import ChainApi
+    from .._core.timer import WaitBudget
+    from .._escrows.ledger.store import Ledger
+    from .._escrows.ports import ChainPorts
+    from .._gateway.api import GatewayApi
+    from .._gateway.models import GatewayState
+
+# settings
+
+
+def marks_of(state: GatewayState) -> dict[str, ServedSession]:
+    """Every loaded session, where it stands."""
+    return {
+        item.id: ServedSession(
+            nonce=item.runtime.nonce, balance=item.runtime.balance, active=item.active
+        )
+        for item in state.devshards
+        if item.runtime is not None
+    }
+
+
+def active_only(marks: Mapping[str, ServedSession]) -> dict[str, ServedSession]:
+    return {number: mark for number, mark in marks.items() if mark.active}
+
+
+def refuse_stop(
+    ports: ChainPorts, gateway_id: str, state: GatewayState, *, idle: bool = False
+) -> None:
+    """Refuses to stop a gateway that could not start again, or that is in the middle of something.
+
+    With ``idle`` one that serves a request is refused as well; a swap has drained it before. One
+    with active escrows exits when the chain does not answer for each of them, and takes one
+    that the chain does not have out of service for ever.
+    """
+    busy = [
+        f"escrow {item.id} is in phase {item.runtime.phase}"
+        for item in state.devshards
+        if item.runtime is not None and item.runtime.phase == "finalizing"
+    ]
+    busy += [
+        f"escrow {item.id} is recorded as active but not loaded"
+        for item in state.devshards
+        if item.active and item.runtime is None
+    ]
+    busy += open_intents(ports.ledger, ports.chain_id, gateway_id)
+    if rotation_of(state.settings)["enabled"]:
+        busy.append(
+            "its rotation is on, so it may create or settle an escrow at any moment; switch it off"
+            " with the playbook gonka.devshard.rotation (a swap freezes it and restores what it was"
+            " before, so in a swap it was switched on since)"
+        )
+    if idle and state.active_requests:
+        busy.append(
+            f"it serves {state.active_requests} request(s); send clients elsewhere with the playbook"
+            " gonka.devshard.redirect, and run this again when they have ended"
+        )
+    if busy:
+        raise UnsafeError(f"the gateway must not be stopped now: {'; '.join(busy)}", reasons=busy)
+    ports.chain.head()
+    for item in state.devshards:
+        if not item.active:
+            continue
+        try:
+            escrow = ports.chain.escrow(int(item.id))
+        except DevshardError as exc:
+            raise UnsafeError(
+                f"the gateway must not be stopped now: the chain does not answer for escrow"
+                f" {item.id} ({exc}), so a gateway that starts would exit. What serves goes on"
+                " serving; run the same again once the chain answers",
+                escrow_id=item.id,
+            ) from exc
+        if escrow is None:
+            raise UnsafeError(
+                f"the gateway must not be stopped now: the chain does not have escrow {item.id}, so"
+                " a gateway that starts would take it out of service for ever. Look at it with"
+                " gonka.devshard.escrow_info, and deactivate it if it is settled and pruned",
+                escrow_id=item.id,
+            )
+
+
+def on_chain(chain: ChainApi, number: str) -> tuple[bool | None, bool | None]:
+    """Whether an escrow is settled, and whether the chain has it; None is not known."""
+    try:
+        chain.head()
+        escrow = chain.escrow(int(number))
+    except DevshardError:
+        return None, None
+    return (None, False) if escrow is None else (escrow.settled, True)
+
+
+def over_on_chain(chain: ChainApi) -> Callable[[str, str | None], bool]:
+    """Tells whether no gateway can serve an escrow any more, given its phase in the gateway."""
+
+    def is_over(number: str, phase: str | None) -> bool:
+        settled, there = on_chain(chain, number)
+        return is_past(settled=settled, on_chain=there, phase=phase)
+
+    return is_over
+
+
+def phases_of(state: GatewayState) -> dict[str, str]:
+    return {item.id: item.runtime.phase for item in state.devshards if item.runtime is not None}
+
+
+def past_escrows(chain: ChainApi, state: GatewayState, ids: Iterable[int]) -> list[int]:
+    """Those of ``ids`` that are settled, pruned or finalized, so that a swap leaves them out."""
+    is_over, phases = over_on_chain(chain), phases_of(state)
+    return [number for number in ids if is_over(str(number), phases.get(str(number)))]
+
+
+def open_intents(ledger: Ledger | None, chain_id: str, gateway_id: str) -> list[str]:
+    """Creates and settles that the gateway itself was asked for and whose outcome is open."""
+    if ledger is None:
+        return []
+    return [
+        f"intent {intent.id} in the ledger, a {intent.kind.value} by this gateway, is open (finish"
+        f" it with the playbook gonka.devshard.{_PLAYBOOK[intent.kind]})"
+        for intent in ledger.intents(gateway=gateway_id, chain_id=chain_id, only_open=True)
+        if intent.via is Via.GATEWAY
+    ]
+
+
+_PLAYBOOK: t.Final = {
+    Kind.CREATE: "escrow",
+    Kind.SETTLE: "settle",
+    Kind.DELETE: "retire",
+    Kind.IMPORT: "hot_swap",
+}
+
+
+def compare_sessions(
+    gateway: GatewayApi,
+    expected: Mapping[str, ServedSession],
+    *,
+    until: WaitBudget,
+    interval: float,
+    is_over: Callable[[str, str | None], bool],
+) -> dict[str, ServedSession]:
+    """Waits until every expected session is loaded, active and not behind. Returns all sessions.
+
+    A gateway that was just started may still load; a loss that stays is a loss. An escrow that was
+    settled or pruned meanwhile is none: nobody can serve it any more.
+    """
+    asked = False
+    phases: dict[str, str] = {}
+    while True:
+        losses: list[str]
+        try:
+            state = gateway.state()
+            found, phases = marks_of(state), phases_of(state)
+            losses = session_losses(expected, {key: found.get(key) for key in expected})
+        except DevshardError as exc:
+            found, losses = {}, [str(exc)]
+        if not losses:
+            return found
+        if not asked:
+            asked = True
+            expected = {
+                key: mark for key, mark in expected.items() if not is_over(key, phases.get(key))
+            }
+            continue
+        if not until.pause(interval):
+            raise UnsafeError(
+                "the gateway does not serve what it served before: " + "; ".join(losses),
+                losses=losses,
+            )
+
+
+# the window

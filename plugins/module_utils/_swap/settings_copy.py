@@ -1,0 +1,101 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection.
+
+"""The settings of one gateway, copied to another."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._core.errors import (
+    ProtocolError,
+    UnknownStateError,
+    UnsafeError,
+)
+from .._escrows.rotation import rotation_of
+from .._gateway import settings as _settings
+from .._gateway.settings import Settings, SettingsWish, send
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .._gateway.api import GatewayApi
+    from .._gateway.profiles import Profile
+
+# settings
+
+
+_OWN: t.Final = ("disabled", "escrow_rotation", "model_limits")
+
+
+def settings_wish(source: Mapping[str, t.Any]) -> SettingsWish:
+    """Everything of one gateway that another one needs to serve the same clients.
+
+    Not its rotation, since two rotators on one wallet pay twice, and not its redirect.
+    """
+    plain: Settings = {}
+    for name, value in source.items():
+        if name in _OWN:
+            continue
+        plain[name] = (
+            {
+                part: held
+                for part, held in value.items()
+                if (name, part) not in _settings.NOT_SETTABLE
+            }
+            if isinstance(value, dict)
+            else value
+        )
+    return SettingsWish(
+        settings=plain,
+        model_limits=source.get("model_limits") or [],
+        purge_model_limits=True,
+        disabled={"enabled": False},
+    )
+
+
+def copy_settings(source: GatewayApi, target: GatewayApi, *, check_mode: bool) -> dict[str, t.Any]:
+    """Makes the target's settings those of the source; compares first, reads back after."""
+    wish = settings_wish(source.settings())
+    current = target.settings()
+    plan = _settings.plan(current, wish)
+    patch = dict(plan.patch)
+    if rotation_of(current)["enabled"]:
+        patch["escrow_rotation"] = {"enabled": False}
+    if patch and not check_mode:
+        lost = send(target, patch)
+        held = target.settings()
+        try:
+            _settings.check_applied(held, wish)
+        except ProtocolError as exc:
+            raise (lost or exc) from exc
+        if rotation_of(held)["enabled"]:
+            raise lost or UnknownStateError(
+                "the gateway accepted the settings but still rotates escrows"
+            )
+    return {
+        "changed": bool(patch),
+        "set": sorted(patch),
+        "before": plan.before,
+        "after": plan.after,
+    }
+
+
+def refuse_foreign(gateway: GatewayApi, profile: Profile) -> None:
+    """Refuses a gateway that behaves like another generation; no answer says which it is."""
+    signs = [path for path in profile.foreign_paths if gateway.has(path)]
+    held = gateway.settings()
+    signs += [f"the setting {name}" for name in profile.foreign_settings if name in held]
+    if signs:
+        raise UnsafeError(
+            f"the gateway at {gateway.url} is of another generation than {profile.name}: it has"
+            f" {', '.join(signs)}. It could not open the sessions of this directory, and the"
+            " deposits of their escrows would be stranded. Deploy the other generation side by"
+            " side, with a directory, ports and escrows of its own",
+            signs=signs,
+        )
+
+
+# rotation

@@ -1,0 +1,207 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection.
+
+"""The steps of a swap, and its journal."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import typing as t
+from dataclasses import dataclass, field
+
+if t.TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+
+SCHEMA = 1
+
+
+class Step(str, enum.Enum):
+    """The steps, named as operators know them."""
+
+    PREFLIGHT = "preflight"
+    FREEZE_ROTATION = "freeze_rotation"
+    START_TEMP = "start_temp"
+    SEED_TEMP = "seed_temp"
+    CHECK_TEMP = "check_temp"
+    SWITCH_TO_TEMP = "switch_to_temp"
+    DRAIN_MAIN = "drain_main"
+    REPLACE_MAIN = "replace_main"
+    CHECK_MAIN = "check_main"
+    SWITCH_BACK = "switch_back"
+    DRAIN_TEMP = "drain_temp"
+    SETTLE_TEMP = "settle_temp"
+    STOP_TEMP = "stop_temp"
+    IMPORT_ESCROWS = "import_escrows"
+    ACTIVATE = "activate"
+    RESTORE_ROTATION = "restore_rotation"
+    DONE = "done"
+
+
+_TEMP_IMPORT = tuple(step for step in Step if step is not Step.SETTLE_TEMP)
+
+
+_TEMP_SETTLE = tuple(step for step in Step if step not in (Step.IMPORT_ESCROWS, Step.ACTIVATE))
+
+
+_POOL = (
+    Step.PREFLIGHT,
+    Step.FREEZE_ROTATION,
+    Step.CHECK_TEMP,
+    Step.SWITCH_TO_TEMP,
+    Step.DRAIN_MAIN,
+    Step.REPLACE_MAIN,
+    Step.CHECK_MAIN,
+    Step.SWITCH_BACK,
+    Step.RESTORE_ROTATION,
+    Step.DONE,
+)
+
+
+Mode = t.Literal["temp", "pool"]
+
+
+TempEscrows = t.Literal["import", "settle"]
+
+
+Slot = t.Literal["main", "temp"]
+
+
+STANDBY: t.Final = "standby"
+"""Key in the journal's data: the other slot was in service from the start, and stays."""
+
+
+REPLACED: t.Final = "replaced_container"
+"""Key in the journal's data: the id of the container that the swap replaces."""
+
+
+ROTATION: t.Final = "rotation"
+"""Key in the journal's data: the rotation as it was before the swap froze it."""
+
+
+def sequence(mode: Mode, temp_escrows: TempEscrows) -> tuple[Step, ...]:
+    """All steps of a swap of this kind, in order."""
+    if mode == "pool":
+        return _POOL
+    return _TEMP_IMPORT if temp_escrows == "import" else _TEMP_SETTLE
+
+
+class SwapRefused(ValueError):
+    """The wish cannot be planned from what is seen; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Journal:
+    """What one swap has done so far.
+
+    ``target`` and ``origin`` are image references by digest. ``data`` holds what later steps and
+    a rollback need: rotation settings, sessions before, temp's escrows. No secrets.
+    """
+
+    id: str
+    mode: Mode
+    temp_escrows: TempEscrows
+    target: str
+    origin: str
+    asked: str
+    origin_asked: str
+    started: tuple[Step, ...] = ()
+    done: tuple[Step, ...] = ()
+    rolling_back: bool = False
+    data: Mapping[str, t.Any] = field(default_factory=dict)
+
+    @property
+    def open(self) -> bool:
+        return Step.DONE not in self.done
+
+    @property
+    def touched(self) -> bool:
+        """Whether anything was begun that a later run would have to finish or undo."""
+        return any(step is not Step.PREFLIGHT for step in self.started)
+
+    def undo(self, step: Step, forget: Collection[str]) -> Journal:
+        """As if the step had not been run: its effect was taken back."""
+        return dataclasses.replace(
+            self,
+            started=tuple(item for item in self.started if item is not step),
+            done=tuple(item for item in self.done if item is not step),
+            data={key: value for key, value in self.data.items() if key not in forget},
+        )
+
+    def start(self, step: Step) -> Journal:
+        if step in self.started:
+            return self
+        return dataclasses.replace(self, started=(*self.started, step))
+
+    def finish(self, step: Step) -> Journal:
+        journal = self.start(step)
+        if step in journal.done:
+            return journal
+        return dataclasses.replace(journal, done=(*journal.done, step))
+
+    def remember(self, data: Mapping[str, t.Any]) -> Journal:
+        return dataclasses.replace(self, data={**self.data, **data})
+
+    def to_dict(self) -> dict[str, t.Any]:
+        return {
+            "schema": SCHEMA,
+            "id": self.id,
+            "mode": self.mode,
+            "temp_escrows": self.temp_escrows,
+            "target": self.target,
+            "origin": self.origin,
+            "asked": self.asked,
+            "origin_asked": self.origin_asked,
+            "started": [step.value for step in self.started],
+            "done": [step.value for step in self.done],
+            "rolling_back": self.rolling_back,
+            "data": dict(self.data),
+        }
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, t.Any]) -> Journal:
+        if raw.get("schema") != SCHEMA:
+            raise SwapRefused(
+                f"the swap journal has schema {raw.get('schema')}, this version reads {SCHEMA};"
+                " finish the swap with the version of the collection that began it"
+            )
+        try:
+            return cls(
+                id=str(raw["id"]),
+                mode=raw["mode"],
+                temp_escrows=raw["temp_escrows"],
+                target=str(raw["target"]),
+                origin=str(raw["origin"]),
+                asked=str(raw["asked"]),
+                origin_asked=str(raw["origin_asked"]),
+                started=tuple(Step(name) for name in raw["started"]),
+                done=tuple(Step(name) for name in raw["done"]),
+                rolling_back=bool(raw["rolling_back"]),
+                data=dict(raw["data"]),
+            )
+        except KeyError as exc:
+            raise SwapRefused(f"the swap journal lacks the field '{exc.args[0]}'") from exc
+
+
+@dataclass(frozen=True)
+class SwapSeen:
+    """What is observed on the host before the steps are computed.
+
+    ``main_image`` is the image reference by digest of the container in slot main, None when there
+    is no such container. ``flag`` is the slot that the edge has in service. ``drift`` names what
+    only another container changes, ``moved`` says what a swap cannot change.
+    """
+
+    main_image: str | None
+    main_running: bool
+    temp_exists: bool
+    temp_running: bool
+    flag: Slot
+    main_healthy: bool = True
+    """False while its health check has not succeeded."""
+    main_id: str | None = None
+    drift: tuple[str, ...] = ()
+    moved: tuple[str, ...] = ()

@@ -1,0 +1,208 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection.
+
+"""Whether a swap may begin now: the look and the refusals."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, replace
+
+from .._core.errors import (
+    DevshardError,
+    UnsafeError,
+    WaitTimeoutError,
+)
+from .._core.reader import Reader
+from .._escrows.deadlines import SETTLE_GAS, settle_deadline
+from .._escrows.funding import deposits_needed, gnk
+from .._escrows.observe import read_clock
+from .._escrows.payment import Facts, Payment, PaymentAnswer, payment_checks, refuse_fee
+from .sessions import open_intents, phases_of
+from .window_rules import Window, window_refusals
+
+if t.TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .._escrows.ports import Ports
+    from .._gateway.models import GatewayState, RotationStatus
+
+# settings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TempNeed:
+    """Escrows that the swap will create for one model."""
+
+    model_id: str
+    amount: int
+    count: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WindowWish:
+    min_blocks: int
+    needs: Sequence[TempNeed]
+    fee_amount: int
+    creator: str | None
+    wait: bool
+    settle: bool = False
+    """Whether the escrows of the temporary gateway are settled within the swap."""
+
+
+def cost_of(wish: WindowWish) -> dict[str, t.Any]:
+    """What the temporary gateway's escrows lock and cost, in ngonka, and in words."""
+    amounts = [need.amount for need in wish.needs for _each in range(need.count)]
+    escrows, deposits = len(amounts), sum(amounts)
+    fees = deposits_needed(amounts, wish.fee_amount) - deposits
+    text = (
+        f"{escrows} escrow(s) for the temporary gateway, {gnk(deposits)} of deposits (what is not"
+        f" spent comes back when they are settled) and up to {gnk(fees)} of fees"
+        if escrows
+        else "no escrow, no fee"
+    )
+    return {"escrows": escrows, "deposits": deposits, "fees": fees, "text": text}
+
+
+def window_of(status: RotationStatus, state: GatewayState) -> Window:
+    """Unknown is None: the gateway shows zeros and blanks before its first successful poll."""
+    known = status.polled
+    return Window(
+        phase=status.phase if known else None,
+        confirmation_poc_phase=status.confirmation_poc_phase if known else None,
+        blocks_to_epoch_switch=status.blocks_to_epoch_switch if known else None,
+        blocks_until_next_rotation=status.blocks_until_next_rotation if known else None,
+        rotation_enabled=Reader(dict(status.settings), "rotation.settings").flag("enabled"),
+        phases=phases_of(state),
+        active_without_runtime=tuple(
+            item.id for item in state.devshards if item.active and item.runtime is None
+        ),
+    )
+
+
+_SETTLING: t.Final = 30.0
+"""Seconds for which a gateway may show no chain data after its settings were changed."""
+
+
+class SwapWindow:
+    """Whether a swap may begin now."""
+
+    def __init__(self, ports: Ports, wish: WindowWish) -> None:
+        self._p = ports
+        self._w = wish
+
+    def run(self) -> dict[str, t.Any]:
+        lasting = self._lasting()
+        if lasting:
+            raise UnsafeError(f"no swap: {'; '.join(lasting)}", reasons=lasting)
+        looks = 0
+        while True:
+            reasons, unknown = self._passing()
+            looks += 1
+            if not reasons and looks > 1 and (lasting := self._lasting()):
+                # it was long ago that they were looked at
+                raise UnsafeError(f"no swap: {'; '.join(lasting)}", reasons=lasting)
+            if not reasons:
+                return {
+                    "open": True,
+                    "looks": looks,
+                    "waited": round(self._p.deadline.elapsed, 1),
+                    "cost": cost_of(self._w),
+                }
+            if self._p.check_mode and self._w.wait and not unknown:
+                # the run would wait; what waiting does not heal was refused above
+                waited = round(self._p.deadline.elapsed, 1)
+                shown = {"looks": looks, "waited": waited, "reasons": reasons}
+                return {"open": False, **shown, "cost": cost_of(self._w)}
+            patient = self._w.wait or (unknown and self._p.deadline.elapsed < _SETTLING)
+            if not patient or not self._p.deadline.pause(self._p.interval):
+                text = "; ".join(reasons)
+                if self._w.wait:
+                    raise WaitTimeoutError(
+                        f"no swap, the window did not open: {text}", reasons=reasons
+                    )
+                raise UnsafeError(
+                    f"no swap now: {text}. Run it again later, or let it wait"
+                    " with hot_swap_wait_for_window=true",
+                    reasons=reasons,
+                )
+
+    def _passing(self) -> tuple[list[str], bool]:
+        """Reasons that pass with time, and whether they are only that nothing is known yet."""
+        try:
+            status, state = self._p.gateway.rotation(), self._p.gateway.state()
+        except DevshardError as exc:
+            return [f"the gateway does not report where the chain stands ({exc})"], True
+        window = window_of(status, state)
+        reasons = window_refusals(window, min_blocks=self._w.min_blocks)
+        ledger = self._p.ledger
+        reasons += open_intents(ledger, self._p.chain_id, self._p.gateway_id)
+        known = replace(
+            window,
+            phase="Inference",
+            confirmation_poc_phase="",
+            blocks_to_epoch_switch=self._w.min_blocks,
+            blocks_until_next_rotation=self._w.min_blocks,
+        )
+        only_unknown = not status.polled and not window_refusals(
+            known, min_blocks=self._w.min_blocks
+        )
+        return reasons, only_unknown
+
+    def _lasting(self) -> list[str]:
+        """Reasons that waiting does not heal."""
+        state = self._p.gateway.state()
+        reasons: list[str] = []
+        if Reader(dict(state.settings), "state.settings").child("disabled").flag("enabled"):
+            reasons.append(
+                "the gateway redirects its clients, so there is nothing to swap under; replace it"
+                " with gateway_allow_recreate=true once it is drained"
+            )
+        clock = read_clock(self._p.chain)
+        for item in state.devshards:
+            if not item.active:
+                continue
+            escrow = self._p.chain.escrow(int(item.id))
+            if escrow is None:
+                reasons.append(f"the chain does not have active escrow {item.id}")
+                continue
+            left = settle_deadline(escrow.epoch_index, clock).blocks_left
+            if left < self._w.min_blocks:
+                reasons.append(
+                    f"escrow {item.id} must be settled within {max(0, left)} blocks, settle it first"
+                )
+        return reasons + self._unaffordable()
+
+    def _unaffordable(self) -> list[str]:
+        """Why the escrows of the temporary gateway could not be created."""
+        if not self._w.needs:
+            return []
+        chain = self._p.chain
+        creator = self._p.creator(self._w.creator)
+        payments = [
+            Payment(model=need.model_id, amount=need.amount, count=need.count, create=need.count)
+            for need in self._w.needs
+        ]
+        facts = Facts(
+            creator=creator,
+            terms=chain.escrow_params(),
+            active_models=chain.active_models(),
+            balance=chain.balance(creator),
+            settlement_tag=self._p.settlement_tag,
+            fee=self._w.fee_amount,
+        )
+        reasons = [
+            check.text
+            for check in payment_checks(payments, facts)
+            if check.answer is not PaymentAnswer.YES
+        ]
+        if self._w.settle and (reason := self._unsettleable()) is not None:
+            reasons.append(reason)
+        return reasons
+
+    def _unsettleable(self) -> str | None:
+        """List, version and wallet are asked for the create; the settle has a fee of its own."""
+        price = self._p.chain.escrow_params().min_gas_price
+        return refuse_fee(self._w.fee_amount, SETTLE_GAS, price, "hot_swap_fee_amount")

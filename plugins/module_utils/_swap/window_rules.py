@@ -1,0 +1,67 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module is private to the collection.
+
+"""Whether the moment suits a swap."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class Window:
+    """What decides whether a swap may begin now. None means unknown, which refuses."""
+
+    phase: str | None
+    confirmation_poc_phase: str | None
+    blocks_to_epoch_switch: int | None
+    blocks_until_next_rotation: int | None
+    rotation_enabled: bool | None
+    phases: Mapping[str, str] = field(default_factory=dict)
+    active_without_runtime: tuple[str, ...] = ()
+
+
+def window_refusals(window: Window, *, min_blocks: int) -> list[str]:
+    """Reasons why a swap must not begin now, empty when it may; they pass with time."""
+    reasons: list[str] = []
+    if not window.phase:
+        reasons.append("the chain's phase is unknown to the gateway")
+    elif window.phase != "Inference":
+        reasons.append(f"the chain is in phase {window.phase}, a swap needs Inference")
+    if window.confirmation_poc_phase is None:
+        reasons.append("it is unknown whether a confirmation PoC runs")
+    elif window.confirmation_poc_phase not in ("", "CONFIRMATION_POC_INACTIVE"):
+        reasons.append(f"a confirmation PoC is under way ({window.confirmation_poc_phase})")
+    if window.blocks_to_epoch_switch is None:
+        reasons.append("the distance to the epoch switch is unknown")
+    elif window.blocks_to_epoch_switch < min_blocks:
+        reasons.append(
+            f"{window.blocks_to_epoch_switch} blocks are left to the epoch switch, a swap needs"
+            f" {min_blocks} (hot_swap_min_blocks)"
+        )
+    if window.rotation_enabled is None:
+        reasons.append("it is unknown whether rotation is enabled")
+    elif window.rotation_enabled:
+        if window.blocks_until_next_rotation is None:
+            reasons.append("the distance to the next rotation is unknown")
+        elif window.blocks_until_next_rotation < min_blocks:
+            reasons.append(
+                f"{window.blocks_until_next_rotation} blocks are left to the next rotation, a"
+                f" swap needs {min_blocks} (hot_swap_min_blocks)"
+            )
+    reasons += [
+        f"escrow {escrow} is in phase {phase}: a finalize is under way or was cut off"
+        for escrow, phase in sorted(window.phases.items())
+        if phase == "finalizing"
+    ]
+    reasons += [
+        f"escrow {escrow} is recorded as active but not loaded"
+        for escrow in window.active_without_runtime
+    ]
+    return reasons

@@ -1,0 +1,118 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+from types import SimpleNamespace as Obj
+
+import pytest
+
+if t.TYPE_CHECKING:
+    from ansible_collections.gonka.devshard.plugins.module_utils._chain.models import Escrow
+
+from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
+    TransportError,
+    UnknownStateError,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.observe import (
+    MAX_LAG,
+    clock_or_none,
+    read_clock,
+    view_of,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.pool_rules import Limits
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.report import (
+    ReportOptions,
+    report,
+)
+from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils.money_fakes import (
+    CREATOR,
+    EPOCH_BLOCKS,
+    FakeChain,
+    World,
+)
+
+
+class Chain(FakeChain):
+    """A chain whose public API is some blocks behind."""
+
+    lag = 0
+
+    def epoch(self) -> Obj:
+        height = self.height - self.lag
+        start = height // EPOCH_BLOCKS * EPOCH_BLOCKS
+        return Obj(
+            index=5 + start // EPOCH_BLOCKS,
+            height=height,
+            phase="Inference",
+            stages={"set_new_validators": start, "next_poc_start": start + EPOCH_BLOCKS - 40},
+            next_stages={"set_new_validators": start + EPOCH_BLOCKS},
+        )
+
+
+@pytest.mark.parametrize("lag", [0, 1, MAX_LAG, -MAX_LAG])
+@pytest.mark.parametrize("height", [1900, 1999, 2000, 2010])
+def test_a_small_lag_changes_nothing_also_across_a_switch(lag: int, height: int) -> None:
+    chain = Chain()
+    chain.height, chain.lag = height, 0
+    true = read_clock(chain)  # type: ignore[arg-type]
+    chain.lag = lag
+    seen = read_clock(chain)  # type: ignore[arg-type]
+    newest = max(height, height - lag)
+    assert seen.height == newest
+    assert seen.effective == 5 + newest // EPOCH_BLOCKS
+    assert seen.next_switch == (newest // EPOCH_BLOCKS + 1) * EPOCH_BLOCKS
+    assert seen.epoch_length == true.epoch_length == EPOCH_BLOCKS
+
+
+@pytest.mark.parametrize("lag", [MAX_LAG + 1, -MAX_LAG - 1, 900])
+def test_a_stale_public_api_is_refused(lag: int) -> None:
+    chain = Chain()
+    chain.height, chain.lag = 5000, lag
+    with pytest.raises(UnknownStateError, match="stale"):
+        read_clock(chain)  # type: ignore[arg-type]
+    said: list[str] = []
+    assert clock_or_none(chain, said.append) is None  # type: ignore[arg-type]
+    assert "stale" in said[0]
+
+
+def test_an_unknown_deadline_is_never_fine() -> None:
+    chain = Chain()
+    chain.escrows[1] = Obj(
+        id=1, creator="c", amount=5, epoch_index=5, settled=False, model_id="m", slots=()
+    )
+    seen = view_of(
+        1,
+        None,
+        t.cast("Escrow", chain.escrow(1)),
+        None,
+        Limits(min_balance=0, max_nonce=1),
+    )
+    assert seen.deadline is None
+    assert "its deadline is not known" in seen.why_not
+
+
+def test_the_report_says_what_it_could_not_ask(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path)
+
+    def down() -> None:
+        raise TransportError("no answer", sent=False)
+
+    monkeypatch.setattr(world.chain, "epoch", down)
+    world.chain.index_on = False
+    monkeypatch.setattr(world.chain, "escrow_params", down)
+    options = ReportOptions(
+        ids=(), model_id=None, creator=None, history=False, deadline_blocks=1000, folder=tmp_path
+    )
+    found = report(world.ports(None), options)
+    assert (found["epoch"], found["complete"]) == (None, False)
+    asked = ["the deadlines", "whether the chain", f"all escrows of {CREATOR}"]
+    assert [
+        part[: len(what)] for part, what in zip(found["not_known"], asked, strict=True)
+    ] == asked
+    nobody = report(world.ports(None, signer=False), options)
+    assert "names the creator's address" in nobody["not_known"][-1]

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
+"""Everything that 0.1.0 wrote is read; what is not understood is unknown, never nothing."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import UnknownStateError
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.record import (
+    DeployRecord,
+    Places,
+    parse,
+    read,
+)
+
+IMAGE = "registry.example.org/gateway:1.1"
+DIGEST = f"registry.example.org/gateway@sha256:{'a' * 64}"
+STORAGE = "/srv/gonka/devshard-gateway/.devshardctl"
+
+# as the roles of 0.1.0 wrote it at each stage of a gateway's life
+CLAIMED = {"profile": "v2", "storage": STORAGE}
+STARTED = {**CLAIMED, "image": IMAGE, "digest": DIGEST}
+SWAPPED = {**STARTED, "previous_image": "x:1.0", "previous_digest": "x@sha256:0"}
+ROLLED_BACK = {**STARTED, "rolled_back_digest": "x@sha256:1"}
+
+
+@pytest.mark.parametrize("written", [CLAIMED, STARTED, SWAPPED, ROLLED_BACK])
+def test_records_of_0_1_0(written: dict[str, str]) -> None:
+    found = parse(json.dumps(written), "here")
+    assert found == DeployRecord(schema=1, **written)  # type: ignore[arg-type]
+
+
+def test_a_record_of_now() -> None:
+    added = {"schema": 2, "state_dir": "/s", "ledger": "/s/ledger.db", "container": "c"}
+    # a template makes a text of a number
+    for port in (18080, "18080"):
+        found = parse(json.dumps({**STARTED, **added, "port": port}), "here")
+        assert (found.schema, found.port, found.ledger) == (2, 18080, "/s/ledger.db")
+
+
+def test_a_field_of_another_version_is_left_alone() -> None:
+    assert parse(json.dumps({**STARTED, "colour": "red"}), "here").image == IMAGE
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "holds no JSON"),
+        ("{", "holds no JSON"),
+        ("[]", "no JSON object"),
+        ('{"schema": 3}', "has schema 3, this version reads 1 to 2"),
+        ('{"schema": true}', "has schema True"),
+        ('{"storage": 5}', "storage is not a text"),
+        ('{"port": "x"}', "port is not a number"),
+        ('{"port": true}', "port is not a number"),
+    ],
+)
+def test_what_is_not_understood_is_unknown(text: str, why: str) -> None:
+    with pytest.raises(UnknownStateError, match="which gateway this is, is unknown") as caught:
+        parse(text, "/d/.gonka-devshard.json")
+    assert why in str(caught.value)
+
+
+def test_a_file_that_is_missing_is_none_and_a_binary_one_is_unknown(tmp_path: Path) -> None:
+    assert read(tmp_path / "a") is None
+    file = tmp_path / "b"
+    file.write_bytes(b"\xff\xfe")
+    assert read(file / "below a file") is None
+    with pytest.raises(UnknownStateError, match="not a text file"):
+        read(file)
+
+
+def test_paths_follow_from_the_two_directories() -> None:
+    places = Places(deploy_dir=Path("/d"), state_dir=Path("/s"))
+    found: dict[str, t.Any] = {
+        name: str(getattr(places, name))
+        for name in ("record", "retired", "compose", "storage", "redirect_note", "ledger")
+    }
+    assert found == {
+        "record": "/d/.gonka-devshard.json",
+        "retired": "/d/.retired.json",
+        "compose": "/d/docker-compose.yml",
+        "storage": "/d/.devshardctl",
+        "redirect_note": "/s/redirect.json",
+        "ledger": "/s/ledger.db",
+    }
+    assert {slot: path.name for slot, path in places.journals.items()} == {
+        "main": "swap.json",
+        "temp": "swap-temp.json",
+    }

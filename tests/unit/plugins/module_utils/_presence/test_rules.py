@@ -1,0 +1,308 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
+"""Each playbook on a host in each state: it runs, or one sentence says what is here and what to do."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.gonka.devshard.plugins.module_utils._host import docker_cli
+from ansible_collections.gonka.devshard.plugins.module_utils._presence.model import PLAYS, Presence
+from ansible_collections.gonka.devshard.plugins.module_utils._presence.rules import notes, refuse
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import Step
+from ansible_collections.gonka.devshard.tests.unit.plugins.first_look import FakeHost
+
+MAIN = "devshardctl-multi"
+POOL = "hot_swap_mode=pool hot_swap_slot=temp"
+STEPS = (Step.PREFLIGHT, Step.FREEZE_ROTATION, Step.START_TEMP)
+
+
+def deployed(host: FakeHost, *, running: bool = True, **changes: t.Any) -> None:
+    host.deployed(**changes)
+    host.container(MAIN, host.storage, running=running)
+
+
+def bare(host: FakeHost) -> None:
+    host.docker = False
+
+
+def running(host: FakeHost) -> None:
+    deployed(host)
+
+
+def stopped(host: FakeHost) -> None:
+    deployed(host, running=False)
+
+
+def removed(host: FakeHost) -> None:
+    host.deployed()
+
+
+def stopped_and_port_taken(host: FakeHost) -> None:
+    deployed(host, running=False)
+    host.container("plain-gateway", host.folder / "plain", number=2, port=18080)
+
+
+def temp_port_taken(host: FakeHost) -> None:
+    deployed(host)
+    host.container("plain-gateway", host.folder / "plain", number=2, port=18081)
+
+
+def temp_port_of_a_pool(host: FakeHost) -> None:
+    deployed(host)
+    second = host.folder / "second"
+    host.write(second / ".gonka-devshard.json", {"profile": "v2"})
+    host.container("second", second / ".devshardctl", number=2, port=18081)
+
+
+def another_url(host: FakeHost) -> None:
+    host.deployed()
+    host.container(MAIN, host.storage, port=18095)
+
+
+def another_storage(host: FakeHost) -> None:
+    host.deployed()
+    host.write(host.folder / "data/gateway.db")
+    host.container(MAIN, host.folder / "data")
+
+
+def no_record(host: FakeHost) -> None:
+    deployed(host)
+    (host.deploy / ".gonka-devshard.json").unlink()
+
+
+def keys_only(host: FakeHost) -> None:
+    host.docker = False
+    host.keys()
+
+
+def wrong_directory(host: FakeHost) -> None:
+    """The play asks for another directory than the one that is deployed."""
+    real = host.deploy
+    deployed(host)
+    host.deploy = host.folder / "srv/gatway"
+    host.write(real / ".gonka-devshard.json", {"profile": "v2", "storage": str(real)})
+
+
+def made_by_hand(host: FakeHost) -> None:
+    host.write(host.folder / "plain/gateway.db")
+    host.container("plain-gateway", host.folder / "plain", number=2, port=18090)
+
+
+def damaged(host: FakeHost) -> None:
+    deployed(host)
+    host.write(host.deploy / ".gonka-devshard.json", "{")
+
+
+def second_ledger(host: FakeHost) -> None:
+    deployed(host, ledger=str(host.state / "ledger.db"))
+    host.state = host.folder / "another"
+
+
+def retired(host: FakeHost) -> None:
+    host.deployed()
+    host.retired()
+
+
+def retired_and_emptied(host: FakeHost) -> None:
+    retired(host)
+    (host.storage / "gateway.db").unlink()
+
+
+def swapping(host: FakeHost) -> None:
+    deployed(host)
+    host.journal(*STEPS)
+
+
+def swapping_and_main_down(host: FakeHost) -> None:
+    host.deployed()
+    host.journal(*STEPS)
+
+
+def swap_refused_in_its_preflight(host: FakeHost) -> None:
+    deployed(host)
+    host.journal(Step.PREFLIGHT)
+
+
+def swap_not_readable(host: FakeHost) -> None:
+    deployed(host)
+    host.journal(*STEPS, schema=9)
+
+
+def redirected(host: FakeHost) -> None:
+    deployed(host)
+    host.redirected("https://other.example.org")
+
+
+def redirected_in_a_swap(host: FakeHost) -> None:
+    redirected(host)
+    host.journal(*STEPS)
+
+
+def engine_down(host: FakeHost) -> None:
+    host.deployed()
+    host.install()
+    host.engine_fails("Cannot connect to the Docker daemon")
+
+
+def nothing_but_engine_down(host: FakeHost) -> None:
+    host.install()
+    host.engine_fails("Cannot connect to the Docker daemon")
+
+
+ALL = frozenset(PLAYS)
+START = frozenset({"site", "preflight"})
+LOOK = frozenset({"status", "preflight", "backup"})
+SWAPPING = frozenset({"status", "backup", "hot_swap", "redirect"})
+# Which playbooks may run, and what the others say.
+CASES: list[tuple[t.Callable[[FakeHost], None], frozenset[str], str]] = [
+    (bare, START, "nothing of one was found on this host. Deploy it with"),
+    (running, ALL, ""),
+    (stopped, ALL - {"escrow", "rotation", "hot_swap"}, "does not run. Start it with"),
+    (removed, ALL - {"escrow", "rotation", "hot_swap"}, "does not exist. Start it with"),
+    (
+        stopped_and_port_taken,
+        LOOK | {"redirect"},
+        "Port 18080 is taken by container plain-gateway",
+    ),
+    (
+        temp_port_taken,
+        ALL - {"hot_swap"},
+        "Port 18081 of the temporary gateway is taken by container",
+    ),
+    (temp_port_of_a_pool, ALL, ""),
+    (another_url, ALL - {"escrow", "rotation", "hot_swap"}, "published on 18095, and devshard_"),
+    (another_storage, START | {"status", "redirect"}, "does not use the storage of the deploy"),
+    (no_record, START, "There is no deploy record in"),
+    (keys_only, START, "There is no deploy record in"),
+    (wrong_directory, frozenset(), "Set devshard_deploy_dir: "),
+    (made_by_hand, START, "container plain-gateway (running, storage"),
+    (damaged, frozenset(), "the deploy record"),
+    (second_ledger, frozenset(), "A second ledger does not know"),
+    (retired, frozenset({"status", "retire", "backup"}), "with gateway_unretire=true"),
+    (retired_and_emptied, frozenset({"status", "retire"}), "with gateway_unretire=true"),
+    (swapping, SWAPPING, "the swap to g:2 is open since 2026-07-31"),
+    (swapping_and_main_down, SWAPPING, "is open since 2026-07-31"),
+    (swap_refused_in_its_preflight, ALL, ""),
+    (swap_not_readable, LOOK - {"preflight"}, "whether a swap is under way is unknown"),
+    (redirected, ALL - {"hot_swap"}, "Clients are redirected to https://other.example.org"),
+    (redirected_in_a_swap, SWAPPING, "is open since 2026-07-31"),
+    (
+        engine_down,
+        LOOK | {"site", "settle", "redirect"},
+        "so what runs here is not known. Start it",
+    ),
+    (nothing_but_engine_down, START, "so what runs here is not known"),
+]
+
+
+def seen(folder: Path, monkeypatch: pytest.MonkeyPatch, state: t.Any) -> tuple[FakeHost, Presence]:
+    monkeypatch.setattr(docker_cli, "PATH", (str(folder / "bin"),))
+    host = FakeHost(folder)
+    state(host)
+    return host, host.look()
+
+
+@pytest.mark.parametrize(("state", "allowed", "words"), CASES, ids=lambda case: "")
+def test_each_playbook_in_each_state(
+    state: t.Callable[[FakeHost], None],
+    allowed: frozenset[str],
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _host, presence = seen(tmp_path, monkeypatch, state)
+    answers = {play: refuse(play, presence) for play in PLAYS}
+    assert {play for play, answer in answers.items() if answer is None} == set(allowed)
+    for play, answer in answers.items():
+        if answer is not None:
+            assert words in answer, f"{play}: {answer}"
+            # one message, with something to do
+            assert re.search(r"[Rr]un|Set|[Cc]orrect|[Dd]eploy|Start|Put|Let|Look|Stop", answer)
+            assert "None" not in answer
+
+
+@pytest.mark.parametrize("state", [case[0] for case in CASES], ids=lambda state: state.__name__)
+def test_preflight_is_not_ready_where_site_refuses(
+    state: t.Callable[[FakeHost], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _host, presence = seen(tmp_path, monkeypatch, state)
+    if refuse("site", presence) is None:
+        return
+    # a port that is not ours is a finding of its own
+    taken = [port.name for port in presence.ports if port.state == "foreign"]
+    assert refuse("preflight", presence) is not None or "gateway" in taken
+
+
+def test_a_retired_gateway_comes_back_when_that_is_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _host, presence = seen(tmp_path, monkeypatch, retired)
+    back = {play for play in PLAYS if refuse(play, presence, unretire=True) is None}
+    assert back == {"site", "preflight", "status", "retire", "backup"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "way"),
+    [
+        ({}, "hot_swap_image=g:2. To go back, run it with hot_swap_rollback=true."),
+        ({"rolling_back": True, "asked": "g:1"}, "hot_swap_image=g:1."),
+        (
+            {"mode": "pool", "slot": "temp"},
+            f"hot_swap_image=g:2 {POOL}. To go back, run it with hot_swap_rollback=true {POOL}.",
+        ),
+    ],
+)
+def test_the_way_on_is_the_one_that_the_swap_takes(
+    changes: dict[str, t.Any], way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def state(host: FakeHost) -> None:
+        deployed(host)
+        host.journal(*STEPS, **changes)
+
+    _host, presence = seen(tmp_path, monkeypatch, state)
+    assert (refuse("settle", presence) or "").endswith(way)
+    assert notes("status", presence)[0].endswith(way)
+
+
+def test_a_redirect_is_named_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _host, presence = seen(tmp_path, monkeypatch, redirected)
+    line = "clients are redirected to https://other.example.org by the playbook gonka.devshard.redirect"
+    assert notes("site", presence) == notes("status", presence) == [line]
+
+
+def test_the_state_directory_that_is_named_is_the_right_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host, presence = seen(tmp_path, monkeypatch, second_ledger)
+    told = refuse("site", presence) or ""
+    named = told.partition("Set devshard_state_dir: ")[2]
+    assert named == str(tmp_path / "state")
+    host.state = Path(named)
+    assert refuse("site", host.look()) is None
+
+
+def test_the_directory_that_is_named_is_the_right_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host, presence = seen(tmp_path, monkeypatch, wrong_directory)
+    told = refuse("settle", presence) or ""
+    named = told.partition("Set devshard_deploy_dir: ")[2].partition(". ")[0]
+    assert (Path(named) / ".gonka-devshard.json").exists()
+    assert named != str(host.deploy)
+
+
+def test_site_starts_an_engine_that_is_down_although_the_port_cannot_be_proved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def state(host: FakeHost) -> None:
+        engine_down(host)
+        host.listens(18080, host.process(9, "docker-proxy"))
+
+    _host, presence = seen(tmp_path, monkeypatch, state)
+    assert refuse("site", presence) is None
+    assert "It cannot be proved to be this gateway" in (refuse("settle", presence) or "")

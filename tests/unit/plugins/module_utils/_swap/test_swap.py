@@ -1,0 +1,719 @@
+# Copyright (c) 2026 The gonka.devshard authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The swap's state machine, driven through a model of a host that is killed, crashes, reboots."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.gonka.devshard.plugins.module_utils._host.image import digest_of
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.plan import (
+    generation_of_tag,
+    gives_rotation_back,
+    is_asked_before_its_stop,
+    plan,
+    record_after,
+    remaining,
+    roll_back,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.session_rules import (
+    ServedSession,
+    is_past,
+    session_losses,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import (
+    REPLACED,
+    ROTATION,
+    STANDBY,
+    Journal,
+    Step,
+    SwapRefused,
+    SwapSeen,
+    sequence,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.window_rules import (
+    Window,
+    window_refusals,
+)
+
+OLD = "registry/gateway@sha256:old"
+NEW = "registry/gateway@sha256:new"
+
+
+@dataclass
+class World:
+    """One host: two slots, the flag, and who serves which escrow."""
+
+    main_image: str | None = OLD
+    main_running: bool = True
+    temp_exists: bool = False
+    temp_running: bool = False
+    flag: str = "main"
+    main_drained: bool = False
+    temp_drained: bool = False
+    main_escrows: set[str] = field(default_factory=lambda: {"m1"})
+    temp_escrows: set[str] = field(default_factory=set)
+    minted: int = 0
+    rotation: bool = True
+    main_healthy: bool = True
+    main_id: int = 1
+    drift: tuple[str, ...] = ()
+    violations: list[str] = field(default_factory=list)
+
+    def seen(self) -> SwapSeen:
+        return SwapSeen(
+            main_image=self.main_image,
+            main_running=self.main_running,
+            temp_exists=self.temp_exists,
+            temp_running=self.temp_running,
+            flag="temp" if self.flag == "temp" else "main",
+            main_healthy=self.main_healthy,
+            main_id=str(self.main_id),
+            drift=self.drift,
+        )
+
+    def traffic(self) -> None:
+        """A slot that serves is not drained any more."""
+        if self.flag == "main" and self.main_running:
+            self.main_drained = False
+        else:
+            self.temp_drained = False
+
+    def run(self, step: Step, journal: Journal) -> None:
+        if step is Step.FREEZE_ROTATION:
+            self.rotation = False
+        elif step is Step.START_TEMP:
+            self.temp_exists = self.temp_running = True
+        elif step is Step.SEED_TEMP:
+            if not self.temp_running:
+                self.violations.append("seeded a temp that does not run")
+            if not self.temp_escrows:
+                self.minted += 1
+                self.temp_escrows = {"t1"}
+        elif step is Step.CHECK_TEMP:
+            if not self.temp_running:
+                self.violations.append("checked a temp that does not run")
+        elif step is Step.SWITCH_TO_TEMP:
+            if not self.temp_running:
+                self.violations.append("switched to a dead temp")
+            self.flag = "temp"
+        elif step is Step.DRAIN_MAIN:
+            if self.flag != "temp":
+                self.violations.append("drained main while it is in service")
+            self.main_drained = True
+        elif step is Step.REPLACE_MAIN:
+            if self.rotation:
+                self.violations.append("replaced a main that may rotate escrows")
+            asked = is_asked_before_its_stop(journal, self.seen())
+            if asked and not self.main_drained:
+                self.violations.append("replaced a main that was not drained")
+            if self.main_image != journal.target or self.drift:
+                self.main_id += 1
+            self.main_image, self.drift = journal.target, ()
+            self.main_running = True
+        elif step is Step.CHECK_MAIN:
+            if not self.main_running:
+                self.violations.append("checked a main that does not run")
+        elif step is Step.SWITCH_BACK:
+            if not self.main_running:
+                self.violations.append("switched to a dead main")
+            self.flag = "main"
+        elif step is Step.DRAIN_TEMP:
+            if self.flag != "main":
+                self.violations.append("drained temp while it is in service")
+            self.temp_drained = True
+        elif step is Step.SETTLE_TEMP:
+            if self.temp_running and not self.temp_drained:
+                self.violations.append("settled on a temp that was not drained")
+            self.temp_escrows = set()
+        elif step is Step.STOP_TEMP:
+            if self.temp_running and self.temp_escrows and not self.temp_drained:
+                self.violations.append("stopped a temp that was not drained")
+            self.temp_exists = self.temp_running = False
+        elif step is Step.IMPORT_ESCROWS:
+            if self.temp_running and self.temp_escrows:
+                self.violations.append("imported while temp may serve the escrow")
+            self.main_escrows |= self.temp_escrows
+        elif step is Step.RESTORE_ROTATION:
+            self.rotation = True
+
+    def fail(self, journal: Journal) -> Journal:
+        """What the play does when a step fails: rotation comes back where main serves."""
+        if not gives_rotation_back(journal):
+            return journal
+        self.rotation = True
+        return journal.undo(Step.FREEZE_ROTATION, [ROTATION])
+
+    def cut_off_after_giving_back(self, journal: Journal) -> Journal:
+        """The same play, killed between the rotation that is back and its last note."""
+        given_back = self.fail(journal)
+        return given_back if given_back == journal else given_back.remember({ROTATION: {}})
+
+    def disturb(self, what: str, journal: Journal) -> None:
+        if what == "reboot":
+            # main has a restart policy, temp has none
+            self.main_running = self.main_image is not None
+            self.temp_running = False
+        elif what == "temp crash":
+            self.temp_running = False
+        elif (
+            what == "half replaced"
+            and Step.REPLACE_MAIN in journal.started
+            and Step.REPLACE_MAIN not in journal.done
+        ):
+            self.main_running = False
+
+
+def fresh(mode: str = "temp", temp_escrows: str = "import", *, target: str = NEW) -> Journal:
+    return Journal(
+        id="s1",
+        mode="pool" if mode == "pool" else "temp",
+        temp_escrows="settle" if temp_escrows == "settle" else "import",
+        target=target,
+        origin=OLD,
+        asked="gateway:new",
+        origin_asked="gateway:old",
+        data={REPLACED: "1"},
+    )
+
+
+def drive(world: World, journal: Journal, stop_after: int, *, half: bool) -> Journal:
+    """Runs the steps until done or until the controller is killed after ``stop_after`` steps."""
+    for count, step in enumerate(remaining(journal, world.seen())):
+        if step is Step.FREEZE_ROTATION:
+            journal = journal.remember({ROTATION: {}})
+        if count == stop_after:
+            journal = journal.start(step)
+            if half:
+                world.run(step, journal)
+            return journal
+        journal = journal.start(step)
+        world.run(step, journal)
+        journal = journal.finish(step)
+        world.traffic()
+    return journal
+
+
+@settings(max_examples=600, deadline=None)
+@given(
+    kills=st.lists(
+        st.tuples(
+            st.integers(0, 16),
+            st.booleans(),
+            st.sampled_from(
+                ["nothing", "failure", "given back", "reboot", "temp crash", "half replaced"]
+            ),
+        ),
+        max_size=5,
+    ),
+    temp_escrows=st.sampled_from(["import", "settle"]),
+    rollback_at=st.one_of(st.none(), st.integers(0, 5)),
+    recreate=st.booleans(),
+)
+def test_killed_anywhere_ends_right(
+    kills: list[tuple[int, bool, str]], temp_escrows: str, rollback_at: int | None, recreate: bool
+) -> None:
+    # with the same image it is the environment of the container that is wrong
+    world = World(drift=("A",) if recreate else ())
+    journal = fresh(temp_escrows=temp_escrows, target=OLD if recreate else NEW)
+    for number, (stop_after, half, what) in enumerate(kills):
+        if not journal.open:
+            break
+        if rollback_at == number:
+            with contextlib.suppress(SwapRefused):
+                journal = roll_back(journal)
+        journal = drive(world, journal, stop_after, half=half)
+        if what == "failure" and journal.open:
+            journal = world.fail(journal)
+        if what == "given back" and journal.open:
+            journal = world.cut_off_after_giving_back(journal)
+        world.disturb(what, journal)
+        world.traffic()
+    journal = drive(world, journal, 99, half=False)
+    assert world.violations == []
+    assert not journal.open
+    assert world.main_image == journal.target
+    assert world.drift == () or journal.rolling_back
+    assert world.main_running
+    assert world.flag == "main"
+    assert not world.temp_exists
+    assert world.rotation
+    assert world.minted <= 1
+    if world.minted and temp_escrows == "import":
+        assert "t1" in world.main_escrows
+
+
+def test_straight_swap_runs_every_step_once() -> None:
+    world = World()
+    journal = drive(world, fresh(), 99, half=False)
+    assert journal.done == sequence("temp", "import")
+    assert world.main_image == NEW
+    assert world.main_escrows == {"m1", "t1"}
+
+
+def test_pool_swap_mints_nothing() -> None:
+    world = World(temp_exists=True, temp_running=True)
+    journal = drive(world, fresh(mode="pool"), 99, half=False)
+    assert world.violations == []
+    assert (world.minted, world.main_image, world.flag) == (0, NEW, "main")
+    assert world.temp_running
+    assert not journal.open
+
+
+def test_the_gateway_that_stands_by_is_replaced_and_goes_on_standing_by() -> None:
+    """In pool mode the other slot may be the one in service."""
+    world = World(temp_exists=True, temp_running=True, flag="temp", rotation=False)
+    steps = ask(world, mode="pool")
+    assert Step.SWITCH_BACK not in steps
+    journal = drive(world, fresh(mode="pool").remember({STANDBY: True}), 99, half=False)
+    assert tuple(journal.done) == steps
+    assert (world.violations, world.main_image, world.flag) == ([], NEW, "temp")
+
+
+@pytest.mark.parametrize("reached", range(len(sequence("temp", "import"))))
+def test_rollback_from_every_step_returns_to_the_origin(reached: int) -> None:
+    world = World()
+    journal = drive(world, fresh(), reached, half=True)
+    turned = roll_back(journal)
+    journal = drive(world, turned, 99, half=False)
+    assert world.violations == []
+    assert not journal.open
+    if turned.rolling_back:
+        assert world.main_image == OLD
+    else:
+        # past the point where temp could serve again: a second swap leads back
+        assert reached >= sequence("temp", "import").index(Step.STOP_TEMP)
+        assert world.main_image == NEW
+
+
+LATE = range(sequence("temp", "import").index(Step.STOP_TEMP) + 1, len(sequence("temp", "import")))
+
+
+@pytest.mark.parametrize("reached", LATE)
+@pytest.mark.parametrize("given_back", [False, True])
+def test_a_main_that_dies_after_temp_was_stopped_is_led_back_in_place(
+    reached: int, given_back: bool
+) -> None:
+    """The swap could not be finished first: its last steps need a gateway that answers."""
+    world = World()
+    journal = drive(world, fresh(), reached, half=False)
+    if given_back:
+        journal = world.fail(journal)
+    world.main_running = False
+    assert roll_back(journal) == journal
+    turned = roll_back(journal, main_down=True)
+    steps = remaining(turned, world.seen())
+    assert steps[:2] == (Step.REPLACE_MAIN, Step.CHECK_MAIN)
+    assert Step.DRAIN_MAIN not in steps
+    assert Step.START_TEMP not in steps
+    journal = drive(world, turned, 99, half=False)
+    assert not journal.open
+    assert (world.main_image, world.flag, world.minted) == (OLD, "main", 1)
+    assert "t1" in world.main_escrows
+    assert world.rotation
+
+
+def test_a_pool_whose_main_dies_at_the_end_is_led_back_in_place() -> None:
+    world = World(temp_exists=True, temp_running=True)
+    steps = sequence("pool", "import")
+    journal = drive(world, fresh("pool"), steps.index(Step.SWITCH_BACK) + 1, half=False)
+    assert roll_back(journal) == journal
+    world.main_running = False
+    journal = drive(world, roll_back(journal, main_down=True), 99, half=False)
+    assert (world.violations, world.main_image, journal.open) == ([], OLD, False)
+
+
+def test_roll_back_twice_is_the_same() -> None:
+    journal = drive(World(), fresh(), 6, half=False)
+    assert roll_back(roll_back(journal)) == roll_back(journal)
+
+
+def test_temp_is_never_started_after_its_stop_began() -> None:
+    world = World()
+    stop = sequence("temp", "import").index(Step.STOP_TEMP)
+    journal = drive(world, fresh(), stop, half=True)
+    world.disturb("reboot", journal)
+    assert Step.START_TEMP not in remaining(journal, world.seen())
+
+
+def test_a_temp_that_broke_is_not_needed_to_go_back_to_an_untouched_main() -> None:
+    world = World()
+    drain_main = sequence("temp", "settle").index(Step.DRAIN_MAIN)
+    journal = drive(world, fresh(temp_escrows="settle"), drain_main, half=False)
+    world.disturb("temp crash", journal)
+    steps = remaining(roll_back(journal), world.seen())
+    assert Step.START_TEMP not in steps
+    assert Step.SETTLE_TEMP not in steps
+    assert steps[0] is Step.CHECK_MAIN
+    assert Step.IMPORT_ESCROWS in steps
+
+
+def test_a_temp_that_broke_while_main_is_not_proved_is_started_again() -> None:
+    world = World()
+    check_main = sequence("temp", "import").index(Step.CHECK_MAIN)
+    journal = drive(world, fresh(), check_main, half=False)
+    world.disturb("temp crash", journal)
+    assert remaining(journal, world.seen())[0] is Step.START_TEMP
+    journal = journal.finish(Step.CHECK_MAIN).finish(Step.SWITCH_BACK)
+    assert Step.START_TEMP not in remaining(journal, world.seen())
+
+
+def half_replaced() -> tuple[World, Journal]:
+    """Main has the new image and runs, but never came to listen."""
+    world = World()
+    journal = drive(world, fresh(), sequence("temp", "import").index(Step.REPLACE_MAIN), half=True)
+    world.main_healthy = False
+    return world, journal
+
+
+def test_a_new_main_that_never_came_up_holds_up_neither_way_out() -> None:
+    """It does not answer, so a drain would find out nothing; and nobody was ever sent to it."""
+    world, journal = half_replaced()
+    assert remaining(journal, world.seen())[:2] == (Step.REPLACE_MAIN, Step.CHECK_MAIN)
+    steps = remaining(roll_back(journal), world.seen())
+    assert steps[:2] == (Step.SWITCH_TO_TEMP, Step.REPLACE_MAIN)
+    # nor when the way back was cut off in its turn
+    turned = roll_back(journal).finish(Step.SWITCH_TO_TEMP).start(Step.REPLACE_MAIN)
+    assert remaining(turned, world.seen())[0] is Step.REPLACE_MAIN
+
+
+def test_a_main_that_once_listened_is_drained_though_it_looks_ill() -> None:
+    world, journal = half_replaced()
+    up = journal.finish(Step.REPLACE_MAIN)
+    assert Step.DRAIN_MAIN in remaining(roll_back(up), world.seen())
+    world.main_healthy = True
+    assert Step.DRAIN_MAIN in remaining(roll_back(journal), world.seen())
+    # the old image, whose replacement failed before it was stopped
+    world.main_image, world.main_healthy = OLD, False
+    assert Step.DRAIN_MAIN in remaining(journal, world.seen())
+    assert Step.DRAIN_MAIN in remaining(roll_back(journal), world.seen())
+
+
+def test_a_temp_without_escrows_need_not_be_drained() -> None:
+    world = World()
+    seed = sequence("temp", "import").index(Step.SEED_TEMP)
+    journal = roll_back(drive(world, fresh(), seed, half=False).undo(Step.SEED_TEMP, ()))
+    steps = remaining(journal, world.seen())
+    assert Step.DRAIN_TEMP not in steps
+    assert Step.STOP_TEMP in steps
+
+
+def test_journal_round_trip() -> None:
+    journal = fresh().start(Step.PREFLIGHT).finish(Step.FREEZE_ROTATION).remember({"a": [1]})
+    assert Journal.from_dict(journal.to_dict()) == journal
+
+
+def test_journal_of_another_schema_is_refused() -> None:
+    raw = {**fresh().to_dict(), "schema": 99}
+    with pytest.raises(SwapRefused, match="schema 99"):
+        Journal.from_dict(raw)
+
+
+def ask(world: World, journal: Journal | None = None, **wish: object) -> tuple[Step, ...]:
+    arguments: dict[str, object] = {
+        "target": NEW,
+        "previous": None,
+        "rollback": False,
+        "mode": "temp",
+        "temp_escrows": "import",
+    }
+    arguments.update(wish)
+    return plan(journal, world.seen(), **arguments).steps  # type: ignore[arg-type]
+
+
+def test_nothing_to_do_when_the_image_is_current() -> None:
+    assert ask(World(main_image=NEW)) == ()
+
+
+def test_rollback_without_a_recorded_image_is_refused() -> None:
+    with pytest.raises(SwapRefused, match="nothing to roll back to"):
+        ask(World(), rollback=True)
+
+
+def test_rollback_after_a_finished_swap_is_a_swap_to_the_previous_image() -> None:
+    assert ask(World(main_image=NEW), rollback=True, previous=OLD) == sequence("temp", "import")
+
+
+def test_another_image_while_a_swap_is_open_is_refused() -> None:
+    journal = drive(World(), fresh(), 4, half=False)
+    with pytest.raises(SwapRefused, match="is not finished"):
+        ask(World(), journal, target="registry/gateway@sha256:third")
+
+
+def test_a_rolled_back_swap_is_not_turned_again_by_the_image_that_failed() -> None:
+    world = World()
+    journal = roll_back(drive(world, fresh(), 8, half=False))
+    found = plan(
+        journal,
+        world.seen(),
+        target=NEW,
+        previous=None,
+        rollback=False,
+        mode="temp",
+        temp_escrows="import",
+    )
+    assert found.target == OLD
+
+
+@pytest.mark.parametrize(
+    ("world", "message"),
+    [
+        (World(main_image=None), "no gateway container"),
+        (World(temp_exists=True), "slot temp, but no swap is open"),
+        (World(flag="temp"), "slot temp in service"),
+        (World(main_running=False), "does not run, so it serves no client"),
+    ],
+)
+def test_an_unexplained_host_is_refused(world: World, message: str) -> None:
+    with pytest.raises(SwapRefused, match=message):
+        ask(world)
+
+
+OPEN_WINDOW = Window(
+    phase="Inference",
+    confirmation_poc_phase="",
+    blocks_to_epoch_switch=1000,
+    blocks_until_next_rotation=700,
+    rotation_enabled=True,
+)
+
+
+def test_an_open_window_has_no_refusal() -> None:
+    assert window_refusals(OPEN_WINDOW, min_blocks=700) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"phase": None}, "phase is unknown"),
+        ({"phase": ""}, "phase is unknown"),
+        ({"phase": "PoCGenerate"}, "phase PoCGenerate"),
+        ({"confirmation_poc_phase": None}, "unknown whether a confirmation"),
+        ({"confirmation_poc_phase": "CONFIRMATION_POC_GENERATION"}, "confirmation PoC is under"),
+        ({"blocks_to_epoch_switch": None}, "distance to the epoch switch is unknown"),
+        ({"blocks_to_epoch_switch": 699}, "699 blocks are left to the epoch switch"),
+        ({"rotation_enabled": None}, "whether rotation is enabled"),
+        ({"blocks_until_next_rotation": None}, "distance to the next rotation is unknown"),
+        ({"blocks_until_next_rotation": 699}, "699 blocks are left to the next rotation"),
+        ({"phases": {"7": "finalizing"}}, "escrow 7 is in phase finalizing"),
+        ({"active_without_runtime": ("8",)}, "escrow 8 is recorded as active but not loaded"),
+    ],
+)
+def test_every_reason_closes_the_window(change: dict[str, object], words: str) -> None:
+    window = dataclasses.replace(OPEN_WINDOW, **change)  # type: ignore[arg-type]
+    reasons = window_refusals(window, min_blocks=700)
+    assert len(reasons) == 1
+    assert words in reasons[0]
+
+
+def test_rotation_distance_does_not_matter_with_rotation_off() -> None:
+    window = dataclasses.replace(OPEN_WINDOW, rotation_enabled=False, blocks_until_next_rotation=0)
+    assert window_refusals(window, min_blocks=700) == []
+
+
+def test_session_losses() -> None:
+    before = {str(number): ServedSession(nonce=10, balance=100) for number in range(1, 7)}
+    after = {
+        "1": ServedSession(nonce=10, balance=100),
+        "2": ServedSession(nonce=12, balance=90),
+        "3": ServedSession(nonce=0, balance=5000),
+        "4": ServedSession(nonce=10, balance=99),
+        "5": None,
+        "6": ServedSession(nonce=10, balance=100, active=False),
+    }
+    losses = session_losses(before, after)
+    assert [loss.split()[1] for loss in losses] == ["3", "4", "5", "6"]
+
+
+def test_a_balance_that_nobody_knew_is_not_compared() -> None:
+    before = {"1": ServedSession(nonce=10, balance=None)}
+    assert session_losses(before, {"1": ServedSession(nonce=10, balance=100)}) == []
+    assert session_losses(before, {"1": ServedSession(nonce=9, balance=100)}) != []
+
+
+def test_a_session_that_was_inactive_may_stay_so() -> None:
+    mark = ServedSession(nonce=10, balance=100, active=False)
+    assert session_losses({"1": mark}, {"1": mark}) == []
+
+
+@pytest.mark.parametrize(
+    ("image", "generation"),
+    [
+        ("ghcr.io/gonka-ai/devshard-gateway:mainnet-v0.2.13-latest", None),
+        ("ghcr.io/gonka-ai/devshard-gateway:mainnet-v0.2.13-v3-latest", "v3"),
+        ("ghcr.io/gonka-ai/devshard-gateway:mainnet-v0.2.15-v4.1.1", "v4"),
+        ("registry.test:5000/gateway:v3", None),
+        ("registry.test:5000/v3/gateway:1.0", None),
+        (f"registry.test:5000/gateway:v0.2.13-v3@sha256:{'0' * 64}", "v3"),
+        (f"registry.test:5000/gateway@sha256:{'0' * 64}", None),
+        ("libermans/gonka-devshard-proxy:latest", None),
+    ],
+)
+def test_generation_of_tag(image: str, generation: str | None) -> None:
+    assert generation_of_tag(image) == generation
+
+
+def test_digest_of() -> None:
+    assert digest_of("r:5000/g@sha256:ab") == "sha256:ab"
+    assert digest_of("r:5000/g:1") is None
+
+
+def test_a_swap_continued_before_its_switch_looks_at_the_window_again() -> None:
+    world = World()
+    journal = drive(world, fresh(), 4, half=False)
+    assert remaining(journal, world.seen())[:2] == (Step.PREFLIGHT, Step.CHECK_TEMP)
+    journal = drive(world, fresh(), 6, half=False)
+    assert Step.PREFLIGHT not in remaining(journal, world.seen())
+    assert Step.PREFLIGHT not in remaining(roll_back(journal), world.seen())
+
+
+# what the role asks the state machine
+
+
+def test_a_rotation_is_given_back_only_where_the_gateway_itself_serves() -> None:
+    frozen = fresh().finish(Step.FREEZE_ROTATION)
+    assert not gives_rotation_back(frozen)
+    noted = frozen.remember({ROTATION: {"enabled": True}})
+    assert gives_rotation_back(noted)
+    replacing = noted.start(Step.REPLACE_MAIN)
+    assert not gives_rotation_back(replacing)
+    assert gives_rotation_back(replacing.finish(Step.CHECK_MAIN))
+    assert not gives_rotation_back(replacing.finish(Step.CHECK_MAIN).finish(Step.RESTORE_ROTATION))
+
+
+MIRRORED = "mirror/gateway@sha256:new"
+
+
+@pytest.mark.parametrize(
+    ("seen", "data", "asked"),
+    [
+        ({}, {}, True),
+        ({"main_healthy": False}, {}, True),
+        ({"main_healthy": False}, {"never_up": False, "failed_target": OLD}, True),
+        ({}, {"never_up": True, "failed_target": OLD}, True),
+        ({"main_healthy": False}, {"never_up": True, "failed_target": "other"}, True),
+        # these cannot answer whether they may be stopped
+        ({"main_healthy": False}, {"never_up": True, "failed_target": OLD}, False),
+        ({"main_running": False}, {}, False),
+        ({"main_image": None, "main_running": False}, {}, False),
+        ({"main_image": NEW}, {}, False),
+        # the same image from a mirror
+        ({"main_image": MIRRORED}, {}, False),
+    ],
+)
+def test_a_main_that_cannot_answer_is_not_asked_before_it_is_replaced(
+    seen: dict[str, object], data: dict[str, object], asked: bool
+) -> None:
+    journal = fresh().start(Step.REPLACE_MAIN).remember(data)
+    found = dataclasses.replace(World().seen(), **seen)  # type: ignore[arg-type]
+    assert is_asked_before_its_stop(journal, found) is asked
+
+
+@pytest.mark.parametrize(
+    ("settled", "on_chain", "phase", "past"),
+    [
+        (False, True, "active", False),
+        (True, True, None, True),
+        (None, False, None, True),
+        (False, True, "settlement", True),
+        (False, True, "finalizing", True),
+        # a chain that does not answer proves nothing
+        (None, None, None, False),
+        (None, None, "settlement", True),
+    ],
+)
+def test_which_escrows_no_gateway_can_serve_any_more(
+    settled: bool | None, on_chain: bool | None, phase: str | None, past: bool
+) -> None:
+    assert is_past(settled=settled, on_chain=on_chain, phase=phase) is past
+
+
+RECORD = {"profile": "v2", "storage": "/s", "image": "gateway:old", "digest": OLD}
+
+
+def test_the_record_after_a_swap_leads_back_and_after_a_rollback_no_further() -> None:
+    after = record_after(fresh(), {**RECORD, "rolled_back_digest": "x"})
+    assert after == {
+        **RECORD,
+        "image": "gateway:new",
+        "digest": NEW,
+        "previous_digest": OLD,
+        "previous_image": "gateway:old",
+    }
+    back = dataclasses.replace(
+        fresh(), target=OLD, asked="gateway:old", rolling_back=True
+    ).remember({"failed_target": NEW})
+    assert record_after(back, after) == {**RECORD, "rolled_back_digest": NEW}
+
+
+def test_the_record_after_a_recreation_keeps_its_way_back() -> None:
+    record = {**RECORD, "previous_digest": "older", "previous_image": "gateway:older"}
+    again = dataclasses.replace(fresh(target=OLD), asked="gateway:old")
+    assert record_after(again, record) == record
+
+
+# the same image with another environment
+
+
+def test_another_environment_is_a_swap_to_the_same_image() -> None:
+    world = World(drift=("DEVSHARD_CHAIN_ID",))
+    found = plan(
+        None,
+        world.seen(),
+        target=OLD,
+        previous=None,
+        rollback=False,
+        mode="temp",
+        temp_escrows="import",
+    )
+    assert found.steps == sequence("temp", "import")
+    assert "DEVSHARD_CHAIN_ID" in found.reason
+    journal = drive(world, fresh(target=OLD), 99, half=False)
+    assert (world.violations, world.drift, world.main_id, journal.open) == ([], (), 2, False)
+
+
+def test_a_rollback_to_what_runs_changes_nothing() -> None:
+    assert ask(World(drift=("A",)), rollback=True, previous=OLD) == ()
+
+
+@pytest.mark.parametrize("target", [OLD, NEW])
+def test_a_swap_moves_neither_the_storage_nor_the_port(target: str) -> None:
+    seen = dataclasses.replace(World().seen(), moved=("it is published on 1, wanted is 2",))
+    with pytest.raises(SwapRefused, match="published on 1.*devshard_gateway_url"):
+        plan(
+            None,
+            seen,
+            target=target,
+            previous=None,
+            rollback=False,
+            mode="temp",
+            temp_escrows="import",
+        )
+
+
+def test_a_recreation_is_finished_with_a_corrected_environment_and_not_turned_around() -> None:
+    world = World(drift=("A",))
+    check = sequence("temp", "import").index(Step.CHECK_MAIN)
+    journal = drive(world, fresh(target=OLD), check, half=False)
+    with pytest.raises(SwapRefused, match="no earlier image to go back to"):
+        roll_back(journal)
+    world.drift = ("A",)
+    steps = remaining(journal, world.seen())
+    assert steps[:3] == (Step.DRAIN_MAIN, Step.REPLACE_MAIN, Step.CHECK_MAIN)
+    journal = drive(world, journal, 99, half=False)
+    assert (world.violations, world.main_id, journal.open) == ([], 3, False)
+
+
+def test_an_old_container_of_the_same_image_is_drained_though_it_looks_ill() -> None:
+    """Its replacement was cut off before it was stopped, and it may serve."""
+    world = World(drift=("A",))
+    replace = sequence("temp", "import").index(Step.REPLACE_MAIN)
+    journal = drive(world, fresh(target=OLD), replace, half=False).start(Step.REPLACE_MAIN)
+    world.main_healthy = False
+    assert Step.DRAIN_MAIN in remaining(journal, world.seen())
