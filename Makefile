@@ -36,6 +36,10 @@ test: tests-ready ## What CI runs: lint, units, sanity, contract, money, molecul
 lint: tests-ready ## Formatting, types, ansible-lint, documentation, the built package
 	@tests/tools/lint
 
+.PHONY: docs
+docs: tests-ready ## The documentation site: build/docs/html
+	@tests/tools/docs
+
 .PHONY: sanity
 sanity: tests-ready ## ansible-test sanity, and the unit tests on newer ansible-cores
 	@tests/tools/sanity

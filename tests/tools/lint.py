@@ -18,13 +18,15 @@ from pathlib import Path
 
 from _gates import BUILD, NAME, NAMESPACE, ROOT, Failed, Step, link_tree, list_files, run_all
 
+import docs
+
 FULL_NAME = f"{NAMESPACE}.{NAME}"
 SPDX = "SPDX-License-Identifier: GPL-3.0-or-later"
 # they cannot carry a comment, or are written by a program, or are the licence itself: REUSE.toml
 WITHOUT_SPDX = ("LICENSES/", "COPYING", "CHANGELOG.", "changelogs/changelog.yaml")
 WITHOUT_SPDX_TYPES = (".md", ".json", ".bin", ".pem", ".png", ".svg")
 SHEBANGS = (b"#!/usr/bin/python", b"#!/usr/bin/env bash", b"#!/bin/bash", b"#!/bin/sh")
-PACKAGES = ("plugins", "tests", "benchmarks", "molecule")
+PACKAGES = ("plugins", "tests", "benchmarks", "docs", "molecule")
 
 
 def python_paths() -> list[str]:
@@ -88,10 +90,12 @@ def shellcheck(step: Step) -> None:
         step.call("shellcheck", "--external-sources", *scripts)
 
 
-def docs(step: Step) -> None:
+def references(step: Step) -> None:
+    """The guides, and every reference to a module, an option or a return value."""
     step.call(
         "antsibull-docs",
-        *("lint-collection-docs", "--plugin-docs", "--skip-rstcheck"),
+        # it means the pages of plugins only, and those are read by Sphinx, see docs.py
+        *("lint-collection-docs", "--plugin-docs", "--skip-rstcheck", "--check-extra-docs-refs"),
         *("--validate-collection-refs", "dependent", "--disallow-unknown-collection-refs", "."),
     )
 
@@ -195,7 +199,8 @@ GATES = {
     "ansible-lint": ansible_lint,
     "mypy": mypy,
     "package": package,
-    "antsibull-docs": docs,
+    "documentation site": docs.build,
+    "documentation references": references,
     "yamllint": yamllint,
     "ruff check": ruff_check,
     "ruff format": ruff_format,
