@@ -1,5 +1,5 @@
-# Copyright (c) 2026 The gonka.devshard authors
 # SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
 """Swaps gateways on a test host under load, and compares with the ways that others do it.
 
 ``make bench-swap ARGS='--swaps 10 --clients 200'`` makes a host of its own, deploys it, and writes

@@ -1,5 +1,5 @@
-# Copyright (c) 2026 The gonka.devshard authors
 # SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
 """The ways in which gateways are replaced elsewhere, done by hand on the test host.
 
 All but the restart in place use a second gateway that stands ready with an escrow of its own. No

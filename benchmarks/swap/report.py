@@ -1,5 +1,5 @@
-# Copyright (c) 2026 The gonka.devshard authors
 # SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
 """From recorded requests and marks to one row of numbers and one lane of the picture."""
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-# Copyright (c) 2026 The gonka.devshard authors
 # SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
 """Runs the module of the same name in slices and shows on the terminal what it waits for.
 
 Each slice is for the escrows that only have to wait; one that failed for another reason is not

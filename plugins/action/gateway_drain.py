@@ -1,5 +1,5 @@
-# Copyright (c) 2026 The gonka.devshard authors
 # SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
 """Runs the module of the same name in slices and shows on the terminal how the drain goes.
 
 A slice's time-out is the progress report, only the last slice's time-out is a failure.

@@ -1,5 +1,5 @@
-# Copyright (c) 2026 The gonka.devshard authors
 # SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
 
 """The fault matrix: every operation, killed at every step of its ledger and hurt in every way."""
 

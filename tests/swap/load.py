@@ -1,5 +1,5 @@
-# Copyright (c) 2026 The gonka.devshard authors
 # SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
 """Clients that stream chat completions back to back, and a record of each request.
 
 Three kinds, as they exist in the field: ``reuse`` keeps its connection and sends the next request

@@ -1,5 +1,5 @@
-# Copyright (c) 2026 The gonka.devshard authors
 # SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
 # This file is private to the gonka.devshard collection; its content may change at any time.
 """When a gateway may be stopped without cutting anybody (contract ``gateway.md`` §7.3).
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from ansible_collections.gonka.devshard.tests.unit.collection.collection_files import (
     ROOT,
@@ -13,6 +14,10 @@ from ansible_collections.gonka.devshard.tests.unit.collection.collection_files i
 
 GALAXY = read_yaml(ROOT / "galaxy.yml")
 RUNTIME = read_yaml(ROOT / "meta/runtime.yml")
+HEADER = """\
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
+"""
 
 
 def lines(name: str) -> list[str]:
@@ -54,6 +59,23 @@ def test_execution_environment_has_what_the_controller_needs() -> None:
 def test_files_of_execution_environment_are_shipped() -> None:
     described = read_yaml(ROOT / "meta/execution-environment.yml")["dependencies"]
     assert not {"meta", *described.values()} & set(GALAXY["build_ignore"])
+
+
+def python_files() -> list[Path]:
+    places = ("plugins", "tests", "benchmarks", "docs", "molecule")
+    found = [path for place in places for path in (ROOT / place).rglob("*.py")]
+    return sorted(path for path in found if "output" not in path.parts)
+
+
+def test_python_files_begin_alike() -> None:
+    """The licence and the holder, in this order; modules start with what Ansible wants."""
+    others = [
+        str(path.relative_to(ROOT))
+        for path in python_files()
+        if (text := path.read_text().removeprefix("#!/usr/bin/python\n"))
+        and not text.startswith(HEADER)
+    ]
+    assert others == []
 
 
 def test_there_are_no_sanity_ignore_files() -> None:

@@ -1,5 +1,5 @@
-# Copyright (c) 2026 The gonka.devshard authors
 # SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
 """Settling in slices: live lines, one deadline, and nothing is tried again that failed."""
 
 from __future__ import annotations

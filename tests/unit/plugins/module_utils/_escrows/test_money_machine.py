@@ -1,5 +1,5 @@
-# Copyright (c) 2026 The gonka.devshard authors
 # SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
 
 """Random lives of a host: create, lose, be killed, settle, delete, restart, and epochs that pass.
 

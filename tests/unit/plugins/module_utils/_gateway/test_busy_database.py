@@ -1,5 +1,5 @@
-# Copyright (c) 2026 The gonka.devshard authors
 # SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
 """A v2 gateway answers 500 while its database is being written (contract gateway.md, E6).
 
 A read is repeated for some seconds. What became of a write is not known: it is sent once, and its

@@ -1,5 +1,5 @@
-# Copyright (c) 2026 The gonka.devshard authors
 # SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
 """The journal on a real disk, and plans from what containers show."""
 
 from __future__ import annotations
