@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
+"""Texts for users are plain English: the phrases of the glossary in CONTRIBUTING.md."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import pytest
+
+from ansible_collections.gonka.devshard.tests.unit.collection.collection_files import ROOT
+from ansible_collections.gonka.devshard.tests.unit.collection.user_texts import task_names, texts
+
+# What is refused, how it is found, and what to write instead.
+REFUSED = {
+    "of before": (r"of before", "previous, earlier"),
+    "is no X": (r"(?<!there )(?:is|are|was|were|be) no (?!longer|more)\w+", "is not a X"),
+    "so many": (r"so (?:many|much|long) (?:seconds|blocks|ngonka|space)", "this many"),
+    "for ever": (r"for ever", "permanently, without end"),
+    "the same again": (r"the same again|runs? the same|running the same", "run this again"),
+    "nobody": (r"(?<![`'\"])(?:nobody|somebody)(?![`'\"])", "no client, another process"),
+    "tell": (r"tells?|told", "report, return, show"),
+    "on end": (r"on end", "in a row, continuously"),
+    "in vain": (r"in vain", "can no longer succeed"),
+    "anew": (r"anew", "again, from scratch"),
+    "answers so": (r"answers so", "returns this"),
+    "get on": (r"gets? on", "makes progress"),
+    "expected no": (r"expected no|no number below", "must not be"),
+    "reckon": (r"reckon\w*", "count, take into account"),
+    "whoever": (r"whoever", "the caller, the user"),
+    "in clear": (r"in clear", "unencrypted"),
+    "found out": (r"found out", "detected, determined"),
+    "speaks against": (r"speaks? (?:against|for)", "forbids, allows"),
+    "Left out,": (r"left out,", "if omitted,"),
+    "most time": (r"most (?:time|seconds)", "maximum time, in seconds"),
+    "cut off": (r"cut off", "interrupted"),
+    "what became of": (r"what (?:became|becomes) of", "the outcome of"),
+    "a look": (r"(?:a|one|two|the) (?:look|glance)s?", "a check, an inspection"),
+    "look whether": (r"looks? (?:whether|which)", "check whether"),
+    "what was seen": (r"what (?:is|was) (?:seen|asked for)", "the observed, the requested ..."),
+    "neither does": (r"neither does", "nor does"),
+}
+FIRST_WORDS = ("Look", "Ask", "Note", "Say", "Tell", "Take", "Begin", "Let", "Make sure", "See")
+# What an unfinished pass over the texts has left. Each number may only shrink, until none is left.
+LEFT = {
+    "of before": 16,
+    "is no X": 13,
+    "so many": 2,
+    "for ever": 4,
+    "the same again": 40,
+    "nobody": 47,
+    "tell": 77,
+    "on end": 2,
+    "in vain": 4,
+    "anew": 14,
+    "answers so": 2,
+    "get on": 2,
+    "expected no": 1,
+    "reckon": 5,
+    "whoever": 6,
+    "in clear": 4,
+    "found out": 10,
+    "speaks against": 5,
+    "Left out,": 31,
+    "most time": 8,
+    "cut off": 28,
+    "what became of": 18,
+    "a look": 16,
+    "look whether": 3,
+    "what was seen": 15,
+    "neither does": 1,
+    "task names": 53,
+}
+TEXTS = list(texts())
+
+
+def pattern_of(phrase: str) -> re.Pattern[str]:
+    """A phrase that may go over the end of a line, also of one that begins with a comment."""
+    gap = re.sub(r"(?<!there) ", lambda _space: r"[\s#]+", REFUSED[phrase][0])
+    return re.compile(rf"(?<![\w-])(?:{gap})(?![\w-])", re.IGNORECASE)
+
+
+def occurrences(phrase: str) -> list[str]:
+    pattern = pattern_of(phrase)
+    found = set()
+    for path, line, text in TEXTS:
+        for match in pattern.finditer(text):
+            at = line + text.count("\n", 0, match.start())
+            around = text[max(0, match.start() - 50) : match.end() + 30]
+            found.add(f"{path.relative_to(ROOT)}:{at}: {' '.join(around.split())}")
+    return sorted(found)
+
+
+@pytest.mark.parametrize("phrase", REFUSED)
+def test_a_refused_phrase_is_not_used(phrase: str) -> None:
+    found = occurrences(phrase)
+    better = f"instead of {phrase!r} write {REFUSED[phrase][1]!r}:\n" + "\n".join(found)
+    assert len(found) <= LEFT.get(phrase, 0), better
+
+
+@pytest.mark.parametrize(
+    ("phrase", "text"),
+    [
+        ("of before", "the slot of before is back"),
+        ("of before", "the workers of\n    # before still serve"),
+        ("is no X", "it is no private key"),
+        ("nobody", "Nobody serves it."),
+        ("tell", "it tells why"),
+    ],
+)
+def test_a_refused_phrase_is_found(phrase: str, text: str) -> None:
+    assert pattern_of(phrase).search(text)
+
+
+@pytest.mark.parametrize(
+    ("phrase", "text"),
+    [
+        ("is no X", "there is no default"),
+        ("is no X", "it is no longer served"),
+        ("nobody", "the value ``nobody``"),
+        ("cut off", "cut-off"),
+    ],
+)
+def test_a_plain_phrase_is_not_refused(phrase: str, text: str) -> None:
+    assert pattern_of(phrase).search(text) is None
+
+
+def test_the_walk_covers_every_kind_of_text() -> None:
+    kinds = Counter(path.relative_to(ROOT).parts[0] for path, _line, _text in TEXTS)
+    assert {"plugins", "roles", "playbooks", "docs", "README.md", "CONTRIBUTING.md"} <= set(kinds)
+    assert kinds["plugins"] > 1000
+    assert len(list(task_names())) > 300
+
+
+def test_task_names_say_what_is_done() -> None:
+    vague = re.compile(rf"(?:{'|'.join(FIRST_WORDS)})\b")
+    found = {f"{path.relative_to(ROOT)}: {name}" for path, name in task_names()}
+    left = sorted(line for line in found if vague.match(line.split(": ", 1)[1]))
+    assert len(left) <= LEFT.get("task names", 0), "\n".join(left)
