@@ -29,8 +29,8 @@ demo-down: ## Remove what the demo made (ENGINE=1: and stop the Docker Engine th
 	@tests/hosts/hosts --project gonka-devshard-demo down $(if $(ENGINE),--engine)
 
 .PHONY: test
-test: tests-ready ## What CI runs: lint, units, sanity, contract, money, molecule-short
-	@tests/tools/stages lint units sanity contract money molecule-short
+test: tests-ready ## What CI runs: lint, units, coverage, sanity, contract, money, molecule-short
+	@tests/tools/stages lint units coverage sanity contract money molecule-short
 
 .PHONY: lint
 lint: tests-ready ## Formatting, types, ansible-lint, documentation, the built package
@@ -47,6 +47,10 @@ sanity: tests-ready ## ansible-test sanity, and the unit tests on newer ansible-
 .PHONY: units
 units: tests-ready ## Unit tests
 	@$(PYTEST) -n 2 tests/unit $(ARGS)
+
+.PHONY: coverage
+coverage: tests-ready ## How much of the money and swap packages their own unit tests run
+	@tests/tools/coverage
 
 .PHONY: contract
 contract: tests-ready ## The contract, against the simulator or what DEVSHARD_TEST_* names
