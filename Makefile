@@ -87,6 +87,10 @@ simnet: tests-ready ## The simulated network and a gateway in the foreground, wi
 bench-swap: tests-ready ## How the ways to switch the edge treat running clients
 	@$(IN_TREE) python benchmarks/swap $(ARGS)
 
+.PHONY: bench-redeploy
+bench-redeploy: tests-ready ## What a run of the site costs that changes nothing, a quarter of an hour
+	@$(IN_TREE) python benchmarks/redeploy $(ARGS)
+
 .PHONY: clean
 clean: ## Remove what the builds and tests left in this folder
 	rm -rf .cache .tree .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis build

@@ -15,21 +15,21 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import subprocess
 import sys
 import time
 import typing as t
 from pathlib import Path
 
+from ansible_collections.gonka.devshard.benchmarks import hosts
+from ansible_collections.gonka.devshard.benchmarks.hosts import RESULTS, say
 from ansible_collections.gonka.devshard.benchmarks.swap import report
 from ansible_collections.gonka.devshard.benchmarks.swap.others import OTHERS
 from ansible_collections.gonka.devshard.tests.swap.clients import Clients
 from ansible_collections.gonka.devshard.tests.swap.faults import VARIABLES, prepare
-from ansible_collections.gonka.devshard.tests.swap.lab import ROOT, Lab, Run
+from ansible_collections.gonka.devshard.tests.swap.lab import Lab, Run
 from ansible_collections.gonka.devshard.tests.swap.load import Kind
 from ansible_collections.gonka.devshard.tests.swap.second import Partner
 
-RESULTS = ROOT / "benchmarks" / "results"
 PROJECT = "gonka-devshard-bench"
 FLAG = "/etc/nginx/devshard/temp-in-service"
 
@@ -44,21 +44,10 @@ def kinds(clients: int) -> dict[Kind, int]:
 def host(options: argparse.Namespace) -> Lab:
     if options.inventory is not None:
         return Lab(options.inventory, options.host)
-    inventory = ROOT / ".cache" / "bench" / "inventory.json"
-    hosts = [str(ROOT / "tests/hosts/hosts"), "--project", PROJECT, "up", "bench-1"]
-    subprocess.run([*hosts, "--inventory", str(inventory)], check=True)
-    lab = Lab(inventory, "bench-1")
+    lab = Lab(hosts.up(PROJECT, ["bench-1"]), "bench-1")
     lab.log = options.log
-    if not lab.on_host("sh", "-c", "ls -d /srv/gonka 2>/dev/null || true").strip():
-        say("deploying the host")
-        deployed = lab.play("gonka.devshard.site")
-        if deployed.rc != 0:
-            sys.exit(f"the host could not be deployed: {deployed.text[-2000:]}")
+    hosts.deploy(lab)
     return lab
-
-
-def say(text: str) -> None:
-    print(f"==> {text}", flush=True)
 
 
 def done_at(run: Run, task: str) -> float | None:

@@ -205,10 +205,12 @@ class Lab:
         check: bool = False,
         inventories: t.Sequence[Path] = (),
         clock: t.Callable[[], float] = time.monotonic,
+        settings: t.Mapping[str, str] | None = None,
         **variables: t.Any,
     ) -> Run:
         """Runs a playbook. A hook is called once, when a line with its words comes; at
-        ``kill_at`` the controller gets SIGKILL, with all that it started."""
+        ``kill_at`` the controller gets SIGKILL, with all that it started. ``settings`` are
+        environment variables for Ansible."""
         argv = [sys.executable, "-m", "ansible", "playbook", "--inventory", str(self.inventory)]
         for inventory in inventories:
             argv += ["--inventory", str(inventory)]
@@ -222,6 +224,7 @@ class Lab:
             "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "false",
             "PYTHONUNBUFFERED": "1",
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            **(settings or {}),
         }
         waiting = dict(hooks or {})
         process = subprocess.Popen(

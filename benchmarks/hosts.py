@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
+"""What the benchmarks have in common: test hosts of their own, and where results go."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+from ansible_collections.gonka.devshard.tests.swap.lab import DEPLOY, ROOT, Lab
+
+RESULTS = ROOT / "benchmarks" / "results"
+_HOSTS = str(ROOT / "tests/hosts/hosts")
+
+
+def say(text: str) -> None:
+    print(f"==> {text}", flush=True)
+
+
+def up(project: str, names: t.Sequence[str]) -> Path:
+    """Starts the hosts that do not run yet, and writes an inventory of all of the project."""
+    inventory = ROOT / ".cache" / "bench" / project / "inventory.json"
+    subprocess.run(
+        [_HOSTS, "--project", project, "up", *names, "--inventory", str(inventory)], check=True
+    )
+    return inventory
+
+
+def down(project: str) -> None:
+    subprocess.run([_HOSTS, "--project", project, "down"], check=True)
+
+
+def is_deployed(lab: Lab) -> bool:
+    return bool(lab.on_host("sh", "-c", f"ls -d {DEPLOY} 2>/dev/null || true").strip())
+
+
+def deploy(lab: Lab) -> None:
+    """A host that was never deployed gets the whole site."""
+    if is_deployed(lab):
+        return
+    say(f"deploying {lab.host}")
+    deployed = lab.play("gonka.devshard.site")
+    if deployed.rc != 0:
+        sys.exit(f"{lab.host} could not be deployed: {deployed.text[-2000:]}")
