@@ -23,9 +23,9 @@ CLAIM = re.compile(r"nothing was (changed|done|touched|written)", re.IGNORECASE)
 READS = {
     f"ansible.builtin.{name}"
     for name in ("assert", "debug", "fail", "include_vars", "meta", "set_fact", "setup", "slurp")
-} | {"ansible.builtin.stat", "ansible.builtin.getent", "ansible.builtin.validate_argument_spec"}
+} | {"ansible.builtin.stat", "ansible.builtin.getent"}
 # entry points of other roles that only look
-LOOKS = ("first_check", "settings", "refusals", "observe", "status")
+LOOKS = ("first_check", "refusals", "observe", "status")
 KEYWORDS = ("block", "rescue", "always")
 
 
@@ -49,7 +49,7 @@ def writes(task: Data) -> bool:
         short = name.rpartition(".")[2]
         fragments = documentation(short)["extends_documentation_fragment"]
         return "gonka.devshard._attributes.info_module" not in fragments and short not in (
-            *("allowlist", "chat_completion", "swap_window", "variable_check"),
+            *("allowlist", "chat_completion", "swap_window", "settings_check"),
         )
     return True
 

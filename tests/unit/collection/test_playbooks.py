@@ -68,7 +68,7 @@ SETTINGS_OF = sorted(
         for name in PLAYBOOKS
         for play in read_yaml(ROOT / "playbooks" / f"{name}.yml")
         for task in play.get("tasks", [])
-        for role in task.get("vars", {}).get("devshard_settings_of", [])
+        for role in (task.get(f"{FULL_NAME}.settings_check") or {}).get("roles", [])
     }
 )
 
@@ -99,8 +99,7 @@ def run_here(folder: Path, tasks: list[object], given: dict[str, object]) -> tup
 
 def check_settings(folder: Path, **given: object) -> str:
     """What the check of all roles' settings complains about."""
-    include = {"name": f"{FULL_NAME}.devshard", "tasks_from": "settings"}
-    task = {"ansible.builtin.include_role": include, "vars": {"devshard_settings_of": SETTINGS_OF}}
+    task = {f"{FULL_NAME}.settings_check": {"roles": SETTINGS_OF}}
     status, told = run_here(folder, [task], given)
     assert (status == 0) == ("failed=0" in told), told
     return "" if status == 0 else told
@@ -117,6 +116,19 @@ def test_settings_are_checked_before_the_roles_run(tmp_path: Path) -> None:
     assert "edge_http_port" in check_settings(tmp_path, edge_http_port="none")
 
 
+def test_all_settings_that_are_wrong_are_named_at_once(tmp_path: Path) -> None:
+    told = check_settings(
+        tmp_path,
+        devshard_chain_id=None,
+        devshard_temp_url="http://gw.example.org:18081",
+        edge_http_port="none",
+        escrow_max_total_lokced=5,
+    )
+    assert "localhost: unknown variable: escrow_max_total_lokced (did you mean" in told
+    assert "devshard_temp_url: http://gw.example.org:18081 must be http://127.0.0.1:PORT" in told
+    assert "edge_http_port" in told
+
+
 @pytest.mark.parametrize(
     ("name", "value", "reason"),
     [
@@ -126,6 +138,16 @@ def test_settings_are_checked_before_the_roles_run(tmp_path: Path) -> None:
         ("gateway_private_key", "0x" + "0f" * 32, "gateway_private_key: the key begins with 0x"),
         ("gateway_private_key", "0f" * 32 + "\n", "gateway_private_key: the value begins or ends"),
         ("devshard_chain_rest", "https://op:hunter2@node.example.org", "devshard_chain_rest must"),
+        (
+            "docker_engine_repo_url",
+            "https://op:hunter2@m.example.org",
+            "docker_engine_repo_url must",
+        ),
+        (
+            "inferenced_release_url",
+            "https://op:hunter2@m.example.org",
+            "inferenced_release_url must",
+        ),
     ],
 )
 def test_an_unusable_secret_is_named_and_not_shown(
@@ -140,12 +162,14 @@ def test_an_unusable_secret_is_named_and_not_shown(
 
 def test_the_gateway_gets_no_slash_at_the_end_of_its_addresses(tmp_path: Path) -> None:
     """It would ask for '//', and a 404 at its start takes an escrow out of service for ever."""
-    role = {"name": f"{FULL_NAME}.gateway", "tasks_from": "settings", "public": True}
-    file = str(ROOT / "roles" / "gateway" / "vars" / "main.yml")
+    files = [
+        str(ROOT / "roles" / role / name / "main.yml")
+        for role in ("devshard", "gateway")
+        for name in ("defaults", "vars")
+    ]
     text = "{{ __gateway_env | combine(__gateway_chain_env, __gateway_settings) | to_json }}"
     tasks: list[object] = [
-        {"ansible.builtin.include_role": role},
-        {"ansible.builtin.include_vars": {"file": file}},
+        *({"ansible.builtin.include_vars": {"file": file}} for file in files),
         {"ansible.builtin.debug": {"msg": f"[[{text}]]"}},
     ]
     given: dict[str, object] = {

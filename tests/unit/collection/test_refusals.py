@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import typing as t
 from pathlib import Path
@@ -17,7 +16,6 @@ from ansible_collections.gonka.devshard.tests.unit.collection.collection_files i
     ROOT,
     Data,
     read_yaml,
-    run_ansible,
 )
 
 FILES = sorted([*ROOT.glob("roles/*/tasks/**/*.yml"), *ROOT.glob("playbooks/*.yml")])
@@ -70,75 +68,6 @@ def evaluated(expression: str, variables: Data) -> t.Any:
         for name, value in variables.items()
     }
     return Templar(DataLoader(), variables=given).template(trust_as_template(expression))
-
-
-VALIDATE = "roles/devshard/tasks/validate.yml"
-
-
-@pytest.mark.parametrize(
-    ("models", "faults"),
-    [
-        ([{"id": "a", "amount": 5}, {"id": "b", "amount": "7", "count": 0}], []),
-        (
-            [{"id": "a", "amount": "5 GNK"}, {"id": "b", "amount": 0, "count": "x"}],
-            [
-                "devshard_models, a: amount must be a whole number of ngonka greater than 0, not 5 GNK",
-                "devshard_models, b: amount must be a whole number of ngonka greater than 0, not 0",
-                "devshard_models, b: count must be a whole number, not x",
-            ],
-        ),
-    ],
-)
-def test_all_models_that_are_wrong_are_named_at_once(models: list[Data], faults: list[str]) -> None:
-    task = task_of(VALIDATE, "Verify the deposits and counts")
-    assert evaluated(task["vars"]["__devshard_wrong"], {"devshard_models": models}) == faults
-
-
-@pytest.mark.parametrize(
-    ("main", "temp", "faults"),
-    [
-        ("http://127.0.0.1:18080", "http://127.0.0.1:18081/", []),
-        (
-            "http://gw.example.org:18080",
-            "http://127.0.0.1",
-            [
-                "devshard_gateway_url: http://gw.example.org:18080",
-                "devshard_temp_url: http://127.0.0.1",
-            ],
-        ),
-    ],
-)
-def test_a_gateway_listens_on_the_loopback_alone(main: str, temp: str, faults: list[str]) -> None:
-    task = task_of(VALIDATE, "Verify that the gateways listen on the loopback alone")
-    variables = {"devshard_gateway_url": main, "devshard_temp_url": temp}
-    assert evaluated(task["vars"]["__devshard_elsewhere"], variables) == faults
-
-
-@pytest.mark.parametrize(
-    ("role", "variable", "name"),
-    [
-        ("docker_engine", "docker_engine_repo_url", "Verify the URL of the repository"),
-        ("inferenced", "inferenced_release_url", "Verify the URL of the release"),
-    ],
-)
-def test_a_download_url_with_a_password_is_refused_without_showing_it(
-    role: str, variable: str, name: str
-) -> None:
-    (expression,) = task_of(f"roles/{role}/tasks/settings.yml", name)["vars"].values()
-
-    def faults(url: str) -> str:
-        run = run_ansible(
-            *("adhoc", "localhost", "--connection", "local", "--module-name"),
-            *("ansible.builtin.debug", "--args", json.dumps({"msg": f"FAULTS {expression}"})),
-            *("--extra-vars", json.dumps({variable: url})),
-        )
-        assert run.returncode == 0, run.stdout + run.stderr
-        return run.stdout.partition("FAULTS ")[2]
-
-    assert faults("https://mirror.example.org/x").strip().startswith("[]")
-    fault = faults("https://me:geheim@mirror.example.org/x")
-    assert variable in fault
-    assert "geheim" not in fault
 
 
 def test_all_public_paths_that_are_refused_are_named_at_once() -> None:

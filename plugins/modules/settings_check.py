@@ -1,0 +1,55 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: settings_check
+short_description: Refuse settings of the roles that are not usable
+version_added: 0.3.0
+author:
+  - The gonka.devshard authors (@gonka-devshard)
+description:
+  - Checks what is set for the roles against their argument specs, and the URLs, secrets, models and deposits in it,
+    before a playbook touches anything. All faults are named at once.
+  - Fails also when a variable of the host begins with a prefix of the collection, such as C(gateway_) or C(escrow_),
+    and nothing reads it, and names the variable that was probably meant. Ansible itself ignores such a variable, so
+    that a misspelled spending cap would never be in force. A name whose prefix itself is misspelled, such as
+    C(setle_select), is found too. C(devshard_foreign_variables) names those that belong to something else.
+  - It looks at everything that is defined for the host, by the inventory, C(group_vars), C(host_vars) and C(-e).
+  - It runs on the controller and reads only. No message shows a secret.
+options:
+  roles:
+    description:
+      - Names of roles of the collection. The settings that all of them share are always checked.
+    type: list
+    elements: str
+    default: []
+extends_documentation_fragment:
+  - gonka.devshard._attributes
+  - gonka.devshard._attributes.info_module
+"""
+
+EXAMPLES = r"""
+- name: Check the settings
+  gonka.devshard.settings_check:
+    roles: [gateway, edge]
+"""
+
+RETURN = r"""
+faults:
+  description: What is wrong, a sentence each.
+  returned: failure
+  type: list
+  elements: str
+  sample: ["devshard_models, m: amount must be a whole number of ngonka greater than 0, not 5 GNK"]
+unknown:
+  description: Names of variables that nothing reads.
+  returned: failure
+  type: list
+  elements: str
+  sample: [gateway_imgae]
+"""

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
+
+# This file is private to the collection.
+
+"""What is wrong with the settings of the roles. Pure: values in, sentences out."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.gonka.devshard.plugins.module_utils._core import keys, urls
+
+Values = t.Mapping[str, t.Any]
+
+URLS: t.Final[t.Mapping[str, tuple[str, ...]]] = {
+    "devshard": (
+        *("devshard_chain_rest", "devshard_chain_rpc", "devshard_public_api"),
+        *("devshard_gateway_url", "devshard_temp_url", "devshard_client_base_url"),
+    ),
+    "docker_engine": ("docker_engine_repo_url",),
+    "inferenced": ("inferenced_release_url",),
+}
+"""The settings that are URLs, which may hold a password."""
+
+_LOOPBACK: t.Final = re.compile(r"http://127[.]0[.]0[.]1:[1-9][0-9]*/?")
+
+
+def faults_of(role: str, values: Values, options: t.Mapping[str, t.Any]) -> list[str]:
+    """What is wrong with what is set for a role, whose argument spec has ``options``."""
+    faults = urls.url_faults({name: values[name] for name in URLS.get(role, ()) if name in values})
+    if role == "devshard" and not faults:
+        faults += _elsewhere(values)
+    if role == "gateway":
+        # first, since a list of keys would become text
+        faults += keys.key_faults({name: values.get(name) for name in keys.SETTINGS})
+    refused = {name for name in values for fault in faults if fault.startswith(name)}
+    rest = {name: value for name, value in values.items() if name not in refused}
+    spec = {name: option for name, option in options.items() if name not in refused}
+    validator = ArgumentSpecValidator(spec)
+    wrong = list(validator.validate(rest, validate_role_argument_spec=True).error_messages)
+    faults += wrong
+    if role == "devshard" and not wrong:
+        faults += model_faults(values["devshard_models"])
+    return faults
+
+
+def _elsewhere(values: Values) -> list[str]:
+    found = [
+        f"{name}: {values[name]}"
+        for name in ("devshard_gateway_url", "devshard_temp_url")
+        if name in values and _LOOPBACK.fullmatch(str(values[name])) is None
+    ]
+    if not found:
+        return []
+    return [
+        (
+            f"{' and '.join(found)} must be http://127.0.0.1:PORT: a gateway listens on the loopback"
+            " of its host alone, and clients reach it through the edge"
+        )
+    ]
+
+
+def model_faults(models: t.Sequence[Values]) -> list[str]:
+    """What is wrong with the list of models and with the amounts and counts in it."""
+    ids = [str(model["id"]) for model in models]
+    faults = []
+    if (
+        not ids
+        or len(set(ids)) < len(ids)
+        or any(re.fullmatch(r"\S+", name) is None for name in ids)
+    ):
+        faults.append(
+            "devshard_models must name at least one model, each once, and no id may hold white space"
+        )
+    for model in models:
+        amount, count = model["amount"], model.get("count", 1)
+        where = f"devshard_models, {model['id']}"
+        if re.fullmatch(r"[1-9][0-9]*", str(amount)) is None:
+            faults.append(
+                f"{where}: amount must be a whole number of ngonka greater than 0, not {amount}"
+            )
+        if re.fullmatch(r"[0-9]+", str(count)) is None:
+            faults.append(f"{where}: count must be a whole number, not {count}")
+    return faults
