@@ -26,6 +26,7 @@ from ._chain.inferenced import Inferenced, runner
 from ._core import keys, urls
 from ._core import transport as _transport
 from ._core.errors import ConfigurationError, DevshardError
+from ._core.outcomes import PartialFailure
 from ._core.timer import WaitBudget
 from ._escrows.ledger.lock import HostLock
 from ._escrows.ledger.store import Ledger
@@ -289,15 +290,20 @@ def run_module(spec: ArgumentSpec, work: Callable[[Context], Outcome]) -> None:
     context.hide_passwords()
     try:
         outcome = work(context)
+    except PartialFailure as exc:
+        module.fail_json(
+            msg=str(exc),
+            exception=traceback.format_exc(),
+            failure=exc.to_failure(),
+            **{**exc.result.to_result(), "changed": exc.result.changed},
+        )
     except DevshardError as exc:
         failure = exc.to_failure()
-        result = failure.pop("result", None) or {}
         module.fail_json(
             msg=str(exc),
             exception=traceback.format_exc(),
             failure=failure,
-            changed=bool(result.get("changed", failure.get("changed", False))),
-            **{key: value for key, value in result.items() if key != "changed"},
+            changed=bool(failure.get("changed", False)),
         )
     except PermissionError as exc:
         module.fail_json(

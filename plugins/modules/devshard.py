@@ -153,10 +153,10 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Outcome,
     run_module,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._escrows.records import (
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.record_options import (
     DevshardOptions,
-    SetDevshard,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.records import SetDevshard
 
 SPEC = _argspec.ArgumentSpec(
     options={

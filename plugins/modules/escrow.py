@@ -288,8 +288,8 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Outcome,
     run_module,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ensure import (
-    EnsureEscrows,
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ensure import EnsureEscrows
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ensure_options import (
     EscrowOptions,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.states import Via

@@ -241,8 +241,8 @@ from ansible_collections.gonka.devshard.plugins.module_utils._escrows.deadlines 
     SETTLE_GAS,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.states import Via
-from ansible_collections.gonka.devshard.plugins.module_utils._escrows.settle import (
-    SettleEscrows,
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.settle import SettleEscrows
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.settle_options import (
     SettleOptions,
 )
 

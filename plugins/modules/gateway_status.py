@@ -383,13 +383,13 @@ def report(context: Context, sight: Sight, parts: dict[str, Part[t.Any]]) -> dic
     )
     chain, epoch, clock = sight.chain.value, parts["public_api"].value, sight.clock
     address = sight.creator.value
-    births: Part[t.Any] = Part(why=sight.chain.why) if chain is None else chain.births
+    created: Part[t.Any] = Part(why=sight.chain.why) if chain is None else chain.created
     parts = {
         **parts,
         "creator": sight.creator,
         "ledger": sight.intents,
         "epoch": clock,
-        "creations": births,
+        "creations": created,
     }
     lost = next((part.why for part in sight.kept.values() if not part.known), None)
     parts["settlements"] = Part(why=lost)
@@ -415,7 +415,7 @@ def report(context: Context, sight: Sight, parts: dict[str, Part[t.Any]]) -> dic
         },
         "params": None if chain is None else chain.params.to_result(),
         "escrows": escrow_rows(sight, terms),
-        "complete": births.known,
+        "complete": created.known,
         "transactions": [intent.to_result() for intent in sight.intents.value or ()],
     }
 

@@ -178,7 +178,7 @@ def test_created_escrows(story: Story, chain: ChainApi) -> None:
         event = found[number]
         assert event.tx_hash == tx_hash
         assert event.amount == story.target.amount
-        assert event.timeout_timestamp is not None
+        assert event.timeout_at is not None
         assert event.gas_wanted > 0
 
 

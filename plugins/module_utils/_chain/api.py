@@ -292,6 +292,7 @@ class ChainApi:
         """Escrows a creator made, from the events in the node's index, the newest first."""
         made = []
         for tx in self._search(f"devshard_escrow_created.creator='{_literal(creator)}'"):
+            ends = tx.timeout_timestamp
             for event in tx.events:
                 if tx.code != 0 or event.type != "devshard_escrow_created":
                     continue
@@ -305,7 +306,7 @@ class ChainApi:
                         amount=body.whole("amount"),
                         epoch_index=body.whole("epoch_index"),
                         gas_wanted=tx.gas_wanted,
-                        timeout_timestamp=tx.timeout_timestamp,
+                        timeout_at=None if ends is None else parse_time(ends),
                     )
                 )
         return made

@@ -218,7 +218,8 @@ class CreatedEvent:
     amount: int
     epoch_index: int
     gas_wanted: int
-    timeout_timestamp: str | None
+    timeout_at: datetime | None
+    """The end of its lifetime, where the node tells it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

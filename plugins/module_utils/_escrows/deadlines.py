@@ -65,6 +65,11 @@ class SettleDeadline:
         }
 
 
+def not_pruned(epoch_index: int, clock: EpochClock) -> bool:
+    """Whether the chain can still have an escrow of this epoch."""
+    return epoch_index + SETTLE_EPOCHS >= clock.effective
+
+
 def settle_deadline(epoch_index: int, clock: EpochClock) -> SettleDeadline:
     """The end of the epoch after the escrow's own; negative ``blocks_left`` means passed.
 

@@ -11,9 +11,8 @@ import typing as t
 from dataclasses import replace
 
 from .._core.errors import DevshardError, UnknownStateError
-from .._core.reader import parse_time
 from .deadlines import EpochClock, settle_deadline
-from .pool_rules import Birth, EscrowView, Limits, why_not_usable
+from .pool_rules import EscrowView, Limits, why_not_usable
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,25 +70,6 @@ def clock_or_none(chain: ChainApi, warn: Callable[[str], None]) -> EpochClock | 
     except DevshardError as exc:
         warn(f"no deadline is known: {exc}")
         return None
-
-
-def read_births(chain: ChainApi, creator: str) -> list[Birth]:
-    """Every escrow this creator ever made that the node's index still has, the newest first."""
-    return [
-        Birth(
-            escrow_id=event.escrow_id,
-            tx_hash=event.tx_hash,
-            height=event.height,
-            model=event.model_id,
-            amount=event.amount,
-            epoch=event.epoch_index,
-            gas=event.gas_wanted,
-            timeout_at=None
-            if event.timeout_timestamp is None
-            else parse_time(event.timeout_timestamp),
-        )
-        for event in chain.created_by(creator)
-    ]
 
 
 def view_of(

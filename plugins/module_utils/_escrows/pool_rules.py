@@ -16,6 +16,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
     from datetime import datetime
 
+    from .._chain.models import CreatedEvent
     from .ledger.states import Intent
 
 
@@ -127,20 +128,6 @@ def why_not_usable(view: EscrowView, limits: Limits) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Birth:
-    """An escrow's create event, as the chain's index has it."""
-
-    escrow_id: int
-    tx_hash: str
-    height: int
-    model: str
-    amount: int
-    epoch: int
-    gas: int
-    timeout_at: datetime | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class PoolWish:
     """The pool that a run of the escrow module is to reach."""
 
@@ -230,13 +217,13 @@ def _time_left(view: EscrowView) -> tuple[int, int]:
     return (0 if view.deadline is None else view.deadline.height, view.id)
 
 
-def match_birth(
+def match_create(
     intent: Intent,
-    births: Iterable[Birth],
+    created: Iterable[CreatedEvent],
     *,
     taken: Collection[int],
     window: tuple[datetime, datetime] | None,
-) -> tuple[Birth, ...]:
+) -> tuple[CreatedEvent, ...]:
     """Create events that may be what the gateway did for this intent.
 
     The gateway signs its own transaction, so without a hash only circumstances speak: the gas
@@ -245,16 +232,16 @@ def match_birth(
     be anything else's.
     """
     if intent.tx_hash is not None:
-        return tuple(birth for birth in births if birth.tx_hash == intent.tx_hash)
+        return tuple(event for event in created if event.tx_hash == intent.tx_hash)
     return tuple(
-        birth
-        for birth in births
-        if birth.model == intent.model
-        and birth.amount == intent.amount
-        and birth.gas == intent.gas
-        and birth.height > (intent.seen_height or 0)
-        and birth.escrow_id not in taken
+        event
+        for event in created
+        if event.model_id == intent.model
+        and event.amount == intent.amount
+        and event.gas_wanted == intent.gas
+        and event.height > (intent.seen_height or 0)
+        and event.escrow_id not in taken
         and (
-            window is None or birth.timeout_at is None or window[0] <= birth.timeout_at <= window[1]
+            window is None or event.timeout_at is None or window[0] <= event.timeout_at <= window[1]
         )
     )

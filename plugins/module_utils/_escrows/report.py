@@ -11,7 +11,8 @@ import typing as t
 from dataclasses import dataclass
 
 from .._core.errors import DevshardError, ProtocolError, UnknownStateError
-from .observe import read_births, read_clock, view_of
+from .deadlines import not_pruned
+from .observe import read_clock, view_of
 from .settle_rules import SettleTerms, dangers, may_settle
 from .settlement_files import SettlementFiles
 
@@ -56,7 +57,7 @@ def report(ports: Ports, options: ReportOptions) -> dict[str, t.Any]:
     records = {int(item.id): item for item in ports.gateway.state().devshards}
     intents = [] if ports.ledger is None else ports.ledger.intents(chain_id=ports.chain_id)
     creator = ports.known_creator(options.creator)
-    births: set[int] | None = None
+    made: set[int] | None = None
     if creator is None:
         unknown.append(
             "the creator's other escrows: neither the keyring nor the option creator names the"
@@ -64,18 +65,17 @@ def report(ports: Ports, options: ReportOptions) -> dict[str, t.Any]:
         )
     else:
         try:
-            found = read_births(ports.chain, creator)
-            births = {
-                item.escrow_id
-                for item in found
-                if clock is None or item.epoch + 1 >= clock.effective
+            made = {
+                event.escrow_id
+                for event in ports.chain.created_by(creator)
+                if clock is None or not_pruned(event.epoch_index, clock)
             }
         except UnknownStateError as exc:
             unknown.append(f"all escrows of {creator}: {exc}")
     from_ledger = {
         intent.escrow_id for intent in intents if intent.open and intent.escrow_id is not None
     }
-    wanted = set(options.ids) or set(records) | (births or set()) | from_ledger
+    wanted = set(options.ids) or set(records) | (made or set()) | from_ledger
     views = [
         view_of(number, records.get(number), ports.chain.escrow(number), clock, ports.limits)
         for number in sorted(wanted)
@@ -89,7 +89,7 @@ def report(ports: Ports, options: ReportOptions) -> dict[str, t.Any]:
         "intents": [intent.to_result() for intent in intents if intent.open],
         "epoch": None if clock is None else clock.to_result(),
         "creator": creator,
-        "complete": births is not None,
+        "complete": made is not None,
     }
 
 

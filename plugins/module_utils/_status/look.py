@@ -24,8 +24,8 @@ from .._core.http import Request
 from .._core.reader import Reader
 from .._core.timer import WaitBudget
 from .._escrows import settle_rules
-from .._escrows.deadlines import UNKNOWN_DEADLINE
-from .._escrows.observe import clock_of, read_births, view_of
+from .._escrows.deadlines import UNKNOWN_DEADLINE, not_pruned
+from .._escrows.observe import clock_of, view_of
 from .._escrows.pool_rules import UNRECORDED, why_not_usable
 from .._gateway.report import report
 
@@ -34,11 +34,11 @@ if t.TYPE_CHECKING:
     from pathlib import Path
 
     from .._chain.api import ChainApi
-    from .._chain.models import ChainHead, Epoch, Escrow, EscrowParams
+    from .._chain.models import ChainHead, CreatedEvent, Epoch, Escrow, EscrowParams
     from .._core.http import Response, Transport
     from .._escrows.deadlines import EpochClock
     from .._escrows.ledger.states import Intent
-    from .._escrows.pool_rules import Birth, EscrowView, Limits
+    from .._escrows.pool_rules import EscrowView, Limits
     from .._escrows.settle_rules import Settlement
     from .._gateway.api import GatewayApi
     from .._gateway.models import Devshard
@@ -246,7 +246,7 @@ class ChainSeen:
     head: ChainHead
     params: EscrowParams
     balance: int | None
-    births: Part[list[Birth]]
+    created: Part[list[CreatedEvent]]
     clock_behind: str | None = None
     """Why this host could sign nothing now."""
 
@@ -258,9 +258,9 @@ def look_at_chain(chain: ChainApi, creator: str | None) -> ChainSeen:
         clock_behind=chain.clock_behind(head),
         params=chain.escrow_params(),
         balance=None if creator is None else chain.balance(creator),
-        births=Part(why="the creator is not known")
+        created=Part(why="the creator is not known")
         if creator is None
-        else attempt(lambda: read_births(chain, creator)),
+        else attempt(lambda: chain.created_by(creator)),
     )
 
 
@@ -300,12 +300,12 @@ class Sight:
 
     def _born(self) -> set[int]:
         """Those that the chain can still have."""
-        births = self.chain.value.births.value if self.chain.value else None
+        created = self.chain.value.created.value if self.chain.value else None
         clock = self.clock.value
         return {
             item.escrow_id
-            for item in births or ()
-            if clock is None or item.epoch + 1 >= clock.effective
+            for item in created or ()
+            if clock is None or not_pruned(item.epoch_index, clock)
         }
 
 

@@ -10,15 +10,17 @@ epochs, pruning. What they are told to forget, refuse or lose is in plain attrib
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import typing as t
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace as Obj
 
 from ansible_collections.gonka.devshard.plugins.module_utils._chain.models import (
+    CreatedEvent,
     SettledEvent,
     TxResult,
 )
@@ -31,7 +33,11 @@ from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import
     TransportError,
     UnknownStateError,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ensure import EscrowOptions
+from ansible_collections.gonka.devshard.plugins.module_utils._core.outcomes import PartialFailure
+from ansible_collections.gonka.devshard.plugins.module_utils._core.reader import parse_time
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ensure_options import (
+    EscrowOptions,
+)
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.states import Via
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.store import Ledger
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.pool_rules import Limits
@@ -179,7 +185,7 @@ class FakeChain:
     def begins_after(self, height: int) -> int | None:
         return self.first_block if height < self.first_block else None
 
-    def created_by(self, creator: str) -> list[Obj]:
+    def created_by(self, creator: str) -> list[CreatedEvent]:
         self._answer()
         if not self.index_on:
             raise UnknownStateError("the node keeps no index")
@@ -272,16 +278,15 @@ class FakeChain:
             model_id=message["model_id"],
             slots=tuple(f"host{slot}" for slot in range(16)),
         )
-        tx.created = Obj(
+        tx.created = CreatedEvent(
             escrow_id=number,
-            creator=message["creator"],
             amount=amount,
             epoch_index=self.epoch_index,
             model_id=message["model_id"],
             tx_hash=tx.txhash,
             height=self.height,
             gas_wanted=body["gas"],
-            timeout_timestamp=body["timeout_timestamp"],
+            timeout_at=parse_time(body["timeout_timestamp"]),
         )
         tx.events = (Obj(type="devshard_escrow_created", attributes={"escrow_id": str(number)}),)
 
@@ -567,6 +572,15 @@ class FakeDeadline:
             return False
         self._chain.step()
         return True
+
+
+@contextlib.contextmanager
+def first_problem() -> Iterator[None]:
+    """Raise the cause of a partial failure itself, for tests that ask for no more."""
+    try:
+        yield
+    except PartialFailure as exc:
+        raise exc.problems[0] from exc
 
 
 class World:

@@ -19,6 +19,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import
     UnknownStateError,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._core.http import Response
+from ansible_collections.gonka.devshard.plugins.module_utils._core.reader import parse_time
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils.recorded import (
     CREATOR,
     QWEN,
@@ -273,7 +274,7 @@ def test_creations_of_a_creator() -> None:
     assert len(made) == 2
     assert made[0].model_id == QWEN
     assert made[0].amount == 5_000_000_000
-    assert made[0].timeout_timestamp == "2026-11-23T23:17:14.396210186Z"
+    assert made[0].timeout_at == parse_time("2026-11-23T23:17:14.396210186Z")
     asked = http.asked[-1].url
     assert f"query=devshard_escrow_created.creator%3D%27{CREATOR}%27&" in asked
     assert "order_by=ORDER_BY_DESC&page=1&limit=100" in asked

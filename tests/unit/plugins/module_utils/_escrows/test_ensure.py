@@ -20,9 +20,12 @@ from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import
     UnsafeError,
     WaitTimeoutError,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ensure import (
-    EnsureEscrows,
+from ansible_collections.gonka.devshard.plugins.module_utils._core.outcomes import PartialFailure
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ensure import EnsureEscrows
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ensure_options import (
     EscrowResult,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.gateway_replies import (
     read_create_failure,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.states import (
@@ -38,6 +41,7 @@ from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils.money_fa
     CREATOR,
     MODEL,
     World,
+    first_problem,
     options,
 )
 
@@ -51,7 +55,7 @@ def world(tmp_path: Path) -> World:
 
 
 def run(world: World, *, seconds: float = 300, **changes: t.Any) -> EscrowResult:
-    with world.open() as ledger:
+    with world.open() as ledger, first_problem():
         signer = changes.get("create_via") is not Via.GATEWAY
         ports = world.ports(ledger, seconds=seconds, signer=signer)
         return EnsureEscrows(ports, options(**changes)).run()
@@ -617,9 +621,11 @@ def test_a_receipt_also_when_a_later_create_fails(world: World) -> None:
         return made(tx_bytes)
 
     world.chain.broadcast = second_is_refused  # type: ignore[method-assign]
-    with pytest.raises(ChainRejectedError) as caught:
-        run(world, count=2)
-    assert [entry["id"] for entry in caught.value.details["result"]["created"]] == [1]
+    with world.open() as ledger, pytest.raises(PartialFailure, match="refuses") as caught:
+        EnsureEscrows(world.ports(ledger), options(count=2)).run()
+    assert caught.value.to_failure()["kind"] == "chain_rejected"
+    assert caught.value.result.changed
+    assert [entry["id"] for entry in caught.value.result.to_result()["created"]] == [1]
 
 
 def test_more_usable_than_wanted_is_told_with_what_to_settle_first(world: World) -> None:

@@ -31,12 +31,12 @@ from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.sta
     Via,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.store import Ledger
-from ansible_collections.gonka.devshard.plugins.module_utils._escrows.records import (
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.record_options import (
     DevshardOptions,
-    SetDevshard,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._escrows.settle import (
-    SettleEscrows,
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.records import SetDevshard
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.settle import SettleEscrows
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.settle_options import (
     SettleOptions,
 )
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils.money_fakes import (

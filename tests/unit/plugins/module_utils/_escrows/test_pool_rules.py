@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.models import CreatedEvent
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.deadlines import (
     EpochClock,
     settle_deadline,
@@ -25,11 +26,10 @@ from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.sta
     Via,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.pool_rules import (
-    Birth,
     EscrowView,
     Limits,
     PoolWish,
-    match_birth,
+    match_create,
     plan_pool,
     why_not_usable,
 )
@@ -207,37 +207,37 @@ def intent(**changes: t.Any) -> Intent:
     return Intent(**values)
 
 
-def birth(number: int, **changes: t.Any) -> Birth:
+def created(number: int, **changes: t.Any) -> CreatedEvent:
     values: dict[str, t.Any] = {
         "escrow_id": number,
         "tx_hash": f"{number:064X}",
         "height": 101,
-        "model": "m",
+        "model_id": "m",
         "amount": 5,
-        "epoch": 214,
-        "gas": 499_000,
+        "epoch_index": 214,
+        "gas_wanted": 499_000,
         "timeout_at": None,
         **changes,
     }
-    return Birth(**values)
+    return CreatedEvent(**values)
 
 
 def test_only_what_fits_in_every_respect_can_be_the_lost_create() -> None:
-    births = [
-        birth(1, height=100),
-        birth(2, model="other"),
-        birth(3, amount=6),
-        birth(4),
-        birth(5),
-        birth(6, gas=500_000),
+    events = [
+        created(1, height=100),
+        created(2, model_id="other"),
+        created(3, amount=6),
+        created(4),
+        created(5),
+        created(6, gas_wanted=500_000),
     ]
-    found = match_birth(intent(), births, taken={5}, window=None)
+    found = match_create(intent(), events, taken={5}, window=None)
     assert [item.escrow_id for item in found] == [4]
 
 
 def test_a_known_hash_beats_every_circumstance() -> None:
-    births = [birth(1), birth(2, height=1, model="other")]
-    found = match_birth(intent(tx_hash=f"{2:064X}"), births, taken={2}, window=None)
+    events = [created(1), created(2, height=1, model_id="other")]
+    found = match_create(intent(tx_hash=f"{2:064X}"), events, taken={2}, window=None)
     assert [item.escrow_id for item in found] == [2]
 
 

@@ -24,9 +24,12 @@ from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.sta
     State,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.store import Ledger
-from ansible_collections.gonka.devshard.plugins.module_utils._escrows.records import (
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.record_options import (
     DevshardOptions,
-    SetDevshard,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.records import SetDevshard
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.session_guards import (
+    SessionGuards,
 )
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils.money_fakes import (
     AMOUNT,
@@ -248,11 +251,11 @@ def test_a_session_whose_own_work_went_on_meanwhile_is_activated(
     record = world.gateway.records["1"]
     record.active = record.runtime.active = False
 
-    def asked(_self: SetDevshard, _since: int) -> Obj:
+    def asked(_self: SessionGuards, _since: int) -> Obj:
         record.runtime.nonce = 3
         return Obj(nonce=3, silent=(), asked=16)
 
-    monkeypatch.setattr(SetDevshard, "_hosts", asked)
+    monkeypatch.setattr(SessionGuards, "_hosts", asked)
     assert go(world, "active")["changed"]
 
 

@@ -12,7 +12,6 @@ import pytest
 
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
     BusyError,
-    ChainRejectedError,
     ConfigurationError,
     DevshardError,
     ProtocolError,
@@ -21,6 +20,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import
     UnsafeError,
     WaitTimeoutError,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._core.outcomes import PartialFailure
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ensure import EnsureEscrows
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.states import (
     Intent,
@@ -29,9 +29,9 @@ from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.sta
     Via,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.store import Ledger
-from ansible_collections.gonka.devshard.plugins.module_utils._escrows.settle import (
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.settle import SettleEscrows
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.settle_options import (
     SettledEscrow,
-    SettleEscrows,
     SettleOptions,
     SettleResult,
 )
@@ -45,6 +45,7 @@ from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils.money_fa
     CREATOR,
     FakeDeadline,
     World,
+    first_problem,
     options,
 )
 
@@ -79,6 +80,12 @@ def wish(**changes: t.Any) -> SettleOptions:
 
 
 def settle(world: World, *, seconds: float = 300, **changes: t.Any) -> SettleResult:
+    with first_problem():
+        return settle_all(world, seconds=seconds, **changes)
+
+
+def settle_all(world: World, *, seconds: float = 300, **changes: t.Any) -> SettleResult:
+    """As above, with a partial failure as it is."""
     with world.open() as ledger:
         signer = changes.get("settle_via") is not Via.GATEWAY
         ports = world.ports(ledger, seconds=seconds, signer=signer)
@@ -194,9 +201,9 @@ def test_a_lost_request_to_settle_is_open_until_it_cannot_happen_any_more(world:
 
 def test_a_transaction_that_fails_in_the_block_claims_no_refund(world: World) -> None:
     world.chain.refuse = "out of gas"
-    with pytest.raises(ChainRejectedError, match="out of gas") as caught:
-        settle(world)
-    (escrow,) = caught.value.details["result"]["escrows"]
+    with pytest.raises(PartialFailure, match="out of gas") as caught:
+        settle_all(world)
+    (escrow,) = caught.value.result.to_result()["escrows"]
     assert (escrow["settled"], escrow["refund"]) == (False, None)
     assert escrow["problem"]["kind"] == "chain_rejected"
     assert intents(world)[0].state is State.REJECTED
@@ -285,7 +292,8 @@ def test_a_damaged_settlement_is_told_with_the_way_out(world: World) -> None:
 
 def check(world: World, **changes: t.Any) -> SettleResult:
     ports = world.ports(Ledger.read(world.path), check=True)
-    return SettleEscrows(ports, wish(**changes), Path(world.path).parent).run()
+    with first_problem():
+        return SettleEscrows(ports, wish(**changes), Path(world.path).parent).run()
 
 
 def test_check_mode_refuses_what_a_real_run_would(world: World) -> None:
@@ -317,9 +325,10 @@ def test_a_finalize_that_was_cut_off_is_reported_as_stuck(world: World) -> None:
 
 def test_one_that_cannot_be_settled_does_not_stop_the_others(world: World) -> None:
     world.gateway.records["1"].runtime.active_requests = 1
-    with pytest.raises(BusyError) as caught:
-        settle(world, ids=(1, 2), seconds=60)
-    first, second = caught.value.details["result"]["escrows"]
+    with pytest.raises(PartialFailure) as caught:
+        settle_all(world, ids=(1, 2), seconds=60)
+    assert caught.value.to_failure()["kind"] == "busy"
+    first, second = caught.value.result.to_result()["escrows"]
     assert (first["settled"], second["settled"]) == (False, True)
 
 
@@ -470,7 +479,7 @@ def test_a_lost_reply_is_still_explained_after_the_chain_pruned_the_escrow(world
             world.ports(ledger, signer=False),
             deadline=t.cast("t.Any", FakeDeadline(world.chain, 0)),
         )
-        with pytest.raises(WaitTimeoutError):
+        with pytest.raises(WaitTimeoutError), first_problem():
             SettleEscrows(ports, wish(**GATEWAY), ledger.folder).run()
     world.chain.next_epoch()
     world.chain.next_epoch()
@@ -577,9 +586,9 @@ def test_hosts_need_not_be_asked_where_only_the_gateway_reaches_them(world: Worl
 
 def test_a_refused_escrow_goes_on_serving_and_the_others_come_home(world: World) -> None:
     world.gateway.records["1"].runtime.nonce = 19_990
-    with pytest.raises(UnsafeError, match="escrow 1 is not settled and goes on serving") as info:
-        settle(world, ids=(1, 2))
-    first, second = info.value.details["result"]["escrows"]
+    with pytest.raises(PartialFailure, match="escrow 1 is not settled and goes on") as info:
+        settle_all(world, ids=(1, 2))
+    first, second = info.value.result.to_result()["escrows"]
     assert (first["settled"], first["problem"]["objection"]) == (False, "nonce")
     assert (second["settled"], second["refund"]) == (True, REFUND)
     assert world.gateway.records["1"].active
@@ -587,9 +596,9 @@ def test_a_refused_escrow_goes_on_serving_and_the_others_come_home(world: World)
 
 def test_somebody_elses_escrow_is_named_and_not_left_out_in_silence(world: World) -> None:
     world.chain.escrows[1].creator = "gonka1other"
-    with pytest.raises(UnsafeError, match="gonka1other") as info:
-        settle(world, ids=(), select="all")
-    result = info.value.details["result"]
+    with pytest.raises(PartialFailure, match="gonka1other") as info:
+        settle_all(world, ids=(), select="all")
+    result = info.value.result.to_result()
     assert [(row["id"], row["creator"]) for row in result["foreign"]] == [(1, "gonka1other")]
     assert [(row["id"], row["settled"]) for row in result["escrows"]] == [(1, False), (2, True)]
     left = settle(world, ids=(), select="all", leave_foreign=True)

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
+
+# This module is private to the collection.
+
+"""Takes an escrow out of service and gets its settlement from the gateway."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._core.errors import (
+    BusyError,
+    ConflictError,
+    DevshardError,
+    ProtocolError,
+    TransportError,
+    UnknownStateError,
+    WaitTimeoutError,
+)
+from .._core.outcomes import Waiting
+from .settle_rules import Settlement
+
+if t.TYPE_CHECKING:
+    from .pool_rules import EscrowView
+    from .settle_look import SettleLook
+    from .settle_options import SettleRun, Work
+
+
+class SettleCalls:
+    def __init__(self, run: SettleRun, look: SettleLook) -> None:
+        self._run = run
+        self._ports = run.ports
+        self._look = look
+
+    def deactivate(self, view: EscrowView) -> Waiting | None:
+        self._mark(view)
+        try:
+            self._ports.gateway.deactivate(str(view.id))
+        except TransportError as exc:
+            if exc.details.get("sent") is False:
+                raise
+            # The next look tells whether it was done.
+            return Waiting(exc)
+        self._run.result.actions.append(f"deactivated escrow {view.id}")
+        return None
+
+    def still_busy(self, view: EscrowView) -> Waiting:
+        limit = self._ports.limits.longest_request
+        reason = BusyError(
+            f"escrow {view.id} still has {view.active_requests} active request(s); it is"
+            " deactivated and gets no new ones. The gateway ends each of them at the latest"
+            f" {limit // 60} minutes after it began, also one whose client is gone. Run again"
+            " to continue",
+            escrow_id=view.id,
+            active_requests=view.active_requests,
+            longest_request=limit,
+        )
+        return Waiting(reason)
+
+    def _mark(self, view: EscrowView) -> None:
+        if view.nonce is not None:
+            self._ports.record().mark_session(
+                view.id, self._ports.gateway_id, view.nonce, view.balance, view.phase
+            )
+
+    def finalize(self, work: Work, view: EscrowView) -> Waiting | None:
+        """Try once to get a settlement with quorum into our own folder; else why it has to wait."""
+        number = work.id
+        self._mark(view)
+        try:
+            document: dict[str, t.Any] | None = self._ports.gateway.finalize(str(number))
+            last: DevshardError | None = None
+        except (TransportError, ConflictError) as exc:
+            last, document = exc, self._finalized(number)
+        except ProtocolError as exc:
+            if exc.details.get("http_status") != 500:
+                raise
+            last, document = exc, self._finalized(number)
+        if document is None:
+            return self._unfinished(number, last)
+        settlement = Settlement.parse(document, f"the finalize of escrow {number}")
+        if settlement.escrow_id != number:
+            raise ProtocolError(
+                f"the finalize of escrow {number} names escrow {settlement.escrow_id}"
+            )
+        if not settlement.has_quorum:
+            return self._unfinished(
+                number,
+                UnknownStateError(
+                    f"insufficient signatures: {settlement.signatures} of {settlement.slots} slots"
+                    f" signed, {settlement.quorum} are needed"
+                ),
+            )
+        self._run.files.keep(settlement)
+        work.finalized = True
+        self._run.result.actions.append(f"finalized escrow {number}")
+        return None
+
+    def _finalized(self, number: int) -> dict[str, t.Any] | None:
+        """The settlement of a session that already is in phase settlement."""
+        try:
+            return self._ports.gateway.finalized(str(number))
+        except (ConflictError, TransportError):
+            return None
+
+    def _unfinished(self, number: int, last: DevshardError | None) -> Waiting:
+        record = self._look.records().get(number)
+        phase = record.runtime.phase if record and record.runtime else "unknown"
+        reason = WaitTimeoutError(
+            f"escrow {number} could not be finalized in time (phase {phase}): {last}. Its"
+            " deposit is not lost: run again, signatures that are missing are collected then",
+            escrow_id=number,
+            phase=phase,
+        )
+        return Waiting(reason)

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
+
+# This module is private to the collection.
+
+"""What settling looks at: the gateway once per round, the chain for each escrow, files, ledger."""
+
+from __future__ import annotations
+
+import functools
+import typing as t
+
+from .._core.errors import TransportError, UnknownStateError
+from .ledger.states import Intent, Kind, State
+from .observe import view_of
+from .settle_rules import SettleView
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .._chain.models import EscrowParams
+    from .._gateway.models import Devshard
+    from .pool_rules import EscrowView
+    from .settle_options import SettleRun
+
+
+class RoundLook:
+    """What one round sees. Each thing is asked once, when it is needed first."""
+
+    def __init__(self, look: SettleLook, run: SettleRun) -> None:
+        self._look = look
+        self._run = run
+        self._node_checked = False
+
+    @functools.cached_property
+    def records(self) -> Mapping[int, Devshard]:
+        return self._look.records()
+
+    def check_node(self) -> None:
+        """Refuse what nothing may be signed with: the node's faults and this host's clock."""
+        if not self._node_checked:
+            self._run.ports.chain.signing_head()
+            self._node_checked = True
+
+    @functools.cached_property
+    def params(self) -> EscrowParams:
+        return self._run.ports.chain.escrow_params()
+
+    @functools.cached_property
+    def balance(self) -> int:
+        return self._run.ports.chain.balance(self._run.creator)
+
+
+class SettleLook:
+    def __init__(self, run: SettleRun) -> None:
+        self._run = run
+        self._ports = run.ports
+        self._options = run.options
+        self._gateway_gone = False
+
+    def round(self) -> RoundLook:
+        return RoundLook(self, self._run)
+
+    def records(self) -> dict[int, Devshard]:
+        if self._gateway_gone:
+            return {}
+        try:
+            return {int(item.id): item for item in self._ports.gateway.state().devshards}
+        except TransportError as exc:
+            # A settlement that was kept needs no gateway; without one the chosen escrow says so.
+            self._gateway_gone = True
+            self._ports.warn(
+                f"the gateway does not answer, only kept settlements can be used: {exc}"
+            )
+            return {}
+
+    def at(self, escrow_id: int, seen: RoundLook) -> SettleView:
+        """One escrow. The chain is asked at its turn, since others' turns may take long."""
+        view = self._view(escrow_id, seen.records.get(escrow_id))
+        before = False
+        if not view.on_chain:
+            before = self.paid_by_us(escrow_id) is not None or (
+                self._ports.chain.settled_event(escrow_id) is not None
+            )
+        return SettleView(
+            view=view, settlement=self._run.files.read(escrow_id), settled_before=before
+        )
+
+    def _view(self, escrow_id: int, record: Devshard | None) -> EscrowView:
+        escrow = self._ports.chain.escrow(escrow_id)
+        return view_of(escrow_id, record, escrow, self._run.clock, self._ports.limits)
+
+    # the ledger
+
+    def intents(self) -> list[Intent]:
+        ledger = self._ports.ledger
+        if ledger is None:
+            return []
+        return ledger.intents(kind=Kind.SETTLE, chain_id=self._ports.chain_id)
+
+    def of_escrow(self, escrow_id: int) -> list[Intent]:
+        return [intent for intent in self.intents() if intent.escrow_id == escrow_id]
+
+    def paid_by_us(self, escrow_id: int) -> Intent | None:
+        """Our own settle that the chain executed, if there is one."""
+        done = (State.INCLUDED, State.DONE)
+        found = [intent for intent in self.of_escrow(escrow_id) if intent.state in done]
+        return found[-1] if found else None
+
+    # choosing
+
+    def chosen(self, seen: RoundLook) -> list[int]:
+        if self._options.ids:
+            return list(dict.fromkeys(self._options.ids))
+        views = [self._view(number, record) for number, record in seen.records.items()]
+        if self._gateway_gone:
+            raise UnknownStateError(
+                "the gateway does not answer, so which escrows it has is not known. Start it with"
+                " gonka.devshard.site, or name escrows whose settlement is kept (settle_ids)"
+            )
+        # One that an earlier run began may be settled by now, but its intent is still open.
+        begun = {
+            intent.escrow_id
+            for intent in self.intents()
+            if intent.open and intent.escrow_id is not None and intent.creator == self._run.creator
+        }
+        # One whose session is gone from the gateway can still be settled from what was kept.
+        known = {view.id for view in views} | {
+            intent.escrow_id
+            for intent in self.intents()
+            if intent.state in (State.INCLUDED, State.DONE)
+        }
+        views += [
+            self._view(number, None) for number in self._run.files.kept() if number not in known
+        ]
+        return sorted(begun | {view.id for view in views if self._selected(view)})
+
+    def _selected(self, view: EscrowView) -> bool:
+        if not view.unsettled:
+            return False
+        if view.creator != self._run.creator:
+            self._run.result.foreign.append(
+                {
+                    "id": view.id,
+                    "creator": view.creator,
+                    "amount": view.amount,
+                    "deadline": None if view.deadline is None else view.deadline.to_result(),
+                }
+            )
+            return self._options.select == "all" and not self._options.leave_foreign
+        if self._options.model_id is not None and view.model != self._options.model_id:
+            return False
+        if self._options.select == "expiring":
+            if view.deadline is None:
+                raise UnknownStateError("select=expiring needs the deadlines, and none is known")
+            return view.deadline.blocks_left < self._options.deadline_blocks
+        if self._options.select == "depleted":
+            return view.loaded and (
+                (view.nonce or 0) >= self._ports.limits.max_nonce
+                or (view.balance or 0) < self._ports.limits.min_balance
+            )
+        if self._options.select == "inactive_unsettled":
+            return not view.active
+        return True

@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
+
+# This module is private to the collection.
+
+"""Pays an escrow out once, and reads from the chain what came back."""
+
+from __future__ import annotations
+
+import typing as t
+from datetime import timedelta
+
+from .._core.errors import (
+    ChainRejectedError,
+    DevshardError,
+    UnknownStateError,
+    WaitTimeoutError,
+)
+from .._core.files import stamp
+from . import transactions as tx
+from .gateway_replies import settle_was_not_sent
+from .ledger.states import Event, Intent, Kind, State, Via
+
+if t.TYPE_CHECKING:
+    from .._chain.models import SettledEvent
+    from .settle_guards import SettleGuards
+    from .settle_look import SettleLook
+    from .settle_options import SettledEscrow, SettleRun
+    from .settle_rules import SettleView
+
+
+class Payout:
+    """Done only when the chain says settled; the gateway's answer is a hint."""
+
+    def __init__(self, run: SettleRun, look: SettleLook, guards: SettleGuards) -> None:
+        self._run = run
+        self._ports = run.ports
+        self._options = run.options
+        self._look = look
+        self._guards = guards
+
+    def pay_out(self, outcome: SettledEscrow, seen: SettleView) -> None:
+        self._guards.refuse_pay_out(outcome, seen)
+        head = self._ports.chain.head()
+        intent = self._ports.record().plan(
+            Kind.SETTLE,
+            self._options.settle_via,
+            gateway=self._ports.gateway_id,
+            chain_id=self._ports.chain_id,
+            creator=self._run.creator,
+            model=seen.view.model,
+            amount=seen.view.amount,
+            escrow_id=outcome.id,
+            fee=self._options.fee_amount,
+            gas=self._options.gas_limit,
+            seen_height=head.height,
+            seen_time=stamp(head.time),
+        )
+        if self._options.settle_via is Via.SIGNED:
+            intent = self._sign_and_send(intent)
+        else:
+            intent = self._ask_gateway(intent)
+        self._close(intent, outcome, now=True)
+
+    def _sign_and_send(self, intent: Intent) -> Intent:
+        path = self._run.files.path(intent.escrow_id or 0)
+        lifetime = timedelta(seconds=self._options.tx_lifetime)
+        return tx.sign_and_send(
+            self._ports, intent, lambda: tx.sign_settle(self._ports, intent, path, lifetime)
+        )
+
+    def _ask_gateway(self, intent: Intent) -> Intent:
+        ledger = self._ports.record()
+        intent = ledger.apply(intent, Event.ASK, timeout_at=tx.gateway_timeout(self._ports.now()))
+        try:
+            reply = self._ports.gateway.settle(
+                str(intent.escrow_id),
+                private_key_env=self._options.private_key_env,
+                chain_id=self._ports.chain_id,
+                fee_amount=self._options.fee_amount,
+                gas_limit=self._options.gas_limit,
+            )
+        except DevshardError as exc:
+            why = {"why": str(exc)[:300]}
+            if settle_was_not_sent(exc):
+                ledger.apply(intent, Event.DROP, why)
+                raise
+            ended = {"call_ended": stamp(self._ports.now())}
+            return self._resolve_asked(ledger.apply(intent, Event.NOTE, why, result=ended))
+        return self._resolve_asked(ledger.apply(intent, Event.NOTE, tx_hash=reply.tx_hash.upper()))
+
+    def _resolve_asked(self, intent: Intent) -> Intent:
+        """What the gateway's settle came to; without a hash only the escrow itself tells."""
+        ledger = self._ports.record()
+        if intent.tx_hash is not None:
+            return tx.await_outcome(self._ports, intent)
+        ends = tx.lifetime_end(intent)
+        while True:
+            head = self._ports.chain.head()
+            number = intent.escrow_id or 0
+            escrow = self._ports.chain.escrow(number)
+            if escrow is None:
+                # Pruned: only its settle event still tells, and whether that could be asked.
+                event = self._ports.chain.settled_event(number)
+            else:
+                event = self._event(number) if escrow.settled else None
+            if (escrow is not None and escrow.settled) or event is not None:
+                return self._found_settled(intent, event)
+            if ends is not None and head.time > ends:
+                return ledger.apply(intent, Event.EXPIRE, {"height": head.height})
+            if not self._ports.deadline.pause(self._ports.interval):
+                raise WaitTimeoutError(tx.pending_text(intent), intent=intent.to_result())
+
+    def _found_settled(self, intent: Intent, event: SettledEvent | None) -> Intent:
+        """Settled by what the gateway sent, unless another intent is known to have done it."""
+        ledger = self._ports.record()
+        if event is None:
+            return ledger.apply(intent, Event.INCLUDE, {"found": "the escrow is settled"})
+        if any(other.tx_hash == event.tx_hash for other in self._look.intents()):
+            return ledger.apply(intent, Event.EXPIRE, {"settled_by": event.tx_hash})
+        facts = {"height": event.height, **event.accounts}
+        return ledger.apply(intent, Event.INCLUDE, facts, tx_hash=event.tx_hash, result=facts)
+
+    def finish_open(self, outcome: SettledEscrow) -> None:
+        """Continue what an earlier run left open, before anything new is decided."""
+        for intent in self._look.of_escrow(outcome.id):
+            if not intent.open:
+                continue
+            if intent.state is State.PLANNED:
+                why = {"why": "the run ended before anything was sent"}
+                self._ports.record().apply(intent, Event.DROP, why)
+                continue
+            if intent.state is State.SIGNED:
+                intent = tx.deliver(self._ports, intent)
+            elif intent.state is State.ASKED:
+                intent = self._resolve_asked(intent)
+            if intent.state is not State.REJECTED:
+                self._close(intent, outcome, now=False)
+
+    def _close(self, intent: Intent, outcome: SettledEscrow, *, now: bool) -> None:
+        """Done only when the chain says settled; a refusal claims no refund."""
+        ledger = self._ports.record()
+        outcome.tx_hash = intent.tx_hash
+        if intent.state is State.REJECTED:
+            refusal = intent.result or {}
+            escrow = self._ports.chain.escrow(outcome.id)
+            if escrow is not None and escrow.settled:
+                self._ports.warn(
+                    f"another account settled escrow {outcome.id} first: our transaction"
+                    f" {intent.tx_hash} was refused and its fee is spent"
+                )
+                outcome.tx_hash = None
+                self.account(outcome)
+                return
+            raise ChainRejectedError(
+                f"the chain refused to settle escrow {intent.escrow_id}: {refusal.get('raw_log')}."
+                f" Nothing was paid back and the fee is spent (transaction {intent.tx_hash})",
+                escrow_id=intent.escrow_id,
+                tx_hash=intent.tx_hash,
+                code=refusal.get("code"),
+                codespace=refusal.get("codespace"),
+                raw_log=refusal.get("raw_log"),
+            )
+        if intent.state is State.EXPIRED:
+            if not now:
+                return
+            raise WaitTimeoutError(
+                f"the settle of escrow {intent.escrow_id} was not included within its lifetime;"
+                " nothing was paid. Run again to sign a new one",
+                escrow_id=intent.escrow_id,
+                intent=intent.to_result(),
+            )
+        while True:
+            escrow = self._ports.chain.escrow(intent.escrow_id or 0)
+            if escrow is None or escrow.settled:
+                break
+            if not self._ports.deadline.pause(self._ports.interval):
+                raise WaitTimeoutError(
+                    f"the transaction {intent.tx_hash} is included but the chain does not show"
+                    f" escrow {intent.escrow_id} as settled yet; run again",
+                    escrow_id=intent.escrow_id,
+                )
+        self.account(outcome)
+        known = {"spent": outcome.spent, "fees": outcome.fees, "refund": outcome.refund}
+        ledger.apply(intent, Event.FINISH, result=None if outcome.refund is None else known)
+        outcome.settled_now = True
+        self._run.result.actions.append(f"settled escrow {outcome.id}")
+
+    def account(self, outcome: SettledEscrow) -> None:
+        """Deposit, spent, fees and refund, by the chain's own settle event.
+
+        The ledger has the event of our own transaction; for anybody else's the node's index is
+        asked, and what it does not tell stays unknown.
+        """
+        outcome.settled = True
+        kept = self._look.paid_by_us(outcome.id)
+        saved: dict[str, t.Any] = {}
+        if kept is not None:
+            saved = kept.result or {}
+            outcome.tx_hash = kept.tx_hash or outcome.tx_hash
+            outcome.deposit = outcome.deposit or kept.amount
+            outcome.tx_fee = kept.fee
+        if "refund" not in saved and (event := self._event(outcome.id)) is not None:
+            saved = event.accounts
+            outcome.tx_hash = event.tx_hash
+            outcome.deposit = outcome.deposit or sum(saved.values())
+        outcome.spent, outcome.fees = saved.get("spent"), saved.get("fees")
+        outcome.refund = saved.get("refund")
+        if outcome.refund is None:
+            self._ports.warn(
+                f"escrow {outcome.id} is settled, but the event that names its refund could not"
+                " be read"
+            )
+
+    def _event(self, escrow_id: int) -> SettledEvent | None:
+        """Informs only: a node without an index must not turn a settled escrow into a failure."""
+        try:
+            return self._ports.chain.settled_event(escrow_id)
+        except UnknownStateError as exc:
+            self._ports.warn(
+                f"the settle event of escrow {escrow_id} could not be looked up: {exc}"
+            )
+            return None
