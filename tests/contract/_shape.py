@@ -119,6 +119,8 @@ _RUNTIME = {
     "nonce": "number",
     "balance": "number",
     "protocol_version": "string",
+    # gateway-v4.1.md §4.8
+    "session_version": "string",
 }
 _RECORD = {
     "private_key": "string",
@@ -126,6 +128,10 @@ _RECORD = {
     "model": "string",
     "storage_path": "string",
     "protocol_version": "string",
+    # generations.md §3, gateway-v4.1.md §4.8
+    "settlement_pending": "bool",
+    "route_prefix": "string",
+    "on_hold_since": "string",
     "rotation_role": "string",
     "rotation_epoch": "number",
     "runtime": "object",
@@ -174,6 +180,8 @@ GATEWAY = Rules(
         # gateway.md §1.10
         "pending": "list",
         "inferences.*.validated_by": "list",
+        # generations.md §3: null when there is none
+        "suspicious_hosts": "list",
     },
     maps=(
         "capacity.models",

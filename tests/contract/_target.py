@@ -13,6 +13,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ansible_collections.gonka.devshard.tests.contract._profile import (
+    CHAINS,
+    V2,
+    Profile,
+    ProfileError,
+    chosen,
+    chosen_chain,
+)
 from ansible_collections.gonka.devshard.tests.money.network import ROOT, Process
 
 PREFIX: t.Final = "DEVSHARD_TEST_"
@@ -59,6 +67,8 @@ class Target:
     inferenced: str
     faults: str | None
     gateway_faults: str | None = None
+    profile: Profile = V2
+    chain: str = CHAINS[0]
 
 
 def from_environment(environment: Mapping[str, str]) -> Target | None:
@@ -85,7 +95,15 @@ def from_environment(environment: Mapping[str, str]) -> Target | None:
         inferenced=given["INFERENCED"],
         faults=faults or None,
         gateway_faults=gateway_faults or None,
+        **_expected(environment),
     )
+
+
+def _expected(environment: Mapping[str, str]) -> dict[str, t.Any]:
+    try:
+        return {"profile": chosen(environment), "chain": chosen_chain(environment)}
+    except ProfileError as exc:
+        raise TargetError(str(exc)) from exc
 
 
 @contextmanager
@@ -93,6 +111,8 @@ def simulator(folder: Path) -> Iterator[Target]:
     """A network and a gateway in a process group of their own."""
     more = os.environ.get(SIMULATED, "").split()
     argv = [sys.executable, "-m", "simnet", "run", "--dir", str(folder / "state")]
+    expected = _expected(os.environ)
+    argv += ["--gateway", expected["profile"].name]
     argv += ["--block-interval", "0.2", *[f"--gateway-env={entry}" for entry in (*_FAST, *more)]]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests" / "simnet")}
     process = Process(argv, environment, folder / "simulator.log")
@@ -114,6 +134,7 @@ def simulator(folder: Path) -> Iterator[Target]:
             inferenced=line["inferenced"],
             faults=line["faults"],
             gateway_faults=line["gateway_faults"],
+            **expected,
         )
     finally:
         process.stop()

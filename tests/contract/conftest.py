@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from ansible_collections.gonka.devshard.tests.contract._cli import FEE, Cli
+from ansible_collections.gonka.devshard.tests.contract._profile import ProfileError, chosen
 from ansible_collections.gonka.devshard.tests.contract._story import Story, creator_cli
 from ansible_collections.gonka.devshard.tests.contract._target import (
     Target,
@@ -19,9 +20,30 @@ from ansible_collections.gonka.devshard.tests.contract._target import (
 )
 from ansible_collections.gonka.devshard.tests.money.network import Port
 
+PROFILES = "profiles"
 # deposits that are locked at the same time, and fees of transactions, generously
 _LOCKED = 4
 _TRANSACTIONS = 60
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    text = f"{PROFILES}(*names): only for these generations of the gateway"
+    config.addinivalue_line("markers", text)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is about another generation than the target's."""
+    try:
+        name = chosen(os.environ).name
+    except ProfileError as exc:
+        raise pytest.UsageError(str(exc)) from exc
+    kept: list[pytest.Item] = []
+    left: list[pytest.Item] = []
+    for item in items:
+        marker = item.get_closest_marker(PROFILES)
+        (kept if marker is None or name in marker.args else left).append(item)
+    config.hook.pytest_deselected(items=left)
+    items[:] = kept
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,9 @@ from ansible_collections.gonka.devshard.tests.contract._cli import FEE
 from ansible_collections.gonka.devshard.tests.contract._recordings import Exchange, load
 from ansible_collections.gonka.devshard.tests.contract._story import Story, event_of
 
+# a story of v2, see the README
+pytestmark = pytest.mark.profiles("v2")
+
 # the names of the recorded creates and the escrows that they made
 MADE = {"create_nomodel": "1", "create_unknownmodel": "2"}
 

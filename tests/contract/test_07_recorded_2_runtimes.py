@@ -11,6 +11,9 @@ from ansible_collections.gonka.devshard.tests.contract._client import is_text_er
 from ansible_collections.gonka.devshard.tests.contract._recordings import Exchange, load
 from ansible_collections.gonka.devshard.tests.contract._story import Story
 
+# a story of v2, see the README
+pytestmark = pytest.mark.profiles("v2")
+
 
 def test_two_runtimes(story: Story) -> None:
     one, two = story.need("1", "2")

@@ -27,6 +27,9 @@ from ansible_collections.gonka.devshard.tests.contract._shape import GATEWAY
 from ansible_collections.gonka.devshard.tests.contract._story import Json, Story
 from ansible_collections.gonka.devshard.tests.money.network import Port
 
+# a story of v2, see the README
+pytestmark = pytest.mark.profiles("v2")
+
 CHATS = "/v1/chat/completions"
 # gateway.md §1.10
 ACCOUNTED = {"request_id", "escrow_id", "model", "outcome", "attempts", "cost", "started_at"}

@@ -24,6 +24,9 @@ from ansible_collections.gonka.devshard.tests.contract._story import (
     event_of,
 )
 
+# a story of v2, see the README
+pytestmark = pytest.mark.profiles("v2")
+
 
 @pytest.fixture(scope="module", autouse=True)
 def opened(story: Story) -> None:

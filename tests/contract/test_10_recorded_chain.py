@@ -21,6 +21,9 @@ from ansible_collections.gonka.devshard.tests.contract._recordings import (
 from ansible_collections.gonka.devshard.tests.contract._shape import CHAIN, differences
 from ansible_collections.gonka.devshard.tests.contract._story import INFERENCE, TXS, Story
 
+# a story of v2, see the README
+pytestmark = pytest.mark.profiles("v2")
+
 _FOUND = ("tx_create", "tx_failed", "tx_settle", "tx_settle_again")
 
 

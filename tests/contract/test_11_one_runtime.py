@@ -19,6 +19,9 @@ from ansible_collections.gonka.devshard.tests.contract._recordings import (
 from ansible_collections.gonka.devshard.tests.contract._shape import GATEWAY, differences
 from ansible_collections.gonka.devshard.tests.contract._story import Json, Story
 
+# a story of v2, see the README
+pytestmark = pytest.mark.profiles("v2")
+
 OPEN = ("/v1/status", "/v1/models", "/", "/openapi.json")
 ADMIN = (
     "/v1/state",

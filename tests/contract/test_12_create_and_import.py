@@ -43,6 +43,9 @@ from ansible_collections.gonka.devshard.tests.contract._story import (
 )
 from ansible_collections.gonka.devshard.tests.money.network import Port
 
+# a story of v2, see the README
+pytestmark = pytest.mark.profiles("v2")
+
 _HASH = re.compile(r"\b[0-9A-F]{64}\b")
 
 

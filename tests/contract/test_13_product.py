@@ -45,6 +45,9 @@ from ansible_collections.gonka.devshard.tests.contract._story import (
 )
 from ansible_collections.gonka.devshard.tests.contract.test_01_chain import NOBODY
 
+# a story of v2, see the README
+pytestmark = pytest.mark.profiles("v2")
+
 # the networks' clocks are near ours, unless a test before moved the simulated one
 _MAX_AGE = timedelta(hours=2).total_seconds()
 

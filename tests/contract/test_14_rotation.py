@@ -17,6 +17,9 @@ from ansible_collections.gonka.devshard.tests.contract._client import until
 from ansible_collections.gonka.devshard.tests.contract._recordings import between, one
 from ansible_collections.gonka.devshard.tests.contract._story import KEY_ENV, Json, Story
 
+# a story of v2, see the README
+pytestmark = pytest.mark.profiles("v2")
+
 # so many blocks must be left, or the epoch could change and cost two deposits more
 _ENOUGH_BLOCKS = 300
 TEMP = "rotation's temp"

@@ -10,6 +10,9 @@ from ansible_collections.gonka.devshard.tests.contract._recordings import load
 from ansible_collections.gonka.devshard.tests.contract._story import Story
 from ansible_collections.gonka.devshard.tests.money.network import Port
 
+# a story of v2, see the README
+pytestmark = pytest.mark.profiles("v2")
+
 
 @pytest.mark.usefixtures("faults")
 def test_recorded_lost_storage(story: Story) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from simnet import crypto
+from simnet.gateway.generation import GENERATIONS
 from simnet.launch import GatewayProcess, ready_line
 from simnet.net import NetOptions, Network, Ports
 from simnet.network import (
@@ -49,6 +50,9 @@ def _parser() -> argparse.ArgumentParser:
         for port in dataclasses.fields(Ports):
             name = port.name.replace("_", "-")
             command.add_argument(f"--{name}-port", type=int, default=0)
+    run.add_argument(
+        "--gateway", choices=sorted(GENERATIONS), default="v2", help="generation of the gateway"
+    )
     run.add_argument("--gateway-port", type=int, default=0)
     run.add_argument(
         "--gateway-env",

@@ -21,7 +21,7 @@ from simnet import txs
 from simnet.ante import Ante, Checked, Refused, out_of_gas
 from simnet.bank import FEE_COLLECTOR, Bank, Event, event
 from simnet.epochs import PHASES, Epoch, EpochParams
-from simnet.escrows import Escrows, Executed, MessageError
+from simnet.escrows import Escrows, Executed, MessageError, approved_names
 from simnet.network import Host, Model, NetworkConfig, default_params, make_hosts
 from simnet.store import Store
 from simnet.timestamps import NANOS, Timestamp
@@ -150,6 +150,10 @@ class Chain:
     def params(self) -> dict[str, Any]:
         params: dict[str, Any] = self.store.get("params")
         return params
+
+    def approved_versions(self) -> list[str]:
+        """Names whose settlements are accepted; none at all: any."""
+        return approved_names(self.params())
 
     def merge_params(self, patch: dict[str, Any]) -> None:
         """Merge nested objects; lists and values replace."""

@@ -211,7 +211,7 @@ class Escrows:
             )
         if message.nonce > int(params["max_nonce"]):
             raise MessageError(f"nonce {message.nonce} exceeds max_nonce {params['max_nonce']}")
-        approved = [_version_name(entry) for entry in params["approved_versions"]]
+        approved = approved_names(self._params())
         if approved and message.version not in approved:
             raise MessageError(
                 f'settlement version "{message.version}" is not listed in '
@@ -287,6 +287,10 @@ class Escrows:
                 for member in members:
                     self._bank.send(ESCROW_MODULE, member, share)
             self._store.run("DELETE FROM escrows WHERE id = ?", row["id"])
+
+
+def approved_names(params: dict[str, Any]) -> list[str]:
+    return [_version_name(entry) for entry in params["devshard_escrow_params"]["approved_versions"]]
 
 
 def _version_name(entry: Any) -> str:

@@ -150,6 +150,7 @@ class FaultsApi:
         self.rules.clear()
         self.hosts.silent.clear()
         self.hosts.down.clear()
+        self.hosts.versions = None
         self.chain.inclusion = Inclusion()
         self.chain.release_pending()
         self.chain.controls = type(controls)(block_interval=controls.block_interval)
@@ -234,10 +235,15 @@ class FaultsApi:
         return {"models": [asdict(model) for model in self.chain.models]}
 
     def _set_hosts(self, body: Body) -> Reply:
-        unknown = set(body) - {"silent", "down"}
+        unknown = set(body) - {"silent", "down", "versions"}
         if unknown:
             raise FaultError(f"unknown fields: {', '.join(sorted(unknown))}")
-        chosen = {name: self._chosen(name, wanted) for name, wanted in body.items()}
+        if "versions" in body:
+            names = body["versions"]
+            self.hosts.versions = None if names is None else {str(name) for name in names}
+        chosen = {
+            name: self._chosen(name, body[name]) for name in ("silent", "down") if name in body
+        }
         self.hosts.silent = chosen.get("silent", self.hosts.silent)
         self.hosts.down = chosen.get("down", self.hosts.down)
         return {"hosts": self._hosts()}

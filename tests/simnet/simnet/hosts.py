@@ -75,6 +75,8 @@ class Hosts:
         self.chain = chain
         self.silent: set[str] = set()
         self.down: set[str] = set()
+        # The versions that they serve; nothing: those that the chain approves, or any.
+        self.versions: set[str] | None = None
         self._store = chain.store
         self._good_signatures: set[tuple[int, int, bytes, bytes]] = set()
 
@@ -105,6 +107,12 @@ class Hosts:
         if host.address not in escrow["slots"]:
             raise HostError(400, f"host {host.address} is not in the group of escrow {text}")
         return escrow
+
+    def serves(self, version: str) -> bool:
+        served = self.versions
+        if served is None:
+            served = set(self.chain.approved_versions())
+        return not served or version in served
 
     def violations(self) -> list[dict[str, Any]]:
         rows = self._store.rows("SELECT body FROM violations ORDER BY id")
@@ -277,12 +285,15 @@ class HostApi:
         self.hosts = hosts
 
     def routes(self) -> list[web.RouteDef]:
-        base = "/hosts/{host}/v1/devshard/sessions/{id}"
-        return [
-            web.get(f"{base}/diffs", self.get_diffs),
-            web.post(f"{base}/diffs", self.post_diffs),
-            web.post(f"{base}/signatures", self.post_signatures),
-        ]
+        routes = []
+        for prefix in ("/v1/devshard", "/devshard/{version}"):
+            base = f"/hosts/{{host}}{prefix}/sessions/{{id}}"
+            routes += [
+                web.get(f"{base}/diffs", self.get_diffs),
+                web.post(f"{base}/diffs", self.post_diffs),
+                web.post(f"{base}/signatures", self.post_signatures),
+            ]
+        return routes
 
     async def _host(self, request: web.Request) -> Host:
         text = request.match_info["host"]
@@ -297,6 +308,9 @@ class HostApi:
             if request.transport is not None:
                 request.transport.abort()
             raise HostError(499, f"host {host.address} is down")
+        version = request.match_info.get("version")
+        if version is not None and not self.hosts.serves(version):
+            raise HostError(404, f'version "{version}" not found')
         return host
 
     async def get_diffs(self, request: web.Request) -> web.Response:

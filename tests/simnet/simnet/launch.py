@@ -64,6 +64,11 @@ def free_port(host: str) -> int:
         return int(probe.getsockname()[1])
 
 
+def prefix_environment(generation: str) -> dict[str, str]:
+    """From v3 on the prefix names the protocol, and its default is nothing to rely on."""
+    return {} if generation == "v2" else {"DEVSHARD_ROUTE_PREFIX": f"/devshard/{generation}"}
+
+
 class GatewayProcess:
     def __init__(
         self,
@@ -74,10 +79,11 @@ class GatewayProcess:
     ) -> None:
         self._network = network
         self._creator = creator
-        self._directory = directory
+        self._directory = directory.resolve()
         self._host = options.host
         self._port = options.gateway_port or free_port(options.host)
         self._faults_port = free_port(options.host)
+        self._generation = options.gateway
         self._more = dict(entry.split("=", 1) for entry in options.gateway_env)
         self._process: asyncio.subprocess.Process | None = None
 
@@ -106,6 +112,8 @@ class GatewayProcess:
             # The real default is two seconds; blocks are faster here.
             "DEVSHARD_TX_POLL_INTERVAL_MS": "200",
             "SIMNET_FAULTS_PORT": str(self._faults_port),
+            "SIMNET_GATEWAY": self._generation,
+            **prefix_environment(self._generation),
             **self._more,
         }
 
@@ -132,6 +140,8 @@ class GatewayProcess:
             "-m",
             "simnet",
             "gateway",
+            # What is relative to it must not be found where the network was started.
+            cwd=self._directory,
             env=self._environment(*self._keys()),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=sys.stderr.fileno(),

@@ -17,11 +17,14 @@ from aiohttp.typedefs import Handler
 
 from simnet.gateway import settings as settings_of
 from simnet.gateway.core import Gateway
-from simnet.gateway.devsession import HostStateError, HostUnavailableError
+from simnet.gateway.database import Record
+from simnet.gateway.devsession import DevSession, HostStateError, HostUnavailableError
 from simnet.gateway.errors import BusyError, SettleError
 from simnet.gateway.goish import (
     JSON,
+    TEXT,
     ApiError,
+    Strings,
     Struct,
     compact,
     decode,
@@ -32,7 +35,8 @@ from simnet.gateway.goish import (
 )
 from simnet.gateway.inference import Inference
 from simnet.gateway.metrics import Requests, render
-from simnet.gateway.runtime import Runtime
+from simnet.gateway.runtime import BuildError, Runtime, unloaded_session
+from simnet.gateway.sessiondb import SessionError
 
 Answer = web.StreamResponse
 _BEARER = "Bearer "
@@ -56,6 +60,7 @@ _CREATE = Struct(
         "register": "bool",
         "storage_path": "string",
         "protocol_version": "string",
+        "route_prefix": "string",
         **_TX,
     },
 )
@@ -65,21 +70,22 @@ _ADD_FIELDS = {
     "model": "string",
     "storage_path": "string",
     "protocol_version": "string",
+    "route_prefix": "string",
 }
 _ADD = Struct("adminDevshardRequest", _ADD_FIELDS)
 _IMPORT = Struct(
     "adminImportDevshardRequest", {**_ADD_FIELDS, "active": "bool", "perf_path": "string"}
 )
 _SETTLE = Struct("adminSettleRequest", {**_KEYS, **_TX})
+_SUSPICIOUS = Struct(
+    "adminSuspiciousHostsRequest",
+    {"participant_key": "string", "participant_keys": Strings(), "note": "string"},
+)
 _UNQUARANTINE = Struct("adminUnquarantineRequest", {"participant_key": "string"})
 
 
-def _guarded(path: str) -> bool:
-    return path.startswith(_GUARDED) or path in _GUARDED_EXACT
-
-
-def is_admin_path(path: str) -> bool:
-    if _guarded(path):
+def is_admin_path(path: str, more: tuple[str, ...] = ()) -> bool:
+    if path.startswith((*_GUARDED, *more)) or path in _GUARDED_EXACT:
         return True
     match = re.match(r"/devshard/[^/]+(/v1/(?:finalize$|state$|debug/.*))", path)
     return match is not None
@@ -105,7 +111,7 @@ class Api:
         if gateway.mutex.locked():
             async with gateway.mutex:
                 pass
-        admin_path = is_admin_path(path)
+        admin_path = is_admin_path(path, gateway.generation.admin_prefixes)
         disabled = gateway.settings["disabled"]
         if disabled["enabled"] and not admin_path:
             body = compact(
@@ -150,6 +156,15 @@ class Api:
                     "are configured",
                 )
             return await self._inner(request, gateway.ordered()[0], path, single=True)
+        return self._newer(request, path)
+
+    def _newer(self, request: web.Request, path: str) -> Answer:
+        """Views that came after v2."""
+        gateway, method = self._gateway, request.method
+        if gateway.generation.activates and path == "/v1/debug/memstats":
+            return reply(memory(len(gateway.runtimes))) if method == "GET" else wrong_method()
+        if path.startswith(gateway.generation.admin_prefixes or "\0"):
+            return profile(path)
         return not_found()
 
     # --- public ----------------------------------------------------------------
@@ -249,9 +264,28 @@ class Api:
             if method != "POST":
                 return wrong_method()
             return self._unquarantine(decode(await request.read(), _UNQUARANTINE))
+        if rest == "suspicious-hosts" and gateway.generation.activates:
+            return await self._suspicious(request)
         if rest.startswith("devshards/"):
             return await self._admin_devshard(request, rest.removeprefix("devshards/"))
         return not_found()
+
+    async def _suspicious(self, request: web.Request) -> Answer:
+        db = self._gateway.db
+        if request.method not in ("GET", "POST", "DELETE"):
+            return wrong_method()
+        if request.method != "GET":
+            body = decode(await request.read(), _SUSPICIOUS)
+            given = [body.get("participant_key", ""), *body.get("participant_keys", [])]
+            keys = [key.strip() for key in given if key.strip()]
+            if not keys:
+                raise ApiError(400, "participant_keys must contain at least one key")
+            for key in keys:
+                if request.method == "POST":
+                    db.suspect(key, str(body.get("note", "")))
+                else:
+                    db.trust(key)
+        return reply({"suspicious_hosts": db.suspicious()})
 
     def _unquarantine(self, body: dict[str, t.Any]) -> Answer:
         key = str(body.get("participant_key", "")).strip()
@@ -270,6 +304,8 @@ class Api:
             return not_found()
         if not verb and method == "DELETE":
             return reply(gateway.delete(name))
+        if verb == "activate" and method == "POST" and gateway.generation.activates:
+            return reply(await gateway.activate(name))
         if verb == "deactivate" and method == "POST":
             return reply(gateway.deactivate(name))
         if verb == "settle" and method == "POST":
@@ -280,11 +316,11 @@ class Api:
 
     async def _settle(self, request: web.Request, name: str) -> Answer:
         gateway, raw = self._gateway, await request.read()
-        runtime = gateway.loaded(name)
+        gateway.settling.may_settle(name)
         # Here, and only here, nothing may follow the JSON.
         body = decode(raw, _SETTLE, whole=True) if raw.strip() else {}
         try:
-            return reply(await gateway.settle(runtime, body))
+            return reply(await gateway.settling.settle(name, body))
         except BusyError as error:
             raise ApiError(409, str(error)) from error
         except SettleError as error:
@@ -321,7 +357,7 @@ class Api:
             return not_found()
         runtime = self._gateway.runtimes.get(match[1])
         if runtime is None:
-            raise ApiError(404, f"unknown devshard {match[1]}")
+            return self._unloaded(request, match[1], match[2])
         try:
             response = await self._inner(request, runtime, match[2], single=False)
         except ApiError as error:
@@ -329,6 +365,66 @@ class Api:
         if not response.prepared:
             response.headers.setdefault("X-Devshard-Id", runtime.id)
         return response
+
+    def _unloaded(self, request: web.Request, name: str, path: str) -> Answer:
+        """An escrow that is not in memory: read from its files, or only its record told."""
+        gateway, method = self._gateway, request.method
+        record = gateway.db.record(name) if gateway.generation.reads_unloaded else None
+        if record is None or method != "GET":
+            raise ApiError(404, f"unknown devshard {name}")
+        headers = {"X-Devshard-Id": name, "X-Devshard-Readonly": "1"}
+        key = request.headers.get("Authorization", "")
+        admin = key == _BEARER + gateway.environment.admin_key
+        if not admin or path == "/v1/models":
+            found = self._of_record(record, path)
+        else:
+            found = self._of_files(record, path)
+        if found is None:
+            raise ApiError(404, f"unknown devshard {name}")
+        found.headers.update(headers)
+        return found
+
+    def _of_record(self, record: Record, path: str) -> Answer | None:
+        if path == "/v1/models":
+            cap = self._gateway.settings["request_max_tokens_cap"]
+            return reply({"object": "list", "data": [self._model(record.model, cap)]})
+        if path != "/v1/status":
+            return None
+        return reply(
+            {
+                "active": record.active,
+                "id": record.id,
+                "metadata_only": True,
+                "model": record.model,
+                "resident": False,
+                "rotation_epoch": record.rotation_epoch,
+                "rotation_role": record.rotation_role,
+                "settlement_pending": record.settlement_pending,
+            }
+        )
+
+    def _of_files(self, record: Record, path: str) -> Answer | None:
+        gateway = self._gateway
+        try:
+            session = unloaded_session(record, gateway.environment, gateway.http, gateway.clock)
+        except (SessionError, BuildError, KeyError) as error:
+            raise ApiError(502, f"devshard {record.id} could not be loaded: {error}") from error
+        if path == "/v1/status":
+            status = {**session.status_json(), "requests_blocked": False}
+            return reply({**status, "config": session.escrow.config})
+        if path == "/v1/state":
+            return reply(_state(session, apart=True, all_stats=gateway.generation.all_stats))
+        if path == "/v1/finalize":
+            if session.phase != "settlement":
+                raise ApiError(409, "session not yet finalized")
+            return reply(session.settlement_json(all_stats=gateway.generation.all_stats))
+        views: dict[str, Callable[[DevSession], dict[str, t.Any]]] = {
+            "/v1/debug/inferences": _inferences,
+            "/v1/debug/pending": _pending,
+            "/v1/debug/state": _debug_state,
+            "/v1/debug/signatures": _no_signatures,
+        }
+        return reply(views[path](session)) if path in views else None
 
     async def _inner(
         self, request: web.Request, runtime: Runtime, path: str, *, single: bool
@@ -340,18 +436,23 @@ class Api:
             return await self._inference.serve(request, runtime)
         if path == "/v1/finalize":
             return await self._finalize(method, runtime, strict=not single)
+        generation, session = self._gateway.generation, runtime.session
         gets: dict[str, Callable[[], Answer]] = {
             "/": lambda: web.Response(text="<title>devshard</title>", content_type="text/html"),
             "/openapi.json": lambda: reply({"openapi": "3.0.3", "paths": {}}),
             "/v1/status": lambda: self._single_status(runtime, method),
             "/v1/models": lambda: self._own_models(runtime),
-            "/v1/state": lambda: reply(_state(runtime)),
-            "/v1/debug/pending": lambda: reply(_pending(runtime)),
-            "/v1/debug/state": lambda: reply(_debug_state(runtime)),
+            "/v1/state": lambda: reply(
+                _state(session, apart=generation.inferences_apart, all_stats=generation.all_stats)
+            ),
+            "/v1/debug/pending": lambda: reply(_pending(session)),
+            "/v1/debug/state": lambda: reply(_debug_state(session)),
             "/v1/debug/perf": lambda: reply({"hosts": []}),
             "/v1/debug/pairwise": lambda: reply({"pairs": []}),
-            "/v1/debug/signatures": lambda: reply(_signatures(runtime)),
+            "/v1/debug/signatures": lambda: reply(_signatures(session)),
         }
+        if generation.inferences_apart:
+            gets["/v1/debug/inferences"] = lambda: reply(_inferences(session))
         posts: dict[str, Callable[[], Awaitable[Answer]]] = {
             "/v1/debug/signatures/collect": lambda: self._collect(request, runtime),
             "/v1/debug/sync-hosts": lambda: self._sync_hosts(runtime),
@@ -383,7 +484,7 @@ class Api:
             return wrong_method("GET, HEAD, POST")
         if runtime.session.phase != "settlement":
             raise ApiError(409, "session not yet finalized")
-        return reply(runtime.session.settlement_json(), newline=False)
+        return reply(self._gateway.settlement_json(runtime), newline=False)
 
     async def _collect(self, request: web.Request, runtime: Runtime) -> Answer:
         text, session = request.query.get("nonce", ""), runtime.session
@@ -428,8 +529,8 @@ class Api:
 # --- views of a session ----------------------------------------------------------
 
 
-def _state(runtime: Runtime) -> dict[str, t.Any]:
-    session = runtime.session
+def _state(session: DevSession, *, apart: bool, all_stats: bool) -> dict[str, t.Any]:
+    """``apart``: the inferences have a view of their own."""
     state = session.state
     config = {
         name: session.escrow.config[name]
@@ -439,7 +540,6 @@ def _state(runtime: Runtime) -> dict[str, t.Any]:
         )
     }  # fmt: skip
     stats = {str(entry.slot_id): entry for entry in state.host_stats()}
-    inferences = {str(number): entry for number, entry in state.inferences.items()}
     return {
         "group": [
             {"slot_id": slot, "validator_address": address}
@@ -447,20 +547,24 @@ def _state(runtime: Runtime) -> dict[str, t.Any]:
         ],
         "host_stats": {
             slot: {
-                "completed_validations": stats[slot].completed_validations,
-                "cost": stats[slot].cost,
-                "invalid": stats[slot].invalid,
-                "missed": stats[slot].missed,
-                "required_validations": stats[slot].required_validations,
+                name: getattr(stats[slot], name)
+                for name in (
+                    "completed_validations",
+                    "cost",
+                    "invalid",
+                    "missed",
+                    "required_validations",
+                )
+                if all_stats or not name.endswith("_validations") or getattr(stats[slot], name)
             }
             for slot in sorted(stats)
         },
-        "inferences": {number: inferences[number].to_json() for number in sorted(inferences)},
+        **({} if apart else {"inferences": _by_nonce(session)}),
         "revealed_seeds": {},
         "session": {
             "balance": state.balance,
             "config": config,
-            "escrow_id": runtime.id,
+            "escrow_id": str(session.escrow.id),
             "finalize_nonce": state.finalize_nonce,
             "latest_nonce": state.nonce,
             "phase": session.phase,
@@ -469,14 +573,22 @@ def _state(runtime: Runtime) -> dict[str, t.Any]:
     }
 
 
-def _pending(runtime: Runtime) -> dict[str, t.Any]:
-    session = runtime.session
+def _by_nonce(session: DevSession) -> dict[str, t.Any]:
+    found = {str(number): entry for number, entry in session.state.inferences.items()}
+    return {number: found[number].to_json() for number in sorted(found)}
+
+
+def _inferences(session: DevSession) -> dict[str, t.Any]:
+    found = _by_nonce(session)
+    return {"inferences": found, "total_inferences": len(found)}
+
+
+def _pending(session: DevSession) -> dict[str, t.Any]:
     pending = [{"type": op["t"], "id": op["id"]} for op in session.pending]
     return {"nonce": session.nonce, "pending": pending or None, "warm_keys": {}}
 
 
-def _debug_state(runtime: Runtime) -> dict[str, t.Any]:
-    session = runtime.session
+def _debug_state(session: DevSession) -> dict[str, t.Any]:
     counts = Counter(entry.status for entry in session.state.inferences.values())
     counted = dict(sorted(counts.items()))
     total = counts.total()
@@ -492,8 +604,19 @@ def _debug_state(runtime: Runtime) -> dict[str, t.Any]:
     }
 
 
-def _signatures(runtime: Runtime) -> dict[str, t.Any]:
-    session = runtime.session
+def _no_signatures(session: DevSession) -> dict[str, t.Any]:
+    """Signatures are in memory only."""
+    return {
+        "current_nonce": session.nonce,
+        "has_quorum": False,
+        "highest_quorum_nonce": 0,
+        "nonces": [],
+        "quorum_threshold": session.quorum,
+        "total_slots": session.state.slots,
+    }
+
+
+def _signatures(session: DevSession) -> dict[str, t.Any]:
     weights = {nonce: session.weight_at(nonce) for nonce in range(1, session.nonce + 1)}
     highest = max((nonce for nonce, value in weights.items() if value >= session.quorum), default=0)
     return {
@@ -512,6 +635,21 @@ def _signatures(runtime: Runtime) -> dict[str, t.Any]:
         "quorum_threshold": session.quorum,
         "total_slots": session.state.slots,
     }
+
+
+def memory(runtimes: int) -> dict[str, t.Any]:
+    """Go's counters, none of which is real but the first."""
+    names = (
+        "gc_cpu_fraction", "heap_alloc", "heap_idle", "heap_inuse", "heap_objects",
+        "heap_released", "heap_sys", "loaded_runtimes", "next_gc", "num_gc", "num_goroutine",
+        "stack_inuse", "sys",
+    )  # fmt: skip
+    return {**dict.fromkeys(names, 0), "loaded_runtimes": runtimes}
+
+
+def profile(path: str) -> Answer:
+    text = "devshardctl" if path.endswith("/cmdline") else "simulated"
+    return web.Response(body=text.encode(), headers=TEXT)
 
 
 def _unauthorized() -> web.Response:

@@ -24,6 +24,10 @@ class ChainError(Exception):
     """The chain did not answer, or not with what was asked for."""
 
 
+class TxFailedError(ChainError):
+    """The transaction is in a block and did nothing."""
+
+
 class EscrowNotFoundError(ChainError):
     """The chain says that it does not have the escrow."""
 
@@ -205,6 +209,11 @@ class ChainClient:
             )
         return str(answer["txhash"])
 
+    async def escrow_of_tx(self, digest: str) -> int | None:
+        """The escrow that a transaction made; nothing while it is in no block."""
+        status, data = await self._ask(f"/cosmos/tx/v1beta1/txs/{digest}")
+        return None if status == 404 else _escrow_of(_landed(digest, data))
+
     async def created_escrow(self, digest: str, other: ChainClient, options: TxOptions) -> int:
         """Poll until the transaction tells its escrow, here and at the other place."""
         deadline = self._clock.now() + options.poll_timeout
@@ -216,13 +225,7 @@ class ChainClient:
                 except ChainError as error:
                     last = f"{client.base}: {error}"
                     continue
-                answer = (data or {}).get("tx_response") or {}
-                if answer.get("code", 0) != 0:
-                    raise ChainError(
-                        f"tx {digest} failed code={answer['code']} "
-                        f"codespace={answer.get('codespace', '')} "
-                        f"raw_log={answer.get('raw_log', '')}"
-                    )
+                answer = _landed(digest, data)
                 found = _escrow_of(answer)
                 if found is not None:
                     return found
@@ -230,6 +233,16 @@ class ChainClient:
             if self._clock.now() >= deadline:
                 raise ChainError(f"wait for tx {digest}: {last}")
             await self._clock.sleep(options.poll_seconds)
+
+
+def _landed(digest: str, data: t.Any) -> dict[str, t.Any]:
+    answer: dict[str, t.Any] = (data or {}).get("tx_response") or {}
+    if answer.get("code", 0) != 0:
+        raise TxFailedError(
+            f"tx {digest} failed code={answer['code']} "
+            f"codespace={answer.get('codespace', '')} raw_log={answer.get('raw_log', '')}"
+        )
+    return answer
 
 
 def _escrow_of(answer: dict[str, t.Any]) -> int | None:

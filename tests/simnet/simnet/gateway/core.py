@@ -13,7 +13,7 @@ import sqlite3
 import typing as t
 from collections import Counter
 from collections.abc import Coroutine, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import aiohttp
@@ -27,18 +27,38 @@ from simnet.gateway.chat import ResponseCache, Script
 from simnet.gateway.clock import Clock
 from simnet.gateway.database import GatewayDb, PerfDb, Record
 from simnet.gateway.devsession import FinalizeError
-from simnet.gateway.errors import BusyError, SettleError
+from simnet.gateway.generation import PathError
 from simnet.gateway.goish import ApiError
+from simnet.gateway.metrics import Chats
 from simnet.gateway.participants import Participants
 from simnet.gateway.points import PointError, Points
 from simnet.gateway.poller import Poller, Snapshot
 from simnet.gateway.rotation import Rotator
-from simnet.gateway.runtime import BuildError, Runtime, build_runtime, key_text, runtime_json
+from simnet.gateway.runtime import (
+    LOCKED,
+    BuildError,
+    Runtime,
+    build_runtime,
+    runtime_json,
+    version_of,
+)
 from simnet.gateway.sessiondb import SessionError
+from simnet.gateway.settling import Settling
 
 LOG = logging.getLogger("devshardctl")
 Result = dict[str, t.Any]
 KEY_ENV = "DEVSHARD_PRIVATE_KEY"
+
+
+@dataclass(slots=True)
+class Mint:
+    """One transaction that locks a deposit."""
+
+    signer: crypto.PrivateKey
+    amount: int
+    # The record that the hash is remembered with before it is sent, if it is.
+    committed: Record | None
+    tx_hash: str = ""
 
 
 class Gateway:
@@ -51,19 +71,28 @@ class Gateway:
         self.clock = Clock()
         self.script = Script()
         environment.storage.mkdir(parents=True, exist_ok=True)
-        self.db = GatewayDb(environment.storage / "gateway.db")
+        self.generation = environment.generation
+        self.db = GatewayDb(environment.storage / "gateway.db", self.generation)
         self.perf = PerfDb(environment.storage / "perf.db")
-        self.settings: settings_of.Settings = settings_of.DEFAULTS
+        self.settings: settings_of.Settings = settings_of.defaults(self.generation)
         self.runtimes: dict[str, Runtime] = {}
+        # Whose files are still open although their runtime is gone.
+        self.closing: set[str] = set()
+        # Active records that this start has set inactive, and their models.
+        self.skipped: dict[str, str] = {}
+        # Creates that are under way, by their hash.
+        self.minting: set[str] = set()
         # Every new request passes it; who holds it while asking the chain stalls them all.
         self.mutex = asyncio.Lock()
         self.participants = Participants(self.db)
         self.cache = ResponseCache(self.tuning.cache_seconds)
         self.load = Load()
+        self.chats = Chats()
         self.rejections: Counter[str] = Counter()
         self.picker = Picker()
         self.poller = self._new_poller()
         self.rotator = Rotator(self)
+        self.settling = Settling(self)
         self._finalize_lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[t.Any]] = set()
 
@@ -77,6 +106,7 @@ class Gateway:
             first = next((entry for entry in self.runtimes.values() if entry.active), None)
             if first is not None:
                 self.set_active(first, False)
+        self.settling.reconcile()
         self.poller.start(at_once=True)
         self.rotator.start()
 
@@ -87,24 +117,35 @@ class Gateway:
             records = [Record(**entry, active=True) for entry in first.devshards]
             self.db.bootstrap(first.settings, records)
             stored = first.settings
-        env.refill_urls(stored, self.environment.variables)
+        env.refill_urls(stored, self.environment)
         self.settings = stored
         self.poller = self._new_poller()
 
     async def _load_runtimes(self) -> None:
-        records = self.db.records()
+        records = [
+            record
+            for record in self.db.records()
+            if record.active or self.generation.loads_inactive
+        ]
         results = await asyncio.gather(
-            *(self._build(record) for record in records), return_exceptions=True
+            *(self.build(record) for record in records), return_exceptions=True
         )
         skipped = 0
         for record, result in zip(records, results, strict=True):
             if isinstance(result, Runtime):
+                result.reloaded = True
                 self.runtimes[record.id] = result
             elif not isinstance(result, BuildError):
                 raise result
             else:
                 skipped += 1
                 self._not_loaded(record, result)
+        if self.skipped:
+            LOG.info(
+                "devshard_gateway_startup_degraded deactivated_escrows=%d "
+                'reason=local_recovery_failed escrow_ids="%s"',
+                len(self.skipped), ",".join(self.skipped),
+            )  # fmt: skip
         active = sum(runtime.active for runtime in self.runtimes.values())
         LOG.info(
             "build_runtimes_parallel count=%d active=%d inactive=%d skipped=%d",
@@ -117,8 +158,15 @@ class Gateway:
                 "inactive devshard %s could not be loaded, skipping runtime: %s", record.id, error
             )
         elif error.gone:
-            LOG.info("devshard %s escrow missing on chain, marking inactive: %s", record.id, error)
+            LOG.info("devshard %s %s, marking inactive: %s", record.id, error.gone, error)
             self.db.set_active(record.id, False)
+        elif error.broken and self.generation.tolerates_broken_state:
+            LOG.info(
+                "devshard %s local state unrecoverable, marking inactive and skipping runtime: %s",
+                record.id, error,
+            )  # fmt: skip
+            self.db.set_active(record.id, False)
+            self.skipped[record.id] = record.model
         else:
             raise env.FatalError(f"create runtimes: {error}")
 
@@ -160,7 +208,9 @@ class Gateway:
             base = self.settings["chain_rest"]
         return ChainClient(self.http, str(base), self.tuning.chain_timeout, self.clock)
 
-    async def _build(self, record: Record) -> Runtime:
+    async def build(self, record: Record) -> Runtime:
+        if record.id in self.closing:
+            raise BuildError(f"runtime {record.id}: create session: open storage: {LOCKED}")
         return await build_runtime(
             record, self.environment, self.chain(), self.http, self.process_id, self.clock
         )
@@ -198,7 +248,8 @@ class Gateway:
         return sorted(self.runtimes.values(), key=lambda runtime: runtime.id)
 
     def runtime_json(self, runtime: Runtime) -> Result:
-        return runtime_json(runtime, self.chain_json())
+        version = version_of(runtime, self.db.record(runtime.id), self.generation)
+        return runtime_json(runtime, (self.generation.version_field, version), self.chain_json())
 
     def state_json(self) -> Result:
         capacity = self.capacity()
@@ -209,12 +260,15 @@ class Gateway:
             if runtime is not None:
                 item["runtime"] = self.runtime_json(runtime)
             devshards.append(item)
-        return {
+        state: Result = {
             "capacity": capacity.capacity_json(),
             "devshards": devshards,
             "limiter": capacity.limiter_json(self.load),
             "settings": settings_of.shown(self.db.settings() or self.settings),
         }
+        if self.generation.suspicious_in_state:
+            state["suspicious_hosts"] = self.db.suspicious()
+        return state
 
     # --- settings --------------------------------------------------------------
 
@@ -236,12 +290,12 @@ class Gateway:
 
     # --- keys ------------------------------------------------------------------
 
-    def _given_key(self, body: Mapping[str, t.Any]) -> tuple[str, str]:
+    def given_key(self, body: Mapping[str, t.Any]) -> tuple[str, str]:
         """Key and name of its variable as a request tells them; one of them is empty."""
         return str(body.get("private_key", "")).strip(), str(body.get("private_key_env", ""))
 
     @staticmethod
-    def _transaction_key(text: str) -> crypto.PrivateKey:
+    def transaction_key(text: str) -> crypto.PrivateKey:
         bare = text.removeprefix("0x")
         try:
             bytes.fromhex(bare)
@@ -259,54 +313,66 @@ class Gateway:
         if not amount:
             raise ApiError(400, "amount is required")
         model = str(body.get("model_id", "")).strip() or self.settings["default_model"]
-        key, variable = self._given_key(body)
+        key, variable = self.given_key(body)
         if not key and not variable and self.environment.get(KEY_ENV):
             variable = KEY_ENV
         text = key or self.environment.get(variable)
         if not text:
             raise ApiError(400, "private_key or private_key_env is required")
-        signer = self._transaction_key(text)
+        signer = self.transaction_key(text)
         if not self.settings["chain_rest"]:
             raise ApiError(400, "chain REST URL is required")
-        escrow_id, digest = await self._mint(body, signer, int(amount), model)
-        result: Result = {"creator": signer.address, "escrow_id": escrow_id}
-        if not body.get("register", True):
-            return {**result, "registered": False, "tx_hash": digest}
         record = Record(
-            id=str(escrow_id),
+            id="",
             private_key=key,
             private_key_env="" if key else variable,
             model=model,
-            storage_path=str(body.get("storage_path") or self.default_path(str(escrow_id))),
-            protocol_version=str(body.get("protocol_version", "")),
+            **self._bound(body),
             active=True,
             rotation_role=role,
             rotation_epoch=epoch,
         )
+        mint = Mint(signer, int(amount), record if role and self.generation.commitments else None)
+        try:
+            return await self._create(body, record, mint)
+        finally:
+            self.minting.discard(mint.tx_hash)
+
+    async def _create(self, body: Mapping[str, t.Any], record: Record, mint: Mint) -> Result:
+        escrow_id, digest = await self._mint(body, mint, record.model)
+        result: Result = {"creator": mint.signer.address, "escrow_id": escrow_id}
+        if not body.get("register", True):
+            return {**result, "registered": False, "tx_hash": digest}
+        record = replace(record, id=str(escrow_id))
         try:
             async with self.mutex:
                 await self.points.reach("create.before_register")
-                self._register(record, await self._build(record))
-        except (BuildError, PointError, sqlite3.Error) as error:
+                record = replace(record, storage_path=str(self._path(body, record.id)))
+                self.register(record, await self.build(record))
+        except (BuildError, PathError, PointError, sqlite3.Error) as error:
             raise ApiError(500, str(error), escrow_id=record.id, tx_hash=digest) from error
         await self.points.reach("create.after_register")
+        if mint.committed is not None:
+            self.db.forget_commitment(digest)
         return {
             **result,
             "id": record.id,
-            "model": model,
+            "model": record.model,
             "registered": True,
             "storage_path": record.storage_path,
             "tx_hash": digest,
         }
 
-    async def _mint(
-        self, body: Mapping[str, t.Any], signer: crypto.PrivateKey, amount: int, model: str
-    ) -> tuple[int, str]:
+    async def _mint(self, body: Mapping[str, t.Any], mint: Mint, model: str) -> tuple[int, str]:
         options = env.tx_options(self.environment, body, self.settings["tx_gas_limit"])
         chain = self.chain()
         try:
-            message = txs.MsgCreate(signer.address, amount, model)
-            raw = await chain.sign(message, signer, options)
+            message = txs.MsgCreate(mint.signer.address, mint.amount, model)
+            raw = await chain.sign(message, mint.signer, options)
+            mint.tx_hash = txs.tx_hash(raw)
+            self.minting.add(mint.tx_hash)
+            if mint.committed is not None:
+                self.db.commit(mint.tx_hash, mint.committed)
             await self.points.reach("create.before_broadcast")
             digest = await chain.broadcast(raw)
             await self.points.reach("create.after_broadcast")
@@ -315,10 +381,23 @@ class Gateway:
         except (ChainError, PointError) as error:
             raise ApiError(502, str(error)) from error
 
+    def _bound(self, body: Mapping[str, t.Any]) -> dict[str, t.Any]:
+        """The fields of a request by which this generation binds an escrow."""
+        names = set(self.generation.more_columns) & {"protocol_version", "route_prefix"}
+        if self.generation.protocol_versions is None:
+            names.discard("protocol_version")
+        return {name: str(body.get(name, "")) for name in names}
+
+    def _path(self, body: Mapping[str, t.Any], devshard_id: str) -> Path:
+        given = str(body.get("storage_path", ""))
+        if not given:
+            return self.default_path(devshard_id)
+        return self.generation.storage_path(self.environment.storage, given)
+
     def default_path(self, devshard_id: str) -> Path:
         return self.environment.storage / f"escrow-{devshard_id}"
 
-    def _register(self, record: Record, runtime: Runtime) -> None:
+    def register(self, record: Record, runtime: Runtime) -> None:
         try:
             self.db.save(record)
         except sqlite3.Error:
@@ -337,7 +416,10 @@ class Gateway:
         devshard_id = str(body.get("id", "")).strip()
         if not devshard_id:
             raise ApiError(400, "id is required")
-        given = {name: body[name] for name in body if name != "id" and body[name]}
+        names = {"private_key", "private_key_env", "model", *self._bound(body)}
+        given = {name: body[name] for name in body if name in names and body[name]}
+        if body.get("storage_path"):
+            given["storage_path"] = self._checked_path(body, devshard_id)
         async with self.mutex:
             runtime = self.runtimes.get(devshard_id)
             if runtime is not None and runtime.active:
@@ -357,7 +439,7 @@ class Gateway:
             if runtime is None:
                 try:
                     await self.points.reach("add.before_build")
-                    self._register(record, await self._build(record))
+                    self.register(record, await self.build(record))
                 except (BuildError, PointError) as error:
                     raise ApiError(400, str(error)) from error
             else:
@@ -371,14 +453,20 @@ class Gateway:
             "storage_path": record.storage_path,
         }
 
+    def _checked_path(self, body: Mapping[str, t.Any], devshard_id: str) -> str:
+        try:
+            return str(self._path(body, devshard_id))
+        except PathError as error:
+            raise ApiError(400, str(error)) from error
+
     async def import_devshard(self, body: Mapping[str, t.Any]) -> Result:
         devshard_id = str(body.get("id", "")).strip()
         path = str(body.get("storage_path", ""))
-        key, variable = self._given_key(body)
+        key, variable = self.given_key(body)
         if not devshard_id:
             raise ApiError(400, "id is required")
         if not path:
-            raise ApiError(400, "storage_path is required for import")
+            raise ApiError(400, self.generation.storage_path_required)
         if not key and not variable:
             raise ApiError(400, "private_key or private_key_env is required for import")
         record = Record(
@@ -386,8 +474,8 @@ class Gateway:
             private_key=key,
             private_key_env="" if key else variable,
             model=str(body.get("model") or self.settings["default_model"]),
-            storage_path=path,
-            protocol_version=str(body.get("protocol_version", "")),
+            storage_path=self._checked_path(body, devshard_id),
+            **self._bound(body),
             active=bool(body.get("active", False)),
         )
         async with self.mutex:
@@ -397,7 +485,7 @@ class Gateway:
                 raise ApiError(409, f"devshard {devshard_id} already exists in gateway state")
             try:
                 await self.points.reach("import.before_build")
-                self._register(record, await self._build(record))
+                self.register(record, await self.build(record))
             except (BuildError, PointError) as error:
                 raise ApiError(400, str(error)) from error
         perf_path = str(body.get("perf_path", ""))
@@ -416,7 +504,7 @@ class Gateway:
             "id": devshard_id,
             "model": record.model,
             "perf_path": perf_path,
-            "storage_path": path,
+            "storage_path": record.storage_path,
         }
 
     def loaded(self, devshard_id: str, message: str = "is not active") -> Runtime:
@@ -425,9 +513,82 @@ class Gateway:
             raise ApiError(404, f"devshard {devshard_id} {message}")
         return runtime
 
+    async def activate(self, devshard_id: str) -> Result:
+        """Make a devshard active; what is not in memory is read again."""
+        async with self.mutex:
+            runtime, record = self.runtimes.get(devshard_id), self.db.record(devshard_id)
+            if runtime is not None:
+                # A postponed unload still happens.
+                self.set_active(runtime, True)
+                return {"active": True, "already_resident": True, "id": devshard_id}
+            if record is None:
+                raise ApiError(404, f"devshard {devshard_id} not found")
+            try:
+                await self.points.reach("add.before_build")
+                runtime = await self.build(replace(record, active=True))
+            except (BuildError, PointError) as error:
+                raise ApiError(502, str(error)) from error
+            runtime.reloaded = True
+            self.register(replace(record, active=True), runtime)
+        return {"active": True, "id": devshard_id, "model": runtime.model}
+
     def deactivate(self, devshard_id: str) -> Result:
-        self.set_active(self.loaded(devshard_id), False)
+        runtime = self.loaded(devshard_id)
+        self.set_active(runtime, False)
+        if self.generation.unloads:
+            self.retire(runtime)
         return {"active": False, "id": devshard_id}
+
+    # --- unloading -------------------------------------------------------------
+
+    def busy(self, runtime: Runtime) -> bool:
+        """Whether anything keeps a runtime from being finalized, settled or unloaded."""
+        cleanup = runtime.cleanup if self.generation.cleanup_is_busy else 0
+        return bool(runtime.active_requests or cleanup)
+
+    def retire(self, runtime: Runtime) -> None:
+        """Unload a runtime, now or when its last work has ended."""
+        runtime.retiring = True
+        if self.busy(runtime):
+            LOG.info(
+                "runtime_retire_deferred escrow=%s active_requests=%d pending_race_cleanup=%d",
+                runtime.id, runtime.active_requests, runtime.cleanup,
+            )  # fmt: skip
+        else:
+            self.unload(runtime)
+
+    def work_ended(self, runtime: Runtime) -> None:
+        """Called whenever a request or background work of a runtime is over."""
+        if not self.busy(runtime):
+            runtime.idle.set()
+        if runtime.retiring and not self.busy(runtime) and self.is_loaded(runtime):
+            self.unload(runtime)
+
+    def is_loaded(self, runtime: Runtime) -> bool:
+        return self.runtimes.get(runtime.id) is runtime
+
+    def unload(self, runtime: Runtime) -> None:
+        if self.is_loaded(runtime):
+            del self.runtimes[runtime.id]
+        LOG.info("runtime_retired escrow=%s", runtime.id)
+        self.release(runtime)
+
+    def release(self, runtime: Runtime) -> None:
+        """Close the files of a runtime that is not in memory any more, at once or a bit later."""
+        delay = self.tuning.close_seconds
+        if not delay and not self.points.armed("unload.before_close"):
+            runtime.close()
+            return
+        self.closing.add(runtime.id)
+        self.spawn(self._close_later(runtime, delay))
+
+    async def _close_later(self, runtime: Runtime, delay: float) -> None:
+        try:
+            await self.points.reach("unload.before_close")
+            await self.clock.sleep(delay)
+        finally:
+            runtime.close()
+            self.closing.discard(runtime.id)
 
     def delete(self, devshard_id: str) -> Result:
         """Forget a devshard and remove its storage, settled or not."""
@@ -437,9 +598,10 @@ class Gateway:
             raise ApiError(404, f"devshard {devshard_id} not found")
         if runtime is not None and runtime.active:
             raise ApiError(409, f"devshard {devshard_id} is active; deactivate it first")
-        if runtime is not None and runtime.active_requests:
-            raise ApiError(409, f"devshard {devshard_id} has active requests")
         if runtime is not None:
+            cleanup = runtime.cleanup if self.generation.delete_sees_cleanup else 0
+            if runtime.active_requests or cleanup:
+                raise ApiError(409, f"devshard {devshard_id} has active requests")
             runtime.close()
             del self.runtimes[devshard_id]
         self.db.delete(devshard_id)
@@ -455,15 +617,22 @@ class Gateway:
 
     async def finalize(self, runtime: Runtime, *, strict: bool = True) -> Result:
         """Finalize; ``strict`` is the route that looks for requests and deactivates."""
-        if strict and runtime.active_requests:
+        if strict and self.busy(runtime):
             raise ApiError(409, f"devshard {runtime.id} has active requests")
         try:
-            await self._detached(runtime, self._finalize(runtime))
+            await self.finalized(runtime)
         except (FinalizeError, SessionError, PointError) as error:
             raise ApiError(500, str(error)) from error
         if strict:
             self.set_active(runtime, False)
-        return runtime.session.settlement_json()
+        return self.settlement_json(runtime)
+
+    def settlement_json(self, runtime: Runtime) -> Result:
+        return runtime.session.settlement_json(all_stats=self.generation.all_stats)
+
+    async def finalized(self, runtime: Runtime) -> None:
+        """In phase settlement with a quorum, also when the client does not wait for it."""
+        await self._detached(runtime, self._finalize(runtime))
 
     async def _finalize(self, runtime: Runtime) -> None:
         async with self._finalize_lock:
@@ -487,63 +656,3 @@ class Gateway:
         runtime.session.client_gone = False
         if not done.cancelled() and done.exception() is not None:
             LOG.info("devshard=%s finalize without a client: %s", runtime.id, done.exception())
-
-    # --- settle ----------------------------------------------------------------
-
-    async def settle(self, runtime: Runtime, body: Mapping[str, t.Any]) -> Result:
-        """Finalize if needed and send the settlement. What the block says is never seen."""
-        name = runtime.id
-        LOG.info("devshard=%s devshard_settle_start", name)
-        if runtime.active_requests:
-            LOG.info("devshard=%s devshard_settle_blocked active_requests", name)
-            raise BusyError(name)
-        self.set_active(runtime, False)
-        stage = "load_key"
-        try:
-            signer = self._settler(runtime, body)
-            LOG.info("devshard=%s devshard_settle_key_loaded", name)
-            stage = "finalize"
-            await self.points.reach("settle.before_finalize")
-            if runtime.session.phase == "settlement":
-                LOG.info("devshard=%s devshard_settle_finalize_skipped", name)
-            else:
-                await self._detached(runtime, self._finalize(runtime))
-                LOG.info("devshard=%s devshard_settle_finalize_completed", name)
-            stage = "broadcast"
-            digest = await self._send_settlement(runtime, signer, body)
-        except (
-            ChainError, FinalizeError, SessionError, SettleError, PointError, ApiError
-        ) as error:  # fmt: skip
-            LOG.info("devshard=%s devshard_settle_failed stage=%s: %s", name, stage, error)
-            raise SettleError(str(error)) from error
-        LOG.info("devshard=%s devshard_settle_submitted tx=%s", name, digest)
-        return {
-            "active": False,
-            "escrow_id": runtime.session.escrow.id,
-            "id": name,
-            "settler": signer.address,
-            "tx_hash": digest,
-        }
-
-    def _settler(self, runtime: Runtime, body: Mapping[str, t.Any]) -> crypto.PrivateKey:
-        key, variable = self._given_key(body)
-        text = key or (self.environment.get(variable) if variable else "")
-        if not key and not variable:
-            record = self.db.record(runtime.id)
-            text = "" if record is None else key_text(self.environment, record)
-        if not text:
-            raise SettleError("private_key or private_key_env is required")
-        return self._transaction_key(text)
-
-    async def _send_settlement(
-        self, runtime: Runtime, signer: crypto.PrivateKey, body: Mapping[str, t.Any]
-    ) -> str:
-        options = env.tx_options(self.environment, body, self.settings["tx_gas_limit"])
-        chain = self.chain()
-        message = runtime.session.settlement(signer.address)
-        LOG.info("devshard=%s devshard_settle_broadcast_start", runtime.id)
-        raw = await chain.sign(message, signer, options)
-        await self.points.reach("settle.before_broadcast")
-        digest = await chain.broadcast(raw)
-        await self.points.reach("settle.after_broadcast")
-        return digest

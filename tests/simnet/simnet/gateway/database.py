@@ -8,9 +8,10 @@ import json
 import sqlite3
 import time
 import typing as t
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from simnet.gateway.generation import Generation
 from simnet.gateway.settings import Settings
 from simnet.timestamps import Timestamp
 
@@ -26,7 +27,6 @@ CREATE TABLE IF NOT EXISTS gateway_devshards (
     private_key_env TEXT NOT NULL DEFAULT '',
     model TEXT NOT NULL DEFAULT '',
     storage_path TEXT NOT NULL DEFAULT '',
-    protocol_version TEXT NOT NULL DEFAULT '',
     active INTEGER NOT NULL DEFAULT 0,
     rotation_role TEXT NOT NULL DEFAULT '',
     rotation_epoch INTEGER NOT NULL DEFAULT 0,
@@ -45,6 +45,28 @@ CREATE TABLE IF NOT EXISTS gateway_rotation_status (
     status_json TEXT NOT NULL,
     updated_ns INTEGER NOT NULL,
     PRIMARY KEY (model_id, stage, epoch)
+);
+"""
+# Columns that not every generation has.
+_MORE_COLUMNS = {
+    "protocol_version": "TEXT NOT NULL DEFAULT ''",
+    "route_prefix": "TEXT NOT NULL DEFAULT ''",
+    "settlement_pending": "INTEGER NOT NULL DEFAULT 0",
+    "on_hold_since": "TEXT NOT NULL DEFAULT ''",
+}
+_MORE_TABLES = """
+CREATE TABLE IF NOT EXISTS gateway_suspicious_hosts (
+    participant_key TEXT PRIMARY KEY,
+    note TEXT NOT NULL DEFAULT '',
+    created_at TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS escrow_rotation_commitments (
+    tx_hash TEXT PRIMARY KEY,
+    model_id TEXT NOT NULL,
+    role TEXT NOT NULL,
+    epoch INTEGER NOT NULL,
+    record_json TEXT NOT NULL,
+    created_ns INTEGER NOT NULL
 );
 """
 _PERF_SCHEMA = """
@@ -78,7 +100,10 @@ class Record:
     model: str = ""
     storage_path: str = ""
     protocol_version: str = ""
+    route_prefix: str = ""
     active: bool = False
+    settlement_pending: bool = False
+    on_hold_since: str = ""
     rotation_role: str = ""
     rotation_epoch: int = 0
     created_at: str = ""
@@ -88,11 +113,16 @@ class Record:
         """As the admin API prints it, the key included; empty fields are left out."""
         result: dict[str, t.Any] = {"id": self.id}
         for name in (
-            "private_key", "private_key_env", "model", "storage_path", "protocol_version"
+            "private_key", "private_key_env", "model", "storage_path", "route_prefix",
+            "protocol_version",
         ):  # fmt: skip
             if getattr(self, name):
                 result[name] = getattr(self, name)
         result["active"] = self.active
+        if self.settlement_pending:
+            result["settlement_pending"] = True
+        if self.on_hold_since:
+            result["on_hold_since"] = self.on_hold_since
         if self.rotation_role:
             result["rotation_role"] = self.rotation_role
         if self.rotation_epoch:
@@ -100,7 +130,8 @@ class Record:
         return {**result, "created_at": self.created_at, "updated_at": self.updated_at}
 
 
-_COLUMNS = tuple(Record.__dataclass_fields__)
+_COLUMNS = tuple(name for name in Record.__dataclass_fields__ if name not in _MORE_COLUMNS)
+_BOOLS = ("active", "settlement_pending")
 
 
 def _open(path: Path, schema: str, journal: str) -> sqlite3.Connection:
@@ -113,10 +144,33 @@ def _open(path: Path, schema: str, journal: str) -> sqlite3.Connection:
     return db
 
 
+@dataclass(frozen=True, slots=True)
+class Commitment:
+    """A create of the rotator whose end is not known yet."""
+
+    tx_hash: str
+    record: Record
+    created_ns: int
+
+
 class GatewayDb:
-    def __init__(self, path: Path) -> None:
-        self._db = _open(path, _SCHEMA, "DELETE")
+    def __init__(self, path: Path, generation: Generation) -> None:
+        self._db = _open(path, _SCHEMA, generation.journal)
+        self._columns = (*_COLUMNS, *generation.more_columns)
+        self._migrate(generation)
         path.chmod(0o600)
+
+    def _migrate(self, generation: Generation) -> None:
+        """Only ever adds, and leaves alone what another generation has added."""
+        rows = self._db.execute("PRAGMA table_info(gateway_devshards)").fetchall()
+        known = {row["name"] for row in rows}
+        for name in generation.more_columns:
+            if name not in known:
+                self._db.execute(
+                    f"ALTER TABLE gateway_devshards ADD COLUMN {name} {_MORE_COLUMNS[name]}"
+                )
+        if generation.more_tables:
+            self._db.executescript(_MORE_TABLES)
 
     def close(self) -> None:
         self._db.close()
@@ -152,28 +206,40 @@ class GatewayDb:
 
     def records(self) -> list[Record]:
         rows = self._db.execute("SELECT * FROM gateway_devshards ORDER BY id").fetchall()
-        return [_record(row) for row in rows]
+        return [self._record(row) for row in rows]
 
     def record(self, devshard_id: str) -> Record | None:
         row = self._db.execute(
             "SELECT * FROM gateway_devshards WHERE id = ?", (devshard_id,)
         ).fetchone()
-        return None if row is None else _record(row)
+        return None if row is None else self._record(row)
 
     def save(self, record: Record) -> Record:
         now = now_text()
         whole = replace(record, created_at=record.created_at or now, updated_at=now)
-        marks = ", ".join("?" * len(_COLUMNS))
+        columns = self._columns
+        marks = ", ".join("?" * len(columns))
+        changed = ", ".join(f"{name} = excluded.{name}" for name in columns)
         self._db.execute(
-            f"INSERT OR REPLACE INTO gateway_devshards ({', '.join(_COLUMNS)}) VALUES ({marks})",
-            [getattr(whole, name) for name in _COLUMNS],
+            f"INSERT INTO gateway_devshards ({', '.join(columns)}) VALUES ({marks}) "
+            f"ON CONFLICT (id) DO UPDATE SET {changed}",
+            [getattr(whole, name) for name in columns],
         )
         return whole
 
-    def set_active(self, devshard_id: str, active: bool) -> None:
+    def _record(self, row: sqlite3.Row) -> Record:
+        values: dict[str, t.Any] = {name: row[name] for name in self._columns}
+        values.update({name: bool(values[name]) for name in _BOOLS if name in values})
+        return Record(**values)
+
+    def change(self, devshard_id: str, **values: t.Any) -> None:
+        """Other values for a record that is there."""
         record = self.record(devshard_id)
-        if record is not None and record.active != active:
-            self.save(replace(record, active=active))
+        if record is not None and any(getattr(record, name) != values[name] for name in values):
+            self.save(replace(record, **values))
+
+    def set_active(self, devshard_id: str, active: bool) -> None:
+        self.change(devshard_id, active=active)
 
     def delete(self, devshard_id: str) -> None:
         self._db.execute("DELETE FROM gateway_devshards WHERE id = ?", (devshard_id,))
@@ -196,6 +262,53 @@ class GatewayDb:
     def unthrottle(self, key: str) -> None:
         self._db.execute("DELETE FROM participant_throttle_state WHERE participant_key = ?", (key,))
 
+    # --- suspicious hosts ------------------------------------------------------
+
+    def suspicious(self) -> list[dict[str, str]] | None:
+        rows = self._db.execute(
+            "SELECT participant_key, note, created_at FROM gateway_suspicious_hosts "
+            "ORDER BY participant_key"
+        ).fetchall()
+        return [dict(row) for row in rows] or None
+
+    def suspect(self, key: str, note: str) -> None:
+        self._db.execute(
+            "INSERT OR REPLACE INTO gateway_suspicious_hosts VALUES (?, ?, ?)",
+            (key, note, now_text()),
+        )
+
+    def trust(self, key: str) -> None:
+        self._db.execute("DELETE FROM gateway_suspicious_hosts WHERE participant_key = ?", (key,))
+
+    # --- commitments -----------------------------------------------------------
+
+    def commit(self, tx_hash: str, record: Record) -> None:
+        """A create that is about to be sent; the record lacks what the chain will tell."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO escrow_rotation_commitments VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                tx_hash,
+                record.model,
+                record.rotation_role,
+                record.rotation_epoch,
+                json.dumps(asdict(record)),
+                time.time_ns(),
+            ),
+        )
+
+    def commitments(self) -> list[Commitment]:
+        rows = self._db.execute(
+            "SELECT tx_hash, record_json, created_ns FROM escrow_rotation_commitments "
+            "ORDER BY created_ns"
+        ).fetchall()
+        return [
+            Commitment(row["tx_hash"], Record(**json.loads(row["record_json"])), row["created_ns"])
+            for row in rows
+        ]
+
+    def forget_commitment(self, tx_hash: str) -> None:
+        self._db.execute("DELETE FROM escrow_rotation_commitments WHERE tx_hash = ?", (tx_hash,))
+
     # --- rotation --------------------------------------------------------------
 
     def save_rotation(self, status: dict[str, t.Any]) -> None:
@@ -216,11 +329,6 @@ class GatewayDb:
             (_LATEST,),
         ).fetchall()
         return [json.loads(row["status_json"]) for row in rows] or None
-
-
-def _record(row: sqlite3.Row) -> Record:
-    values = {name: row[name] for name in _COLUMNS}
-    return Record(**{**values, "active": bool(values["active"])})
 
 
 class PerfDb:

@@ -16,11 +16,11 @@ import aiohttp
 from simnet import crypto, session, txs
 from simnet.gateway.chainclient import ChainEscrow
 from simnet.gateway.clock import Clock
+from simnet.gateway.generation import Tags
 from simnet.gateway.points import Points
-from simnet.gateway.sessiondb import SessionDb, SessionError, StoredDiff
+from simnet.gateway.sessiondb import BrokenStateError, SessionDb, SessionError, StoredDiff
 
 LOG = logging.getLogger("devshardctl")
-STATE_VERSION = "v2"
 PHASES = {
     session.PHASE_ACTIVE: "active",
     session.PHASE_FINALIZING: "finalizing",
@@ -98,6 +98,7 @@ class State:
     """What the diffs amount to."""
 
     slots: int
+    version: str
     balance: int
     fees: int
     fee_per_nonce: int
@@ -138,7 +139,7 @@ class State:
         body = session.diff_txs(nonce, payload)
         self.rest_hash = hashlib.sha256(self.root + body).digest()
         self.root = session.state_root(
-            self.host_stats(), self.fees, self.rest_hash, STATE_VERSION, self.phase
+            self.host_stats(), self.fees, self.rest_hash, self.version, self.phase
         )
 
     def _pending(self, op: Op) -> Inference | None:
@@ -183,6 +184,11 @@ class State:
             self.finalize_nonce = nonce
 
 
+def _shown(stats: dict[str, t.Any], all_stats: bool) -> dict[str, t.Any]:
+    counters = ("required_validations", "completed_validations")
+    return {key: value for key, value in stats.items() if all_stats or value or key not in counters}
+
+
 def _encode(ops: list[Op]) -> bytes:
     return txs.field_bytes(2, json.dumps(ops, separators=(",", ":")))
 
@@ -214,13 +220,14 @@ class DevSession:
         self,
         escrow: ChainEscrow,
         key: crypto.PrivateKey,
-        db: SessionDb,
+        db: SessionDb | None,
         http: aiohttp.ClientSession,
         process_id: str,
-        route_prefix: str,
+        tags: Tags,
         clock: Clock,
     ) -> None:
         self.escrow = escrow
+        self.tags = tags
         self.key = key
         self.signatures: dict[int, bytes] = {}
         self.signed_nonce = 0
@@ -237,13 +244,14 @@ class DevSession:
         fee = escrow.config["create_devshard_fee"]
         self.state = State(
             slots=slots,
+            version=tags.state,
             balance=escrow.amount - fee,
             fees=fee,
             fee_per_nonce=escrow.config["fee_per_nonce"],
             costs=[0] * slots,
             missed=[0] * slots,
         )
-        base = f"{route_prefix}/sessions/{escrow.id}"
+        base = f"{tags.prefix}/sessions/{escrow.id}"
         self.links = {
             address: HostLink(
                 address,
@@ -269,10 +277,21 @@ class DevSession:
 
     def load(self) -> None:
         """Replay what is stored and compare every state root."""
-        for diff in self._db.open_session(
-            self.key.address, self.escrow.config, self.escrow.slots, self.state.balance
-        ):
-            mismatch = SessionError(f"state root mismatch at nonce {diff.nonce}")
+        if self._db is None:
+            raise SessionError("the session is only read")
+        self.replay(
+            self._db.open_session(
+                self.tags.bind,
+                self.key.address,
+                self.escrow.config,
+                self.escrow.slots,
+                self.state.balance,
+            )
+        )
+
+    def replay(self, diffs: list[StoredDiff]) -> None:
+        for diff in diffs:
+            mismatch = BrokenStateError(f"state root mismatch at nonce {diff.nonce}")
             try:
                 self.state.apply(diff.payload)
             except (InsufficientBalanceError, SessionError, KeyError, TypeError) as error:
@@ -287,8 +306,8 @@ class DevSession:
 
     def append(self, ops: list[Op]) -> int:
         """Write one diff, what is pending included; returns its nonce."""
-        if self._broken is not None:
-            raise SessionError(self._broken)
+        if self._db is None or self._broken is not None:
+            raise SessionError(self._broken or "the session is only read")
         payload = _encode([*self.pending, *ops])
         self.state.apply(payload)
         self.pending = []
@@ -306,7 +325,8 @@ class DevSession:
         return self.nonce
 
     def close(self) -> None:
-        self._db.close()
+        if self._db is not None:
+            self._db.close()
 
     # --- hosts -----------------------------------------------------------------
 
@@ -497,10 +517,11 @@ class DevSession:
                 txs.SlotSignature(slot, signature) for slot, signature in signatures.items()
             ),
             fees=self.state.fees,
-            version=STATE_VERSION,
+            version=self.tags.state,
         )
 
-    def settlement_json(self) -> dict[str, t.Any]:
+    def settlement_json(self, *, all_stats: bool = True) -> dict[str, t.Any]:
+        """``all_stats``: counters of validations are printed also when they are zero."""
         message = self.settlement("")
         return {
             "escrow_id": str(message.escrow_id),
@@ -509,7 +530,10 @@ class DevSession:
             "nonce": message.nonce,
             "fees": message.fees,
             "rest_hash": txs.b64(message.rest_hash),
-            "host_stats": [{**stats.to_json(), "cost": stats.cost} for stats in message.host_stats],
+            "host_stats": [
+                _shown({**stats.to_json(), "cost": stats.cost}, all_stats)
+                for stats in message.host_stats
+            ],
             "signatures": [entry.to_json() for entry in message.signatures],
         }
 

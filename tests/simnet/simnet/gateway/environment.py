@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import json
 import logging
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from simnet.gateway import settings as settings_of
+from simnet.gateway.generation import GENERATIONS, Generation
 from simnet.gateway.goish import ApiError, Struct, decode, parse
 
 LOG = logging.getLogger("devshardctl")
@@ -43,6 +43,8 @@ class Tuning:
     nonce_limit: int = 19_800
     low_balance: int = 1_000_000
     cache_seconds: float = 3600.0
+    # how long a store stays open after its runtime is gone
+    close_seconds: float = 0.0
     sync_seconds: float = 0.25
 
 
@@ -51,6 +53,7 @@ class Environment:
     """Everything that is read at each start."""
 
     variables: Mapping[str, str]
+    generation: Generation
     port: int
     host: str
     storage: Path
@@ -124,9 +127,13 @@ def read_environment(variables: Mapping[str, str]) -> Environment:
     if fail not in FAILURES:
         raise FatalError(f"SIMNET_FAIL must be one of {', '.join(FAILURES)}")
     faults_port = variables.get("SIMNET_FAULTS_PORT", "")
+    generation = variables.get("SIMNET_GATEWAY") or "v2"
+    if generation not in GENERATIONS:
+        raise FatalError(f"SIMNET_GATEWAY must be one of {', '.join(GENERATIONS)}")
     capacity = variables.get("DEVSHARD_CAPACITY_AWARE_LIMITS", "").strip().lower()
     return Environment(
         variables=dict(variables),
+        generation=GENERATIONS[generation],
         port=_number(variables, "DEVSHARD_PORT", 8080),
         host=variables.get("SIMNET_HOST", "0.0.0.0"),
         storage=storage_dir(variables),
@@ -159,7 +166,9 @@ class TxOptions:
 def tx_options(environment: Environment, body: Mapping[str, t.Any], stored_gas: int) -> TxOptions:
     variables = environment.variables
     return TxOptions(
-        chain_id=body.get("chain_id") or variables.get("DEVSHARD_CHAIN_ID", ""),
+        chain_id=body.get("chain_id")
+        or variables.get("DEVSHARD_CHAIN_ID", "")
+        or environment.generation.default_chain_id,
         fee_denom=body.get("fee_denom") or variables.get("DEVSHARD_TX_FEE_DENOM") or "ngonka",
         fee_amount=body.get("fee_amount")
         or _number(variables, "DEVSHARD_TX_FEE_AMOUNT", 0)
@@ -183,7 +192,12 @@ _ENTRY = Struct(
         "string",
     ),
 )
-_URLS = {"chain_rest": "DEVSHARD_CHAIN_REST", "public_api": "DEVSHARD_PUBLIC_API"}
+
+
+def _urls(generation: Generation) -> dict[str, str]:
+    """Settings that are addresses, and their variables."""
+    urls = {"public_api": "DEVSHARD_PUBLIC_API"}
+    return {"chain_rest": "DEVSHARD_CHAIN_REST", **urls} if generation.chain == "rest" else urls
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,18 +219,18 @@ def _list(text: str, name: str, kind: Struct) -> list[dict[str, t.Any]]:
         raise FatalError(f"parse {name}: {error}") from error
 
 
-def refill_urls(settings: settings_of.Settings, variables: Mapping[str, str]) -> None:
+def refill_urls(settings: settings_of.Settings, environment: Environment) -> None:
     """Blank URLs in the database are taken from the environment, at every start."""
-    for field, name in _URLS.items():
+    for field, name in _urls(environment.generation).items():
         if not settings[field]:
-            settings[field] = variables.get(name) or settings_of.DEFAULTS[field]
+            settings[field] = environment.get(name) or settings_of.DEFAULTS[field]
 
 
 def bootstrap(environment: Environment) -> Bootstrap:
     """Settings and devshards of a first start. Nothing of it is validated."""
     variables = environment.variables
-    settings = copy.deepcopy(settings_of.DEFAULTS)
-    for field, name in _URLS.items():
+    settings = settings_of.defaults(environment.generation)
+    for field, name in _urls(environment.generation).items():
         settings[field] = variables.get(name) or settings[field]
     settings["default_model"] = variables.get("DEVSHARD_MODEL") or settings["default_model"]
     for field, name in (

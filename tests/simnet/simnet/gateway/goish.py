@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 JSON = "application/json"
-_TEXT = {"Content-Type": "text/plain; charset=utf-8", "X-Content-Type-Options": "nosniff"}
+TEXT = {"Content-Type": "text/plain; charset=utf-8", "X-Content-Type-Options": "nosniff"}
 _ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"}
 _INTEGERS = {
     "uint64": (0, (1 << 64) - 1),
@@ -76,12 +76,12 @@ def text_error(
     status: int, message: str, headers: Mapping[str, str] | None = None, **more: t.Any
 ) -> web.Response:
     body = json.dumps({"error": {"message": message, **more}}, separators=(",", ":")) + "\n"
-    return web.Response(body=body.encode(), status=status, headers={**_TEXT, **(headers or {})})
+    return web.Response(body=body.encode(), status=status, headers={**TEXT, **(headers or {})})
 
 
 def plain(status: int, text: str, headers: Mapping[str, str] | None = None) -> web.Response:
     return web.Response(
-        body=(text + "\n").encode(), status=status, headers={**_TEXT, **(headers or {})}
+        body=(text + "\n").encode(), status=status, headers={**TEXT, **(headers or {})}
     )
 
 
@@ -104,6 +104,11 @@ class Struct:
 
     name: str
     fields: Mapping[str, t.Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Strings:
+    """A list of strings."""
 
 
 def _kind_of(value: t.Any) -> str:
@@ -178,6 +183,10 @@ def _value(item: t.Any, kind: t.Any, where: str) -> t.Any:
         if not isinstance(item, dict):
             raise _mismatch(item, where, f"main.{kind.name}")
         return _fields(item, kind, where)
+    if isinstance(kind, Strings):
+        if not isinstance(item, list):
+            raise _mismatch(item, where, "[]string")
+        return [_value(entry, "string", where) for entry in item]
     if isinstance(kind, list):
         if not isinstance(item, list):
             raise _mismatch(item, where, f"[]main.{kind[0].name}")

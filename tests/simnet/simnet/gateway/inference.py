@@ -50,6 +50,8 @@ class Work:
     runtime: Runtime
     started_at: str = ""
     nonce: int = 0
+    host: str = ""
+    began: float = 0.0
     attempts: list[dict[str, t.Any]] = field(default_factory=list)
     sent: list[bytes] = field(default_factory=list)
     status: int = 200
@@ -67,6 +69,7 @@ class Inference:
     async def serve(self, request: web.Request, direct: Runtime | None) -> web.StreamResponse:
         gateway = self._gateway
         headers = {} if direct is None else {"X-Devshard-Id": direct.id}
+        model = gateway.settings["default_model"] if direct is None else direct.model
         request_id = f"req-{time.time_ns()}-{next(self._request_numbers)}"
         try:
             if direct is not None:
@@ -75,6 +78,7 @@ class Inference:
             is_admin = bool(gateway.environment.admin_key) and key == gateway.environment.admin_key
             raw = await request.read()
             chat = parse_chat(raw, gateway.settings, gateway.script, admin=is_admin)
+            model = chat.model
             LOG.info(
                 "request=%s stage=gateway_request_received model=%s stream=%s api_key_suffix=%s",
                 request_id, chat.model, chat.stream, key[-8:],
@@ -95,9 +99,12 @@ class Inference:
                 headers["X-Request-Id"] = request_id
                 headers["X-Devshard-Id"] = cached.devshard_id
                 return web.Response(status=cached.status, body=cached.body, headers=headers)
-            return await self._limited(request, request_id, chat, direct)
+            response = await self._limited(request, request_id, chat, direct)
         except ApiError as error:
+            gateway.chats.requests[model, error.status] += 1
             return error.response(headers)
+        gateway.chats.requests[model, response.status] += 1
+        return response
 
     def _check_direct(self, runtime: Runtime) -> None:
         why = "inactive" if not runtime.active else f"phase={runtime.session.phase}"
@@ -135,6 +142,7 @@ class Inference:
         if engaged:
             gateway.load.add(chat.model, chat.tokens)
         runtime.active_requests += 1
+        runtime.idle.clear()
         runtime.reserved_tokens += chat.tokens
         try:
             return await self._proxied(request, work)
@@ -143,6 +151,7 @@ class Inference:
                 gateway.load.add(chat.model, chat.tokens, -1)
             runtime.active_requests -= 1
             runtime.reserved_tokens -= chat.tokens
+            gateway.work_ended(runtime)
 
     def _pick(self, request_id: str, chat: Chat, weights: Mapping[str, float]) -> Runtime:
         gateway = self._gateway
@@ -208,6 +217,8 @@ class Inference:
                 )
             await self._write_start(work, slot)
             link = work.runtime.session.link_of(slot)
+            work.host, work.began = link.address, time.monotonic()
+            self._gateway.chats.started[work.chat.model, link.address] += 1
             try:
                 await self._tell(work.runtime, link)
             except HostStateError as error:
@@ -331,6 +342,8 @@ class Inference:
                     # The status line waits for the first byte, so this is an ordinary error.
                     raise ProxyError(502, "inference: no non-probe attempt finished")
                 error = {"error": {"message": "inference: upstream stream failed"}}
+                if self._gateway.generation.cleanup_is_busy:
+                    self._in_background(work.runtime, self._race_cleanup(work))
                 await self._write(response, work, b"data: " + compact(error) + b"\n\n")
                 return response
             if index == script.cut:
@@ -381,6 +394,8 @@ class Inference:
                     "hash": hashlib.sha256(body).hexdigest(),
                 }
             )
+        took = time.monotonic() - work.began
+        self._gateway.chats.attempt_ended(chat.model, work.host, outcome, took)
         winner = work.nonce if good else 0
         self._gateway.perf.add(
             work.id,
@@ -409,11 +424,17 @@ class Inference:
             LOG.info("request=%s stage=request_returned_while_speculation_pending", work.id)
             self._in_background(work.runtime, self._late(work))
 
-    @staticmethod
-    def _in_background(runtime: Runtime, work: Coroutine[t.Any, t.Any, None]) -> None:
+    def _in_background(self, runtime: Runtime, work: Coroutine[t.Any, t.Any, None]) -> None:
         task = asyncio.create_task(work)
         runtime.background.add(task)
-        task.add_done_callback(runtime.background.discard)
+        if self._gateway.generation.cleanup_is_busy:
+            runtime.idle.clear()
+
+        def ended(task: asyncio.Task[None]) -> None:
+            runtime.background.discard(task)
+            self._gateway.work_ended(runtime)
+
+        task.add_done_callback(ended)
 
     async def _show_fork(self, runtime: Runtime) -> None:
         # The other author may be telling its hosts in batches.
@@ -421,6 +442,13 @@ class Inference:
             if await runtime.session.show_fork(self._receipt_timeout):
                 return
             await self._gateway.clock.sleep(_FORK_PAUSE)
+
+    async def _race_cleanup(self, work: Work) -> None:
+        """After a stream that broke once its content had begun: nobody is served, and yet the
+        escrow is busy until the time for executing a request is over."""
+        LOG.info("request=%s stage=race_cleanup_waiting escrow=%s", work.id, work.runtime.id)
+        config = work.runtime.session.escrow.config
+        await self._gateway.clock.sleep(config["execution_timeout"])
 
     async def _late(self, work: Work) -> None:
         """Losing attempts and timeouts write diffs when nobody is served any more."""

@@ -48,6 +48,10 @@ class _Page:
             head = [f"# HELP {_PREFIX}{name} Simulated.", f"# TYPE {_PREFIX}{name} {kind}"]
             self._families[name] = head + lines
 
+    def plain(self, name: str, kind: str) -> None:
+        """A family that is not the gateway's own."""
+        self._families[name] = [f"# HELP {name} Simulated.", f"# TYPE {name} {kind}", f"{name} 0"]
+
     def text(self) -> str:
         return "".join(
             f"{line}\n" for name in sorted(self._families) for line in self._families[name]
@@ -91,6 +95,108 @@ class Requests:
     def add(self, path: str, method: str, status: int, seconds: float) -> None:
         self.counts[path, method, status] += 1
         self.durations.setdefault((path, method), Histogram()).add(seconds)
+
+
+# Of the Go runtime, none of which is measured here.
+_GO = {
+    "go_gc_duration_seconds": "summary",
+    "go_gc_gogc_percent": "gauge",
+    "go_gc_gomemlimit_bytes": "gauge",
+    "go_goroutines": "gauge",
+    "go_info": "gauge",
+    **{
+        f"go_memstats_{name}": "counter" if name.endswith("_total") else "gauge"
+        for name in (
+            "alloc_bytes", "alloc_bytes_total", "buck_hash_sys_bytes", "frees_total",
+            "gc_sys_bytes", "heap_alloc_bytes", "heap_idle_bytes", "heap_inuse_bytes",
+            "heap_objects", "heap_released_bytes", "heap_sys_bytes",
+        )
+    },
+}  # fmt: skip
+_REASONS = {
+    400: ("invalid", "invalid_request"),
+    401: ("model_rejected", "model_access_rejected"),
+    409: ("runtime_unavailable", "inactive"),
+    429: ("limited", "rate_limited"),
+    502: ("runtime_unavailable", "runtime_unavailable"),
+}
+
+
+@dataclass(slots=True)
+class Chats:
+    """What became of chat requests and of the attempts at hosts, from v3 on."""
+
+    requests: Counter[tuple[str, int]] = field(default_factory=Counter)
+    started: Counter[tuple[str, str]] = field(default_factory=Counter)
+    ended: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    first_content: dict[tuple[str, str], Histogram] = field(default_factory=dict)
+
+    def attempt_ended(self, model: str, host: str, outcome: str, seconds: float) -> None:
+        self.ended[model, host, outcome] += 1
+        self.first_content.setdefault((model, host), Histogram()).add(seconds)
+
+
+def _chats(page: _Page, chats: Chats) -> None:
+    requests, failures = [], []
+    for (model, status), count in sorted(chats.requests.items()):
+        outcome, reason = _REASONS.get(status, ("success" if status < 400 else "failed", ""))
+        requests.append(({"model": model, "outcome": outcome, "reason": reason}, count))
+        if status >= 400:
+            failures.append(({"model": model, "reason": reason}, count))
+    page.family("gateway_requests_total", "counter", requests)
+    page.family("gateway_critical_user_failures_total", "counter", failures)
+    page.family(
+        "gateway_attempts_started_total",
+        "counter",
+        [
+            ({"model": model, "participant_key": host}, count)
+            for (model, host), count in sorted(chats.started.items())
+        ],
+    )
+    page.family(
+        "gateway_attempts_terminal_total",
+        "counter",
+        [
+            ({"model": model, "outcome": outcome, "participant_key": host}, count)
+            for (model, host, outcome), count in sorted(chats.ended.items())
+        ],
+    )
+    name = "gateway_participant_first_content_seconds"
+    page.samples(
+        name,
+        "histogram",
+        (
+            sample
+            for (model, host), histogram in sorted(chats.first_content.items())
+            for sample in histogram.samples(name, {"model": model, "participant_key": host})
+        ),
+    )
+
+
+def _newer(page: _Page, gateway: Gateway) -> None:
+    """Families that came with v3."""
+    _chats(page, gateway.chats)
+    models = gateway.capacity().capacity_json().get("models", {})
+    for name, key in (
+        ("scale", "scale_factor"),
+        ("total_weight", "total_weight"),
+        ("baseline_weight", "baseline_weight"),
+    ):
+        page.family(
+            f"gateway_capacity_{name}_by_model",
+            "gauge",
+            [({"model": model}, view[key]) for model, view in models.items()],
+        )
+    page.family(
+        "gateway_startup_skipped_escrow",
+        "gauge",
+        [
+            ({"escrow_id": number, "model": model, "reason": "local_recovery_failed"}, 1)
+            for number, model in gateway.skipped.items()
+        ],
+    )
+    for name, kind in _GO.items():
+        page.plain(name, kind)
 
 
 def render(gateway: Gateway, requests: Requests) -> web.Response:
@@ -157,4 +263,6 @@ def render(gateway: Gateway, requests: Requests) -> web.Response:
     page.family(
         "runtime_reserved_tokens", "gauge", [(key, each.reserved_tokens) for key, each in names]
     )
+    if gateway.generation.activates:
+        _newer(page, gateway)
     return web.Response(body=page.text().encode(), headers={"Content-Type": _TYPE})

@@ -28,6 +28,7 @@ POINTS = (
     "settle.before_broadcast",
     "settle.after_broadcast",
     "start.before_listen",
+    "unload.before_close",
 )
 ACTIONS = ("crash", "error", "wait")
 
@@ -83,6 +84,9 @@ class Points:
         released = self._released.pop(point, None)
         if released is not None:
             released.set()
+
+    def armed(self, point: str) -> bool:
+        return point in self._armed
 
     def hits(self, point: str) -> int:
         return self._armed[point].hits if point in self._armed else 0

@@ -7,21 +7,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 import typing as t
 from dataclasses import asdict, dataclass, replace
 
+from simnet.gateway.chainclient import ChainError, TxFailedError
 from simnet.gateway.errors import BusyError, SettleError
 from simnet.gateway.goish import ApiError
+from simnet.gateway.runtime import BuildError
 from simnet.gateway.settings import validate_rotation
+from simnet.timestamps import NANOS
 
 if t.TYPE_CHECKING:
     from simnet.gateway.core import Gateway
-    from simnet.gateway.database import Record
+    from simnet.gateway.database import Commitment, Record
     from simnet.gateway.runtime import Runtime
 
 LOG = logging.getLogger("devshardctl")
-SUPPRESSED = "escrow rotation create already failed for this epoch"
-_SETTLE_TRIES = 30
+# Longer than a transaction can wait for its block.
+_LANDED_NS = 11 * 60 * NANOS
 
 
 @dataclass(slots=True)
@@ -61,8 +65,7 @@ class Status:
 class Rotator:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-        # Model, role and epoch whose create failed; only a restart forgets it.
-        self._failed: set[tuple[str, str, int]] = set()
+        self._suppression = gateway.generation.suppression()
         self._pass = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -123,6 +126,7 @@ class Rotator:
                 return
             if not snapshot.epoch_index or not snapshot.block_height:
                 return
+            await self._recover()
             distance = snapshot.switch_height - snapshot.block_height
             for model in rotation["models"]:
                 if 0 <= distance <= rotation["pre_poc_blocks"]:
@@ -188,14 +192,17 @@ class Rotator:
     async def _create_missing(self, model: dict[str, t.Any], status: Status) -> bool:
         key = (status.model_id, status.role, status.epoch)
         missing = status.target_count - status.existing_count
-        if missing > 0 and key in self._failed:
-            status.create_error = SUPPRESSED
+        if missing > 0 and self._absent(status.model_id):
+            LOG.info("escrow_rotation_skip_model_absent model=%s", status.model_id)
+            return True
+        if missing > 0 and self._suppression.suppressed(key):
+            status.create_error = self._gateway.generation.suppressed_text
             return False
         for _unused in range(missing):
             try:
                 await self._create(model, status.role, status.epoch)
             except ApiError as error:
-                self._failed.add(key)
+                self._suppression.failed(key)
                 status.create_error = error.message
                 LOG.info(
                     "escrow_rotation_%s_create_failed model=%s epoch=%d: %s",
@@ -203,7 +210,53 @@ class Rotator:
                 )  # fmt: skip
                 return False
             status.created_count += 1
+            self._suppression.succeeded(key)
         return True
+
+    def _absent(self, model: str) -> bool:
+        """No host serves it now: this counts as fulfilled, also for those that it replaces."""
+        weights = self._gateway.poller.weights
+        return (
+            self._gateway.generation.skips_absent_models
+            and bool(weights)
+            and not weights.get(model)
+        )
+
+    async def _recover(self) -> None:
+        """Creates of which nothing is known but their hash: one that landed is adopted."""
+        gateway = self._gateway
+        if not gateway.generation.commitments:
+            return
+        for commitment in gateway.db.commitments():
+            if commitment.tx_hash in gateway.minting:
+                continue
+            try:
+                number = await gateway.chain().escrow_of_tx(commitment.tx_hash)
+            except TxFailedError as error:
+                LOG.info("escrow_commitment_tx_failed tx=%s: %s", commitment.tx_hash, error)
+                gateway.db.forget_commitment(commitment.tx_hash)
+                continue
+            except ChainError as error:
+                LOG.info("escrow_commitment_kept tx=%s: %s", commitment.tx_hash, error)
+                continue
+            if number is not None:
+                await self._adopt(commitment, str(number))
+            elif time.time_ns() - commitment.created_ns > _LANDED_NS:
+                LOG.info("escrow_commitment_no_escrow tx=%s", commitment.tx_hash)
+                gateway.db.forget_commitment(commitment.tx_hash)
+
+    async def _adopt(self, commitment: Commitment, number: str) -> None:
+        gateway = self._gateway
+        if gateway.db.record(number) is None:
+            path = str(gateway.default_path(number))
+            record = replace(commitment.record, id=number, storage_path=path)
+            try:
+                gateway.register(record, await gateway.build(record))
+            except BuildError as error:
+                LOG.info("escrow_commitment_kept tx=%s: %s", commitment.tx_hash, error)
+                return
+            LOG.info("escrow_commitment_recovered devshard=%s tx=%s", number, commitment.tx_hash)
+        gateway.db.forget_commitment(commitment.tx_hash)
 
     async def _create(self, model: dict[str, t.Any], role: str, epoch: int) -> str:
         body = {
@@ -219,12 +272,13 @@ class Rotator:
         status.completed = True
         for record in records:
             runtime = self._gateway.runtimes.get(record.id)
-            if not self.settings["settlement_enabled"] or runtime is None:
+            lost = runtime is None and not self._gateway.generation.unloads
+            if not self.settings["settlement_enabled"] or lost:
                 self._without_settlement(record, runtime)
                 continue
             LOG.info("escrow_rotation_settling devshard=%s", record.id)
             try:
-                await self._gateway.settle(runtime, {})
+                await self._gateway.settling.settle(record.id, {})
             except BusyError as error:
                 # Stays active: the next tick tries again.
                 status.completed = False
@@ -240,6 +294,8 @@ class Rotator:
             self._gateway.db.set_active(record.id, False)
         else:
             self._gateway.set_active(runtime, False)
+            if self._gateway.generation.unloads:
+                self._gateway.retire(runtime)
         LOG.info("escrow_rotation_deactivated_without_settlement devshard=%s", record.id)
 
     # --- depletion -------------------------------------------------------------
@@ -272,6 +328,8 @@ class Rotator:
         elif not runtime.retired:
             runtime.retired = True
             self._gateway.set_active(runtime, False)
+            if self._gateway.generation.unloads:
+                self._gateway.retire(runtime)
 
     def _model(self, runtime: Runtime) -> dict[str, t.Any] | None:
         return next(
@@ -305,17 +363,6 @@ class Rotator:
         LOG.info("escrow_depletion_replacement_created old=%s new=%s", runtime.id, new)
         self._gateway.set_active(runtime, False)
         if self.settings["settlement_enabled"]:
-            await self._auto_settle(runtime)
+            self._gateway.settling.later(runtime)
         else:
             LOG.info("auto_settle_skipped devshard=%s", runtime.id)
-
-    async def _auto_settle(self, runtime: Runtime) -> None:
-        for _unused in range(_SETTLE_TRIES):
-            try:
-                await self._gateway.settle(runtime, {})
-            except (BusyError, SettleError) as error:
-                LOG.info("auto_settle_failed devshard=%s: %s", runtime.id, error)
-                await self._gateway.clock.sleep(self._gateway.tuning.auto_settle_seconds)
-            else:
-                LOG.info("auto_settle_submitted devshard=%s", runtime.id)
-                return

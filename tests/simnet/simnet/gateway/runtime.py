@@ -7,32 +7,52 @@ from __future__ import annotations
 import asyncio
 import typing as t
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import aiohttp
 
 from simnet import crypto
-from simnet.gateway.chainclient import ChainClient, ChainError, EscrowNotFoundError
+from simnet.gateway.chainclient import (
+    ChainClient,
+    ChainError,
+    ChainEscrow,
+    EscrowNotFoundError,
+)
 from simnet.gateway.clock import Clock
 from simnet.gateway.database import Record
 from simnet.gateway.devsession import DevSession
 from simnet.gateway.environment import Environment
-from simnet.gateway.sessiondb import SessionDb, SessionError
+from simnet.gateway.generation import Generation, PrefixError, Tags
+from simnet.gateway.sessiondb import (
+    BrokenStateError,
+    SessionDb,
+    SessionError,
+    read_session,
+)
 
 SYNC_BURST = 4
-DEFAULT_ROUTE_PREFIX = "/v1/devshard"
+LOCKED = "database is locked (5) (SQLITE_BUSY)"
 
 
 class BuildError(Exception):
     """A runtime could not be built; says why as the real gateway does."""
 
-    def __init__(self, message: str, *, unreachable: bool = False, gone: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        unreachable: bool = False,
+        gone: str = "",
+        broken: bool = False,
+    ) -> None:
         super().__init__(message)
         # The chain did not answer, as opposed to: it answered no.
         self.unreachable = unreachable
         # Reasons that make a record inactive at the start instead of ending it.
         self.gone = gone
+        # The session's own files are the reason.
+        self.broken = broken
 
 
 @dataclass(eq=False)
@@ -46,10 +66,24 @@ class Runtime:
     reserved_tokens: int = 0
     being_replaced: bool = False
     retired: bool = False
+    # To be unloaded when its last work has ended; making it active again does not change that.
+    retiring: bool = False
+    # Was there when the process started, or was read again from its files.
+    reloaded: bool = False
     # When hosts were told of single diffs, lately.
     syncs: deque[float] = field(default_factory=lambda: deque(maxlen=SYNC_BURST))
     flush: asyncio.Task[None] | None = None
     background: set[asyncio.Task[None]] = field(default_factory=set)
+    # Set while nothing is under way.
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.idle.set()
+
+    @property
+    def cleanup(self) -> int:
+        """Work that goes on after the replies."""
+        return len(self.background)
 
     @property
     def routable(self) -> bool:
@@ -92,7 +126,10 @@ async def build_runtime(
         return await _build(record, environment, chain, http, process_id, clock)
     except BuildError as error:
         raise BuildError(
-            f"runtime {record.id}: {error}", unreachable=error.unreachable, gone=error.gone
+            f"runtime {record.id}: {error}",
+            unreachable=error.unreachable,
+            gone=error.gone,
+            broken=error.broken,
         ) from error
 
 
@@ -106,8 +143,10 @@ async def _build(
 ) -> Runtime:
     text = key_text(environment, record)
     if not text:
-        raise BuildError("private key missing", gone=True)
-    if record.protocol_version not in ("", "1", "v1"):
+        raise BuildError("private key missing", gone="private key missing")
+    generation = environment.generation
+    known = generation.protocol_versions
+    if known is not None and record.protocol_version not in known:
         raise BuildError(f'unsupported protocol version "{record.protocol_version}"')
     key = signing_key(text.removeprefix("0x") if record.private_key else text)
     directory = Path(record.storage_path)
@@ -120,26 +159,48 @@ async def _build(
     try:
         escrow = await chain.load_escrow(record.id)
     except EscrowNotFoundError as error:
-        raise BuildError(f"{where}get escrow: {error}", gone=True) from error
+        raise BuildError(f"{where}get escrow: {error}", gone="escrow missing on chain") from error
     except ChainError as error:
         raise BuildError(f"{where}get escrow: {error}", unreachable=True) from error
     except (KeyError, TypeError, ValueError) as error:
         raise BuildError(f"{where}decode: {error!r}", unreachable=True) from error
     try:
+        tags = tags_of(record, environment)
+    except PrefixError as error:
+        raise BuildError(f"create session: {error}") from error
+    try:
         db = SessionDb(directory, record.id, escrow.epoch_index)
-        prefix = environment.get("DEVSHARD_ROUTE_PREFIX") or DEFAULT_ROUTE_PREFIX
-        session = DevSession(escrow, key, db, http, process_id, prefix, clock)
+        session = DevSession(escrow, key, db, http, process_id, tags, clock)
         try:
             session.load()
         except SessionError:
             db.close()
             raise
+    except BrokenStateError as error:
+        raise BuildError(f"create session: {error}", broken=True) from error
     except SessionError as error:
         raise BuildError(f"create session: {error}") from error
     return Runtime(record.id, record.model, record.storage_path, session, record.active)
 
 
-def runtime_json(runtime: Runtime, chain: dict[str, t.Any]) -> dict[str, t.Any]:
+def tags_of(record: Record, environment: Environment) -> Tags:
+    """The record's own prefix, else the one of this start."""
+    generation = environment.generation
+    prefix = record.route_prefix or environment.get("DEVSHARD_ROUTE_PREFIX")
+    return generation.tags(prefix or generation.default_prefix)
+
+
+def version_of(runtime: Runtime, record: Record | None, generation: Generation) -> str:
+    """What a view tells of the session's version; only the real one can be relied on."""
+    if generation.real_version:
+        return runtime.session.tags.bind
+    rotated = record is not None and record.rotation_role != ""
+    return generation.protocol_number if runtime.reloaded or rotated else "1"
+
+
+def runtime_json(
+    runtime: Runtime, version: tuple[str, str], chain: dict[str, t.Any]
+) -> dict[str, t.Any]:
     """One item of the pool view: zero and empty values are left out."""
     session = runtime.session
     result: dict[str, t.Any] = {
@@ -152,7 +213,29 @@ def runtime_json(runtime: Runtime, chain: dict[str, t.Any]) -> dict[str, t.Any]:
         result["nonce"] = session.nonce
     if session.state.balance:
         result["balance"] = session.state.balance
-    result["protocol_version"] = "1"
+    result[version[0]] = version[1]
     result["active_requests"] = runtime.active_requests
     result["reserved_tokens"] = runtime.reserved_tokens
     return {**result, **chain}
+
+
+def unloaded_session(
+    record: Record, environment: Environment, http: aiohttp.ClientSession, clock: Clock
+) -> DevSession:
+    """A session as its files tell it: nobody is asked and nothing is written."""
+    stored, diffs = read_session(Path(record.storage_path), record.id)
+    escrow = ChainEscrow(
+        id=int(record.id),
+        creator=stored.creator,
+        amount=stored.balance + stored.config["create_devshard_fee"],
+        slots=stored.slots,
+        epoch_index=stored.epoch,
+        token_price=stored.config["token_price"],
+        config=stored.config,
+        host_urls=dict.fromkeys(stored.slots, ""),
+    )
+    key = signing_key(key_text(environment, record).removeprefix("0x"))
+    tags = replace(tags_of(record, environment), bind=stored.version)
+    session = DevSession(escrow, key, None, http, "", tags, clock)
+    session.replay(diffs)
+    return session

@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 import time
 from dataclasses import dataclass
 from pathlib import Path
-
-VERSION = "v1"
 
 _META = """
 CREATE TABLE IF NOT EXISTS escrow_epochs (escrow_id TEXT PRIMARY KEY, epoch INTEGER NOT NULL);
@@ -57,6 +56,22 @@ class SessionError(Exception):
     """The session cannot be loaded or written."""
 
 
+class BrokenStateError(SessionError):
+    """What is stored has a gap or does not lead to its own state roots."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSession:
+    """What a session was opened with."""
+
+    version: str
+    creator: str
+    config: dict[str, int]
+    slots: tuple[str, ...]
+    balance: int
+    epoch: int
+
+
 @dataclass(frozen=True, slots=True)
 class StoredDiff:
     nonce: int
@@ -91,7 +106,12 @@ class SessionDb:
         self._db.close()
 
     def open_session(
-        self, creator: str, config: dict[str, int], slots: tuple[str, ...], balance: int
+        self,
+        version: str,
+        creator: str,
+        config: dict[str, int],
+        slots: tuple[str, ...],
+        balance: int,
     ) -> list[StoredDiff]:
         """The diffs of the stored session; a new one begins empty."""
         row = self._db.execute(
@@ -104,7 +124,7 @@ class SessionDb:
                 "initial_balance, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (
                     self.escrow_id,
-                    VERSION,
+                    version,
                     creator,
                     json.dumps(config),
                     json.dumps(slots),
@@ -113,11 +133,14 @@ class SessionDb:
                 ),
             )
             return []
-        version, group, latest = row
-        if version != VERSION:
-            raise SessionError(f"session version mismatch: stored {version}, requested {VERSION}")
+        stored, group, latest = row
+        if stored != version:
+            raise SessionError(f"session version mismatch: stored {stored}, requested {version}")
         if tuple(json.loads(group)) != slots:
             raise SessionError("stored group does not match the group on chain")
+        return self._diffs(latest)
+
+    def _diffs(self, latest: int) -> list[StoredDiff]:
         rows = self._db.execute(
             "SELECT nonce, txs_proto, user_sig, post_state_root FROM diffs "
             "WHERE escrow_id = ? AND nonce <= ? ORDER BY nonce",
@@ -127,7 +150,7 @@ class SessionDb:
         expected = range(1, latest + 1)
         missing = sorted(set(expected) - {diff.nonce for diff in diffs})
         if missing:
-            raise SessionError(f"state root mismatch at nonce {missing[0]}")
+            raise BrokenStateError(f"state root mismatch at nonce {missing[0]}")
         return diffs
 
     def append(self, diff: StoredDiff) -> None:
@@ -158,3 +181,38 @@ class SessionDb:
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             raise SessionError(str(error)) from error
+
+
+def read_session(directory: Path, escrow_id: str) -> tuple[StoredSession, list[StoredDiff]]:
+    """What is stored of an escrow, without the chain and without writing."""
+    try:
+        meta = sqlite3.connect(f"file:{directory / '_meta.db'}?mode=ro", uri=True)
+        with contextlib.closing(meta):
+            row = meta.execute(
+                "SELECT epoch FROM escrow_epochs WHERE escrow_id = ?", (escrow_id,)
+            ).fetchone()
+        if row is None:
+            raise SessionError(f"no session of escrow {escrow_id}")
+        (epoch,) = row
+        db = sqlite3.connect(f"file:{directory / f'epoch_{epoch}.db'}?mode=ro", uri=True)
+        with contextlib.closing(db):
+            row = db.execute(
+                "SELECT version, creator_addr, config_json, group_json, initial_balance, "
+                "latest_nonce FROM sessions WHERE escrow_id = ?",
+                (escrow_id,),
+            ).fetchone()
+            if row is None:
+                raise SessionError(f"no session of escrow {escrow_id}")
+            version, creator, config, group, balance, latest = row
+            diffs = [
+                StoredDiff(*entry)
+                for entry in db.execute(
+                    "SELECT nonce, txs_proto, user_sig, post_state_root FROM diffs "
+                    "WHERE escrow_id = ? AND nonce <= ? ORDER BY nonce",
+                    (escrow_id, latest),
+                )
+            ]
+    except sqlite3.Error as error:
+        raise SessionError(f"open storage: {error}") from error
+    slots = tuple(json.loads(group))
+    return StoredSession(version, creator, json.loads(config), slots, balance, epoch), diffs

@@ -8,6 +8,7 @@ import copy
 import re
 import typing as t
 
+from simnet.gateway.generation import Generation
 from simnet.gateway.goish import ApiError, Struct
 from simnet.network import DEFAULT_MODELS
 
@@ -71,6 +72,15 @@ DEFAULTS: Settings = {
         "models": [],
     },
 }
+
+
+def defaults(generation: Generation) -> Settings:
+    result = copy.deepcopy(DEFAULTS)
+    result["redundancy"].update(generation.redundancy)
+    if generation.chain != "rest":
+        result["chain_rest"] = ""
+    return result
+
 
 _LIMIT = {
     "model_id": "string",

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
+"""What the suite expects of the gateway and of the chain that it is pointed at."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+VARIABLE: t.Final = "DEVSHARD_TEST_PROFILE"
+CHAIN_VARIABLE: t.Final = "DEVSHARD_TEST_CHAIN"
+CHAINS: t.Final = ("v0.2.13",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """A generation of the gateway."""
+
+    name: str
+    # below recordings/, empty: those at its top
+    folder: str = ""
+    # what its recordings were made with
+    other_model: str = "moonshotai/Kimi-K2-Instruct"
+    creator: str = "gonka17cn3h2092t8nec7meke592jzwz6seza8367yt9"
+    # recorded ids of escrows by what made them
+    life: Mapping[str, str] | None = None
+    activates: bool = True
+    # deactivating takes an escrow out of memory, settling takes it from its files
+    unloads: bool = True
+    # of the admin's state, after those that all have
+    state_keys: tuple[str, ...] = ()
+
+
+V2: t.Final = Profile(name="v2", activates=False, unloads=False)
+V3: t.Final = Profile(
+    name="v3",
+    folder="v3",
+    other_model="Qwen/Qwen3-32B-FP8",
+    creator="gonka10xcqpzrky6eff2g52qdye53xkk9jxkvr34az8p",
+    life={
+        "create_default_model": "27",
+        "create_two": "28",
+        "create_other_model": "29",
+        "create_prefix_bad": "30",
+        "create_no_register": "31",
+    },
+    state_keys=("suspicious_hosts",),
+)
+PROFILES: t.Final[Mapping[str, Profile]] = {each.name: each for each in (V2, V3)}
+
+
+class ProfileError(Exception):
+    """No such profile."""
+
+
+def chosen(environment: Mapping[str, str]) -> Profile:
+    name = environment.get(VARIABLE) or "v2"
+    if name not in PROFILES:
+        raise ProfileError(f"{VARIABLE} must be one of {', '.join(PROFILES)}")
+    return PROFILES[name]
+
+
+def chosen_chain(environment: Mapping[str, str]) -> str:
+    name = environment.get(CHAIN_VARIABLE) or CHAINS[0]
+    if name not in CHAINS:
+        raise ProfileError(f"{CHAIN_VARIABLE} must be one of {', '.join(CHAINS)}")
+    return name
