@@ -263,4 +263,37 @@ class SettledEvent:
         }
 
 
-# the gateway
+# the hosts of an escrow
+
+
+def quorum(slots: int) -> int:
+    """Signatures that the chain wants: more than two thirds of the slots."""
+    return 2 * slots // 3 + 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HostsNonce:
+    """The newest nonce that any host told, and the hosts that told nothing."""
+
+    nonce: int
+    silent: tuple[str, ...]
+    asked: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Voices:
+    """How many slots of an escrow have a host that answers now."""
+
+    slots: int
+    answering: int
+    silent: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    """Hosts whose address the chain did not tell."""
+
+    @property
+    def quorum(self) -> int:
+        return quorum(self.slots)
+
+    @property
+    def enough(self) -> bool:
+        return self.slots > 0 and self.answering >= self.quorum

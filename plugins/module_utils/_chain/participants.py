@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 import typing as t
 from collections import Counter
-from dataclasses import dataclass
 from urllib.parse import quote
 
 from .._core.decoding import expect_json_list
 from .._core.errors import DevshardError, NotFoundError, ProtocolError, TransportError
 from .._core.http import Request
 from .._core.reader import Reader
+from .models import HostsNonce, Voices, quorum
 
 if t.TYPE_CHECKING:
     from .._core.http import Transport
@@ -28,39 +28,6 @@ PATIENCE: t.Final = 5.0
 """Seconds for one host. There are many, some are always down, and the others know as much."""
 _PROXIED: t.Final = frozenset({502, 503, 504})
 """What a proxy answers whose host is down."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class HostsNonce:
-    """The newest nonce that any host told, and the hosts that told nothing."""
-
-    nonce: int
-    silent: tuple[str, ...]
-    asked: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Voices:
-    """How many slots of an escrow have a host that answers now."""
-
-    slots: int
-    answering: int
-    silent: tuple[str, ...] = ()
-    unknown: tuple[str, ...] = ()
-    """Hosts whose address the chain did not tell."""
-
-    @property
-    def quorum(self) -> int:
-        return quorum(self.slots)
-
-    @property
-    def enough(self) -> bool:
-        return self.slots > 0 and self.answering >= self.quorum
-
-
-def quorum(slots: int) -> int:
-    """Signatures that the chain wants: more than two thirds of the slots."""
-    return 2 * slots // 3 + 1
 
 
 def voices(transport: Transport, chain: ChainApi, prefix: str, escrow: Escrow) -> Voices:

@@ -18,8 +18,7 @@ if t.TYPE_CHECKING:
 
     from .._chain.api import ChainApi
     from .._chain.inferenced import Inferenced
-    from .._chain.models import Escrow
-    from .._chain.participants import HostsNonce, Voices
+    from .._chain.models import Escrow, HostsNonce, Voices
     from .._core.timer import WaitBudget
     from .._gateway.api import GatewayApi
     from .ledger.store import Ledger

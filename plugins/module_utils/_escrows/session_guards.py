@@ -13,7 +13,7 @@ from .._core.errors import UnknownStateError, UnsafeError
 from .record_look import RecordLook
 
 if t.TYPE_CHECKING:
-    from .._chain.participants import HostsNonce
+    from .._chain.models import HostsNonce
     from .pool_rules import EscrowView
     from .ports import Ports
     from .record_options import DevshardOptions

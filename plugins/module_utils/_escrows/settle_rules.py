@@ -11,14 +11,13 @@ import enum
 import typing as t
 from dataclasses import dataclass
 
-from .._chain.participants import quorum
+from .._chain.models import quorum
 from .._core.errors import ProtocolError
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .._chain.models import EscrowParams
-    from .._chain.participants import Voices
+    from .._chain.models import EscrowParams, Voices
     from .pool_rules import EscrowView
 
 

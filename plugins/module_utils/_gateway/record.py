@@ -11,12 +11,12 @@ import dataclasses
 import json
 import typing as t
 from dataclasses import dataclass
-from pathlib import Path
 
 from .._core.errors import UnknownStateError
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 SCHEMA: t.Final = 2
 """Records of version 0.1.0 have no number and count as 1."""
@@ -62,7 +62,7 @@ _TEXTS: t.Final = tuple(
 )
 
 
-def parse(text: str, where: str) -> DeployRecord:
+def parse(content: bytes, where: str) -> DeployRecord:
     """Strict in what it knows; a field that another version added is left alone."""
 
     def unusable(why: str) -> UnknownStateError:
@@ -74,7 +74,9 @@ def parse(text: str, where: str) -> DeployRecord:
         )
 
     try:
-        raw = json.loads(text)
+        raw = json.loads(content.decode())
+    except UnicodeDecodeError as exc:
+        raise unusable("it is not a text file") from exc
     except ValueError as exc:
         raise unusable("it holds no JSON") from exc
     if not isinstance(raw, dict):
@@ -100,21 +102,6 @@ def parse(text: str, where: str) -> DeployRecord:
         raise unusable("adopted is not true or false")
     values["adopted"] = adopted
     return DeployRecord(**values)
-
-
-def read(path: Path) -> DeployRecord | None:
-    """None when there is none. One that cannot be read is unknown."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return None
-    except NotADirectoryError:
-        return None
-    except UnicodeDecodeError as exc:
-        raise UnknownStateError(
-            f"the deploy record {path} is not a text file", path=str(path)
-        ) from exc
-    return parse(text, str(path))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -121,12 +121,14 @@ def _file(path: Path) -> File:
 
 def _read_record(path: Path) -> FoundRecord:
     try:
-        content = _record.read(path)
+        content = _record.parse(path.read_bytes(), str(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return FoundRecord(path=str(path), exists=False)
     except PermissionError:
         return FoundRecord(path=str(path), exists=None)
     except UnknownStateError as exc:
         return FoundRecord(path=str(path), exists=True, error=str(exc))
-    return FoundRecord(path=str(path), exists=content is not None, content=content)
+    return FoundRecord(path=str(path), exists=True, content=content)
 
 
 def _storage_of(record: FoundRecord, places: _record.Places) -> Path:

@@ -36,16 +36,20 @@ RANK = {package: rank for rank, package in enumerate(PACKAGES)}
 # Rules: they decide over what others saw. A controller's plugins use them too.
 PURE = frozenset(
     {
+        "_argspec",
         "_chain.models",
         "_chain.node",
         "_core.address",
+        "_core.decoding",
         "_core.errors",
+        "_core.http",
         "_core.keys",
         "_core.outcomes",
         "_core.reader",
         "_core.urls",
         "_edge.certificate",
         "_edge.nginx_conf",
+        "_edge.redirect",
         "_escrows.deadlines",
         "_escrows.funding",
         "_escrows.gateway_replies",
@@ -86,31 +90,54 @@ FILES = {
 }
 UNITS = sorted(FILES)
 SOURCES = sorted(PLUGINS.rglob("*.py"))
-# they wait for requests, read answers and call Ansible; none of it belongs into a rule
-IMPURE = {"requests", "socket", "sqlite3", "subprocess", "time", "urllib", "docker", "ansible"}
+# All of Python's library that a rule may use. What is missing here waits, reads, asks or guesses:
+# files, clocks, the environment, programs, the network, randomness.
+HARMLESS = {
+    *("__future__", "abc", "base64", "binascii", "collections", "contextlib", "copy"),
+    *("dataclasses", "datetime", "decimal", "enum", "fractions", "functools", "hashlib"),
+    *("ipaddress", "itertools", "json", "math", "operator", "pathlib", "re", "types", "typing"),
+    *("urllib.parse",),
+}
+BUILTINS = {"__import__", "breakpoint", "eval", "exec", "input", "open", "print"}
+# A path may be named and joined, and an instant compared. These look at the disk or at the clock,
+# whatever the object is called. None of them is a method of what rules work with.
+METHODS = {
+    *("absolute", "chmod", "cwd", "exists", "expanduser", "glob", "hardlink_to", "home"),
+    *("is_dir", "is_file", "is_socket", "is_symlink", "iterdir", "lstat", "mkdir", "open"),
+    *("read_bytes", "read_text", "readlink", "rename", "resolve", "rglob", "rmdir", "samefile"),
+    *("stat", "symlink_to", "touch", "unlink", "write_bytes", "write_text"),
+    *("now", "today", "utcnow"),
+}
+# With one argument or none these ask for the time zone of the machine.
+LOCAL_TIME = {"astimezone": 1, "fromtimestamp": 2}
 
 
-def run_time_nodes(tree: ast.Module) -> list[ast.stmt]:
-    """All import statements except those that only a type checker follows."""
+def import_nodes(tree: ast.Module, *, type_checking: bool) -> list[ast.Import | ast.ImportFrom]:
+    """All import statements, or all except those that only a type checker follows."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            node.body = [ast.Pass()]
+        if not type_checking and isinstance(node, ast.If):
+            node.body = [ast.Pass()] if "TYPE_CHECKING" in ast.unparse(node.test) else node.body
     return [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
 
 
-def imported(path: Path) -> set[str]:
-    """Full names of what a file imports when it runs."""
-    package = (PACKAGE, *path.relative_to(PLUGINS).parts[:-1])
+def names_in(nodes: list[ast.Import | ast.ImportFrom], package: tuple[str, ...]) -> set[str]:
+    """Full names of what a file of a package imports."""
     found: set[str] = set()
-    for node in run_time_nodes(parse(path)):
+    for node in nodes:
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
+        else:
             base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
             module = ".".join(part for part in (base, node.module or "") if part)
-            found.add(module)
             found.update(f"{module}.{alias.name}" for alias in node.names)
+            found.add(module)
     return found
+
+
+def imported(path: Path, *, type_checking: bool = False) -> set[str]:
+    """Full names of what a file imports when it runs, or when its types are checked too."""
+    package = (PACKAGE, *path.relative_to(PLUGINS).parts[:-1])
+    return names_in(import_nodes(parse(path), type_checking=type_checking), package)
 
 
 def units_of(path: Path) -> set[str]:
@@ -159,15 +186,99 @@ def test_ansible_is_known_to_the_adapter_only(unit: str) -> None:
     assert [name for name in imported(FILES[unit]) if name.split(".")[0] == "ansible"] == []
 
 
+def foreign(names: set[str]) -> set[str]:
+    """The imported names that are neither ours nor harmless."""
+    ours = {name for name in names if f"{name}.".startswith(f"{PACKAGE}.")}
+    harmless = {
+        name for name in names if any(f"{name}.".startswith(f"{known}.") for known in HARMLESS)
+    }
+    return names - ours - harmless - {"urllib"}
+
+
+def effects(tree: ast.Module) -> list[str]:
+    """Calls that look at files, the clock, the environment or the user."""
+    found = []
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        called = node.func
+        if isinstance(called, ast.Name):
+            bad = called.id in BUILTINS
+        elif isinstance(called, ast.Attribute):
+            given = len(node.args) + len(node.keywords)
+            bad = called.attr in METHODS or given < LOCAL_TIME.get(called.attr, 0)
+        else:
+            bad = False
+        if bad:
+            found.append(f"{node.lineno}: {ast.unparse(node)}")
+    return found
+
+
+def handed(unit: str) -> set[str]:
+    """The units whose types a unit names, also those that only a type checker follows."""
+    prefix = f"{PACKAGE}.module_utils."
+    names = {
+        name.removeprefix(prefix)
+        for name in imported(FILES[unit], type_checking=True)
+        if name.startswith(prefix)
+    }
+    return names & set(UNITS) - {unit}
+
+
 @pytest.mark.parametrize("unit", sorted(PURE))
-def test_rules_do_no_input_or_output(unit: str) -> None:
-    assert {name.split(".")[0] for name in imported(FILES[unit])} & IMPURE == set()
+def test_a_rule_only_decides(unit: str) -> None:
+    """No file, clock, environment or randomness: what it is not given, it does not know."""
+    assert foreign(imported(FILES[unit])) == set()
+    assert effects(parse(FILES[unit])) == []
+    assert imports_of(unit) - PURE == set()
+
+
+def test_the_list_of_rules_is_complete() -> None:
+    """A unit that does nothing, and is given nothing that could, is one of the rules."""
+    quiet = {
+        unit
+        for unit, path in FILES.items()
+        if not foreign(imported(path)) and not effects(parse(path))
+    }
+    while loud := {unit for unit in quiet if handed(unit) - quiet}:
+        quiet -= loud
+    assert sorted(quiet - PURE) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "seen"),
+    [
+        ("import os", True),
+        ("from os import environ", True),
+        ("import time", True),
+        ("from random import choice", True),
+        ("import secrets", True),
+        ("import uuid", True),
+        ("import urllib.request", True),
+        ("import tempfile", True),
+        ("open('/etc/passwd')", True),
+        ("Path('/etc').joinpath('passwd').read_text()", True),
+        ("path.exists()", True),
+        ("datetime.now(timezone.utc)", True),
+        ("datetime.date.today()", True),
+        ("moment.astimezone()", True),
+        ("datetime.fromtimestamp(5)", True),
+        ("datetime.fromtimestamp(5, tz=timezone.utc)", False),
+        ("moment.astimezone(timezone.utc)", False),
+        ("from pathlib import PurePosixPath, Path", False),
+        ("from urllib.parse import urlsplit", False),
+        ("Path('/srv') / 'x'", False),
+    ],
+)
+def test_what_a_rule_may_not_do_is_seen(line: str, seen: bool) -> None:
+    names = names_in(import_nodes(ast.parse(line), type_checking=False), (PACKAGE,))
+    assert bool(foreign(names) or effects(ast.parse(line))) is seen
 
 
 @pytest.mark.parametrize("kind", ["action", "doc_fragments", "filter", "plugin_utils"])
 def test_controller_plugins_import_nothing_but_rules(kind: str) -> None:
     """Rules are pure, so they may decide on the controller what was seen on the host."""
-    allowed = PURE | {"_argspec", "_core.timer"}
+    allowed = PURE | {"_core.timer"}
     for path in sorted((PLUGINS / kind).glob("*.py")):
         assert units_of(path) <= allowed, path.name
 

@@ -23,9 +23,9 @@ from ansible_collections.gonka.devshard.plugins.module_utils._chain.models impor
     CreatedEvent,
     SettledEvent,
     TxResult,
+    Voices,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._chain.node import clock_behind
-from ansible_collections.gonka.devshard.plugins.module_utils._chain.participants import Voices
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
     ConflictError,
     NotFoundError,

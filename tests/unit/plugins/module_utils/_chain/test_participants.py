@@ -9,9 +9,9 @@ from types import SimpleNamespace as Obj
 
 import pytest
 
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.models import HostsNonce
 from ansible_collections.gonka.devshard.plugins.module_utils._chain.participants import (
     PAGE,
-    HostsNonce,
     newest_nonce,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import TransportError
