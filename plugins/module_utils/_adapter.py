@@ -20,12 +20,14 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
+from . import _argspec
 from ._chain import participants
 from ._chain.api import ChainApi
 from ._chain.inferenced import Inferenced, runner
 from ._core import keys, urls
 from ._core import transport as _transport
 from ._core.errors import ConfigurationError, DevshardError
+from ._core.options import read_options
 from ._core.outcomes import PartialFailure
 from ._core.timer import WaitBudget
 from ._escrows.ledger.lock import HostLock
@@ -34,14 +36,13 @@ from ._escrows.pool_rules import Limits
 from ._escrows.ports import ChainPorts, Ports
 from ._gateway import env_file as _env_file
 from ._gateway.api import GatewayApi
-from ._gateway.profiles import DEFAULT_PROFILE, Profile, profile
+from ._gateway.profiles import Profile, profile
 from ._host import docker as _docker
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from ._argspec import ArgumentSpec
-
+_Options = t.TypeVar("_Options")
 
 _SHORTEST_HIDDEN: t.Final = 8
 _WITH_USER: t.Final = re.compile(r"https?://[^/]*@")
@@ -95,6 +96,10 @@ class Context:
                 # a short one cannot be hidden everywhere, so it is taken out
                 self.params[name] = urls.without_user(value)
 
+    def read(self, kind: type[_Options]) -> _Options:
+        """The options of this run that ``kind``, a dataclass, has fields for."""
+        return read_options(kind, self.params)
+
     def positive(self, *options: str) -> None:
         """Refuse numbers that must be more than 0."""
         for name in options:
@@ -103,7 +108,7 @@ class Context:
 
     @functools.cached_property
     def profile(self) -> Profile:
-        return profile(self.params.get("gateway_profile", DEFAULT_PROFILE))
+        return profile(self.read(_argspec.ProfileOptions).gateway_profile)
 
     @functools.cached_property
     def transport(self) -> _transport.HttpTransport:
@@ -117,13 +122,13 @@ class Context:
         if _transport.REQUESTS_IMPORT_ERROR is not None:
             self._missing("requests", _transport.REQUESTS_IMPORT_ERROR)
         self.positive("request_timeout")
-        ca_path = self.params["ca_path"]
-        if ca_path is not None and not Path(ca_path).exists():
-            raise ConfigurationError(f"there is no {ca_path} on this host (ca_path)")
+        options = self.read(_argspec.HttpOptions)
+        if options.ca_path is not None and not Path(options.ca_path).exists():
+            raise ConfigurationError(f"there is no {options.ca_path} on this host (ca_path)")
         return _transport.HttpTransport(
-            timeout=self.params["request_timeout"],
-            validate_certs=self.params["validate_certs"],
-            ca_path=ca_path,
+            timeout=options.request_timeout,
+            validate_certs=options.validate_certs,
+            ca_path=options.ca_path,
             deadline=deadline,
         )
 
@@ -152,7 +157,7 @@ class Context:
     @functools.cached_property
     def environment(self) -> dict[str, str] | None:
         """The environment file's variables; None when there is no such file."""
-        path = Path(self.params["env_file"])
+        path = Path(self.read(_argspec.EnvFileOptions).env_file)
         text = _env_file.read(path)
         if text is None:
             return None
@@ -179,39 +184,44 @@ class Context:
     def gateway(self) -> GatewayApi:
         return GatewayApi(
             self.transport,
-            url=self.params["gateway_url"],
+            url=self.read(_argspec.GatewayOptions).gateway_url,
             admin_key=self.secret("admin_api_key", keys.ADMIN_API_KEY),
             profile=self.profile,
         )
 
     @functools.cached_property
     def chain(self) -> ChainApi:
+        return self.new_chain(self.transport)
+
+    def new_chain(self, http: _transport.HttpTransport) -> ChainApi:
         self.positive("max_block_age")
+        options = self.read(_argspec.ChainOptions)
         return ChainApi(
-            self.transport,
-            rest=self.params["chain_rest"],
-            public_api=self.params["public_api"],
-            chain_id=self.params["chain_id"],
-            max_block_age=self.params["max_block_age"],
+            http,
+            rest=options.chain_rest,
+            public_api=options.public_api,
+            chain_id=options.chain_id,
+            max_block_age=options.max_block_age,
         )
 
     @functools.cached_property
     def signer(self) -> Inferenced | None:
         """None on a host that has no ``inferenced``."""
-        if not Path(self.params["inferenced_path"]).exists():
+        options = self.read(_argspec.InferencedOptions)
+        if not Path(options.inferenced_path).exists():
             return None
         return Inferenced(
             run=runner(self._module.run_command),
-            path=self.params["inferenced_path"],
-            home=self.params["inferenced_home"],
-            keyring_dir=self.params["keyring_dir"],
-            key_name=self.params["key_name"],
-            node=self.params.get("chain_rpc"),
+            path=options.inferenced_path,
+            home=options.inferenced_home,
+            keyring_dir=options.keyring_dir,
+            key_name=options.key_name,
+            node=options.chain_rpc,
         )
 
     def deadline(self) -> WaitBudget:
         self.positive("wait_timeout", "wait_interval")
-        return WaitBudget(self.params["wait_timeout"])
+        return WaitBudget(self.read(_argspec.WaitOptions).wait_timeout)
 
     @contextlib.contextmanager
     def _ledger(self, purpose: str | None) -> Iterator[Ledger | None]:
@@ -220,7 +230,7 @@ class Context:
         A run that writes holds the host's lock. In check mode, and for reading, nothing is
         written, not even the ledger's file.
         """
-        path = self.params["ledger_path"]
+        path = self.read(_argspec.LedgerOptions).ledger_path
         run_id = uuid.uuid4().hex
         with contextlib.ExitStack() as stack:
             ledger: Ledger | None
@@ -237,50 +247,57 @@ class Context:
     def chain_ports(self, purpose: str | None) -> Iterator[ChainPorts]:
         """What use cases of money need that do not speak with a gateway."""
         with self._ledger(purpose) as ledger:
-            yield ChainPorts(**self._common(ledger))
+            yield self._chain_ports(ledger)
 
     @contextlib.contextmanager
-    def ports(self, purpose: str | None) -> Iterator[Ports]:
-        """What the use cases of money need."""
-        waits = "wait_timeout" in self.params
+    def ports(
+        self,
+        purpose: str | None,
+        *,
+        signs: bool = False,
+        waits: bool = False,
+        min_blocks_left: int = 0,
+    ) -> Iterator[Ports]:
+        """What the use cases of money need.
+
+        ``signs`` is for a module with the options of ``inferenced``, ``waits`` for one with those
+        of waiting.
+        """
+        wait = self.read(_argspec.WaitOptions) if waits else None
         with self._ledger(purpose) as ledger:
-            yield Ports(
-                **self._common(ledger),
+            yield Ports.of(
+                self._chain_ports(ledger),
                 gateway=self.gateway,
                 gateway_id=self.gateway.url,
-                signer=self.signer if "inferenced_path" in self.params else None,
+                signer=self.signer if signs else None,
                 limits=Limits(
                     min_balance=self.profile.min_balance,
                     max_nonce=self.profile.nonce_limit,
                     longest_request=self.profile.longest_request,
-                    min_blocks_left=self.params.get("min_blocks_left") or 0,
+                    min_blocks_left=min_blocks_left,
                 ),
                 settlement_tag=self.profile.settlement_tag,
                 deadline=self.deadline() if waits else WaitBudget(0),
-                interval=self.params["wait_interval"] if waits else 1,
+                interval=1 if wait is None else wait.wait_interval,
             )
 
-    def _common(self, ledger: Ledger | None) -> dict[str, t.Any]:
-        return {
-            "chain": self.chain,
-            "chain_id": self.params["chain_id"],
-            "ledger": ledger,
-            "now": lambda: datetime.now(timezone.utc),
-            "warn": self.warn,
-            "check_mode": self.check_mode,
-            "hosts_nonce": functools.partial(
-                participants.newest_nonce,
-                self.transport,
-                self.chain,
-                self.profile.host_session_prefix,
+    def _chain_ports(self, ledger: Ledger | None) -> ChainPorts:
+        prefix = self.profile.host_session_prefix
+        return ChainPorts(
+            chain=self.chain,
+            chain_id=self.read(_argspec.ChainOptions).chain_id,
+            ledger=ledger,
+            now=lambda: datetime.now(timezone.utc),
+            warn=self.warn,
+            check_mode=self.check_mode,
+            hosts_nonce=functools.partial(
+                participants.newest_nonce, self.transport, self.chain, prefix
             ),
-            "voices": functools.partial(
-                participants.voices, self.transport, self.chain, self.profile.host_session_prefix
-            ),
-        }
+            voices=functools.partial(participants.voices, self.transport, self.chain, prefix),
+        )
 
 
-def run_module(spec: ArgumentSpec, work: Callable[[Context], Outcome]) -> None:
+def run_module(spec: _argspec.ArgumentSpec, work: Callable[[Context], Outcome]) -> None:
     """Run one module. Errors that have a name become a failure; any other is a bug and stays one.
 
     The exception is given as text: of an object ansible-core repeats the message for each cause.

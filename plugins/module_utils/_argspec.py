@@ -3,7 +3,10 @@
 
 # This module is private to the collection.
 
-"""Argument specs in parts that modules merge; each part has its documentation fragment."""
+"""Argument specs in parts that modules merge; each part has its documentation fragment.
+
+Beside each part stands what a module reads of it.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ._chain.node import MAX_BLOCK_AGE
+from ._gateway.profiles import DEFAULT_PROFILE
 
 STATE_DIR: t.Final = "/var/lib/gonka-devshard"
 
@@ -55,6 +59,58 @@ class ArgumentSpec:
         }
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HttpOptions:
+    request_timeout: int
+    validate_certs: bool
+    ca_path: str | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GatewayOptions:
+    gateway_url: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProfileOptions:
+    """A module that never speaks with a gateway has no option for it."""
+
+    gateway_profile: str = DEFAULT_PROFILE
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EnvFileOptions:
+    env_file: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChainOptions:
+    chain_rest: str
+    public_api: str
+    chain_id: str
+    max_block_age: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InferencedOptions:
+    inferenced_path: str
+    inferenced_home: str
+    keyring_dir: str
+    key_name: str
+    chain_rpc: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LedgerOptions:
+    ledger_path: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WaitOptions:
+    wait_timeout: int
+    wait_interval: int
+
+
 def http() -> ArgumentSpec:
     """Fragment ``_http``."""
     return ArgumentSpec(
@@ -71,7 +127,7 @@ def admin() -> ArgumentSpec:
     return ArgumentSpec(
         options={
             "gateway_url": {"type": "str", "default": "http://127.0.0.1:18080"},
-            "gateway_profile": {"type": "str", "default": "v2"},
+            "gateway_profile": {"type": "str", "default": DEFAULT_PROFILE},
             "env_file": {
                 "type": "path",
                 "default": "/srv/gonka/devshard-gateway/config.devshard.env",

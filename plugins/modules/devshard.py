@@ -186,19 +186,8 @@ SPEC = _argspec.ArgumentSpec(
 
 
 def work(context: Context) -> Outcome:
-    params = context.params
-    options = DevshardOptions(
-        id=params["id"],
-        state=params["state"],
-        model_id=params["model_id"],
-        private_key_env=params["private_key_env"],
-        storage_path=params["storage_path"],
-        perf_path=params["perf_path"],
-        expected_nonce=params["expected_nonce"],
-        expected_balance=params["expected_balance"],
-        force=params["force"],
-    )
-    with context.ports("devshard") as ports:
+    options = context.read(DevshardOptions)
+    with context.ports("devshard", waits=True) as ports:
         result = SetDevshard(ports, options).run()
     before, after = result.pop("before"), result.pop("after")
     return Outcome(changed=result.pop("changed"), values=result, before=before, after=after)

@@ -292,7 +292,6 @@ from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ensure imp
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ensure_options import (
     EscrowOptions,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.states import Via
 
 SPEC = _argspec.ArgumentSpec(
     options={
@@ -327,27 +326,10 @@ SPEC = _argspec.ArgumentSpec(
 
 
 def work(context: Context) -> Outcome:
-    params = context.params
-    options = EscrowOptions(
-        model_id=params["model_id"],
-        amount=params["amount"],
-        count=params["count"],
-        private_key_env=params["private_key_env"],
-        create_via=Via(params["create_via"]),
-        creator=params["creator"],
-        adopt=tuple(params["adopt"]),
-        adopt_orphans=params["adopt_orphans"],
-        other_gateway_escrow_ids=frozenset(params["other_gateway_escrow_ids"]),
-        allow_unclaimed=params["allow_unclaimed"],
-        others_create_after=params["others_create_after"],
-        reactivate=params["reactivate"],
-        max_creates_per_run=params["max_creates_per_run"],
-        max_total_locked=params["max_total_locked"],
-        fee_amount=params["fee_amount"],
-        gas_limit=params["gas_limit"],
-        tx_lifetime=params["tx_lifetime"],
-    )
-    with context.ports("escrow") as ports:
+    options = context.read(EscrowOptions)
+    with context.ports(
+        "escrow", signs=True, waits=True, min_blocks_left=options.min_blocks_left
+    ) as ports:
         result = EnsureEscrows(ports, options).run()
     return Outcome(
         changed=result.changed,

@@ -227,8 +227,6 @@ complete:
   sample: true
 """
 
-from pathlib import Path
-
 from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
 from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Context,
@@ -262,16 +260,8 @@ SPEC = _argspec.ArgumentSpec(
 
 def work(context: Context) -> Outcome:
     context.positive("deadline_blocks")
-    params = context.params
-    options = ReportOptions(
-        ids=tuple(params["ids"]),
-        model_id=params["model_id"],
-        creator=params["creator"],
-        history=params["history"],
-        deadline_blocks=params["deadline_blocks"],
-        folder=Path(params["ledger_path"]).parent,
-    )
-    with context.ports(None) as ports:
+    options = context.read(ReportOptions)
+    with context.ports(None, signs=True) as ports:
         return Outcome(changed=False, values=report(ports, options))
 
 

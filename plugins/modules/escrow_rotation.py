@@ -176,6 +176,8 @@ actions:
     - set escrow_rotation.enabled
 """
 
+from dataclasses import replace
+
 from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
 from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Context,
@@ -183,7 +185,6 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     run_module,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.rotation import (
-    RotationModel,
     RotationOptions,
     SetRotation,
     check_models,
@@ -227,22 +228,12 @@ SPEC = _argspec.ArgumentSpec(
 
 
 def work(context: Context) -> Outcome:
-    params = context.params
-    models = tuple(RotationModel(**model) for model in params["models"])
-    check_models(models)
+    options = context.read(RotationOptions)
+    check_models(options.models)
     known = context.environment
-    options = RotationOptions(
-        enabled=params["enabled"],
-        settlement_enabled=params["settlement_enabled"],
-        pre_poc_blocks=params["pre_poc_blocks"],
-        models=models,
-        purge_models=params["purge_models"],
-        other_gateways_need=params["other_gateways_need"],
-        fee_amount=params["fee_amount"],
-        creator=params["creator"],
-        known_env=None if known is None else frozenset(known),
-    )
-    with context.ports(None) as ports:
+    if known is not None:
+        options = replace(options, known_env=frozenset(known))
+    with context.ports(None, signs=True, waits=True) as ports:
         result = SetRotation(ports, options).run()
     before, after = result.pop("before"), result.pop("after")
     return Outcome(changed=result.pop("changed"), values=result, before=before, after=after)

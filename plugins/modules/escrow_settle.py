@@ -22,8 +22,8 @@ description:
   - Everything that can refuse a settle is asked before an escrow is taken out of service, in check mode too. These are
     the node and this host's clock, the key, the list of creators, the approved versions, the limit of nonces, the fee,
     the wallet, and whether enough hosts answer. An escrow that is refused goes on serving.
-  - One escrow that cannot be settled does not stop the others; the module then fails at the end with all results in
-    C(failure.result).
+  - One escrow that cannot be settled does not stop the others; the module then fails at the end, with all results
+    beside C(failure).
 options:
   ids:
     description:
@@ -228,6 +228,7 @@ actions:
     - settled escrow 4711
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
@@ -279,25 +280,13 @@ SPEC = _argspec.ArgumentSpec(
 
 def work(context: Context) -> Outcome:
     context.positive("deadline_blocks")
-    params = context.params
-    known = context.environment if params["settle_via"] == "gateway" else None
-    options = SettleOptions(
-        ids=tuple(params["ids"] or ()),
-        select=params["select"],
-        model_id=params["model_id"],
-        deadline_blocks=params["deadline_blocks"],
-        settle_via=Via(params["settle_via"]),
-        private_key_env=params["private_key_env"],
-        creator=params["creator"],
-        fee_amount=params["fee_amount"],
-        gas_limit=params["gas_limit"],
-        tx_lifetime=params["tx_lifetime"],
-        ask_hosts=params["ask_hosts"],
-        leave_foreign=params["leave_foreign"],
-        known_env=None if known is None else frozenset(known),
-    )
-    with context.ports("escrow_settle") as ports:
-        result = SettleEscrows(ports, options, Path(params["ledger_path"]).parent).run()
+    options = context.read(SettleOptions)
+    known = context.environment if options.settle_via is Via.GATEWAY else None
+    if known is not None:
+        options = replace(options, known_env=frozenset(known))
+    folder = Path(context.read(_argspec.LedgerOptions).ledger_path).parent
+    with context.ports("escrow_settle", signs=True, waits=True) as ports:
+        result = SettleEscrows(ports, options, folder).run()
     return Outcome(
         changed=result.changed,
         values=result.to_result(),

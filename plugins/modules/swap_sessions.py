@@ -171,7 +171,7 @@ def work(context: Context) -> Outcome:
     state = context.params["state"]
     expected = active_only(read_marks(context.params["expected"]))
     past: list[int] = []
-    with context.ports(None) as ports:
+    with context.ports(None, waits=True) as ports:
         if state == "intact":
             found = compare_sessions(
                 ports.gateway,

@@ -198,7 +198,7 @@ def work(context: Context) -> Outcome:
         wait=params["wait"],
         settle=params["settle"],
     )
-    with context.ports(None) as ports:
+    with context.ports(None, signs=True, waits=True) as ports:
         found = SwapWindow(ports, wish).run()
     return Outcome(changed=False, values={"window": {"reasons": [], **found}})
 

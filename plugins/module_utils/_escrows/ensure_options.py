@@ -40,6 +40,8 @@ class EscrowOptions:
     fee_amount: int
     gas_limit: int
     tx_lifetime: int
+    min_blocks_left: int = 0
+    """One whose deadline is nearer is not usable."""
 
     def check(self) -> None:
         """What can be refused without asking anybody."""

@@ -62,6 +62,37 @@ class Ports(ChainPorts):
     deadline: WaitBudget
     interval: float
 
+    @classmethod
+    def of(
+        cls,
+        chain_ports: ChainPorts,
+        *,
+        gateway: GatewayApi,
+        gateway_id: str,
+        signer: Inferenced | None,
+        limits: Limits,
+        settlement_tag: str,
+        deadline: WaitBudget,
+        interval: float,
+    ) -> Ports:
+        return cls(
+            chain=chain_ports.chain,
+            chain_id=chain_ports.chain_id,
+            ledger=chain_ports.ledger,
+            now=chain_ports.now,
+            warn=chain_ports.warn,
+            check_mode=chain_ports.check_mode,
+            hosts_nonce=chain_ports.hosts_nonce,
+            voices=chain_ports.voices,
+            gateway=gateway,
+            gateway_id=gateway_id,
+            signer=signer,
+            limits=limits,
+            settlement_tag=settlement_tag,
+            deadline=deadline,
+            interval=interval,
+        )
+
     def known_creator(self, expected: str | None) -> str | None:
         """The creator's address if anything tells it."""
         found = None if self.signer is None else self.signer.address()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import typing as t
 from dataclasses import dataclass
+from pathlib import Path
 
 from .._core.errors import DevshardError, ProtocolError, UnknownStateError
 from .deadlines import not_pruned
@@ -18,7 +19,6 @@ from .settlement_files import SettlementFiles
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from .pool_rules import EscrowView
     from .ports import Ports
@@ -34,8 +34,12 @@ class ReportOptions:
     creator: str | None
     history: bool
     deadline_blocks: int
-    folder: Path
-    """Where settlements are kept."""
+    ledger_path: Path
+
+    @property
+    def folder(self) -> Path:
+        """Where settlements are kept."""
+        return self.ledger_path.parent
 
 
 class _Unknowns(list[str]):

@@ -71,7 +71,7 @@ class RotationOptions:
     other_gateways_need: int
     fee_amount: int
     creator: str | None
-    known_env: frozenset[str] | None
+    known_env: frozenset[str] | None = None
     """Names in the gateway's environment file, where it could be read."""
 
 

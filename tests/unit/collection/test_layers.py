@@ -44,6 +44,7 @@ PURE = frozenset(
         "_core.errors",
         "_core.http",
         "_core.keys",
+        "_core.options",
         "_core.outcomes",
         "_core.reader",
         "_core.urls",
@@ -287,4 +288,6 @@ def test_relative_imports_are_resolved() -> None:
     """The tests above say nothing if imports are not seen."""
     seen = imports_of("_adapter")
     assert {"_core.errors", "_core.transport", "_gateway.profiles"} <= seen
-    assert "_argspec" not in seen, "it is imported for type checking only"
+    chain = imports_of("_escrows.ports")
+    assert "_core.errors" in chain
+    assert "_chain.api" not in chain, "it is imported for type checking only"

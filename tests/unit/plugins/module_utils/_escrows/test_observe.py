@@ -106,7 +106,12 @@ def test_the_report_says_what_it_could_not_ask(
     world.chain.index_on = False
     monkeypatch.setattr(world.chain, "escrow_params", down)
     options = ReportOptions(
-        ids=(), model_id=None, creator=None, history=False, deadline_blocks=1000, folder=tmp_path
+        ids=(),
+        model_id=None,
+        creator=None,
+        history=False,
+        deadline_blocks=1000,
+        ledger_path=tmp_path / "l",
     )
     found = report(world.ports(None), options)
     assert (found["epoch"], found["complete"]) == (None, False)
