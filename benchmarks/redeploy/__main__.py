@@ -20,11 +20,10 @@ import subprocess
 import sys
 import typing as t
 from pathlib import Path
-from statistics import median
 
 from ansible_collections.gonka.devshard.benchmarks import hosts
 from ansible_collections.gonka.devshard.benchmarks.hosts import RESULTS, say
-from ansible_collections.gonka.devshard.benchmarks.redeploy import measure, report
+from ansible_collections.gonka.devshard.benchmarks.redeploy import fleet, measure, report
 from ansible_collections.gonka.devshard.tests.swap.lab import ROOT, Lab
 from simnet.crypto import PrivateKey
 
@@ -166,7 +165,7 @@ class Bench:
             ),
             "forks": forks,
         }
-        fleets: list[report.Fleet] = []
+        fleets: list[fleet.Fleet] = []
         for size in (small, large, small):
             expected = fleets[0].per_host()["wall_s"] * size if fleets else 0.0
             if size == large and expected > self.options.fleet_seconds:
@@ -181,28 +180,26 @@ class Bench:
                 forks=forks,
                 devshard_hosts="devshard_gateways",
             )
-            fleets.append(report.Fleet(size, timing))
+            fleets.append(fleet.Fleet(size, timing))
             say(f"{size} hosts: {timing.wall_s / size:.2f} s for each")
         result["runs"] = [
             {
-                "hosts": fleet.hosts,
-                **fleet.timing.to_dict(),
-                "per_host": {k: round(v, 3) for k, v in fleet.per_host().items()},
+                "hosts": item.hosts,
+                **item.timing.to_dict(),
+                "per_host": {k: round(v, 3) for k, v in item.per_host().items()},
             }
-            for fleet in fleets
+            for item in fleets
         ]
         for number in ("wall_s", "cpu_s"):
-            grown = report.growth(fleets, number)
+            grown = fleet.growth(fleets, number)
             result[f"growth_{number}"] = None if grown is None else round(grown, 3)
         return result
 
     def _fleet_inventory(self, real: t.Sequence[Lab], size: int) -> Path:
         content = json.loads(self.inventory().read_text())
         group = content["devshard_gateways"]
-        group["hosts"] = {
-            f"fleet-{number + 1:03}": group["hosts"][real[number % len(real)].host]
-            for number in range(size)
-        }
+        names = fleet.names([lab.host for lab in real], size)
+        group["hosts"] = {name: group["hosts"][host] for name, host in names.items()}
         path = self.inventory().with_name(f"fleet-{size}.json")
         path.touch(mode=0o600)
         path.write_text(json.dumps(content, indent=2) + "\n")
@@ -236,25 +233,6 @@ class Bench:
             if name in self.options.only:
                 result[name] = getattr(self, name)()
         return result
-
-
-def figures(result: Result) -> dict[str, float]:
-    """What the issue of a fast run is judged by."""
-    found: dict[str, float] = {}
-    if "pairs" in result:
-        found["wall"] = median(result["pairs"])
-    if "site" in result:
-        found["modules"] = result["site"]["module_runs"]
-        found["cpu"] = result["site"]["median"]["cpu_s"]
-        found["lines"] = result["site"]["median"]["lines"]
-    if "ping" in result:
-        ours = [v for k, v in result["ping"]["ratios"].items() if k != "uri"]
-        found["ping"] = max(median(values) for values in ours)
-    if "fleet" in result and result["fleet"]["growth_wall_s"] is not None:
-        found["fleet"] = result["fleet"]["growth_wall_s"]
-    if "swap" in result:
-        found["swap"] = median(result["swap"]["seconds"])
-    return found
 
 
 def how(argv: t.Sequence[str], busy: float) -> Result:
@@ -317,7 +295,7 @@ def main(argv: t.Sequence[str]) -> int:
         hosts.down(options.project)
     bench = Bench(options)
     result = bench.all()
-    judged = report.judge(figures(result))
+    judged = report.judge(report.figures(result))
     whole: Result = {"how": how(argv, busy), "figures": judged, **result}
     target = options.results or (RESULTS if set(options.only) == set(PARTS) else None)
     if target is None:

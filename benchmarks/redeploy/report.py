@@ -66,7 +66,7 @@ def by_name(events: Iterable[Event]) -> dict[str, int]:
 
 
 def ratios(events: Iterable[Event], base: str = "ping") -> dict[str, list[float]]:
-    """Of each task that comes after one of the base: its duration as a multiple of that."""
+    """By module: the durations of tasks that come after one of the base, as multiples of that."""
     found: dict[str, list[float]] = {}
     before: float | None = None
     for item in events:
@@ -81,7 +81,7 @@ def ratios(events: Iterable[Event], base: str = "ping") -> dict[str, list[float]
 
 
 def durations(events: Iterable[Event]) -> dict[str, float]:
-    """The median of each task's duration in seconds."""
+    """By module: the median duration of its tasks in seconds."""
     found: dict[str, list[float]] = {}
     for item in events:
         if item["kind"] == "task":
@@ -104,38 +104,30 @@ def middle(timings: Sequence[Timing]) -> Timing:
     )
 
 
-@dataclass(frozen=True)
-class Fleet:
-    """One run over so many hosts."""
-
-    hosts: int
-    timing: Timing
-
-    def per_host(self) -> dict[str, float]:
-        return {
-            "wall_s": self.timing.wall_s / self.hosts,
-            "cpu_s": self.timing.cpu_s / self.hosts,
-            "host_cpu_s": self.timing.host_cpu_s / self.hosts,
-        }
-
-
-def growth(fleets: Sequence[Fleet], number: str = "wall_s") -> float | None:
-    """Cost per host of the largest fleet against the smallest; nothing to compare: None."""
-    sizes = sorted({fleet.hosts for fleet in fleets})
-    if len(sizes) < 2:
-        return None
-
-    def cost(size: int) -> float:
-        return median(fleet.per_host()[number] for fleet in fleets if fleet.hosts == size)
-
-    return cost(sizes[-1]) / cost(sizes[0])
-
-
 def span(lines: Sequence[tuple[float, str]]) -> float:
     """Seconds from the head of the first task to the recap."""
     first = next(moment for moment, line in lines if line.startswith("TASK ["))
     recap = next(moment for moment, line in reversed(lines) if line.startswith("PLAY RECAP"))
     return recap - first
+
+
+def figures(result: t.Mapping[str, t.Any]) -> dict[str, float]:
+    """The figures that have a target, of those parts that were measured."""
+    found: dict[str, float] = {}
+    if "pairs" in result:
+        found["wall"] = median(result["pairs"])
+    if "site" in result:
+        found["modules"] = result["site"]["module_runs"]
+        found["cpu"] = result["site"]["median"]["cpu_s"]
+        found["lines"] = result["site"]["median"]["lines"]
+    if "ping" in result:
+        ours = [v for k, v in result["ping"]["ratios"].items() if k != "uri"]
+        found["ping"] = max(median(values) for values in ours)
+    if "fleet" in result and result["fleet"]["growth_wall_s"] is not None:
+        found["fleet"] = result["fleet"]["growth_wall_s"]
+    if "swap" in result:
+        found["swap"] = median(result["swap"]["seconds"])
+    return found
 
 
 def judge(figures: t.Mapping[str, float]) -> list[dict[str, t.Any]]:

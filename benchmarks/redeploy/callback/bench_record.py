@@ -72,4 +72,7 @@ class CallbackModule(CallbackBase):
         task = result._task
         begun = self._begun.pop((result._host.name, task._uuid), None)
         if begun is not None:
-            self._write(kind="task", name=str(task.name), seconds=time.monotonic() - begun)
+            module = str(task.action).rpartition(".")[2]
+            self._write(
+                kind="task", name=module, task=str(task.name), seconds=time.monotonic() - begun
+            )

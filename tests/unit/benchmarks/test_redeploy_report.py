@@ -13,12 +13,11 @@ import pytest
 from ansible_collections.gonka.devshard.benchmarks.redeploy.report import (
     TARGETS,
     Event,
-    Fleet,
     Timing,
     by_name,
     draw,
     durations,
-    growth,
+    figures,
     judge,
     middle,
     on_host,
@@ -89,20 +88,6 @@ def test_the_middle_is_that_of_each_number() -> None:
     assert middle(runs) == timing(2, 8, 4, 20)
 
 
-def test_growth_is_the_cost_of_a_host_in_the_large_fleet() -> None:
-    fleets = [
-        Fleet(10, timing(20, cpu=10)),
-        Fleet(100, timing(330, cpu=100)),
-        Fleet(10, timing(40, cpu=10)),
-    ]
-    assert growth(fleets) == pytest.approx(1.1)
-    assert growth(fleets, "cpu_s") == pytest.approx(1.0)
-
-
-def test_one_size_has_nothing_to_be_compared_with() -> None:
-    assert growth([Fleet(10, timing(20)), Fleet(10, timing(21))]) is None
-
-
 def test_a_swap_lasts_from_its_first_task_to_the_recap() -> None:
     lines = [
         (0.5, "PLAY [Swap the gateways] ****"),
@@ -132,6 +117,32 @@ def lane(wall: float) -> dict[str, t.Any]:
         "runs": [timing(wall).to_dict(), timing(wall + 1).to_dict()],
         "median": timing(wall).to_dict(),
     }
+
+
+def test_a_figure_comes_from_the_part_that_measured_it() -> None:
+    whole: dict[str, t.Any] = {
+        "site": lane(9),
+        "guide": lane(18),
+        "pairs": [0.4, 0.6, 0.5],
+        # uri is there to compare with; the slower one of ours counts
+        "ping": {"ratios": {"settings": [1.1, 1.2, 1.3], "key": [1.4], "uri": [9.0]}},
+        "fleet": {"growth_wall_s": 1.05},
+        "swap": {"seconds": [40.0, 42.0]},
+    }
+    assert figures(whole) == {
+        "wall": 0.5,
+        "modules": 4,
+        "cpu": 1,
+        "lines": 10,
+        "ping": 1.4,
+        "fleet": 1.05,
+        "swap": 41.0,
+    }
+
+
+def test_a_part_that_was_not_measured_has_no_figure() -> None:
+    assert figures({"guide": lane(18)}) == {}
+    assert figures({"fleet": {"growth_wall_s": None}}) == {}
 
 
 def test_a_picture_is_drawn_of_whatever_was_measured(tmp_path: Path) -> None:
