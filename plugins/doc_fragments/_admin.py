@@ -16,7 +16,7 @@ options:
     default: http://127.0.0.1:18080
   gateway_profile:
     description:
-      - Generation of the gateway. It says how environment, paths and limits are spelled.
+      - Generation of the gateway. It determines the names of environment variables, paths and limits.
     type: str
     default: v2
   env_file:

@@ -16,8 +16,8 @@ options:
     required: true
   chain_rpc:
     description:
-      - URL of the chain's CometBFT RPC interface. It is handed to C(inferenced), which needs none for what it
-        does here.
+      - URL of the chain's CometBFT RPC interface. It is passed to C(inferenced), which does not connect to it for its
+        tasks here.
     type: str
   public_api:
     description:
@@ -32,8 +32,8 @@ options:
     required: true
   max_block_age:
     description:
-      - A node whose newest block is older than this is refused, in seconds. What it does not know yet must not
-        be taken as not having happened.
+      - Maximum age of a node's newest block, in seconds. An older node is refused, because an event that it does not
+        know yet must not be treated as not having happened.
     type: int
     default: 120
 notes:

@@ -17,7 +17,7 @@ options:
     required: true
   defaults:
     description:
-      - Variables for which a value that is there already is kept, in the file or in the container.
+      - Variables with their default values. A value that the file or the container already has is kept.
     type: dict
     default: {}
   private_key:

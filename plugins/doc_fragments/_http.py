@@ -11,19 +11,19 @@ class ModuleDocFragment:
 options:
   request_timeout:
     description:
-      - Time to wait for a connection and between two parts of an answer, in seconds. Calls of the gateway that
-        are known to take long have longer times of their own.
+      - Maximum time to wait for a connection and between two parts of an answer, in seconds. Calls of the gateway that
+        are known to take long have their own, longer limits.
     type: int
     default: 10
   validate_certs:
     description:
-      - Check TLS certificates. Say V(false) only on a network of your own.
+      - Check TLS certificates. Set it to V(false) only on a network of your own.
     type: bool
     default: true
   ca_path:
     description:
-      - File or directory with certificates of authorities, on the managed host. By default those that
-        C(requests) has.
+      - File or directory with certificates of authorities, on the managed host. The default is the set that C(requests)
+        uses.
     type: path
 requirements:
   - requests on the managed host

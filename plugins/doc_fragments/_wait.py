@@ -11,13 +11,13 @@ class ModuleDocFragment:
 options:
   wait_timeout:
     description:
-      - Most time to wait, in seconds, more than 0. When it is over the module fails and tells what it saw
-        last; running it again continues.
+      - Maximum time to wait, in seconds, more than 0. After that the module fails and reports the last state that it
+        saw; running it again continues.
     type: int
     default: 300
   wait_interval:
     description:
-      - Time between two looks, in seconds, more than 0.
+      - Time between two checks, in seconds, more than 0.
     type: int
     default: 2
 """

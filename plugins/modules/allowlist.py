@@ -14,9 +14,9 @@ author:
   - The gonka.devshard authors (@gonka-devshard)
 description:
   - Asks the chain whether an address is on its list of allowed escrow creators (guide §2.4), and fails when it
-    is not. An empty list means that everybody may create.
-  - There are three answers. Listed succeeds. Not listed fails with RV(failure.kind) V(not_listed) and tells
-    what to do. Could not ask fails with another kind, and says nothing about the list.
+    is not. An empty list means that every account may create.
+  - There are three answers. Listed succeeds. Not listed fails with RV(failure.kind) V(not_listed) and says what to do.
+    Unknown fails with another kind.
   - Membership is decided by a governance vote; nothing on this host changes it.
 options:
   address:
@@ -25,7 +25,7 @@ options:
     type: str
   wait:
     description:
-      - Wait for the address to be listed, up to O(wait_timeout). The chain not answering is waited for as well.
+      - Wait until the address is listed, up to O(wait_timeout). The module also waits while the chain does not answer.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -59,7 +59,7 @@ allowlist:
   type: dict
   contains:
     address:
-      description: The address that was asked about.
+      description: The address that was checked.
       type: str
       sample: gonka1w508d6qejxtdg4y5r3zarvary0c5xw7k2gsyg6
     membership:
@@ -81,7 +81,7 @@ failure:
   type: dict
   contains:
     kind:
-      description: V(not_listed) when the chain said no, V(unknown) when it could not be asked.
+      description: V(not_listed) when the chain does not list the address, V(unknown) when the chain did not answer.
       type: str
       sample: not_listed
 """

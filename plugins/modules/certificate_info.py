@@ -13,10 +13,10 @@ version_added: 0.2.0
 author:
   - The gonka.devshard authors (@gonka-devshard)
 description:
-  - Fails for a certificate that is expired or not valid yet, that is for other names than O(names), and whose key is
-    not O(key_path). All reasons are named at once.
+  - Fails for a certificate that is expired or not valid yet, that does not cover O(names), or whose key is not
+    O(key_path). The message names all reasons.
   - A certificate that expires within O(warn_days) is a warning.
-  - Who signed it is not checked.
+  - The issuer is not checked.
 options:
   path:
     description:
@@ -36,7 +36,7 @@ options:
     default: []
   warn_days:
     description:
-      - How many days before its end a warning is given.
+      - Number of days before the expiry at which a warning is given.
     type: int
     default: 14
 extends_documentation_fragment:
@@ -63,12 +63,12 @@ certificate:
   type: dict
   contains:
     names:
-      description: The names and addresses that it is for.
+      description: The names and addresses that it covers.
       type: list
       elements: str
       sample: [gateway.example.org]
     not_before:
-      description: From when on it is valid, in UTC.
+      description: Start of its validity, in UTC.
       type: str
       sample: "2026-11-01T00:00:00Z"
     not_after:

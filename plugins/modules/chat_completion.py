@@ -13,14 +13,15 @@ version_added: 0.1.0
 author:
   - The gonka.devshard authors (@gonka-devshard)
 description:
-  - Sends one request to C(/v1/chat/completions) with a client's key (guide §5) and fails unless a complete
-    reply comes back, one with a C(finish_reason). A stream must end with C([DONE]).
+  - Sends one request to C(/v1/chat/completions) with a client's key (guide §5) and fails unless it gets a complete
+    reply, which has a C(finish_reason). A stream must end with C([DONE]).
   - The prompt gets a token that no earlier request had. The gateway answers a repeated prompt from its cache
     for an hour, errors included, which would prove nothing.
-  - A gateway whose limiter answers 429 serves others at this moment. That is a warning with RV(limited=true), and no
-    failure.
-  - No redirect is followed, since a reply of another host would prove nothing.
-  - During a PoC phase the network serves nobody. That is no fault of a deployment, so it is waited for.
+  - A gateway whose limiter answers 429 is serving other clients at this moment. That is a warning with
+    RV(limited=true), not a failure.
+  - No redirect is followed, because a reply of another host would prove nothing.
+  - During a PoC phase the network serves no client. The deployment is not at fault, so the module waits for the end of
+    the phase.
 options:
   base_url:
     description:
@@ -43,22 +44,22 @@ options:
     default: /srv/gonka/devshard-gateway/config.devshard.env
   prompt:
     description:
-      - What is asked.
+      - The prompt of the request.
     type: str
     default: How long do hamsters live?
   max_tokens:
     description:
-      - Most tokens of the reply.
+      - Maximum number of tokens of the reply.
     type: int
     default: 32
   stream:
     description:
-      - Ask for a stream.
+      - Request a stream.
     type: bool
     default: false
   reply_timeout:
     description:
-      - Most time between two parts of the reply, in seconds.
+      - Maximum time between two parts of the reply, in seconds.
     type: int
     default: 120
 extends_documentation_fragment:
@@ -83,7 +84,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Ask for a streamed reply through the edge
+- name: Request a streamed reply through the edge
   gonka.devshard.chat_completion:
     base_url: https://gateway.example.org
     model: "{{ model }}"
@@ -138,7 +139,7 @@ chat:
       type: str
       sample: main
 limited:
-  description: Whether the gateway refused the request with 429, since it serves as many others as it may.
+  description: Whether the gateway refused the request with 429, because it already serves as many requests as it may.
   returned: success
   type: bool
   sample: false

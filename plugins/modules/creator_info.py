@@ -18,8 +18,8 @@ description:
 options:
   address:
     description:
-      - Address to ask about. By default the one of O(key_name) in the keyring. When both are known they must
-        be equal.
+      - Address of the creator. The default is the one of O(key_name) in the keyring. When both are known, they must be
+        equal.
     type: str
 extends_documentation_fragment:
   - gonka.devshard._attributes
@@ -33,7 +33,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Look at the creator
+- name: Get the creator
   gonka.devshard.creator_info:
     chain_rest: https://node3.gonka.ai/chain-api
     public_api: https://node3.gonka.ai
@@ -52,7 +52,8 @@ creator:
   type: dict
   contains:
     address:
-      description: Its address. Null when neither the keyring nor O(address) tells it; the fields below are null then.
+      description: Its address. Null when neither the keyring nor O(address) gives it; then the fields below are null
+        too.
       type: str
       sample: gonka1w508d6qejxtdg4y5r3zarvary0c5xw7k2gsyg6
     in_keyring:
@@ -60,7 +61,7 @@ creator:
       type: bool
       sample: true
     balance:
-      description: What it owns, in C(ngonka).
+      description: Its balance, in C(ngonka).
       type: int
       sample: 59980949275
     exists:
@@ -68,7 +69,7 @@ creator:
       type: bool
       sample: true
     membership:
-      description: V(listed), V(not_listed), or V(open) when the list is empty and everybody may create.
+      description: V(listed), V(not_listed), or V(open) when the list is empty and every account may create.
       type: str
       sample: listed
 params:

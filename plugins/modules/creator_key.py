@@ -13,11 +13,11 @@ version_added: 0.1.0
 author:
   - The gonka.devshard authors (@gonka-devshard)
 description:
-  - Imports the creator's private key into the keyring of C(inferenced) (guide §2.3). The key goes there by
-    standard input, never on a command line.
-  - The key is checked first, since the program accepts keys of a wrong length and gives another address for them. Its
-    address is derived by the program in a keyring that is removed at once, and compared with O(address) and with what
-    the keyring holds under O(key_name), before anything is imported.
+  - Imports the creator's private key into the keyring of C(inferenced) (guide §2.3). The key is passed by standard
+    input, never on a command line.
+  - The key is checked first, because the program accepts keys of a wrong length and derives another address from them.
+    Before anything is imported, the program derives the address in a keyring that is removed immediately. The address
+    is compared with O(address) and with the key that the keyring holds under O(key_name).
 options:
   private_key:
     description:
@@ -46,8 +46,8 @@ attributes:
   idempotent:
     support: full
 notes:
-  - The keyring backend C(test) is not encrypted. This module makes its directory and files accessible to their owner
-    alone.
+  - The keyring backend C(test) is not encrypted. This module makes its directory and files accessible only to their
+    owner.
 seealso:
   - module: gonka.devshard.creator_info
 """

@@ -15,9 +15,9 @@ author:
 description:
   - Registers an escrow in a gateway, switches it on or off, imports its session from another gateway, or deletes its
     record.
-  - A session is money. Without it an escrow cannot be settled, and a session that begins anew or goes on from an older
-    copy cannot be settled either. Each change is therefore refused when it could cost the deposit.
-  - Deleting and importing are written to the ledger of the host before they are done, so a run that was cut off is
+  - A session is money. Without it an escrow cannot be settled. Nor can a session that starts from scratch or continues
+    from an older copy. Each change is therefore refused when it could cost the deposit.
+  - Deleting and importing are written to the ledger of the host before they are done, so an interrupted run is
     continued by the next one.
 options:
   id:
@@ -27,22 +27,22 @@ options:
     required: true
   state:
     description:
-      - What is wanted.
+      - The wanted state.
     type: str
     default: present
     choices:
       present: The gateway has a record. A new one is active. It is registered only while no host of the escrow knows a
         session of it.
-      active: The gateway has a record and may route requests to it. Refused when its session is older than what
-        O(expected_nonce) or the ledger says, is finalized, or when the escrow is settled.
-      inactive: The gateway has a record and sends it no new requests. Those that run are not interrupted.
+      active: The gateway has a record and may route requests to it. Refused when its session is older than
+        O(expected_nonce) or than the nonce in the ledger, when it is finalized, or when the escrow is settled.
+      inactive: The gateway has a record and sends it no new requests. Running requests are not interrupted.
       imported: The gateway has a record with the session in O(storage_path), which another gateway served before. A new
         one is inactive. The other gateway must have been stopped.
-      absent: The gateway has no record and no session. Refused unless the chain says that the escrow is settled, or it
-        was pruned after it had been settled.
+      absent: The gateway has no record and no session. Refused unless the chain says that the escrow is settled, or
+        that it was pruned after it had been settled.
   model_id:
     description:
-      - The escrow's model. By default it is the one that the chain has.
+      - The escrow's model. The default is the model on the chain.
     type: str
   private_key_env:
     description:
@@ -52,7 +52,8 @@ options:
   storage_path:
     description:
       - Folder of the session, as the importing gateway sees it. Required with O(state=imported).
-      - An absolute path. The gateway takes a relative one from its working directory and begins an empty session there.
+      - An absolute path. The gateway resolves a relative path from its working directory and starts an empty session
+        there.
     type: str
   perf_path:
     description:
@@ -60,17 +61,18 @@ options:
     type: str
   expected_nonce:
     description:
-      - The nonce that the source last told. The session must be at exactly this one. Needed with O(state=imported)
-        unless the ledger of this host saw the session before, since a gateway imports an empty folder without a word.
+      - The last nonce that the source reported. The session must be at exactly this nonce. Required with
+        O(state=imported) unless the ledger of this host recorded the session before, because a gateway imports an empty
+        folder without an error.
     type: int
   expected_balance:
     description:
-      - The balance that the source last told together with O(expected_nonce), in C(ngonka).
+      - The balance that the source reported together with O(expected_nonce), in C(ngonka).
     type: int
   force:
     description:
-      - Delete although the deposit would be lost. Give the sum in C(ngonka) that the refusal named; any other number is
-        refused.
+      - Delete although the deposit would be lost. The value must be the sum in C(ngonka) that the refusal named; any
+        other number is refused.
     type: int
 extends_documentation_fragment:
   - gonka.devshard._attributes
@@ -83,7 +85,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - What the gateway decides, such as nonce and phase, is absent in the prediction.
+      - Values that the gateway decides, such as nonce and phase, are absent in the prediction.
   diff_mode:
     support: full
   idempotent:
@@ -101,7 +103,7 @@ EXAMPLES = r"""
     id: 4711
     state: inactive
 
-- name: Take over a session from a stopped gateway
+- name: Import a session from a stopped gateway
   gonka.devshard.devshard:
     id: 4712
     state: imported
@@ -109,7 +111,7 @@ EXAMPLES = r"""
     expected_nonce: "{{ source.nonce }}"
     expected_balance: "{{ source.balance }}"
 
-- name: Serve it
+- name: Activate the imported session
   gonka.devshard.devshard:
     id: 4712
     state: active
@@ -123,7 +125,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 devshard:
-  description: The record and its escrow, as in RV(gonka.devshard.escrow_info#module:escrows). In a prediction only
+  description: The record and its escrow, as in RV(gonka.devshard.escrow_info#module:escrows). A prediction has only
     C(id), C(recorded) and C(active).
   returned: success
   type: dict

@@ -8,19 +8,19 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: edge_config
-short_description: Put one file of nginx's configuration in force, and prove it
+short_description: Put one nginx configuration file into effect, and prove it
 version_added: 0.2.0
 author:
   - The gonka.devshard authors (@gonka-devshard)
 description:
   - Writes the file, tests the configuration, reloads nginx and proves that its workers run it. If any of this fails,
-    the earlier file is put back.
-  - nginx is reloaded when the file differs, when it does not answer as the file makes it, and when the file or one of
-    O(watch) was changed after its workers were started. So a file that was changed by hand is corrected also in the
-    nginx that runs.
-  - C(nginx -s reload) returns 0 also when nginx keeps its earlier configuration. A reload is proved by new workers and
+    the previous file is restored.
+  - nginx is reloaded when the file differs, when its answer does not match the file, and when the file or one of
+    O(watch) was changed after its workers were started. So a file that was changed by hand is corrected in the running
+    nginx too.
+  - C(nginx -s reload) returns 0 even when nginx keeps its previous configuration. A reload is proved by new workers and
     by several answers in a row.
-  - Needs the Python standard library alone.
+  - Needs only the Python standard library.
 options:
   path:
     description:
@@ -29,31 +29,30 @@ options:
     required: true
   content:
     description:
-      - What it holds. C(@GENERATION@) in it becomes a checksum of the content. Left out, there is no such file.
+      - Content of the file. C(@GENERATION@) in it becomes a checksum of the content. If omitted, the file is removed.
     type: str
   probe_url:
     description:
-      - A URL of this nginx, on the loopback of the host, that is asked for the proof. The certificate is not checked
-        and no redirect is followed.
+      - A URL of this nginx, on the loopback of the host, that is requested for the proof. The certificate is not
+        checked and no redirect is followed.
     type: str
     required: true
   probe_name:
     description:
-      - Name of the server that is asked for, where nginx serves several.
+      - Server name of the request, if nginx serves several.
     type: str
   expect:
     description:
-      - What an answer that proves the file looks like. Without O(content) an answer that does not look so proves that
-        the file is gone.
+      - Kind of answer that proves the file. Without O(content), any other answer proves that the file is gone.
     type: str
     default: generation
     choices:
       generation: JSON with the key C(generation), the checksum of O(content).
-      location: A redirect to O(location). Without O(content), one to anywhere.
+      location: A redirect to O(location). Without O(content), a redirect to any location.
       status: The status O(status).
   location:
     description:
-      - The exact C(Location) with O(expect=location). Required with O(content) then.
+      - The exact C(Location) with O(expect=location). Then it is required together with O(content).
     type: str
   status:
     description:
@@ -62,15 +61,15 @@ options:
     default: 410
   watch:
     description:
-      - More files, and directories whose files C(*.conf) nginx includes. One that was changed after the workers of
-        nginx were started makes a reload necessary.
+      - Additional files, and directories whose files C(*.conf) nginx includes. A change after the workers of nginx were
+        started makes a reload necessary.
     type: list
     elements: path
     default: []
   default_site:
     description:
       - The distribution's link to its example site. A file or link of your own in its place is never removed. It is
-        refused when it is the default server of a port of which O(content) is it too.
+        refused when it claims the same port as default server as O(content).
     type: path
   remove_default_site:
     description:
@@ -79,7 +78,7 @@ options:
     default: false
   keep_backup:
     description:
-      - Keep an earlier file beside the new one, with the time and C(~) at the end of its name.
+      - Keep the previous file beside the new one, with the time and C(~) at the end of its name.
     type: bool
     default: false
   allow_shutdown_timeout:
@@ -89,7 +88,7 @@ options:
     default: false
   error_log:
     description:
-      - The error log of nginx, where the reason is read when a reload did not take effect.
+      - The error log of nginx. When a reload did not take effect, the module reads the reason there.
     type: path
     default: /var/log/nginx/error.log
   confirmations:
@@ -113,7 +112,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - The configuration as a whole is tested by nginx only when the file is there, so not in check mode.
+      - nginx can test the whole configuration only when the file is in place, so not in check mode.
   diff_mode:
     support: full
   idempotent:
@@ -123,7 +122,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Put the configuration of the edge in force
+- name: Apply the configuration of the edge
   gonka.devshard.edge_config:
     path: /etc/nginx/conf.d/gonka-devshard.conf
     content: "{{ lookup('ansible.builtin.template', 'gonka-devshard.conf.j2') }}"
@@ -147,11 +146,11 @@ edge_config:
       type: str
       sample: absent
     backup_file:
-      description: Where the earlier file was kept.
+      description: Path of the previous file, if it was kept.
       type: str
       sample: /etc/nginx/conf.d/gonka-devshard.conf.2026-11-29T04-00-00Z~
     workers:
-      description: The workers of before the reload that still serve requests.
+      description: The workers from before the reload that still serve requests.
       type: list
       elements: str
       sample: []

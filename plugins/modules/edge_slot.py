@@ -16,18 +16,18 @@ description:
   - Makes nginx send new requests to the gateway in slot C(main) or in slot C(temp), and proves through the public
     route that it does. Requests that are being served stay where they are; wait for them with
     M(gonka.devshard.gateway_drain).
-  - A slot that does not answer is refused before anything is changed. When the public route does not follow, the slot
-    of before is put back and the module fails with RV(failure.rolled_back=true).
+  - A slot that does not answer is refused before anything is changed. When the public route does not follow, the
+    previous slot is restored and the module fails with RV(failure.rolled_back=true).
 options:
   slot:
     description:
-      - The slot to put in service. Left out, nothing is changed or asked, and RV(edge.slot) tells the slot that is in
-        service.
+      - The slot to put in service. If omitted, nothing is changed or contacted, and RV(edge.slot) is the slot that is
+        in service.
     type: str
     choices: [main, temp]
   via:
     description:
-      - How nginx learns of it.
+      - How nginx is switched.
     type: str
     default: flag
     choices:
@@ -35,26 +35,26 @@ options:
         reloaded and no connection is closed. Refused when the configuration of nginx does not test the file.
       reload: By an include file that defines one upstream, and a reload. For an nginx that others manage. Refused
         unless the chat location already closes client connections (C(keepalive_timeout 0)) and
-        C(worker_shutdown_timeout) is unset or at least O(drain_budget), since a reload would cut somebody otherwise.
+        C(worker_shutdown_timeout) is unset or at least O(drain_budget), because a reload would otherwise cut requests.
   flag_path:
     description:
-      - The flag file, as nginx sees it. The file is there while slot C(temp) is in service.
+      - The flag file, as nginx sees it. The file exists while slot C(temp) is in service.
     type: path
     default: /etc/nginx/devshard/temp-in-service
   alias_path:
     description:
-      - The include file, as nginx sees it. Required with O(via=reload). The one of before is kept beside it, with the
-        ending C(.previous).
+      - The include file, as nginx sees it. Required with O(via=reload). The previous file is kept beside it, with the
+        suffix C(.previous).
     type: path
   alias_name:
     description:
-      - Name of the upstream in the include file. The file also defines a variable of this name with the ending
+      - Name of the upstream in the include file. The file also defines a variable of this name with the suffix
         C(_served), for the header O(slot_header).
     type: str
     default: devshard
   drain_budget:
     description:
-      - How long requests may go on after a reload, in seconds.
+      - Maximum time for which requests may continue after a reload, in seconds.
     type: int
     default: 1800
   main_url:
@@ -74,7 +74,7 @@ options:
     default: http://127.0.0.1
   probe_path:
     description:
-      - Path that is asked to see which slot answers. Which status comes back does not matter.
+      - Path that is requested to see which slot answers. The status of the answer does not matter.
     type: str
     default: /v1/models
   chat_path:
@@ -99,7 +99,7 @@ options:
     default: /usr/sbin/nginx
   nginx_container:
     description:
-      - Name of the container that nginx runs in. Left out, nginx runs on the host itself. The directory of
+      - Name of the container that nginx runs in. Omit it if nginx runs on the host itself. The directory of
         O(flag_path) or O(alias_path) must be mounted from the host.
     type: str
   wait_timeout:
@@ -124,11 +124,11 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Let temp take the requests
+- name: Put slot temp in service
   gonka.devshard.edge_slot:
     slot: temp
 
-- name: The same for an nginx in a container that others manage
+- name: Put slot temp in service at an nginx in a container that others manage
   gonka.devshard.edge_slot:
     slot: temp
     via: reload
@@ -139,7 +139,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 edge:
-  description: What is in service.
+  description: The state of the edge.
   returned: success
   type: dict
   contains:
@@ -153,18 +153,19 @@ edge:
       sample: main
     proved:
       description:
-        - How many answers in a row came from the slot. V(0) in check mode, where nothing was asked after the change.
+        - Number of answers in a row that came from the slot. V(0) in check mode, in which nothing is requested after
+          the change.
       type: int
       sample: 5
     workers:
       description:
-        - With O(via=reload), the workers of before the reload that still serve requests. When nothing had to be
-          changed, those that are shutting down.
+        - With O(via=reload), the workers from before the reload that still serve requests. When nothing had to be
+          changed, the workers that are shutting down.
       type: list
       elements: str
       sample: []
 failure:
-  description: Why the module failed. RV(failure.rolled_back) tells whether something had been changed and was put back.
+  description: Why the module failed. RV(failure.rolled_back) is true when something had been changed and was restored.
   returned: failure
   type: dict
   contains:
@@ -173,7 +174,7 @@ failure:
       type: str
       sample: unknown
     rolled_back:
-      description: Whether something had been changed and was put back.
+      description: Whether something had been changed and was restored.
       type: bool
       sample: true
 """

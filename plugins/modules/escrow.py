@@ -17,16 +17,16 @@ description:
     O(amount).
   - An escrow is usable when the gateway has it active and loaded, its session is in phase C(active) and neither its
     nonce nor its balance is near the gateway's limits, and the chain has it unsettled before its deadline.
-  - Each escrow that is created locks real C(ngonka) of the creator. The module therefore looks before it creates, in
-    this order, unresolved intents in the ledger of the host, the records of the gateway, the creator's escrows on the
-    chain. When one of these cannot be asked nothing is created.
+  - Each escrow that is created locks real C(ngonka) of the creator. Before it creates, the module therefore checks, in
+    this order, unresolved intents in the ledger of the host, the records of the gateway, and the creator's escrows on
+    the chain. When one of these is unknown, nothing is created.
   - With O(create_via=signed) the transaction is signed once on the host and written to the ledger with its hash
-    before it is sent. It can be sent any number of times and locks one deposit. A run that was cut off anywhere is
+    before it is sent. It can be sent any number of times and locks one deposit. A run that was interrupted anywhere is
     continued by the next one.
   - An escrow that was paid for and is not registered in the gateway is registered (adopted) when the ledger proves
     that it is this gateway's. Other unsettled escrows of the creator may be served by another gateway, so they are
-    only reported in RV(unclaimed) unless O(adopt) or O(adopt_orphans) says otherwise. As long as there are such
-    escrows nothing is created, since a gateway of another storage or host may serve them.
+    only reported in RV(unclaimed) unless O(adopt) or O(adopt_orphans) says otherwise. As long as there are such escrows
+    nothing is created, because a gateway with another storage or on another host may serve them.
   - An escrow in the gateway that another account owns is reported in RV(foreign) and not counted.
 options:
   model_id:
@@ -37,7 +37,7 @@ options:
   amount:
     description:
       - Deposit of each escrow, in C(ngonka), a whole number. Existing escrows with a larger deposit count too.
-      - Must lie between the chain's C(min_amount) and C(max_amount), also while enough escrows exist.
+      - Must be between the chain's C(min_amount) and C(max_amount), even while enough escrows exist.
     type: int
     required: true
   count:
@@ -58,7 +58,7 @@ options:
     choices:
       signed: By a transaction that this host signs with C(inferenced) and keeps in the ledger.
       gateway: By the gateway's own create call. For hosts without C(inferenced). The intent is written to the ledger
-        before the call, and a lost reply is resolved by looking at the gateway, the creator's create events and the
+        before the call, and a lost reply is resolved from the gateway, the creator's create events and the
         transaction's lifetime of nine minutes.
   creator:
     description:
@@ -75,7 +75,7 @@ options:
   adopt_orphans:
     description:
       - Register every unsettled escrow of this creator for O(model_id) that this gateway has no record of.
-      - Say V(true) only when no other gateway uses this creator, or when O(other_gateway_escrow_ids) names all
+      - Set it to V(true) only when no other gateway uses this creator, or when O(other_gateway_escrow_ids) names all
         escrows of the others.
     type: bool
     default: false
@@ -88,25 +88,26 @@ options:
     default: []
   allow_unclaimed:
     description:
-      - Create although RV(unclaimed) is not empty. Say V(true) only when you know who serves those escrows.
+      - Create although RV(unclaimed) is not empty. Set it to V(true) only when you know which gateway serves those
+        escrows.
     type: bool
     default: false
   others_create_after:
     description:
-      - Height of the chain when the other gateways with the same creator told what they have. Escrows of later blocks
-        are theirs, since gateways of one play create one after the other.
+      - Height of the chain when the other gateways with the same creator reported their escrows. Escrows of later
+        blocks belong to them, because gateways of one play create one after the other.
     type: int
   reactivate:
     description:
       - Activate an escrow that is inactive in the gateway, paid for and able to serve, before another one is paid for.
-        One that rotation made, or whose session is behind what its hosts know, stays inactive.
-      - With V(false) it stays inactive and is named, and another one is paid for.
+        An escrow that rotation made, or whose session is older than the one that its hosts know, stays inactive.
+      - With V(false) it stays inactive, is named, and another one is paid for.
     type: bool
     default: true
   max_creates_per_run:
     description:
       - Nothing is created when more escrows than this are missing.
-      - Must not be less than O(count), since all escrows may have to be replaced at once.
+      - Must not be less than O(count), because all escrows may have to be replaced in one run.
     type: int
     default: 4
   max_total_locked:
@@ -147,7 +148,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - Ids and hashes are given by the chain, so they are absent in the prediction.
+      - The chain assigns ids and hashes, so they are absent in the prediction.
   diff_mode:
     support: full
   idempotent:
@@ -159,7 +160,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Say once where the chain and the gateway are
+- name: Set the chain and the gateway once for all tasks
   module_defaults:
     group/gonka.devshard.chain:
       chain_rest: https://node.example.org/chain-api
@@ -180,8 +181,8 @@ EXAMPLES = r"""
         amount: 5000000000
         count: 2
 
-# The same is meant here.
-- name: Let the gateway create on a host without inferenced
+# The same addresses apply here.
+- name: Create through the gateway on a host without inferenced
   gonka.devshard.escrow:
     model_id: "{{ model }}"
     amount: 5000000000
@@ -228,7 +229,7 @@ created:
         blocks_left: 30433
         seconds_left: 182598
 balance:
-  description: What the creator owns after this run, in C(ngonka). Null when nothing was created.
+  description: The creator's balance after this run, in C(ngonka). Null when nothing was created.
   returned: success
   type: int
   sample: 54979949275
@@ -246,8 +247,8 @@ reactivated:
   sample: []
 surplus:
   description:
-    - Usable escrows beyond O(count), those with the nearest deadline first. Those that rotation made are left out,
-      since rotation settles them.
+    - Usable escrows beyond O(count), those with the nearest deadline first. Escrows that rotation made are omitted,
+      because rotation settles them.
   returned: success
   type: list
   elements: dict
@@ -268,7 +269,7 @@ unclaimed:
   description:
     - Unsettled escrows of the creator that this gateway has no record of and that nothing else explains. Another
       gateway may serve them.
-    - Null when the chain could not be asked for the creator's escrows, which also stops every create.
+    - Null when the chain did not list the creator's escrows, which also stops every create.
   returned: success
   type: list
   elements: dict

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: escrow_info
-short_description: Show where every deposit is at this moment
+short_description: Show the present state of every deposit
 version_added: 0.1.0
 author:
   - The gonka.devshard authors (@gonka-devshard)
@@ -30,8 +30,8 @@ options:
     type: str
   creator:
     description:
-      - Address of the creator. By default it is read from the keyring; without either the chain is not asked for
-        escrows that the gateway has no record of.
+      - Address of the creator. By default it is read from the keyring; without either, escrows that the gateway has no
+        record of are not looked up on the chain.
     type: str
   history:
     description:
@@ -58,7 +58,7 @@ seealso:
 
 EXAMPLES = r"""
 # What is not shown here is set once for all tasks, see the first example of gonka.devshard.escrow.
-- name: Look at all escrows
+- name: Get all escrows
   gonka.devshard.escrow_info:
   register: found
 
@@ -105,7 +105,7 @@ escrows:
       type: int
       sample: 15
     balance:
-      description: What is left of the deposit in its session, in C(ngonka). Null when it is not loaded.
+      description: The rest of the deposit in its session, in C(ngonka). Null when it is not loaded.
       type: int
       sample: 4999965000
     active_requests:
@@ -113,7 +113,7 @@ escrows:
       type: int
       sample: 0
     storage_path:
-      description: Where the gateway keeps its session, as seen by the gateway.
+      description: Path of its session, as seen by the gateway.
       type: str
       sample: /root/.devshardctl/escrow-4711
     rotation_role:
@@ -125,7 +125,7 @@ escrows:
       type: bool
       sample: true
     creator:
-      description: Whose deposit it is.
+      description: The account that owns the deposit.
       type: str
       sample: gonka1w508d6qejxtdg4y5r3zarvary0c5xw7k2gsyg6
     amount:
@@ -149,7 +149,7 @@ escrows:
         blocks_left: 15391
         seconds_left: 92346
     usable:
-      description: Whether requests can be counted on it.
+      description: Whether it can serve requests.
       type: bool
       sample: true
     why_not:
@@ -163,12 +163,12 @@ escrows:
       type: bool
       sample: false
     may_settle:
-      description: Whether it can be settled from this host as far as that is known before trying. Null when something
-        that decides it could not be asked, see RV(not_known).
+      description: Whether it can be settled from this host, as far as that is known before trying. Null when a state
+        that decides it is unknown, see RV(not_known).
       type: bool
       sample: true
     dangers:
-      description: Why its deposit may be lost. Empty for one that is settled.
+      description: Why its deposit may be lost. Empty for a settled escrow.
       type: list
       elements: dict
       sample: []
@@ -180,12 +180,12 @@ escrows:
           type: str
           sample: not_listed
         reason:
-          description: The same in words.
+          description: The reason in words.
           type: str
           sample: gonka1w508d6qejxtdg4y5r3zarvary0c5xw7k2gsyg6 is no longer on the chain's list of allowed creators,
             which also stops settling
         advice:
-          description: What can still be done.
+          description: The remedy that is left.
           type: str
           sample: Ask governance to list it again before the deadline
     ledger:
@@ -200,7 +200,7 @@ intents:
   elements: dict
   sample: []
 epoch:
-  description: Where the chain stands. Null when that is not known, then no deadline is known either.
+  description: The chain's epoch and height. Null when they are unknown; then no deadline is known either.
   returned: success
   type: dict
   sample:
@@ -210,18 +210,18 @@ epoch:
     epoch_length: 15391
     block_seconds: 6.0
 creator:
-  description: The creator whose escrows were looked for, or null.
+  description: The creator whose escrows were searched, or null.
   returned: success
   type: str
   sample: gonka1w508d6qejxtdg4y5r3zarvary0c5xw7k2gsyg6
 not_known:
-  description: What could not be asked, each part once. While this is not empty, a missing danger proves nothing.
+  description: The parts whose state is unknown, each once. While this is not empty, a missing danger proves nothing.
   returned: success
   type: list
   elements: str
   sample: []
 complete:
-  description: Whether the chain could be asked for all escrows of the creator.
+  description: Whether the chain listed all escrows of the creator.
   returned: success
   type: bool
   sample: true

@@ -18,29 +18,29 @@ description:
   - Enabling is refused unless each model has a usable escrow in this gateway, the wallet covers a whole epoch of all
     gateways that share the creator, and the window fits the epoch. Otherwise rotation would lock deposits
     twice or stop serving.
-  - Settings are compared first, and nothing is sent when nothing differs. What the gateway shows afterwards is
-    compared with what was asked.
+  - Settings are compared first, and nothing is sent when nothing differs. Afterwards the gateway's settings are
+    compared with the requested ones.
 options:
   enabled:
     description:
       - Whether rotation is on. Switching it off waits for a pass that is running, which can take minutes.
-      - Left out, it stays as it is, and RV(rotation) shows it.
+      - If omitted, it stays as it is, and RV(rotation) shows it.
     type: bool
   settlement_enabled:
     description:
-      - Whether rotation settles the escrows it retires. Required with O(enabled=true), since the gateway's default is
-        V(false) and that costs every retired deposit that nobody settles before the end of the next epoch.
+      - Whether rotation settles the escrows it retires. Required with O(enabled=true), because the gateway's default is
+        V(false), which loses every retired deposit that is not settled before the end of the next epoch.
     type: bool
   pre_poc_blocks:
     description:
-      - How many blocks before the change of epoch temporary escrows are created. Must not be more than the blocks
-        between the start of PoC and the change of epoch.
-      - Left out, what the gateway has is kept. Where that cannot be enabled, it is 300, or the largest number that the
-        epoch has room for.
+      - Number of blocks before the change of epoch at which temporary escrows are created. Must not be more than the
+        blocks between the start of PoC and the change of epoch.
+      - If omitted, the gateway's value is kept. If that value cannot be enabled, it is 300, or the largest number that
+        the epoch has room for.
     type: int
   models:
     description:
-      - The models to rotate. They are merged by O(models[].model_id) with those that are set already.
+      - The models to rotate. They are merged by O(models[].model_id) with the existing ones.
     type: list
     elements: dict
     default: []
@@ -77,8 +77,8 @@ options:
     default: false
   other_gateways_need:
     description:
-      - What rotation of all other gateways that share the creator needs, in C(ngonka). It is added to what
-        this gateway needs. RV(rotation.funding_needed) of their runs tells it, and so does the filter
+      - Amount that the rotation of all other gateways with the same creator needs, in C(ngonka). It is added to the
+        need of this gateway. RV(rotation.funding_needed) of their runs returns it, and so does the filter
         P(gonka.devshard.funding_needed#filter).
     type: int
     default: 0
@@ -124,7 +124,7 @@ EXAMPLES = r"""
         target_count: 2
         amount: 5000000000
 
-- name: Ask whether rotation is on
+- name: Get the rotation settings
   gonka.devshard.escrow_rotation:
   register: found
 
@@ -144,11 +144,11 @@ rotation:
       type: bool
       sample: true
     settlement_enabled:
-      description: Whether rotation settles what it retires.
+      description: Whether rotation settles the escrows that it retires.
       type: bool
       sample: true
     pre_poc_blocks:
-      description: How many blocks before the change of epoch the window opens.
+      description: Number of blocks before the change of epoch at which the window opens.
       type: int
       sample: 300
     models:
@@ -163,8 +163,9 @@ rotation:
           private_key_env: DEVSHARD_PRIVATE_KEY
     funding_needed:
       description:
-        - What the wallet must have free for this gateway's rotation, in C(ngonka). For each model all temporary and
-          regular deposits of an epoch, one more for a depleted escrow, and two transaction fees for each.
+        - Amount that the wallet must have free for this gateway's rotation, in C(ngonka). It covers, for each model,
+          all temporary and regular deposits of an epoch, one more for a depleted escrow, and two transaction fees for
+          each.
       type: int
       sample: 20008000000
 actions:

@@ -13,15 +13,15 @@ version_added: 0.1.0
 author:
   - The gonka.devshard authors (@gonka-devshard)
 description:
-  - Brings the deposits of escrows home. For each one it is deactivated, its last requests are waited for, its session
-    is finalized, the settlement is checked for quorum and kept beside the ledger, and it is settled. Done means that
-    the chain says settled; the gateway's answer is only a hint.
-  - Each step looks first, so a run that was cut off anywhere is continued by the next one. With a kept
-    settlement this works without the gateway and without its storage too.
-  - The chain is asked before each settle, since a second one would only burn the fee.
-  - Everything that can refuse a settle is asked before an escrow is taken out of service, in check mode too. These are
-    the node and this host's clock, the key, the list of creators, the approved versions, the limit of nonces, the fee,
-    the wallet, and whether enough hosts answer. An escrow that is refused goes on serving.
+  - Brings the deposits of escrows home. For each escrow the module deactivates it, waits for its last requests,
+    finalizes its session, checks the settlement for quorum, keeps it beside the ledger, and settles. An escrow counts
+    as settled only when the chain says so; the gateway's answer is only a hint.
+  - Each step checks the state first, so a run that was interrupted anywhere is continued by the next one. With a kept
+    settlement this works even without the gateway and its storage.
+  - The chain is checked before each settle, because a second one would only burn the fee.
+  - Everything that can refuse a settle is checked before an escrow is taken out of service, in check mode too. These
+    are the node and this host's clock, the key, the list of creators, the approved versions, the limit of nonces, the
+    fee, the wallet, and whether enough hosts answer. A refused escrow continues to serve.
   - One escrow that cannot be settled does not stop the others; the module then fails at the end, with all results
     beside C(failure).
 options:
@@ -32,7 +32,7 @@ options:
     elements: int
   select:
     description:
-      - Settle all escrows of this gateway and this creator that are unsettled on the chain and fit.
+      - Settle all matching escrows of this gateway and this creator that are unsettled on the chain.
     type: str
     choices:
       expiring: Those that have fewer than O(deadline_blocks) left until their deadline.
@@ -45,7 +45,7 @@ options:
     type: str
   deadline_blocks:
     description:
-      - For O(select=expiring), how many blocks before its deadline an escrow is settled. More than 0.
+      - For O(select=expiring), the number of blocks before its deadline at which an escrow is settled. More than 0.
     type: int
     default: 1000
   settle_via:
@@ -64,8 +64,8 @@ options:
     default: DEVSHARD_PRIVATE_KEY
   creator:
     description:
-      - Address of the creator. Required with O(settle_via=gateway), else read from the keyring; when given, both must
-        be equal.
+      - Address of the creator. Required with O(settle_via=gateway), otherwise read from the keyring; when given, both
+        must be equal.
     type: str
   fee_amount:
     description:
@@ -74,21 +74,21 @@ options:
     default: 1000000
   gas_limit:
     description:
-      - Gas limit of the settle transaction. A settlement of 16 hosts needs about 420000; too little passes the node's
-        first check and fails in the block, with the fee spent.
+      - Gas limit of the settle transaction. A settlement of 16 hosts needs about 420000. A limit that is too low passes
+        the node's first check and fails in the block, with the fee spent.
     type: int
     default: 1000000
   ask_hosts:
     description:
-      - Before an escrow is taken out of service or finalized, ask whether the hosts of enough of its slots answer to
+      - Before an escrow is taken out of service or finalized, check whether the hosts of enough of its slots answer to
         sign the settlement, and wait for them. Switch it off where the gateway reaches the hosts of the network and
         this host does not.
     type: bool
     default: true
   leave_foreign:
     description:
-      - With O(select=all), leave escrows alone whose creator on the chain is another account. By default each of them
-        is a failure, since this key cannot settle it. In both cases RV(foreign) names them.
+      - With O(select=all), skip escrows whose creator on the chain is another account. By default each of them is a
+        failure, because this key cannot settle it. In both cases RV(foreign) names them.
     type: bool
     default: false
   tx_lifetime:
@@ -98,8 +98,8 @@ options:
     default: 120
   wait_timeout:
     description:
-      - Most time to wait, in seconds, more than 0, for requests that still run, for signatures and for the chain. When
-        it is over the module fails and tells what it saw last; running it again continues.
+      - Maximum time to wait, in seconds, more than 0, for running requests, for signatures and for the chain. After
+        that the module fails and reports the last state that it saw; running it again continues.
     type: int
     default: 1800
 extends_documentation_fragment:
@@ -115,7 +115,7 @@ attributes:
     support: full
     details:
       - Refuses what the real run would refuse before its first step. The refund is exact when the settlement is already
-        kept beside the ledger, else what the session holds now.
+        kept beside the ledger; otherwise it is the present balance of the session.
   diff_mode:
     support: full
   idempotent:
@@ -133,11 +133,11 @@ EXAMPLES = r"""
       - 4711
   register: settled
 
-- name: Show what came back
+- name: Show the refunds
   ansible.builtin.debug:
     msg: "{{ settled.escrows | sum(attribute='refund') }} ngonka"
 
-- name: Settle what rotation only switched off
+- name: Settle the escrows that rotation only switched off
   gonka.devshard.escrow_settle:
     select: inactive_unsettled
 """
@@ -163,7 +163,7 @@ escrows:
       type: int
       sample: 5000000000
     spent:
-      description: What the hosts were paid for requests, in C(ngonka).
+      description: The amount paid to the hosts for requests, in C(ngonka).
       type: int
       sample: 790
     fees:
@@ -171,11 +171,13 @@ escrows:
       type: int
       sample: 18000
     refund:
-      description: What came back to the creator, in C(ngonka), from the chain's own event. Null when it is not known.
+      description: The amount paid back to the creator, in C(ngonka), from the chain's own event. Null when it is
+        unknown.
       type: int
       sample: 4999981210
     tx_fee:
-      description: Fee of our settle transaction, in C(ngonka), paid by the wallet. Null when somebody else settled.
+      description: Fee of this host's settle transaction, in C(ngonka), paid by the wallet. Null when another host or
+        account settled.
       type: int
       sample: 1000000
     tx_hash:
@@ -183,7 +185,7 @@ escrows:
       type: str
       sample: DA44BA5703B2A47534E2D16199116B77331F4E6AF0F2B018231B4DA9C875E2DD
     predicted:
-      description: Whether this is what a run would do, in check mode, and not what was done.
+      description: Whether this is a prediction of check mode.
       type: bool
       sample: false
     problem:
@@ -210,7 +212,7 @@ foreign:
       type: int
       sample: 5000000000
     deadline:
-      description: The last block in which it can be settled. Null when that is not known.
+      description: The last block in which it can be settled. Null when it is unknown.
       type: dict
       sample:
         epoch: 215

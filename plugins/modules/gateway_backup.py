@@ -13,12 +13,12 @@ version_added: 0.1.0
 author:
   - The gonka.devshard authors (@gonka-devshard)
 description:
-  - With O(state=present) makes a new backup of C(gateway.db), the ledger and the kept settlements by SQLite's backup
+  - With O(state=present), makes a new backup of C(gateway.db), the ledger and the kept settlements by SQLite's backup
     call, which is consistent while the gateway runs. Sessions are copied only from a stopped gateway.
-  - With O(state=restored) puts a backup back into a stopped gateway's storage. A session that served after its backup
-    must never return, since its deposit could not be recovered any more. For each unsettled escrow the newest nonce
-    that any host knows, the ledger and the present storage are compared with the backup, and the restore is refused
-    with the sum at risk when one is newer or could not be asked.
+  - With O(state=restored), restores a backup into a stopped gateway's storage. A session that served after its backup
+    must never return, because its deposit could no longer be recovered. For each unsettled escrow the backup is
+    compared with the newest nonce that any host knows, with the ledger and with the present storage. The restore is
+    refused, with the sum at risk, when one of them is newer or unknown.
 options:
   state:
     description:
@@ -27,7 +27,7 @@ options:
     default: present
     choices:
       present: Make a new backup, then remove all but the newest O(keep) of this gateway.
-      restored: Put the backup O(name) in place.
+      restored: Restore the backup O(name).
   storage_dir:
     description:
       - The gateway's storage folder on the host.
@@ -35,7 +35,7 @@ options:
     required: true
   dest:
     description:
-      - Folder that holds the backups. It is made with mode 0700.
+      - Folder that holds the backups. It is created with mode 0700.
     type: path
     required: true
   sessions:
@@ -45,7 +45,7 @@ options:
     default: false
   keep:
     description:
-      - Number of backups of this gateway to keep. V(0) keeps all. Those of other gateways in O(dest) are not counted
+      - Number of backups of this gateway to keep. V(0) keeps all. Backups of other gateways in O(dest) are not counted
         and never removed.
     type: int
     default: 7
@@ -55,12 +55,13 @@ options:
     type: str
   from_storage:
     description:
-      - With O(state=restored), the storage that the backup was made from, where it is another one than O(storage_dir)
-        since the gateway was moved. Another gateway's backup is refused.
+      - With O(state=restored), the storage that the backup was made from, if it differs from O(storage_dir) because the
+        gateway was moved. A backup of another gateway is refused.
     type: path
   force:
     description:
-      - With O(state=restored), restore although deposits may be lost. Give the sum in C(ngonka) that the refusal named.
+      - With O(state=restored), restore although deposits may be lost. The value must be the sum in C(ngonka) that the
+        refusal named.
     type: int
 extends_documentation_fragment:
   - gonka.devshard._attributes
@@ -72,7 +73,8 @@ attributes:
     support: full
     details:
       - The name of a new backup is its time, so it is absent in the prediction.
-      - Whether a process uses the storage is not looked at, since in a play the gateway is stopped just before.
+      - Check mode does not check whether a process uses the storage, because in a play the gateway is stopped just
+        before.
   diff_mode:
     support: none
   idempotent:
@@ -97,7 +99,7 @@ EXAMPLES = r"""
     dest: /var/backups/gonka-devshard
     sessions: true
 
-- name: Restore it
+- name: Restore the backup
   gonka.devshard.gateway_backup:
     state: restored
     storage_dir: /srv/gonka/devshard-gateway/.devshardctl
@@ -124,7 +126,7 @@ backup:
       type: str
       sample: "2026-01-02T03:04:05.000000Z"
     storage_dir:
-      description: Which storage it was made from.
+      description: The storage that it was made from.
       type: str
       sample: /srv/gonka/devshard-gateway/.devshardctl
     sessions:
@@ -136,7 +138,7 @@ backup:
           path: escrow-4711
           nonce: 23
 sessions:
-  description: With O(state=restored), what is known outside of the backup about each escrow that would serve again.
+  description: With O(state=restored), the state outside the backup of each escrow that would serve again.
   returned: success
   type: list
   elements: dict
@@ -156,7 +158,7 @@ removed:
   elements: str
   sample: []
 replaced:
-  description: Where the storage that was there before a restore is kept, or null.
+  description: Path of the previous storage after a restore, or null.
   returned: success
   type: str
   sample: null

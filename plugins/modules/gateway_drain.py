@@ -8,48 +8,49 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: gateway_drain
-short_description: Wait until a gateway serves nobody any more
+short_description: Wait until a gateway serves no more requests
 version_added: 0.1.0
 author:
   - The gonka.devshard authors (@gonka-devshard)
 description:
   - Waits until a gateway can be stopped without cutting a stream. It changes nothing; take the gateway out of service
-    with M(gonka.devshard.edge_slot) before.
+    with M(gonka.devshard.edge_slot) first.
   - Drained means that the sum of C(runtime.active_requests) over all loaded sessions is 0 and the limiter counts no
-    request, for O(polls) looks in a row. Both are read from the admin API, which answers alike for no, one and many
+    request, for O(polls) checks in a row. Both are read from the admin API, which answers alike for any number of
     escrows and while the gateway is redirected. With O(edge_busy_url) the edge must hold no request for it either.
   - An error, a missing field, a field of a wrong type, a redirect or a web page is unknown. Unknown never counts as
-    drained and begins the row anew.
-  - When the time is over the module fails. Nothing was stopped then, and it can be run again.
-  - While it waits, a line for each O(progress_interval) tells on the terminal how many requests and how much time are
-    left.
+    drained, and the row starts again.
+  - After O(wait_timeout) the module fails. Nothing was stopped then, and it can be run again.
+  - While it waits, it shows a line on the terminal every O(progress_interval) with the number of requests and the time
+    that are left.
 options:
   polls:
     description:
-      - Number of looks in a row that must say drained. Requests that are in the gateway's first checks are not counted
-        by it yet, so one look proves nothing.
+      - Number of checks in a row that must find the gateway drained. The gateway does not count requests yet that are
+        in its first checks, so a single check proves nothing.
     type: int
     default: 5
   unknown_timeout:
     description:
-      - Fail when nothing could be found out for so many seconds on end. It does not heal by waiting for streams.
+      - Maximum time, in seconds, that the state may stay unknown before the drain fails. Waiting for streams does not
+        help in that case.
     type: int
     default: 60
   workers:
     description:
-      - Workers of nginx from before a reload, as RV(gonka.devshard.edge_slot#module:edge.workers) gave them. Drained
-        then needs them to be gone as well.
+      - Workers of nginx from before a reload, as RV(gonka.devshard.edge_slot#module:edge.workers) returned them. They
+        must have ended too before the gateway counts as drained.
     type: list
     elements: str
     default: []
   edge_busy_url:
     description:
-      - Where the edge tells whether it holds a request for the slot, as the role P(gonka.devshard.edge#role) sets it up
-        under C(/-/busy/main) and C(/-/busy/temp). V(204) means none, V(503) means some. Drained then needs it to hold
-        none as well.
+      - URL at which the edge reports whether it holds a request for the slot, as the role P(gonka.devshard.edge#role)
+        sets it up under C(/-/busy/main) and C(/-/busy/temp). V(204) means none, V(503) means some. The edge must hold
+        none before the gateway counts as drained.
       - The edge chooses the slot before it receives the body of a request, so a slow upload reaches a gateway long
-        after the switch, and until then the gateway knows nothing of it.
-      - Not needed after a reload with O(workers), since such a request keeps its worker.
+        after the switch, and until then the gateway does not know about it.
+      - Not needed after a reload with O(workers), because such a request keeps its worker.
     type: str
   progress_interval:
     description:
@@ -72,7 +73,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - Looks once and does not wait.
+      - Checks once and does not wait.
   diff_mode:
     support: N/A
     details:
@@ -86,11 +87,11 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Take slot main out of service
+- name: Put slot temp in service
   gonka.devshard.edge_slot:
     slot: temp
 
-- name: Wait until it serves nobody
+- name: Wait until slot main serves no requests
   gonka.devshard.gateway_drain:
     gateway_url: http://127.0.0.1:18080
     env_file: /srv/gonka/devshard-gateway/config.devshard.env
@@ -104,19 +105,19 @@ drain:
   type: dict
   contains:
     drained:
-      description: Whether the gateway serves nobody. Can be false in check mode only.
+      description: Whether the gateway serves no requests. Can be false in check mode only.
       type: bool
       sample: true
     polls:
-      description: Number of looks.
+      description: Number of checks.
       type: int
       sample: 12
     elapsed:
-      description: Seconds that were waited.
+      description: Time that was waited, in seconds.
       type: float
       sample: 17.3
     last:
-      description: The last look.
+      description: The last check.
       type: dict
       contains:
         verdict:
@@ -132,7 +133,7 @@ drain:
           type: int
           sample: 0
         workers:
-          description: How many of O(workers) still run.
+          description: Number of O(workers) that still run.
           type: int
           sample: 0
         edge:
@@ -140,15 +141,15 @@ drain:
           type: bool
           sample: false
         reason:
-          description: Why it is unknown, else empty.
+          description: Why it is unknown, otherwise empty.
           type: str
           sample: ""
         per_escrow:
-          description: Requests of each escrow that serves some.
+          description: Number of requests of each escrow that serves any.
           type: dict
           sample: {}
 failure:
-  description: Why the module failed. RV(failure.last) holds the last look.
+  description: Why the module failed. RV(failure.last) holds the last check.
   returned: failure
   type: dict
   contains:
@@ -157,7 +158,7 @@ failure:
       type: str
       sample: timeout
     last:
-      description: The last look, as RV(drain.last).
+      description: The last check, as RV(drain.last).
       type: dict
       sample:
         verdict: busy

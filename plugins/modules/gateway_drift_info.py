@@ -8,15 +8,15 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: gateway_drift_info
-short_description: Tell whether a gateway's container would have to be recreated
+short_description: Check whether a gateway's container must be recreated
 version_added: 0.1.0
 author:
   - The gonka.devshard authors (@gonka-devshard)
 description:
-  - Compares a running container with what is wanted. Recreating a gateway cuts every stream that it serves, so
-    a play needs to know before it lets Compose do it.
-  - Variables that the gateway reads at its very first start only are no reason to recreate it; they are listed
-    apart, since M(gonka.devshard.gateway_settings) changes what they stand for.
+  - Compares a running container with the wanted settings. Recreating a gateway cuts every stream that it serves, so a
+    play must know before Compose does it.
+  - A variable that the gateway reads only at its very first start does not require a recreate. Such variables are
+    listed separately, because M(gonka.devshard.gateway_settings) changes their settings.
 options:
   container_name:
     description:
@@ -58,7 +58,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Look for what would cut streams
+- name: Check for differences that would cut streams
   gonka.devshard.gateway_drift_info:
     container_name: devshardctl-multi
     image: registry.example.org/gateway@sha256:79f4c0b8a0a1d3a2a7c1d0bdf0d8cf20c9c4ee0bdc2a05f3d4a9f3a1c5d7e9b1
@@ -70,12 +70,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 drift:
-  description: What differs.
+  description: The differences.
   returned: success
   type: dict
   contains:
     exists:
-      description: Whether there is such a container.
+      description: Whether the container exists.
       type: bool
       sample: true
     running:
@@ -83,7 +83,7 @@ drift:
       type: bool
       sample: true
     recreate:
-      description: Whether it would have to be recreated.
+      description: Whether it must be recreated.
       type: bool
       sample: false
     reasons:
@@ -92,21 +92,21 @@ drift:
       elements: str
       sample: []
     variables:
-      description: Names of variables that differ and that only another container gets.
+      description: Names of variables that differ and that only a new container gets.
       type: list
       elements: str
       sample: []
     bootstrap:
-      description: Names of variables that differ and have no effect in the environment any more.
+      description: Names of variables that differ and no longer have an effect in the environment.
       type: list
       elements: str
       sample: [GATEWAY_MAX_TOKENS_CAP]
     project:
-      description: The project that the container has for Compose, or null.
+      description: The Compose project of the container, or null.
       type: str
       sample: devshard-gateway
     composed:
-      description: Whether Compose made the container, or there is none.
+      description: Whether Compose made the container, or no container exists.
       type: bool
       sample: true
 """

@@ -8,18 +8,18 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: gateway_env
-short_description: Write a gateway's environment file, with secrets made once
+short_description: Write a gateway's environment file, with secrets that are generated once
 version_added: 0.1.0
 author:
   - The gonka.devshard authors (@gonka-devshard)
 description:
   - Writes the file that Compose gives to the container and that an operator may C(source) (guide §2.1, §2.2).
     Values are literal for both.
-  - The three secrets, C(DEVSHARD_PRIVATE_KEY), C(DEVSHARD_API_KEYS) and C(DEVSHARD_ADMIN_API_KEY), are kept
-    when the file or the container has them, taken from the options when given, and generated on the host when neither.
-    They are never returned.
-  - A creator key that differs from the one in the file is refused, since escrows of the old one could not be
-    settled any more.
+  - The three secrets, C(DEVSHARD_PRIVATE_KEY), C(DEVSHARD_API_KEYS) and C(DEVSHARD_ADMIN_API_KEY), are kept when the
+    file or the container has them. Otherwise they are taken from the options when given, or generated on the host. They
+    are never returned.
+  - A creator key that differs from the one in the file is refused, because escrows of the old one could no longer be
+    settled.
 options:
   path:
     description:
@@ -33,12 +33,13 @@ options:
     default: false
   container_name:
     description:
-      - The gateway's container. A secret that the file lacks and the container has is taken from it, never made anew.
+      - The gateway's container. A secret that the file lacks and the container has is taken from the container, never
+        generated again.
     type: str
   adopt:
     description:
-      - Take the other variables of a gateway from the container too, where the file lacks them. For a gateway that was
-        made by hand, which may have them in its compose file alone.
+      - Take the other variables of a gateway from the container too, if the file lacks them. For a gateway that was
+        made by hand, which may have them only in its compose file.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -50,7 +51,7 @@ attributes:
   diff_mode:
     support: full
     details:
-      - The diff shows values of plain variables; of secrets it shows only that they are there.
+      - The diff shows values of plain variables. For secrets it shows only that they exist.
   idempotent:
     support: full
 seealso:
@@ -68,7 +69,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 env:
-  description: What the file holds, by names. Values are not returned.
+  description: The content of the file, by names. Values are not returned.
   returned: success
   type: dict
   contains:

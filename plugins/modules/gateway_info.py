@@ -8,18 +8,18 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: gateway_info
-short_description: Show what a gateway is doing and what its container is
+short_description: Show the state of a gateway and its container
 version_added: 0.1.0
 author:
   - The gonka.devshard authors (@gonka-devshard)
 description:
-  - Joins what the gateway's admin API says with what the Docker Engine says about its container.
+  - Joins the data of the gateway's admin API with the data of the Docker Engine about its container.
   - It reads the admin state, which has one shape for any number of escrows and also answers while the gateway
     is disabled. The public C(/v1/status) loses its counters when exactly one escrow is loaded.
 options:
   container_name:
     description:
-      - Name of the gateway's container. Without it the Docker Engine is not asked.
+      - Name of the gateway's container. Without it the Docker Engine is not queried.
     type: str
 extends_documentation_fragment:
   - gonka.devshard._attributes
@@ -33,12 +33,12 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Look at the gateway
+- name: Get the state of the gateway
   gonka.devshard.gateway_info:
     container_name: devshardctl-multi
   register: found
 
-- name: Name the escrows that serve requests now
+- name: Show the escrows that serve requests now
   ansible.builtin.debug:
     msg: "{{ found.gateway | community.general.json_query('devshards[?active_requests > `0`].id') }}"
 """
@@ -50,7 +50,7 @@ gateway:
   type: dict
   contains:
     url:
-      description: Where it was asked.
+      description: The URL that was queried.
       type: str
       sample: http://127.0.0.1:18080
     disabled:
@@ -90,8 +90,8 @@ gateway:
       sample:
         default_request_max_tokens: 3072
     rotation:
-      description: Where it sees the chain, and its last rotations. C(polled) is false in the seconds before
-        its first look.
+      description: The state of the chain as the gateway sees it, and its last rotations. C(polled) is false in the
+        seconds before its first query.
       type: dict
       sample:
         polled: true

@@ -8,17 +8,17 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: gateway_plan_info
-short_description: Look at a gateway and judge what a deployment would do to it
+short_description: Inspect a gateway and determine what a deployment would change
 version_added: 0.2.0
 author:
   - The gonka.devshard authors (@gonka-devshard)
 description:
-  - Looks at the deploy directory, the containers and the port of one gateway, and names all that the role
+  - Inspects the deploy directory, the containers and the port of one gateway, and names everything that the role
     P(gonka.devshard.gateway#role) would refuse, before anything is written.
-  - What runs is the truth. The storage is the one that the container has, and the image is the one that it was made
-    from, whatever the deploy record or a file of the directory says.
-  - It needs Python and the docker program alone, so it also works before the role
-    P(gonka.devshard.docker_engine#role) ran.
+  - The running container decides. The storage is the one that the container has, and the image is the one that it was
+    made from, whatever the deploy record or a file of the directory says.
+  - It needs only Python and the docker program, so it also works before the role P(gonka.devshard.docker_engine#role)
+    ran.
 options:
   deploy_dir:
     description:
@@ -32,11 +32,11 @@ options:
     default: /var/lib/gonka-devshard
   env_file:
     description:
-      - The environment file, as it is now. By default C(config.devshard.env) in O(deploy_dir).
+      - The present environment file. By default C(config.devshard.env) in O(deploy_dir).
     type: path
   storage_dir:
     description:
-      - The storage on the host, where the choice is left to the user. A container that is there decides itself.
+      - The storage on the host, if the user chooses it. An existing container overrides it.
     type: path
   container_name:
     description:
@@ -45,12 +45,12 @@ options:
     default: devshardctl-multi
   image:
     description:
-      - The image that is asked for, by its tag or its digest.
+      - The wanted image, by its tag or its digest.
     type: str
     required: true
   image_update:
     description:
-      - Ask the registry what the tag means now.
+      - Resolve the tag again at the registry.
     type: bool
     default: false
   allow_recreate:
@@ -84,7 +84,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Look at the gateway and judge what would be done
+- name: Inspect the gateway and determine what would be done
   gonka.devshard.gateway_plan_info:
     deploy_dir: /srv/gonka/devshard-gateway
     image: registry.example.org/gateway:v2
@@ -93,7 +93,7 @@ EXAMPLES = r"""
       DEVSHARDS_JSON: "[]"
   register: found
 
-- name: Refuse what would do harm
+- name: Refuse a deployment that would do harm
   ansible.builtin.assert:
     that:
       - found.plan.refused | length == 0
@@ -102,29 +102,29 @@ EXAMPLES = r"""
 
 RETURN = r"""
 plan:
-  description: What would be done.
+  description: The planned changes.
   returned: success
   type: dict
   contains:
     refused:
-      description: Why it must not be done, one sentence each.
+      description: Reasons that forbid the deployment, one sentence each.
       type: list
       elements: str
       sample: []
     known:
-      description: Whether the engine could be asked, or there is none.
+      description: Whether the state of the engine is known. True when there is no engine.
       type: bool
       sample: true
     unknown:
-      description: Why the engine could not be asked, or null.
+      description: Why the state of the engine is unknown, or null.
       type: str
       sample: null
     engine:
-      description: Whether there is an engine, and it answers.
+      description: Whether an engine exists and answers.
       type: bool
       sample: true
     exists:
-      description: Whether there is a container.
+      description: Whether the container exists.
       type: bool
       sample: true
     running:
@@ -132,7 +132,7 @@ plan:
       type: bool
       sample: true
     recreate:
-      description: Whether it would have to be recreated.
+      description: Whether it must be recreated.
       type: bool
       sample: false
     reasons:
@@ -141,7 +141,7 @@ plan:
       elements: str
       sample: []
     bootstrap:
-      description: Names of variables that differ and have no effect in the environment any more.
+      description: Names of variables that differ and no longer have an effect in the environment.
       type: list
       elements: str
       sample: []
@@ -150,7 +150,7 @@ plan:
       type: str
       sample: /srv/gonka/devshard-gateway/.devshardctl
     volume:
-      description: Name of the volume of the engine that it is, or null.
+      description: Name of the engine's volume, if the storage is one, or null.
       type: str
       sample: null
     pinned:
@@ -162,11 +162,11 @@ plan:
       type: dict
       contains:
         there:
-          description: Whether this host or its registry has it. Null when that is not known.
+          description: Whether this host or its registry has it. Null when it is unknown.
           type: bool
           sample: true
         text:
-          description: The same in words.
+          description: The state in words.
           type: str
           sample: registry.example.org/gateway:v2 is the image of the container
     adopting:
@@ -174,15 +174,15 @@ plan:
       type: bool
       sample: false
     project:
-      description: The project that the container has for Compose, or null.
+      description: The Compose project of the container, or null.
       type: str
       sample: devshard-gateway
     service:
-      description: The service that it has for Compose.
+      description: Its Compose service.
       type: str
       sample: devshardctl
     runs_image:
-      description: The image of the container by the name that was asked for, or null.
+      description: The image of the container by the name that it was made from, or null.
       type: str
       sample: registry.example.org/gateway:v2
     runs_digest:

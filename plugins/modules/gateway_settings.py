@@ -13,16 +13,16 @@ version_added: 0.1.0
 author:
   - The gonka.devshard authors (@gonka-devshard)
 description:
-  - Changes settings of a running gateway through its admin API (guide §4.2, §7.2). Most variables of the
-    environment file are read at the very first start only; later these settings are what counts.
-  - Settings are read and compared first, and nothing is posted when nothing differs, since each post makes the
-    gateway forget the chain's phase for some seconds and may hold up new requests.
-  - The gateway ignores what it does not know and drops what it does not take, both without a word. Unknown
-    settings are refused here, and what the gateway shows afterwards is compared with what was asked.
+  - Changes settings of a running gateway through its admin API (guide §4.2, §7.2). Most variables of the environment
+    file are read only at the very first start; later these settings are in effect.
+  - Settings are read and compared first, and nothing is posted when nothing differs, because each post makes the
+    gateway forget the chain's phase for some seconds and may delay new requests.
+  - The gateway ignores settings that it does not know and drops values that it does not accept, both without an error.
+    This module refuses unknown settings, and compares the gateway's settings afterwards with the requested ones.
 options:
   settings:
     description:
-      - Settings by the names that the gateway's C(GET /v1/admin/settings) shows. Dicts are merged, everything else is
+      - Settings, by the names that the gateway's C(GET /v1/admin/settings) shows. Dicts are merged; other values are
         replaced.
       - Not for C(model_limits) and C(disabled), which have options of their own, nor for C(escrow_rotation),
         which has the module M(gonka.devshard.escrow_rotation).
@@ -30,10 +30,10 @@ options:
     default: {}
   model_limits:
     description:
-      - Access and limits of models. They are merged by O(model_limits[].model_id) with those that are set
-        already, where the gateway's own API replaces the whole list and so closes every model that is not named.
-      - A model that is new in the list gets the general limits for what is not given, where the gateway would
-        take that as no limit.
+      - Access and limits of models. They are merged by O(model_limits[].model_id) with the existing ones, whereas the
+        gateway's own API replaces the whole list and so closes every model that is not named.
+      - A model that is new in the list gets the general limit for each limit that is not given, whereas the gateway
+        would apply no limit.
     type: list
     elements: dict
     suboptions:
@@ -47,39 +47,39 @@ options:
           - Who may use the model.
         type: str
         choices:
-          open: Everybody.
-          api_key: Whoever has one of the gateway's client keys.
-          admin_only: Whoever has the admin key.
+          open: Every client.
+          api_key: Clients with one of the gateway's client keys.
+          admin_only: Clients with the admin key.
       access_message:
         description:
-          - What others are told.
+          - Message for clients that may not use the model.
         type: str
       max_concurrent_requests:
         description:
-          - Most requests at the same time, V(0) for no limit. Has no effect once the gateway knows the chain's
+          - Maximum number of concurrent requests, V(0) for no limit. Has no effect once the gateway knows the chain's
             weights.
         type: int
       max_input_tokens_in_flight:
         description:
-          - Most input tokens at the same time, V(0) for no limit.
+          - Maximum number of input tokens of concurrent requests, V(0) for no limit.
         type: int
       default_request_max_tokens:
         description:
-          - Output tokens of a request that names no number.
+          - Number of output tokens of a request that does not set it.
         type: int
       request_max_tokens_cap:
         description:
-          - Most output tokens of a request.
+          - Maximum number of output tokens of a request.
         type: int
   purge_model_limits:
     description:
-      - Remove models that O(model_limits) does not name. They are open to the admin key alone then.
+      - Remove models that O(model_limits) does not name. Then only the admin key may use them.
     type: bool
     default: false
   disabled:
     description:
-      - The disabled state. While it is on, everything but the admin API answers 308 with a message; requests that are
-        under way go on. The gateway sends no C(Location), so for clients use the playbook C(gonka.devshard.redirect).
+      - The disabled state. While it is on, everything but the admin API answers 308 with a message; running requests
+        continue. The gateway sends no C(Location), so for clients use the playbook C(gonka.devshard.redirect).
     type: dict
     suboptions:
       enabled:
@@ -89,11 +89,11 @@ options:
         required: true
       text:
         description:
-          - What clients are told. The gateway calls it C(message), a name that Ansible keeps for itself.
+          - Message for clients. The gateway calls it C(message), a name that Ansible reserves.
         type: str
       new_url:
         description:
-          - Where clients are sent.
+          - URL to which clients are sent.
         type: str
 extends_documentation_fragment:
   - gonka.devshard._attributes

@@ -8,17 +8,17 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: gateway_status
-short_description: Look at a gateway, its edge, its chain and its deposits at once
+short_description: Get the state of a gateway, its edge, its chain and its deposits in one run
 version_added: 0.2.0
 author:
   - The gonka.devshard authors (@gonka-devshard)
 description:
-  - Asks all parts that a client or a deposit depends on at the same time. A part that does not answer is reported as
-    not known, with the reason, and the others are reported all the same.
-  - No part waits longer than O(time_limit) in all. The escrows are asked for after the gateway and the chain, with the
+  - Queries all parts that a client or a deposit depends on concurrently. A part that does not answer is reported as not
+    known, with the reason. The other parts are reported nevertheless.
+  - No part waits longer than O(time_limit) in total. The escrows are queried after the gateway and the chain, in the
     time that the chain has left.
-  - It judges nothing and spends nothing. The public route is asked without a key, by C(GET /v1/models) and by a
-    C(GET /v1/chat/completions), which a gateway refuses because it has no body.
+  - It judges nothing and spends nothing. The public route is queried without a key, by C(GET /v1/models) and by C(GET
+    /v1/chat/completions), which a gateway refuses because it has no body.
 options:
   slot:
     description:
@@ -28,11 +28,11 @@ options:
     default: main
   other_url:
     description:
-      - URL of the gateway in the other slot, which has the same admin key. It is not asked when left out.
+      - URL of the gateway in the other slot, which has the same admin key. If omitted, it is not queried.
     type: str
   ask:
     description:
-      - Slots whose gateway is asked. The admin key is sent to these and to nothing else.
+      - Slots whose gateway is queried. The admin key is sent only to these.
     type: list
     elements: str
     choices: [main, temp]
@@ -44,7 +44,7 @@ options:
     default: http://127.0.0.1
   nginx_container:
     description:
-      - Name of the container that nginx runs in. Left out, the service C(nginx) of the host is looked at.
+      - Name of the container that nginx runs in. If omitted, the service C(nginx) of the host is checked.
     type: str
   creator:
     description:
@@ -57,7 +57,7 @@ options:
     default: 1000
   time_limit:
     description:
-      - How long each part may wait in all, in seconds.
+      - Maximum time for each part in total, in seconds.
     type: int
     default: 10
 extends_documentation_fragment:
@@ -75,30 +75,30 @@ seealso:
 
 EXAMPLES = r"""
 # What is not shown here is set once for all tasks, see the first example of gonka.devshard.escrow.
-- name: Look at everything
+- name: Get the state of everything
   gonka.devshard.gateway_status:
     public_url: https://gateway.example.org
   register: found
 
-- name: Name the parts that did not answer
+- name: Show the parts that did not answer
   ansible.builtin.debug:
     msg: "{{ found.status.parts | dict2items | rejectattr('value.known') | map(attribute='key') }}"
 """
 
 RETURN = r"""
 status:
-  description: What was seen. Fields of a part that is not known are null.
+  description: The observed state. Fields of a part that is not known are null.
   returned: success
   type: dict
   contains:
     parts:
-      description: For each part, whether it is known, else why not.
+      description: For each part, whether it is known, and if not, why.
       type: dict
       sample:
         chain: {known: false, why: "GET https://node.example.org/…: no answer within the time-out"}
     slots:
       description: The gateways, by slot. V(gateway) is what M(gonka.devshard.gateway_info) returns, V(hosts) has the
-        hosts of each loaded escrow, V(refused) the requests that were refused since the gateway started.
+        hosts of each loaded escrow, V(refused) the requests that the gateway refused since it started.
       type: dict
       sample:
         main:
@@ -107,8 +107,8 @@ status:
             - {id: 4711, model: some/model, available: 15, count: 16, quarantined: []}
           refused: 0
     route:
-      description: What a client is answered. V(target) is where it is sent, V(slot) the slot that the edge names,
-        V(chat) the status of a chat request without a body.
+      description: The answer to a client. V(target) is the URL to which it is sent, V(slot) the slot that the edge
+        names, V(chat) the status of a chat request without a body.
       type: dict
       sample: {url: "https://gateway.example.org", status: 200, slot: main, target: null, message: "",
                models: [some/model], chat: 400}
@@ -121,20 +121,20 @@ status:
       type: str
       sample: Inference
     confirmation_poc:
-      description: Whether a confirmation of proofs of compute goes on.
+      description: Whether a confirmation of proofs of compute is in progress.
       type: bool
       sample: false
     epoch:
-      description: Where the chain stands.
+      description: The chain's epoch and height.
       type: dict
       sample: {effective: 214, height: 4712218, next_switch: 4727609, epoch_length: 15391, block_seconds: 6.0}
     disks:
-      description: What is free on the disks of the environment file, beside which the storage is, and of the ledger.
+      description: Free space on the disks of the environment file, beside which the storage is, and of the ledger.
       type: list
       elements: dict
       sample: [{path: /srv/gonka/devshard-gateway, free_mb: 20480}]
     clock_behind:
-      description: Why this host could sign nothing, since its clock is behind the chain. Null when it is not.
+      description: Why this host can sign nothing because its clock is behind the chain. Null when it is not behind.
       type: str
       sample: null
     creator:
@@ -147,12 +147,12 @@ status:
       sample: {max_nonce: 20000}
     escrows:
       description: All escrows that gateway, chain or ledger name, as M(gonka.devshard.escrow_info) returns them, with
-        the slot that has each. V(recorded) and V(on_chain) are null where that is not known.
+        the slot that has each. V(recorded) and V(on_chain) are null where they are unknown.
       type: list
       elements: dict
       sample: []
     complete:
-      description: Whether the chain could be asked for all escrows of the creator.
+      description: Whether the chain listed all escrows of the creator.
       type: bool
       sample: true
     transactions:

@@ -8,16 +8,16 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: gateway_wait
-short_description: Wait until a gateway that was started answers
+short_description: Wait until a started gateway answers
 version_added: 0.2.0
 author:
   - The gonka.devshard authors (@gonka-devshard)
 description:
   - Waits until the container runs, its health check succeeds where it has one, and the gateway answers over HTTP. A
     gateway replays every session before it listens.
-  - Ends at once when waiting is in vain, that is when the container has ended, or ends again each time it is started.
-    The end of its log is then in the message, without the secrets of O(env_file).
-  - The whole wait keeps O(wait_timeout), however slowly the gateway answers.
+  - Fails at once when the gateway can no longer come up, that is when the container has exited, or exits again each
+    time it is started. The message then has the end of its log, without the secrets of O(env_file).
+  - The whole wait never exceeds O(wait_timeout), however slowly the gateway answers.
 options:
   container_name:
     description:
@@ -31,12 +31,12 @@ options:
     required: true
   env_file:
     description:
-      - The environment file of the gateway. Its secrets are taken out of the log. A missing file holds none.
+      - The environment file of the gateway. Its secrets are removed from the log. A missing file has none.
     type: path
     default: /srv/gonka/devshard-gateway/config.devshard.env
   timeout_variable:
     description:
-      - How the user sets O(wait_timeout), for the message.
+      - Variable by which the user sets O(wait_timeout), for the message.
     type: str
     default: wait_timeout
 extends_documentation_fragment:
@@ -47,7 +47,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - This module only reads. In check mode it does not wait, since nothing was started.
+      - This module only reads. In check mode it does not wait, because nothing was started.
   diff_mode:
     support: N/A
     details:
@@ -72,7 +72,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 waited:
-  description: Seconds that were waited.
+  description: Time that was waited, in seconds.
   returned: success
   type: float
   sample: 4.2

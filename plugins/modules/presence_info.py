@@ -8,18 +8,18 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: presence_info
-short_description: Look what of the collection, and of others, is on a host
+short_description: Inspect what the collection, and what others, have deployed on a host
 version_added: 0.2.0
 author:
   - The gonka.devshard authors (@gonka-devshard)
 description:
-  - The first look of every playbook. It finds the deploy record, the notes of a retirement, of a redirect and of an
-    unfinished swap, the gateway's container with the storage that it really mounts, other gateways, and who has the
-    ports.
-  - It needs nothing but Python and the docker program. Where there is no docker program or the engine does not answer,
-    what only the engine can say is not known, and never counts as absent.
-  - It asks neither the gateway nor the chain, and shows no secret to anybody.
-  - Each part of the result has C(known), which is V(false) where it could not be looked at, and most have C(exists).
+  - The first check of every playbook. It finds the deploy record, the records of a retirement, of a redirect and of an
+    unfinished swap, the gateway's container with the storage that it really mounts, other gateways, and the programs
+    that have the ports.
+  - It needs only Python and the docker program. If there is no docker program or the engine does not answer, everything
+    that only the engine knows is unknown, and never counts as absent.
+  - It contacts neither the gateway nor the chain, and discloses no secret.
+  - Each part of the result has C(known), which is V(false) where it could not be inspected, and most have C(exists).
 options:
   deploy_dir:
     description:
@@ -33,15 +33,15 @@ options:
     default: /var/lib/gonka-devshard
   env_file:
     description:
-      - The gateway's environment file. Left out, V(config.devshard.env) in O(deploy_dir).
+      - The gateway's environment file. The default is V(config.devshard.env) in O(deploy_dir).
     type: path
   keyring:
     description:
-      - The creator's key in the keyring. Left out, the usual place in O(state_dir).
+      - The creator's key in the keyring. The default is the usual place in O(state_dir).
     type: path
   ledger_path:
     description:
-      - The ledger. Left out, V(ledger.db) in O(state_dir).
+      - The ledger. The default is V(ledger.db) in O(state_dir).
     type: path
   container_name:
     description:
@@ -103,12 +103,12 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Look at what is here
+- name: Inspect the host
   gonka.devshard.presence_info:
     deploy_dir: /srv/gonka/devshard-gateway
   register: found
 
-- name: Look whether escrows may be settled here
+- name: Check whether escrows may be settled here
   gonka.devshard.presence_info:
     deploy_dir: /srv/gonka/devshard-gateway
     play: settle
@@ -118,63 +118,62 @@ EXAMPLES = r"""
 
 RETURN = r"""
 refusal:
-  description: Why the playbook must not run on this host, and what to do instead. V(null) when it may.
+  description: Why the playbook must not run on this host, and what to do instead. V(null) when it may run.
   returned: when O(play) is given
   type: str
   sample: null
 notes:
-  description: What whoever runs the playbook has to know, although it goes on.
+  description: What the operator has to know, although it goes on.
   returned: when O(play) is given
   type: list
   elements: str
   sample: []
 presence:
-  description: What is on the host.
+  description: The inspected state of the host.
   returned: success
   type: dict
   contains:
     deploy_dir:
-      description: The directory that was looked at.
+      description: The directory that was inspected.
       type: str
       sample: /srv/gonka/devshard-gateway
     state_dir:
-      description: The state directory that was looked at.
+      description: The state directory that was inspected.
       type: str
       sample: /var/lib/gonka-devshard
     record:
       description:
-        - The deploy record, with C(path), C(known), C(exists) and C(error), which says why one that is there cannot be
+        - The deploy record, with C(path), C(known), C(exists) and C(error), which says why an existing record cannot be
           read. Its fields are C(schema), C(profile), C(storage), C(image), C(digest), C(previous_image),
           C(previous_digest), C(rolled_back_digest), C(state_dir), C(ledger), C(container) and C(port); each is V(null)
-          where the record does not say it.
+          where the record does not have it.
       type: dict
       sample: {path: /srv/gonka/devshard-gateway/.gonka-devshard.json, known: true, exists: true, error: null}
     retired:
       description:
-        - The note of a retirement. C(retired) is V(false) when the note is left beside a container that runs.
+        - The record of a retirement. C(retired) is V(false) when that record was left beside a running container.
       type: dict
       sample: {path: /srv/gonka/devshard-gateway/.retired.json, known: true, exists: false, retired: false}
     redirect:
       description:
-        - Whether the edge sends clients elsewhere, and where, in C(base_url). C(noted) says whether the state of before
+        - Whether the edge sends clients elsewhere, and where, in C(base_url). C(noted) says whether the previous state
           is kept.
       type: dict
       sample: {known: true, exists: false, base_url: null, noted: false,
                path: /etc/nginx/devshard/server.d/redirect.conf}
     swap:
       description:
-        - The unfinished hot swap. C(open) is V(true) when one has begun to change something, C(touched) V(false) for
-          one that got no further than its preflight. C(error) says why a journal cannot be read;
-          then C(known) is V(false).
-          With a journal also C(path), C(slot), C(id), C(run), C(mode), C(temp_escrows), C(target), C(asked), C(origin),
-          C(origin_asked), C(started), C(done), C(step), C(since), C(rolling_back) and C(temp_escrow_ids).
+        - The unfinished hot swap. C(open) is V(true) when a swap has begun to change something, C(touched) is V(false)
+          for one that got no further than its preflight. C(error) says why a journal cannot be read; then C(known) is
+          V(false). With a journal also C(path), C(slot), C(id), C(run), C(mode), C(temp_escrows), C(target), C(asked),
+          C(origin), C(origin_asked), C(started), C(done), C(step), C(since), C(rolling_back) and C(temp_escrow_ids).
       type: dict
       sample: {known: true, error: null, open: false}
     container:
       description:
         - The gateway's container by its name, with C(known), C(exists), C(running), and C(ours), which is V(true) only
           when the storage that it really mounts is the one of the deploy record, by device and inode.
-        - Where it exists also C(id), C(image), C(image_id), C(digest), C(digests), C(generation), C(state), C(health),
+        - If it exists, also C(id), C(image), C(image_id), C(digest), C(digests), C(generation), C(state), C(health),
           C(exit_code), C(pid), C(started_at), C(restart_count), C(restart_policy), C(project) and C(working_dir) of
           Compose, C(swap_id), C(published) ports, C(mounts) as pairs of target and source, C(storage),
           C(storage_target), C(storage_holds_database), C(record_path) of the deploy record beside its storage, and
@@ -183,8 +182,8 @@ presence:
       sample: {name: devshardctl-multi, known: true, exists: true, running: true, ours: true}
     temp:
       description:
-        - The temporary gateway's container, likewise. It is ours when its storage lies in the gateway's storage and it
-          bears the mark of a swap.
+        - The temporary gateway's container, likewise. It is ours when its storage is inside the gateway's storage and
+          it has the label of a swap.
       type: dict
       sample: {name: devshardctl-temp, known: true, exists: false, running: false, ours: null}
     others:
@@ -194,7 +193,7 @@ presence:
       elements: dict
       sample: []
     others_known:
-      description: Whether the engine could be asked for them.
+      description: Whether the engine could list them.
       type: bool
       sample: true
     ports:
@@ -233,7 +232,8 @@ presence:
       type: dict
       sample: {program: /usr/bin/docker, known: true, exists: true, error: null}
     gateway_proved:
-      description: Whether what has the gateway's port is proved to be this gateway. No secret may go to anything else.
+      description: Whether the program on the gateway's port is proved to be this gateway. No secret may go to any other
+        program.
       type: bool
       sample: true
 """

@@ -8,19 +8,19 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: redirect_target_info
-short_description: Check where the clients of a gateway are to be sent
+short_description: Check the target of a redirect for the clients of a gateway
 version_added: 0.2.0
 author:
   - The gonka.devshard authors (@gonka-devshard)
 description:
-  - Refuses a base URL that is not usable, and one that leads back to the edge or the gateway of this host, since
+  - Refuses a base URL that is not usable, and one that leads back to the edge or the gateway of this host, because
     clients would be sent in circles.
-  - A name that this host cannot resolve is a warning. Clients may resolve it.
-  - Needs the Python standard library alone.
+  - A name that this host cannot resolve is a warning, because clients may be able to resolve it.
+  - Needs only the Python standard library.
 options:
   url:
     description:
-      - Where clients are to be sent, without a path.
+      - The target for clients, without a path.
     type: str
     required: true
   own_urls:
@@ -49,7 +49,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Check where clients are sent
+- name: Check the target of the redirect
   gonka.devshard.redirect_target_info:
     url: https://other-gateway.example.org
     own_urls: [https://gateway.example.org, "http://127.0.0.1:18080"]

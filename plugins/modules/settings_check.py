@@ -8,18 +8,18 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: settings_check
-short_description: Refuse settings of the roles that are not usable
+short_description: Refuse unusable settings of the roles
 version_added: 0.3.0
 author:
   - The gonka.devshard authors (@gonka-devshard)
 description:
-  - Checks what is set for the roles against their argument specs, and the URLs, secrets, models and deposits in it,
-    before a playbook touches anything. All faults are named at once.
-  - Fails also when a variable of the host begins with a prefix of the collection, such as C(gateway_) or C(escrow_),
-    and nothing reads it, and names the variable that was probably meant. Ansible itself ignores such a variable, so
-    that a misspelled spending cap would never be in force. A name whose prefix itself is misspelled, such as
-    C(setle_select), is found too. C(devshard_foreign_variables) names those that belong to something else.
-  - It looks at everything that is defined for the host, by the inventory, C(group_vars), C(host_vars) and C(-e).
+  - Checks the settings of the roles against their argument specs, and their URLs, secrets, models and deposits, before
+    a playbook touches anything. The message names all faults.
+  - Also fails when a variable of the host begins with a prefix of the collection, such as C(gateway_) or C(escrow_),
+    but no role reads it, and names the variable that was probably meant. Ansible itself ignores such a variable, so a
+    misspelled spending cap would never take effect. A name whose prefix itself is misspelled, such as C(setle_select),
+    is detected too. C(devshard_foreign_variables) names variables that belong to other software.
+  - It checks everything that is defined for the host by the inventory, C(group_vars), C(host_vars) and C(-e).
   - It runs on the controller and reads only. No message shows a secret.
 options:
   roles:
@@ -41,13 +41,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 faults:
-  description: What is wrong, a sentence each.
+  description: The faults, one sentence each.
   returned: failure
   type: list
   elements: str
   sample: ["devshard_models, m: amount must be a whole number of ngonka greater than 0, not 5 GNK"]
 unknown:
-  description: Names of variables that nothing reads.
+  description: Names of variables that no role reads.
   returned: failure
   type: list
   elements: str

@@ -8,15 +8,15 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: swap_handover
-short_description: Take the sessions of a stopped temporary gateway out of its hands
+short_description: Hand over the sessions of a stopped temporary gateway
 version_added: 0.1.0
 author:
   - The gonka.devshard authors (@gonka-devshard)
 description:
   - Two gateways that serve one escrow lose its deposit. This module makes sure that a temporary gateway whose sessions
     are about to be imported elsewhere can never serve them again. Its C(gateway.db) is moved into a folder C(archive)
-    beside it, so a gateway that is started on this storage would find no record.
-  - It lists the sessions with the nonce that their own files tell, for M(gonka.devshard.devshard).
+    beside it, so a gateway that is started on this storage finds no record.
+  - It lists the sessions with the nonce from their own files, for M(gonka.devshard.devshard).
   - Refused while the container exists, or while any process has a file of the storage open.
 options:
   storage_dir:
@@ -26,12 +26,12 @@ options:
     required: true
   seen_as:
     description:
-      - The same folder as the gateway that imports sees it, inside its container.
+      - The same folder as the importing gateway sees it, inside its container.
     type: str
     required: true
   container:
     description:
-      - Name of the temporary gateway's container. It must be gone.
+      - Name of the temporary gateway's container. It must not exist any more.
     type: str
     default: devshardctl-temp
 extends_documentation_fragment:
@@ -51,13 +51,13 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Take over what the temporary gateway served
+- name: Hand over the sessions of the temporary gateway
   gonka.devshard.swap_handover:
     storage_dir: /srv/gonka/devshard-gateway/.devshardctl/temp-20260102T030405Z
     seen_as: /root/.devshardctl/temp-20260102T030405Z
   register: left
 
-- name: Import it
+- name: Import a session
   gonka.devshard.devshard:
     id: "{{ item.id }}"
     state: imported

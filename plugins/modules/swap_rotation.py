@@ -13,21 +13,21 @@ version_added: 0.1.0
 author:
   - The gonka.devshard authors (@gonka-devshard)
 description:
-  - During a swap no gateway may create or settle escrows by itself. This module switches the rotation off and tells
-    what it was, or puts back what was there, field by field.
-  - It asks for no funding, since it only leads back to what was. To set a rotation use
+  - During a swap no gateway may create or settle escrows by itself. This module switches the rotation off and returns
+    its previous settings, or restores them field by field.
+  - It checks no funding, because it only restores the previous settings. To set a rotation use
     M(gonka.devshard.escrow_rotation).
 options:
   state:
     description:
-      - What to do. The gateway answers V(frozen) only after a pass of the rotation that runs has ended, which can take
-        minutes.
+      - What to do. With V(frozen), the gateway answers only after a running pass of the rotation has ended, which can
+        take minutes.
     type: str
     required: true
     choices: [frozen, restored]
   rotation:
     description:
-      - What RV(rotation.before) was when it was frozen. Required with O(state=restored).
+      - RV(rotation.before) from the time when it was frozen. Required with O(state=restored).
     type: dict
 extends_documentation_fragment:
   - gonka.devshard._attributes
@@ -51,17 +51,17 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Tell what the rotation is before it is frozen
+- name: Get the rotation before it is frozen
   gonka.devshard.swap_rotation:
     state: frozen
   check_mode: true
   register: found
 
-- name: Freeze it
+- name: Freeze the rotation
   gonka.devshard.swap_rotation:
     state: frozen
 
-- name: Restore it
+- name: Restore the rotation
   gonka.devshard.swap_rotation:
     state: restored
     rotation: "{{ found.rotation.before }}"

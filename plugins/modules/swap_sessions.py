@@ -8,20 +8,20 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: swap_sessions
-short_description: Tell where a gateway's sessions stand, and compare it with before
+short_description: Get the state of a gateway's sessions, and compare it with an earlier state
 version_added: 0.1.0
 author:
   - The gonka.devshard authors (@gonka-devshard)
 description:
-  - With O(state=listed) tells nonce and balance of every loaded session.
-  - With O(state=stoppable) does the same and refuses when the gateway must not be stopped, that is when the chain does
-    not answer for each of its active escrows, since a gateway that starts would exit or take the escrow out of service
-    for ever, or when a finalize, settle or create is under way or its rotation could begin one.
-  - With O(state=intact) waits until every session in O(expected) is loaded, active as it was, and not behind. A smaller
-    nonce, or a session that is not there, means that a storage was lost or mixed up. Escrows that the chain shows as
-    settled or does not have any more are left out, since no gateway can serve them.
-  - With O(state=past) tells which of O(ids) no gateway can serve any more, that is those that are settled, pruned or
-    finalized. What the chain does not answer for is not among them.
+  - With O(state=listed), returns nonce and balance of every loaded session.
+  - With O(state=stoppable), does the same and refuses when the gateway must not be stopped. That is when the chain does
+    not answer for each of its active escrows, because a starting gateway would then exit or take the escrow out of
+    service permanently. It is also when a finalize, settle or create is running, or when its rotation could begin one.
+  - With O(state=intact), waits until every session in O(expected) is loaded, active as it was, and not behind. A
+    smaller or missing nonce means that a storage was lost or mixed up. Escrows that the chain shows as settled or no
+    longer has are omitted, because no gateway can serve them.
+  - With O(state=past), returns those of O(ids) that no gateway can serve any more, that is those that are settled,
+    pruned or finalized. Escrows for which the chain does not answer are not among them.
 options:
   state:
     description:
@@ -36,14 +36,14 @@ options:
     default: false
   ids:
     description:
-      - Escrows to ask for with O(state=past).
+      - Escrows to check with O(state=past).
     type: list
     elements: int
     default: []
   expected:
     description:
-      - Sessions as RV(sessions) was before, by the id of the escrow. Only those that were active are compared, and a
-        balance only where there is one.
+      - An earlier RV(sessions), by the id of the escrow. Only sessions that were active are compared, and a balance
+        only where there is one.
     type: dict
     default: {}
   wait_timeout:
@@ -82,12 +82,12 @@ seealso:
 
 EXAMPLES = r"""
 # What is not shown here is set once for all tasks, see the first example of gonka.devshard.escrow.
-- name: Look whether the gateway may be stopped
+- name: Check whether the gateway may be stopped
   gonka.devshard.swap_sessions:
     state: stoppable
   register: before
 
-- name: Check after its restart that nothing was lost
+- name: Verify after its restart that nothing was lost
   gonka.devshard.swap_sessions:
     state: intact
     expected: "{{ before.sessions }}"

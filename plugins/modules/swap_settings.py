@@ -8,16 +8,16 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: swap_settings
-short_description: Give a gateway the settings of another one
+short_description: Copy the settings of a gateway to another one
 version_added: 0.1.0
 author:
   - The gonka.devshard authors (@gonka-devshard)
 description:
   - Copies every setting that clients depend on from the gateway at O(source_url), access modes and limits of all models
-    included. Not copied are the redirect and the rotation, which is switched off, since two rotations on one wallet pay
-    twice.
-  - Settings are compared first, and nothing is sent when nothing differs. What the gateway shows afterwards is compared
-    with what was asked.
+    included. The redirect and the rotation are not copied. The rotation is switched off, because two rotations on one
+    wallet pay twice.
+  - Settings are compared first, and nothing is sent when nothing differs. Afterwards the gateway's settings are
+    compared with the requested ones.
   - Refuses a gateway that behaves like another generation than O(gateway_profile).
 options:
   source_url:
@@ -47,7 +47,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Give the temporary gateway the settings of main
+- name: Copy the settings of main to the temporary gateway
   gonka.devshard.swap_settings:
     gateway_url: http://127.0.0.1:18081
     source_url: http://127.0.0.1:18080

@@ -13,16 +13,16 @@ version_added: 0.1.0
 author:
   - The gonka.devshard authors (@gonka-devshard)
 description:
-  - A swap takes as long as the longest stream, and in between the gateway is restarted. It must not run into a change
-    of epoch, a PoC phase or a rotation, nor into a finalize, settle or create that is under way.
-  - Refuses as well what waiting does not heal, that is an active escrow that must be settled soon, a gateway that
-    redirects its clients, and a wallet that cannot pay the escrows of the temporary gateway.
-  - What cannot be found out refuses. Nothing is changed.
+  - A swap takes as long as the longest stream, and in between the gateway is restarted. It must not overlap a change of
+    epoch, a PoC phase or a rotation, nor a running finalize, settle or create.
+  - Also refuses where waiting does not help, that is with an active escrow that must be settled soon, a gateway that
+    redirects its clients, or a wallet that cannot pay for the escrows of the temporary gateway.
+  - An unknown state is refused too. Nothing is changed.
 options:
   min_blocks:
     description:
-      - This number of blocks must be left to the change of epoch, to the next rotation, and to the deadline of each
-        active escrow.
+      - Number of blocks that must be left until the change of epoch, the next rotation, and the deadline of each active
+        escrow.
     type: int
     default: 400
   wait:
@@ -54,7 +54,7 @@ options:
         default: 1
   settle:
     description:
-      - Whether O(temp_escrows) are settled within the swap. The fee must then pay that too.
+      - Whether O(temp_escrows) are settled within the swap. The wallet must then cover those fees too.
     type: bool
     default: false
   fee_amount:
@@ -90,8 +90,8 @@ attributes:
   check_mode:
     support: full
     details:
-      - Refuses what the run would refuse. With O(wait=true) a closed window is shown and is no failure, since the run
-        would wait.
+      - Refuses what the run would refuse. With O(wait=true) a closed window is shown and is not a failure, because the
+        run would wait.
   diff_mode:
     support: N/A
     details:
@@ -125,11 +125,11 @@ window:
       type: bool
       sample: true
     looks:
-      description: How often was looked.
+      description: Number of checks.
       type: int
       sample: 1
     cost:
-      description: What O(temp_escrows) cost, in C(ngonka), and in words.
+      description: Cost of O(temp_escrows), in C(ngonka), and in words.
       type: dict
       sample:
         escrows: 1
@@ -137,7 +137,7 @@ window:
         fees: 2000000
         text: 1 escrow(s) for the temporary gateway, 5 GNK of deposits
     waited:
-      description: Seconds that were waited.
+      description: Time that was waited, in seconds.
       type: float
       sample: 0.1
     reasons:
