@@ -72,16 +72,33 @@ def attempt(look: Callable[[], T]) -> Part[T]:
         return Part(why=str(exc))
 
 
+class _Bugs:
+    """What a thread raises would be lost with it; here it is kept for the thread that waits."""
+
+    def __init__(self) -> None:
+        self.found: list[BaseException] = []
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, exc: BaseException | None, _trace: object) -> bool:
+        if exc is not None:
+            self.found.append(exc)
+        return True
+
+    def show(self) -> None:
+        if self.found:
+            raise self.found[0]
+
+
 def together(looks: Mapping[str, Callable[[], t.Any]], seconds: float) -> dict[str, Part[t.Any]]:
     """All of them at the same time, none longer than ``seconds``, whatever it hangs in."""
     found: dict[str, Part[t.Any]] = {}
-    failed: list[BaseException] = []
+    bugs = _Bugs()
 
     def run(name: str, look: Callable[[], t.Any]) -> None:
-        try:
+        with bugs:
             found[name] = attempt(look)
-        except BaseException as exc:  # noqa: BLE001
-            failed.append(exc)
 
     # not daemonic ones would keep a module from ending while one hangs in a name server
     threads = [
@@ -92,8 +109,7 @@ def together(looks: Mapping[str, Callable[[], t.Any]], seconds: float) -> dict[s
         thread.start()
     for thread in threads:
         thread.join(deadline.left)
-    if failed:
-        raise failed[0]
+    bugs.show()
     late: Part[t.Any] = Part(why=f"no answer within {seconds:g} seconds")
     return {name: found.get(name, late) for name in looks}
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from ansible_collections.gonka.devshard.tests.unit.collection.collection_files import (
@@ -87,6 +88,30 @@ def test_lint_skips_nothing() -> None:
     assert (config["profile"], config["strict"]) == ("production", True)
     assert (config["skip_list"], config["warn_list"]) == ([], [])
     assert "role-argument-spec" in config["enable_list"]
+
+
+# Words that switch a rule off for a line or a file, each of another tool.
+SWITCHES = r"#\s*(noqa|pragma:|nosec|ruff:|flake8:|pylint:|mypy:|yamllint disable)"
+
+
+def texts(*places: str) -> Iterator[tuple[str, str]]:
+    for path in sorted(path for place in places for path in (ROOT / place).rglob("*")):
+        if path.suffix in (".py", ".yml", ".j2") and not {"output", ".git"} & set(path.parts):
+            yield str(path.relative_to(ROOT)), path.read_text()
+
+
+def test_no_line_switches_a_rule_off() -> None:
+    places = ("plugins", "roles", "playbooks", "inventories", "tests", "molecule", "benchmarks")
+    found = [
+        f"{name}: {match[0]}"
+        for name, text in texts(*places, "docs", "meta")
+        for match in re.finditer(SWITCHES, text)
+    ]
+    assert found == []
+
+
+def test_the_product_has_no_type_that_is_not_checked() -> None:
+    assert [name for name, text in texts("plugins") if "type: ignore" in text] == []
 
 
 def test_documents_name_the_tarball_of_this_version() -> None:

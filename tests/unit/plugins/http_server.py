@@ -82,8 +82,6 @@ class Server:
                 if length != len(answer.body):
                     self.close_connection = True
 
-            do_GET = do_POST = do_DELETE = do_PUT = _answer  # noqa: N815
-
             def _cut(self) -> None:
                 linger = struct.pack("ii", 1, 0)
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
@@ -94,8 +92,11 @@ class Server:
                 with contextlib.suppress(OSError):
                     super().finish()
 
-            def log_message(self, format: str, *args: t.Any) -> None:  # noqa: A002
+            def log_message(self, *_said: t.Any) -> None:
                 """Say nothing."""
+
+        for method in ("DELETE", "GET", "POST", "PUT"):
+            setattr(Handler, f"do_{method}", Handler._answer)
 
         class Quiet(http.server.ThreadingHTTPServer):
             daemon_threads = True

@@ -215,10 +215,8 @@ class Ledger:
         names = ", ".join(row)
         marks = ", ".join(f":{name}" for name in row)
         with self._transaction():
-            cursor = self._db.execute(f"INSERT INTO intents ({names}) VALUES ({marks})", row)
-            number = cursor.lastrowid
-            if number is None:  # pragma: no cover - SQLite always sets it after an INSERT
-                raise ProtocolError("the ledger gave no number to a new intent")
+            self._db.execute(f"INSERT INTO intents ({names}) VALUES ({marks})", row)
+            (number,) = self._db.execute("SELECT last_insert_rowid()").fetchone()
             self._log(number, "plan", None, State.PLANNED, {})
         return self.get(number)
 
