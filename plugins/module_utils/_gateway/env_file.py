@@ -188,7 +188,9 @@ def plan(wish: EnvWish, present: Mapping[str, str] | None, where: str) -> EnvPla
             wanted[name] = new_secret(name)
             generated.append(name)
     kept = {} if wish.purge else {k: v for k, v in there.items() if k not in wanted}
-    variables = {**wanted, **kept}
+    found = {**wanted, **kept}
+    # in the order of the file that is there, so that it is only written when it says something else
+    variables = {name: found[name] for name in dict.fromkeys((*in_file, *found)) if name in found}
     return EnvPlan(
         variables=variables,
         generated=tuple(generated),

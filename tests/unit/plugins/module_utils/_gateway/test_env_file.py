@@ -383,6 +383,18 @@ def test_values_that_are_there_are_kept() -> None:
     assert plan(given, {**PRESENT, "CAP": "99"}, "file").variables["CAP"] == "5"
 
 
+def test_a_file_that_says_the_same_is_not_written_anew() -> None:
+    """The second run finds the defaults in the file, where the first one has put them."""
+    wish = EnvWish(variables={"T_B": "1", "T_A": "2"}, given=PRESENT, defaults={"T_C": "3"})
+    first = render(plan(wish, None, "the file").variables, "h")
+    there = parse(first, "the file", literal=True)
+    assert render(plan(wish, there, "the file").variables, "h") == first
+    turned = dict(reversed(there.items()))
+    assert list(plan(wish, turned, "the file").variables) == list(turned)
+    more = dataclasses.replace(wish, variables={"T_D": "4", **wish.variables})
+    assert list(plan(more, there, "the file").variables) == [*there, "T_D"]
+
+
 def test_a_secret_that_only_the_container_has_is_not_made_anew() -> None:
     environment = {**PRESENT, "DEVSHARD_EXTRA": "1", "PATH": "/bin"}
     carried_over = carried(environment, adopting=False)
