@@ -35,8 +35,11 @@ if argv[0] == "ps":
 elif argv[:2] == ["container", "inspect"]:
     print(json.dumps([one for one in found if one["Id"] in argv]))
 elif argv[:2] == ["image", "inspect"]:
-    images = {{one["Image"] for one in found}} & set(argv)
-    print(json.dumps([{{"Id": image, "RepoDigests": []}} for image in sorted(images)]))
+    known = here / "images.json"
+    images = json.loads(known.read_text()) if known.exists() else [
+        {{"Id": image, "RepoDigests": []}} for image in sorted({{one["Image"] for one in found}})
+    ]
+    print(json.dumps([one for one in images if {{one["Id"], *one["RepoDigests"]}} & set(argv)]))
 else:
     sys.exit(f"not asked by us: {{argv}}")
 """
@@ -53,6 +56,7 @@ class FakeHost:
     containers: list[dict[str, t.Any]] = field(default_factory=list)
     rows: list[str] = field(default_factory=list)
     docker: bool = True
+    images: list[dict[str, t.Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.bin = self._made("bin")
@@ -215,6 +219,8 @@ class FakeHost:
             self.write(program, DOCKER.format(python=sys.executable))
             program.chmod(0o755)
             self.write(self.bin / "containers.json", self.containers)
+            if self.images:
+                self.write(self.bin / "images.json", self.images)
 
     def engine_fails(self, told: str) -> None:
         self.write(self.bin / "fails", told)
