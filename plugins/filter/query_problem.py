@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from ansible.module_utils.basic import missing_required_lib
 
 from ansible_collections.gonka.devshard.plugins.filter.query import JMESPATH_ERROR
-from ansible_collections.gonka.devshard.plugins.module_utils._status.rules import KEYS, NESTED
+from ansible_collections.gonka.devshard.plugins.module_utils._status.keys import KEYS, NESTED
 
 if JMESPATH_ERROR is None:
     import jmespath

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.gonka.devshard.plugins.filter.table import table
-from ansible_collections.gonka.devshard.plugins.module_utils._status.rules import coins, time_left
+from ansible_collections.gonka.devshard.plugins.module_utils._status.money_rules import time_left
+from ansible_collections.gonka.devshard.plugins.module_utils._status.scene import coins
 
 WIDTH: t.Final = 106
 """With the indent, the quotes and the comma that Ansible adds, a line ends before column 120."""

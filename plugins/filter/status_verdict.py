@@ -9,12 +9,12 @@ from collections.abc import Mapping
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.gonka.devshard.plugins.module_utils._status.rules import (
-    KEYS,
+from ansible_collections.gonka.devshard.plugins.module_utils._status.keys import KEYS
+from ansible_collections.gonka.devshard.plugins.module_utils._status.rules import judge
+from ansible_collections.gonka.devshard.plugins.module_utils._status.scene import (
     Model,
     Scene,
     StatusWish,
-    judge,
 )
 
 

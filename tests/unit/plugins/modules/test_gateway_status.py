@@ -17,12 +17,12 @@ from ansible_collections.gonka.devshard.plugins.filter.status_table import statu
 from ansible_collections.gonka.devshard.plugins.filter.status_verdict import status_verdict
 from ansible_collections.gonka.devshard.plugins.module_utils._core import transport
 from ansible_collections.gonka.devshard.plugins.module_utils._status import look as _status_look
+from ansible_collections.gonka.devshard.plugins.module_utils._status.keys import KEYS, NESTED
 from ansible_collections.gonka.devshard.plugins.module_utils._status.look import (
     attempt,
     free_space,
     together,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._status.rules import KEYS, NESTED
 from ansible_collections.gonka.devshard.tests.unit.plugins.http_server import refused_url
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_run import run_module, succeeded
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils._status.test_rules import (

@@ -9,7 +9,8 @@ import typing as t
 
 import pytest
 
-from ansible_collections.gonka.devshard.plugins.module_utils._status.rules import (
+from ansible_collections.gonka.devshard.plugins.module_utils._status.rules import judge
+from ansible_collections.gonka.devshard.plugins.module_utils._status.scene import (
     Finding,
     Model,
     Scene,
@@ -17,7 +18,6 @@ from ansible_collections.gonka.devshard.plugins.module_utils._status.rules impor
     StatusVerdict,
     StatusWish,
     coins,
-    judge,
 )
 
 Data = dict[str, t.Any]

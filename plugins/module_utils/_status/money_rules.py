@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
+
+# This module is private to the collection.
+
+"""Deposits, deadlines, the wallet and what is still on its way. Pure."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .rotation_rules import rotates
+from .scene import ESCROW, SITE, Data, Finding, Scene, coins, danger, listed, settle_run, warning
+
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def escrow_findings(scene: Scene) -> Iterator[Finding]:
+    """Deposits in danger, one finding for all that are so for the same reason."""
+    near = [row for row in scene.rows if any(d["kind"] == "deadline" for d in row["dangers"])]
+    for row in near:
+        (found,) = [danger for danger in row["dangers"] if danger["kind"] == "deadline"]
+        text = f"escrow {row['id']} ({coins(row['amount'])}): {time_left(row['deadline'])} left"
+        if row["recorded"] is None:
+            yield danger("escrows", f"{text}, and its gateway does not answer", SITE)
+        elif row["may_settle"] is False:
+            yield danger("escrows", f"{text}. {found['advice']}")
+        else:
+            yield danger("escrows", f"{text} to settle it", settle_run(row["id"]))
+    grouped: dict[tuple[str, str], list[Data]] = {}
+    for row in scene.rows:
+        for found in row["dangers"]:
+            if found["kind"] != "deadline":
+                grouped.setdefault((found["reason"], found["advice"]), []).append(row)
+    for (reason, advice), rows in grouped.items():
+        total = coins(sum(row["amount"] or 0 for row in rows))
+        yield danger(
+            "escrows", f"escrow {listed(r['id'] for r in rows)} ({total}): {reason}. {advice}"
+        )
+    for row in scene.unsettled():
+        if row["recorded"] is False and scene.deployed and not scene.retired:
+            yield warning(
+                "escrows",
+                f"escrow {row['id']} ({coins(row['amount'])}) is paid for, and the gateway has no"
+                " record of it: another gateway of this creator has it, or the playbook escrow"
+                " takes it in",
+                ESCROW,
+            )
+
+
+def time_left(deadline: Data) -> str:
+    """Blocks, and roughly how long they take where the chain's pace is known."""
+    blocks, seconds = deadline["blocks_left"], deadline.get("seconds_left")
+    if seconds is None:
+        return f"{blocks} blocks"
+    minutes = int(seconds) // 60
+    return f"{blocks} blocks, {minutes // 60} h {minutes % 60:02d} min"
+
+
+def danger_findings(scene: Scene) -> Iterator[Finding]:
+    """Why the chain would refuse the next escrow; what is open is named one by one."""
+    params = (scene.seen or {}).get("params")
+    if params is None or scene.seen is None or scene.deployed is False or scene.retired:
+        return
+    if scene.seen["creator"]["membership"] == "not_listed":
+        yield danger(
+            "creator",
+            f"{scene.creator} is not on the chain's list of creators, so it can create no escrow;"
+            " only a governance vote changes that",
+        )
+    approved, tag = params["approved_versions"], scene.wish.settlement_tag
+    if approved and tag and tag not in approved:
+        yield danger(
+            "creator",
+            f'version "{tag}" of this gateway\'s settlements is not approved on the chain'
+            f" ({', '.join(sorted(approved))}): a new escrow could not be settled",
+        )
+
+
+def money_findings(scene: Scene) -> Iterator[Finding]:
+    if scene.seen is None:
+        return
+    for intent in scene.seen["transactions"]:
+        yield warning("transactions", _transaction(intent), _finish(intent))
+    balance = scene.seen["creator"]["balance"]
+    unsettled, settling = scene.unsettled(), scene.wish.settle_fee
+    if balance is not None and unsettled and balance < settling:
+        yield danger(
+            "wallet",
+            f"the wallet {scene.creator} has {coins(balance)}, and to settle escrow(s)"
+            f" {listed(row['id'] for row in unsettled)} it pays a fee of {coins(settling)}"
+            f" (settlement_fee_amount). Send {coins(settling - balance)} to it",
+        )
+    needs = [model.amount + scene.wish.fee for model in scene.wish.models if model.count > 0]
+    if balance is None or not needs or scene.deployed is False or scene.retired:
+        return
+    if balance < max(needs):
+        make = danger if rotates(scene) else warning
+        yield make(
+            "wallet",
+            f"the wallet {scene.creator} has {coins(balance)}, another escrow needs"
+            f" {coins(max(needs))}",
+        )
+
+
+def _transaction(intent: Data) -> str:
+    amount = f" of {coins(intent['amount'])}" if intent["amount"] else ""
+    model = f" for {intent['model']}" if intent["model"] else ""
+    escrow = f" of escrow {intent['escrow_id']}" if intent["escrow_id"] else ""
+    until = f", decided by {intent['timeout_at']} at the latest" if intent["timeout_at"] else ""
+    return (
+        f"{intent['kind']}{escrow}{amount}{model} is not finished ({intent['state']} since"
+        f" {intent['updated_at']}{until})"
+    )
+
+
+def _finish(intent: Data) -> str:
+    if intent["kind"] == "settle" and intent["escrow_id"]:
+        return settle_run(intent["escrow_id"])
+    return ESCROW if intent["kind"] == "create" else ""
+
+
+def network_findings(scene: Scene) -> Iterator[Finding]:
+    behind = None if scene.seen is None else scene.seen["clock_behind"]
+    if behind is not None and (scene.unsettled() or scene.deployed):
+        yield danger("host", behind)
+    phase = (scene.seen or {}).get("phase")
+    if phase is None or scene.deployed is False or scene.retired:
+        return
+    if phase != "Inference" or (scene.seen or {}).get("confirmation_poc"):
+        what = phase if phase != "Inference" else "confirmation of proofs of compute"
+        yield warning("network", f"the network is in phase {what}: few hosts serve now")
