@@ -13,8 +13,6 @@ import pytest
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
     ChainRejectedError,
     ConfigurationError,
-    DevshardError,
-    ProtocolError,
     TransportError,
     UnknownStateError,
     UnsafeError,
@@ -24,9 +22,6 @@ from ansible_collections.gonka.devshard.plugins.module_utils._core.outcomes impo
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ensure import EnsureEscrows
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ensure_options import (
     EscrowResult,
-)
-from ansible_collections.gonka.devshard.plugins.module_utils._escrows.gateway_replies import (
-    read_create_failure,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.states import (
     Event,
@@ -46,6 +41,8 @@ from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils.money_fa
 )
 
 GATEWAY: dict[str, t.Any] = {"create_via": Via.GATEWAY, "creator": CREATOR}
+
+
 BOTH = pytest.mark.parametrize("how", [{}, GATEWAY], ids=["signed", "gateway"])
 
 
@@ -743,9 +740,6 @@ def test_an_unusable_escrow_is_replaced_and_kept(world: World) -> None:
     assert sorted(world.gateway.records) == ["1", "2"]
 
 
-# the gateway's own create
-
-
 @pytest.mark.parametrize("lose", ["before", "after"])
 def test_a_lost_reply_of_the_gateway_never_mints_twice(
     world: World, lose: t.Literal["before", "after"]
@@ -817,47 +811,6 @@ def test_two_escrows_that_fit_a_lost_reply_are_never_guessed(
     assert len(world.chain.minted) == 2
     assert set(world.gateway.records) | set(other.gateway.records) == {"1", "2"}
     assert len(world.gateway.records) == len(other.gateway.records) == 1
-
-
-HASH = "AB" * 32
-
-
-def failed(status: int, text: str = "", **error: t.Any) -> ProtocolError:
-    return ProtocolError(
-        text, http_status=status, server_message=text, server_error={"message": text, **error}
-    )
-
-
-@pytest.mark.parametrize(
-    ("exc", "nothing_sent", "tx_hash", "escrow_id"),
-    [
-        (TransportError("refused", sent=False), True, None, None),
-        (TransportError("reset", sent=None), False, None, None),
-        (TransportError("timeout", sent=True), False, None, None),
-        (failed(400, "amount is required"), True, None, None),
-        (failed(401, "Invalid admin API key."), True, None, None),
-        (failed(502, "fetch account gonka1: status 404"), True, None, None),
-        (failed(502, "fetch chain id: timeout"), True, None, None),
-        (failed(502, "broadcast tx failed code=5 codespace=sdk raw_log=x"), True, None, None),
-        (failed(502, "broadcast tx: timeout"), False, None, None),
-        (failed(502, f"tx {HASH} failed code=1 codespace=undefined"), False, HASH, None),
-        (failed(502, f"wait for tx {HASH.lower()}: not found"), False, HASH, None),
-        (failed(502, "context canceled"), False, None, None),
-        (failed(500, "create session", escrow_id="47", tx_hash=HASH), False, HASH, 47),
-        (failed(500, "database is locked"), False, None, None),
-        (failed(503, "<html>"), False, None, None),
-        (failed(429, ""), False, None, None),
-    ],
-)
-def test_each_failure_of_the_gateways_create_is_read_as_its_contract_says(
-    exc: DevshardError, nothing_sent: bool, tx_hash: str | None, escrow_id: int | None
-) -> None:
-    answer = read_create_failure(exc)
-    assert (answer.nothing_sent, answer.tx_hash, answer.escrow_id) == (
-        nothing_sent,
-        tx_hash,
-        escrow_id,
-    )
 
 
 def test_an_intent_that_was_only_planned_is_dropped(world: World) -> None:

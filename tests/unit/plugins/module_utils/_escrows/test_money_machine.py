@@ -110,6 +110,7 @@ class Lives(RuleBasedStateMachine):
         self.world = World(Path(folder))
         self.world.ledger_class = DyingLedger
         self.start = self.world.chain.money
+        self.failure: BaseException | None = None
 
     def teardown(self) -> None:
         DyingLedger.left = None
@@ -134,7 +135,8 @@ class Lives(RuleBasedStateMachine):
         ledger = self.world.open()
         try:
             work(ledger)
-        except (DevshardError, Killed):
+        except (DevshardError, Killed) as exc:
+            self.failure = exc
             return False
         finally:
             DyingLedger.left = None
@@ -278,10 +280,14 @@ class Lives(RuleBasedStateMachine):
         world.chain.lose, world.chain.refuse, world.chain.delay = "", None, 0
         world.chain.index_on = True
         world.gateway.lose.clear()
+        healed = (False, False)
         for _unused in range(4):
-            self._run(lambda ledger: self._create(ledger, 1, Via.SIGNED), None)
-            self._run(lambda ledger: self._settle(ledger, Via.SIGNED), None)
+            healed = (
+                self._run(lambda ledger: self._create(ledger, 1, Via.SIGNED), None),
+                self._run(lambda ledger: self._settle(ledger, Via.SIGNED), None),
+            )
             world.chain.step(230)
+        assert healed == (True, True), self.failure
         assert not [i for i in self._intents() if i.open and i.kind in (Kind.CREATE, Kind.SETTLE)]
         self.each_deposit_has_exactly_one_intent()
         self.the_wallet_paid_what_the_ledger_explains()

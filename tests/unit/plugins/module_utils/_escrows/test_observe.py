@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import typing as t
-from pathlib import Path
 from types import SimpleNamespace as Obj
 
 import pytest
@@ -13,7 +12,6 @@ if t.TYPE_CHECKING:
     from ansible_collections.gonka.devshard.plugins.module_utils._chain.models import Escrow
 
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
-    TransportError,
     UnknownStateError,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.observe import (
@@ -23,15 +21,9 @@ from ansible_collections.gonka.devshard.plugins.module_utils._escrows.observe im
     view_of,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.pool_rules import Limits
-from ansible_collections.gonka.devshard.plugins.module_utils._escrows.report import (
-    ReportOptions,
-    report,
-)
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils.money_fakes import (
-    CREATOR,
     EPOCH_BLOCKS,
     FakeChain,
-    World,
 )
 
 
@@ -92,32 +84,3 @@ def test_an_unknown_deadline_is_never_fine() -> None:
     )
     assert seen.deadline is None
     assert "its deadline is not known" in seen.why_not
-
-
-def test_the_report_says_what_it_could_not_ask(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    world = World(tmp_path)
-
-    def down() -> None:
-        raise TransportError("no answer", sent=False)
-
-    monkeypatch.setattr(world.chain, "epoch", down)
-    world.chain.index_on = False
-    monkeypatch.setattr(world.chain, "escrow_params", down)
-    options = ReportOptions(
-        ids=(),
-        model_id=None,
-        creator=None,
-        history=False,
-        deadline_blocks=1000,
-        ledger_path=tmp_path / "l",
-    )
-    found = report(world.ports(None), options)
-    assert (found["epoch"], found["complete"]) == (None, False)
-    asked = ["the deadlines", "whether the chain", f"all escrows of {CREATOR}"]
-    assert [
-        part[: len(what)] for part, what in zip(found["not_known"], asked, strict=True)
-    ] == asked
-    nobody = report(world.ports(None, signer=False), options)
-    assert "names the creator's address" in nobody["not_known"][-1]

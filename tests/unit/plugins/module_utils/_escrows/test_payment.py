@@ -10,7 +10,6 @@ import pytest
 
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.funding import (
     deposits_needed,
-    gnk,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.payment import (
     Facts,
@@ -35,6 +34,8 @@ class Limits:
 
 
 PAYMENT = Payment(model="m", amount=AMOUNT, count=2, create=2, max_creates=4)
+
+
 FACTS = Facts(
     creator="gonka1c",
     terms=Limits(),
@@ -149,17 +150,3 @@ def test_all_models_are_paid_from_one_wallet() -> None:
     assert answers(PAYMENT, other, **facts)["funds"] is PaymentAnswer.YES
     short = {**facts, "balance": facts["balance"] - 1}
     assert answers(PAYMENT, other, **short)["funds"] is PaymentAnswer.NO
-
-
-@pytest.mark.parametrize(
-    ("amount", "text"),
-    [
-        (0, "0 GNK"),
-        (1, "0.000000001 GNK"),
-        (5_001_000_000, "5.001 GNK"),
-        (10 * AMOUNT, "50 GNK"),
-        (-1_000_000, "-0.001 GNK"),
-    ],
-)
-def test_coins_are_shown_exactly(amount: int, text: str) -> None:
-    assert gnk(amount) == text

@@ -15,10 +15,6 @@ from ansible_collections.gonka.devshard.plugins.module_utils._escrows.deadlines 
     EpochClock,
     settle_deadline,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._escrows.funding import (
-    RotationNeed,
-    funding_needed,
-)
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.states import (
     Intent,
     Kind,
@@ -35,6 +31,8 @@ from ansible_collections.gonka.devshard.plugins.module_utils._escrows.pool_rules
 )
 
 LIMITS = Limits(min_balance=1_000_000, max_nonce=19_800)
+
+
 CLOCK = EpochClock(
     effective=214, height=1000, next_switch=1400, epoch_length=500, block_seconds=6.0, poc_blocks=40
 )
@@ -72,35 +70,6 @@ def wish(**changes: t.Any) -> PoolWish:
     return PoolWish(**values)
 
 
-def test_the_deadline_is_the_last_block_of_the_next_epoch() -> None:
-    this, before = settle_deadline(214, CLOCK), settle_deadline(213, CLOCK)
-    assert (this.epoch, this.height, this.blocks_left) == (215, 1899, 899)
-    assert this.seconds_left == 899 * 6
-    assert (before.height, before.blocks_left) == (1399, 399)
-    assert settle_deadline(212, CLOCK).blocks_left == -101
-
-
-def test_an_unknown_block_time_gives_no_seconds() -> None:
-    assert settle_deadline(214, replace(CLOCK, block_seconds=None)).seconds_left is None
-
-
-@given(st.integers(0, 10_000), st.integers(1, 20_000), st.integers(0, 20_000))
-def test_the_deadline_does_not_move_as_blocks_pass(epoch: int, length: int, left: int) -> None:
-    clock = EpochClock(
-        effective=epoch,
-        height=10_000,
-        next_switch=10_000 + left,
-        epoch_length=length,
-        block_seconds=None,
-        poc_blocks=1,
-    )
-    later = replace(
-        clock, effective=epoch + 1, height=clock.next_switch, next_switch=clock.next_switch + length
-    )
-    assert settle_deadline(epoch, clock).height == settle_deadline(epoch, later).height
-    assert settle_deadline(epoch, later).blocks_left == length - 1
-
-
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
@@ -122,11 +91,6 @@ def test_each_reason_makes_it_unusable(changes: dict[str, t.Any], reason: str) -
     assert not made.usable
     assert any(reason in text for text in made.why_not), made.why_not
     assert made.to_result()["usable"] is False
-
-
-def test_an_escrow_of_a_later_epoch_than_the_clock_shows_corrects_the_clock() -> None:
-    behind = replace(CLOCK, effective=CLOCK.effective - 1)
-    assert settle_deadline(214, behind).height == settle_deadline(214, CLOCK).height
 
 
 def test_a_healthy_escrow_is_usable_up_to_its_limits() -> None:
@@ -239,10 +203,3 @@ def test_a_known_hash_beats_every_circumstance() -> None:
     events = [created(1), created(2, height=1, model_id="other")]
     found = match_create(intent(tx_hash=f"{2:064X}"), events, taken={2}, window=None)
     assert [item.escrow_id for item in found] == [2]
-
-
-def test_the_funding_covers_every_deposit_of_an_epoch_and_its_fees() -> None:
-    models = [RotationNeed(temp_count=1, target_count=2, amount=5_000_000_000)]
-    assert funding_needed(models, 1_000_000) == 4 * (5_000_000_000 + 2_000_000)
-    assert funding_needed(models * 3, 1_000_000) == 3 * funding_needed(models, 1_000_000)
-    assert funding_needed([], 1_000_000) == 0

@@ -5,42 +5,26 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import subprocess
-import sys
 import typing as t
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
-    BusyError,
     ConfigurationError,
     UnsafeError,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._core.files import write_private
-from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.lock import HostLock
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.states import (
-    ON_CHAIN,
-    TERMINAL,
     Event,
     IllegalTransition,
     Intent,
     Kind,
     State,
     Via,
-    advance,
-    transitions,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.store import Ledger
 
 CREATOR = "gonka1w508d6qejxtdg4y5r3zarvary0c5xw7k2gsyg6"
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> str:
-    return str(tmp_path / "state" / "ledger.db")
 
 
 def planned(ledger: Ledger, **changes: t.Any) -> Intent:
@@ -53,53 +37,6 @@ def planned(ledger: Ledger, **changes: t.Any) -> Intent:
         **changes,
     }
     return ledger.plan(Kind.CREATE, Via.SIGNED, **values)
-
-
-@given(
-    st.sampled_from(list(Kind)),
-    st.sampled_from(list(Via)),
-    st.lists(st.sampled_from(list(Event)), max_size=12),
-)
-def test_no_way_leads_out_of_an_end_and_none_skips_the_record(
-    kind: Kind, via: Via, events: list[Event]
-) -> None:
-    state, seen = State.PLANNED, [State.PLANNED]
-    for event in events:
-        try:
-            after = advance(kind, via, state, event)
-        except IllegalTransition:
-            continue
-        assert state not in TERMINAL
-        state = after
-        seen.append(after)
-    if State.INCLUDED in seen or State.REJECTED in seen or State.EXPIRED in seen:
-        assert State.SIGNED in seen or State.ASKED in seen
-    if State.DROPPED in seen:
-        assert State.SIGNED not in seen, "bytes that may have been sent are never dropped"
-    if State.LOST in seen:
-        assert State.INCLUDED in seen
-
-
-@pytest.mark.parametrize("kind", list(Kind))
-@pytest.mark.parametrize("via", list(Via))
-def test_every_open_state_has_a_way_to_an_end(kind: Kind, via: Via) -> None:
-    table = transitions(kind, via)
-    reachable = {State.PLANNED}
-    for _unused in State:
-        reachable |= {after for (before, _unused), after in table.items() if before in reachable}
-    for state in reachable - TERMINAL:
-        seen = {state}
-        for _unused in State:
-            seen |= {after for (before, _unused), after in table.items() if before in seen}
-        assert seen & TERMINAL, state
-
-
-def test_only_deposits_can_be_included_or_lost() -> None:
-    for kind in set(Kind) - ON_CHAIN:
-        for via in Via:
-            assert not {State.INCLUDED, State.LOST, State.EXPIRED} & set(
-                transitions(kind, via).values()
-            )
 
 
 def test_file_and_folder_are_private_and_writes_are_synced(path: str) -> None:
@@ -240,38 +177,6 @@ def test_a_session_mark_never_goes_back(path: str) -> None:
             ("http://b", 12, 400),
             ("http://a", 10, 500),
         ]
-
-
-def test_the_second_run_is_told_who_is_first(path: str) -> None:
-    with HostLock(path, "run-1", "escrow for m"):
-        with pytest.raises(BusyError) as caught, HostLock(path, "run-2", "settle"):
-            pass
-        assert str(os.getpid()) in str(caught.value)
-        assert "escrow for m" in str(caught.value)
-    with HostLock(path, "run-2", "settle"):
-        pass
-
-
-def test_a_killed_holder_leaves_no_lock(path: str, tmp_path: Path) -> None:
-    Path(path).parent.mkdir(mode=0o700)
-    code = (
-        "import fcntl, os, signal, sys\n"
-        "fd = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT, 0o600)\n"
-        "fcntl.flock(fd, fcntl.LOCK_EX)\n"
-        "os.kill(os.getpid(), signal.SIGKILL)\n"
-    )
-    subprocess.run([sys.executable, "-c", code, path + ".lock"], check=False)
-    with HostLock(path, "run-2", "settle"):
-        pass
-
-
-def test_a_private_file_is_whole_or_not_there(tmp_path: Path) -> None:
-    file = tmp_path / "settlement.json"
-    write_private(file, "one")
-    write_private(file, "two")
-    assert file.read_text() == "two"
-    assert file.stat().st_mode & 0o777 == 0o600
-    assert [entry.name for entry in tmp_path.iterdir()] == ["settlement.json"]
 
 
 def test_a_copy_is_complete_and_private(path: str, tmp_path: Path) -> None:

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
+    ConfigurationError,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.backup import (
+    inspect,
+    make,
+)
+from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils._escrows.backup.storages import (
+    NOW,
+    backup,
+    nonces,
+    other_storage,
+)
+
+
+def test_a_backup_holds_everything_privately_and_is_complete_or_not_there(storage: Path) -> None:
+    made = backup(storage)
+    assert nonces(made.storage) == {"escrow-1": 5, "temp/escrow-2": 9}
+    assert inspect.records_in(made.storage / "gateway.db").keys() == {1, 2}
+    for file in [made.path, *made.path.rglob("*")]:
+        assert file.stat().st_mode & 0o077 == 0
+    assert inspect.read_backup(made.path) == made
+    assert [item.name for item in made.path.parent.iterdir()] == [made.name]
+    with pytest.raises(ConfigurationError, match="already is a backup"):
+        backup(storage)
+
+
+def test_a_half_made_backup_of_a_killed_run_is_no_backup(storage: Path) -> None:
+    part = storage.parent / "backups" / f".{NOW:%Y%m%dT%H%M%SZ}.part"
+    part.mkdir(parents=True)
+    (part / "rubbish").write_text("x")
+    assert make.list_backups(part.parent, storage) == []
+    made = backup(storage)
+    assert not (made.path / "rubbish").exists()
+
+
+def test_a_database_that_is_being_written_is_copied_whole(storage: Path) -> None:
+    with contextlib.closing(sqlite3.connect(storage / "gateway.db")) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("INSERT INTO gateway_devshards VALUES ('3', '')")
+        db.commit()
+        made = backup(storage, sessions=False)
+    assert 3 in inspect.records_in(made.storage / "gateway.db")
+    assert made.sessions == ()
+
+
+def test_retention_removes_the_oldest(storage: Path) -> None:
+    for second in range(4):
+        backup(storage, later=second)
+    folders = make.list_backups(storage.parent / "backups", storage)
+    assert [item.name[-3:-1] for item in folders] == ["08", "07", "06", "05"]
+    assert [item.name[-3:-1] for item in make.surplus(folders, 3)] == ["05"]
+    assert make.surplus(folders, 0) == []
+
+
+def test_retention_counts_only_the_backups_of_this_gateway(storage: Path, tmp_path: Path) -> None:
+    """Two gateways of a host share the folder; swaps of one deleted the other's."""
+    other = other_storage(tmp_path)
+    target = storage.parent / "backups"
+    theirs = make.make_backup(other, target, with_sessions=False, now=NOW, ledger=None)
+    ours = [backup(storage, later=second) for second in (1, 2)]
+    unknown = target / "20200101T000000Z"
+    unknown.mkdir()
+    by_another_name = tmp_path / "link"
+    by_another_name.symlink_to(storage)
+    for name in (storage, by_another_name):
+        found = make.list_backups(target, name)
+        assert found == [item.path for item in reversed(ours)]
+    assert make.list_backups(target, other) == [theirs.path]
