@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 VARIABLE: t.Final = "DEVSHARD_TEST_PROFILE"
 CHAIN_VARIABLE: t.Final = "DEVSHARD_TEST_CHAIN"
@@ -30,6 +30,11 @@ class Profile:
     unloads: bool = True
     # of the admin's state, after those that all have
     state_keys: tuple[str, ...] = ()
+    # settings that are told and not stored
+    told: tuple[str, ...] = ()
+    no_path: str = "storage_path is required for import"
+    # after "fetch account", when the chain does not have it
+    no_account: str = r"GET /cosmos/auth/v1beta1/accounts/{} status 404: .*"
 
 
 V2: t.Final = Profile(name="v2", activates=False, unloads=False)
@@ -47,7 +52,24 @@ V3: t.Final = Profile(
     },
     state_keys=("suspicious_hosts",),
 )
-PROFILES: t.Final[Mapping[str, Profile]] = {each.name: each for each in (V2, V3)}
+V4: t.Final = replace(
+    V3,
+    name="v4",
+    folder="v4",
+    life={
+        "create_default_model": "32",
+        "create_two": "33",
+        "create_other_model": "34",
+        # refused when its deposit was locked already
+        "create_prefix_bad": "35",
+        "create_no_register": "36",
+    },
+    state_keys=(),
+    told=("chain_grpc",),
+    no_path="storage_path is required",
+    no_account=r"rpc error: code = NotFound desc = account {} not found: .*",
+)
+PROFILES: t.Final[Mapping[str, Profile]] = {each.name: each for each in (V2, V3, V4)}
 
 
 class ProfileError(Exception):

@@ -137,6 +137,8 @@ _RECORD = {
     "runtime": "object",
 }
 _SETTINGS = {
+    # generations.md §3: from v4 on, of memory only
+    "chain_grpc": "string",
     "model_limits": "list",
     "tx_gas_limit": "number",
     "disabled.new_url": "string",

@@ -312,9 +312,7 @@ def test_create_with_an_account_that_does_not_exist(story: Story) -> None:
     body = {"amount": story.target.amount, "private_key": secrets.token_hex(32)}
     answer = story.gateway.post("/v1/admin/escrows", body)
     is_text_error(answer, 502)
-    pattern = (
-        r"fetch account (gonka1[0-9a-z]{38}): GET /cosmos/auth/v1beta1/accounts/\1 status 404: .*"
-    )
+    pattern = r"fetch account (gonka1[0-9a-z]{38}): " + story.profile.no_account.format(r"\1")
     assert re.fullmatch(pattern, answer.message, re.DOTALL), answer
 
 
@@ -376,15 +374,16 @@ def test_add_refuses(story: Story, body: Json, message: str) -> None:
     ("body", "message"),
     [
         ({"storage_path": "/tmp/x", "private_key_env": KEY_ENV}, "id is required"),
-        ({"id": NO_ESCROW, "private_key_env": KEY_ENV}, "storage_path is required for import"),
+        ({"id": NO_ESCROW, "private_key_env": KEY_ENV}, None),
         (
             {"id": NO_ESCROW, "storage_path": "/tmp/x"},
             "private_key or private_key_env is required for import",
         ),
     ],
 )
-def test_import_refuses(story: Story, body: Json, message: str) -> None:
-    is_text_error(story.gateway.post("/v1/admin/devshards/import", body), 400, message)
+def test_import_refuses(story: Story, body: Json, message: str | None) -> None:
+    answer = story.gateway.post("/v1/admin/devshards/import", body)
+    is_text_error(answer, 400, message or story.profile.no_path)
     assert story.records() == {}
 
 

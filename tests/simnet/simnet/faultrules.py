@@ -20,7 +20,7 @@ from aiohttp.typedefs import Handler, Middleware
 ACTIONS = (
     "status", "html", "truncate", "delay", "hold", "hang", "drop", "drop_after", "busy", "busy_after",
 )  # fmt: skip
-SERVICES = ("chain", "rpc", "public", "hosts", "release", "gateway")
+SERVICES = ("chain", "rpc", "grpc", "public", "hosts", "release", "gateway")
 _HTML = "<html><head><title>{status}</title></head><body><h1>{status}</h1></body></html>\n"
 _LOG_SIZE = 50_000
 # What a gateway says while its database is being written; the real one's words.

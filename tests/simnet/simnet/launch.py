@@ -17,6 +17,7 @@ from typing import Any
 import aiohttp
 
 from simnet import crypto
+from simnet.gateway.generation import GENERATIONS
 from simnet.net import Network
 from simnet.network import DEFAULT_AMOUNT
 from simnet.release import write_inferenced
@@ -46,6 +47,7 @@ def ready_line(network: Network, creator: crypto.PrivateKey, directory: Path) ->
     return {
         "chain_rest": network.urls["chain_rest"],
         "chain_rpc": network.urls["chain_rpc"],
+        "chain_grpc": network.urls.get("chain_grpc", ""),
         "public_api": network.urls["public_api"],
         "faults": network.urls["faults"],
         "release": network.urls["release"],
@@ -67,6 +69,15 @@ def free_port(host: str) -> int:
 def prefix_environment(generation: str) -> dict[str, str]:
     """From v3 on the prefix names the protocol, and its default is nothing to rely on."""
     return {} if generation == "v2" else {"DEVSHARD_ROUTE_PREFIX": f"/devshard/{generation}"}
+
+
+def grpc_environment(generation: str, urls: dict[str, str]) -> dict[str, str]:
+    """From v4 on the chain is asked by gRPC, if it can be."""
+    if GENERATIONS[generation].chain == "rest":
+        return {}
+    if "chain_grpc" not in urls:
+        raise GatewayStartError(f"--gateway {generation} needs grpcio: pip install grpcio")
+    return {"DEVSHARD_CHAIN_GRPC": urls["chain_grpc"]}
 
 
 class GatewayProcess:
@@ -114,6 +125,7 @@ class GatewayProcess:
             "SIMNET_FAULTS_PORT": str(self._faults_port),
             "SIMNET_GATEWAY": self._generation,
             **prefix_environment(self._generation),
+            **grpc_environment(self._generation, urls),
             **self._more,
         }
 

@@ -24,6 +24,8 @@ class Field:
     # int64, int32, bool, string or bytes; or a message
     kind: str | Message
     many: bool = False
+    # Of a newer chain: without a value it is not told at all.
+    newer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +34,13 @@ class Message:
 
 
 def _message(*fields: tuple[str, str | Message], **at: int) -> Message:
-    """Fields in order; a name that ends with ``*`` is repeated. ``at`` gives other numbers."""
+    """Fields in order; a name that ends with ``*`` is repeated, with ``?`` of a newer chain.
+    ``at`` gives other numbers."""
     found, number = {}, 0
     for name, kind in fields:
-        bare = name.removesuffix("*")
+        bare = name.rstrip("*?")
         number = at.get(bare, number + 1)
-        found[bare] = Field(number, kind, name != bare)
+        found[bare] = Field(number, kind, name.endswith("*"), name.endswith("?"))
     return Message(found)
 
 
@@ -207,6 +210,7 @@ _ESCROW = _message(
     ("model_id", TEXT),
     *_all(I64, "create_devshard_fee fee_per_nonce"),
     *_all(I32, "inference_seal_grace_nonces inference_seal_grace_seconds auto_seal_every_n_nonces"),
+    *_all(I32, "validation_rate? vote_threshold_factor?"),
 )
 ANY = _message(("type_url", TEXT), ("value", BYTES))
 PUBLIC_KEY = _message(("key", BYTES))
@@ -215,14 +219,96 @@ BASE_ACCOUNT = _message(
 )
 BASE_ACCOUNT_TYPE = "/cosmos.auth.v1beta1.BaseAccount"
 
+_STATS = _message(
+    *_all(
+        I64,
+        "inference_count missed_requests earned_coins rewarded_coins burned_coins"
+        " validated_inferences invalidated_inferences",
+    )
+)
+_PARTICIPANT = _message(
+    *_all(TEXT, "index address"),
+    ("weight", I32),
+    *_all(I64, "join_time join_height last_inference_time"),
+    ("inference_url", TEXT),
+    ("status", I32),
+    ("coin_balance", I64),
+    ("validator_key", TEXT),
+    ("consecutive_invalid_inferences", I64),
+    ("worker_public_key", TEXT),
+    ("epochs_completed", I32),
+    ("current_epoch_stats", _STATS),
+)
+_WEIGHT = _message(
+    ("member_address", TEXT),
+    ("weight", I64),
+    ("reputation", I32),
+    ("ml_nodes*", _message(("node_id", TEXT), *_all(I64, "throughput poc_weight"))),
+    *_all(I64, "confirmation_weight voting_power"),
+)
+_EPOCH_GROUP = _message(
+    *_all(I64, "poc_start_block_height epoch_group_id"),
+    ("epoch_policy", TEXT),
+    *_all(I64, "effective_block_height last_block_height"),
+    ("validation_weights*", _WEIGHT),
+    *_all(I64, "unit_of_compute_price number_of_requests previous_epoch_requests total_weight"),
+    ("model_id", TEXT),
+    ("sub_group_models*", TEXT),
+    *_all(I64, "epoch_index total_throughput"),
+    validation_weights=8,
+    total_weight=13,
+    total_throughput=18,
+)
+_PRESERVED = _message(
+    ("episode_anchor_height", I64),
+    (
+        "model_preserved_nodes*",
+        _message(("model_id", TEXT), ("preserved_node_ids*", TEXT)),
+    ),
+)
+_EVENT = _message(
+    ("type", TEXT),
+    ("attributes*", _message(*_all(TEXT, "key value"), ("index", BOOL))),
+)
+_TX = _message(
+    ("height", I64),
+    *_all(TEXT, "txhash codespace"),
+    ("code", I32),
+    *_all(TEXT, "data raw_log info"),
+    *_all(I64, "gas_wanted gas_used"),
+    ("tx", ANY),
+    ("timestamp", TEXT),
+    ("events*", _EVENT),
+    info=8,
+)
+# Questions and answers of the transaction service.
+BROADCAST_REQUEST = _message(("tx_bytes", BYTES), ("mode", I32))
+BROADCAST_RESPONSE = _message(("tx_response", _TX))
+TX_REQUEST = _message(("hash", TEXT))
+TX_RESPONSE = _message(("tx", BYTES), ("tx_response", _TX))
+
 PARAMS = "/inference.inference.Query/Params"
 ESCROW = "/inference.inference.Query/DevshardEscrow"
+PARTICIPANT = "/inference.inference.Query/Participant"
+EPOCH_GROUP = "/inference.inference.Query/EpochGroupData"
+GRANTEES = "/inference.inference.Query/GranteesByMessageType"
+PRESERVED = "/inference.inference.Query/PreservedNodesSnapshot"
 BALANCES = "/cosmos.bank.v1beta1.Query/AllBalances"
 ACCOUNT = "/cosmos.auth.v1beta1.Query/Account"
 # Question and answer of each.
 QUERIES: dict[str, tuple[Message, Message]] = {
     PARAMS: (_message(), _message(("params", _message(*_PARAMS.items())))),
     ESCROW: (_message(("id", I64)), _message(("escrow", _ESCROW), ("found", BOOL))),
+    PARTICIPANT: (_message(("index", TEXT)), _message(("participant", _PARTICIPANT))),
+    EPOCH_GROUP: (
+        _message(("epoch_index", I64), ("model_id", TEXT)),
+        _message(("epoch_group_data", _EPOCH_GROUP)),
+    ),
+    GRANTEES: (
+        _message(*_all(TEXT, "granter_address message_type_url")),
+        _message(("grantees*", _message(*_all(TEXT, "address pub_key")))),
+    ),
+    PRESERVED: (_message(), _message(("snapshot", _PRESERVED), ("found", BOOL))),
     BALANCES: (
         _message(("address", TEXT)),
         _message(
@@ -260,7 +346,9 @@ def _encode_one(field: Field, value: Any) -> bytes:
 
 def decode(message: Message, raw: bytes) -> Data:
     """Bytes to proto JSON with its defaults."""
-    data: Data = {name: _default(field) for name, field in message.fields.items()}
+    data: Data = {
+        name: _default(field) for name, field in message.fields.items() if not field.newer
+    }
     names = {field.number: name for name, field in message.fields.items()}
     for number, value in txs.fields_of(raw):
         name = names.get(number)

@@ -13,9 +13,9 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from simnet import crypto, txs
+from simnet.answers import Answers, NotFoundError
 from simnet.bank import DENOM
 from simnet.chain import Broadcast, Chain, QueryError, TxRecord
-from simnet.hosts import inference_url
 from simnet.jsonbody import json_reply, read_json
 
 _GRPC_HEADERS = {"Grpc-Metadata-Content-Type": "application/grpc+cosmos-sdk-grpc-codec"}
@@ -96,6 +96,7 @@ def node_info(chain: Chain) -> dict[str, Any]:
 class RestApi:
     def __init__(self, chain: Chain, public_url: Callable[[web.Request], str]) -> None:
         self.chain = chain
+        self._answers = Answers(chain)
         self._public_url = public_url
 
     def routes(self) -> list[web.RouteDef]:
@@ -106,6 +107,9 @@ class RestApi:
             (f"{inference}/epoch_info", self.epoch_info),
             (f"{inference}/devshard_escrow/{{id}}", self.escrow),
             (f"{inference}/participant/{{address}}", self.participant),
+            (f"{inference}/epoch_group_data/{{index}}", self.epoch_group),
+            (f"{inference}/current_epoch_group_data", self.current_epoch_group),
+            (f"{inference}/get_current_epoch", self.current_epoch),
             (f"{inference}/grantees_by_message_type/{{granter}}/{{type:.+}}", self.grantees),
             (f"{inference}/preserved_nodes_snapshot", self.preserved_nodes),
             (f"{bank}/balances/{{address}}", self.balances),
@@ -145,7 +149,7 @@ class RestApi:
     # --- inference module ------------------------------------------------------
 
     async def params(self, request: web.Request) -> web.Response:
-        return json_reply({"params": self.chain.params()})
+        return json_reply(self._answers.params())
 
     async def epoch_info(self, request: web.Request) -> web.Response:
         chain, epoch = self.chain, self.chain.epoch
@@ -168,54 +172,39 @@ class RestApi:
             raise _bad_id(text, "invalid syntax")
         if int(text) > _MAX_UINT64:
             raise _bad_id(text, "value out of range")
-        escrow = self.chain.escrows.get(int(text))
-        return json_reply({"escrow": escrow, "found": escrow is not None})
+        return json_reply(self._answers.escrow(int(text)))
 
     async def participant(self, request: web.Request) -> web.Response:
-        address = request.match_info["address"]
-        host = self.chain.host_by_address.get(address)
-        if host is None:
-            raise not_found("not found")
-        coins = str(self.chain.coin_balance(address))
-        zero = {"value": "0", "exponent": 0}
-        return json_reply(
-            {
-                "participant": {
-                    "index": address,
-                    "address": address,
-                    "weight": 1000,
-                    "join_time": "0",
-                    "join_height": "0",
-                    "last_inference_time": "0",
-                    "inference_url": inference_url(self._public_url(request), host),
-                    "status": "ACTIVE",
-                    "coin_balance": coins,
-                    "validator_key": "",
-                    "consecutive_invalid_inferences": "0",
-                    "worker_public_key": "",
-                    "epochs_completed": 5,
-                    "current_epoch_stats": {
-                        "inference_count": "0",
-                        "missed_requests": "0",
-                        "earned_coins": coins,
-                        "rewarded_coins": "0",
-                        "burned_coins": "0",
-                        "validated_inferences": "0",
-                        "invalidated_inferences": "0",
-                        "invalidLLR": zero,
-                        "inactiveLLR": zero,
-                        "confirmationPoCRatio": None,
-                    },
-                }
-            }
-        )
+        try:
+            found = self._answers.participant(
+                request.match_info["address"], self._public_url(request)
+            )
+        except NotFoundError as error:
+            raise not_found(str(error)) from error
+        return json_reply(found)
+
+    async def epoch_group(self, request: web.Request) -> web.Response:
+        text = request.match_info["index"]
+        if re.fullmatch(r"\d+", text) is None:
+            raise _bad_id(text, "invalid syntax", "epoch_index")
+        try:
+            found = self._answers.epoch_group(int(text), request.query.get("model_id", ""))
+        except NotFoundError as error:
+            raise not_found(str(error)) from error
+        return json_reply(found)
+
+    async def current_epoch_group(self, request: web.Request) -> web.Response:
+        return json_reply(self._answers.epoch_group(self.chain.effective_epoch, ""))
+
+    async def current_epoch(self, request: web.Request) -> web.Response:
+        return json_reply({"epoch": str(self.chain.effective_epoch)})
 
     async def grantees(self, request: web.Request) -> web.Response:
         unquote(request.match_info["type"])
-        return json_reply({"grantees": []})
+        return json_reply(self._answers.grantees())
 
     async def preserved_nodes(self, request: web.Request) -> web.Response:
-        return json_reply({"found": False, "snapshot": None})
+        return json_reply(self._answers.preserved_nodes())
 
     # --- bank and accounts -----------------------------------------------------
 
@@ -228,11 +217,7 @@ class RestApi:
         return address
 
     async def balances(self, request: web.Request) -> web.Response:
-        amount = self.chain.bank.balance(self._address(request))
-        coins = [{"denom": DENOM, "amount": str(amount)}] if amount else []
-        return json_reply(
-            {"balances": coins, "pagination": {"next_key": None, "total": str(len(coins))}}
-        )
+        return json_reply(self._answers.balances(self._address(request)))
 
     async def balance_by_denom(self, request: web.Request) -> web.Response:
         address = self._address(request)
@@ -434,9 +419,9 @@ def _positive(request: web.Request, name: str, default: int) -> int:
     return int(text or 0) or default
 
 
-def _bad_id(text: str, why: str) -> GatewayError:
+def _bad_id(text: str, why: str, name: str = "id") -> GatewayError:
     return GatewayError(
         400,
         3,
-        f'type mismatch, parameter: id, error: strconv.ParseUint: parsing "{text}": {why}',
+        f'type mismatch, parameter: {name}, error: strconv.ParseUint: parsing "{text}": {why}',
     )

@@ -13,7 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from simnet import queries, txs
-from simnet.bank import DENOM
+from simnet.answers import Answers, NotFoundError
 from simnet.chain import Chain, QueryError, TxRecord
 from simnet.jsonbody import json_reply, read_json
 from simnet.rest import node_info
@@ -35,8 +35,10 @@ Method = Callable[[Mapping[str, Any]], Any]
 
 
 class RpcApi:
-    def __init__(self, chain: Chain) -> None:
+    def __init__(self, chain: Chain, public_url: Callable[[], str] = str) -> None:
         self.chain = chain
+        self._answers = Answers(chain)
+        self._public_url = public_url
         self._methods: dict[str, Method] = {
             "status": self.status,
             "health": lambda params: {},
@@ -185,41 +187,14 @@ class RpcApi:
         path = str(params.get("path"))
         if path not in queries.QUERIES:
             return self._abci(b"", 6, "unknown query path: unknown request")
-        question, answer = queries.QUERIES[path]
         try:
             text = str(params.get("data") or "").removeprefix("0x")
-            asked = queries.decode(question, bytes.fromhex(text))
+            raw = self._answers.query(path, bytes.fromhex(text), self._public_url())
+        except NotFoundError as error:
+            return self._abci(b"", 22, str(error))
         except ValueError as error:
             raise RpcError(str(error), -32602, "Invalid params") from error
-        found = self._queried(path, asked)
-        if found is None:
-            return self._abci(b"", 22, f"account {asked['address']} not found: key not found")
-        return self._abci(queries.encode(answer, found), 0, "")
-
-    def _queried(self, path: str, asked: Mapping[str, Any]) -> dict[str, Any] | None:
-        chain = self.chain
-        if path == queries.PARAMS:
-            return {"params": chain.params()}
-        if path == queries.ESCROW:
-            escrow = chain.escrows.get(int(asked["id"]))
-            return {"escrow": escrow, "found": escrow is not None}
-        if path == queries.BALANCES:
-            amount = chain.bank.balance(asked["address"])
-            coins = [{"denom": DENOM, "amount": str(amount)}] if amount else []
-            return {"balances": coins, "pagination": {"total": str(len(coins))}}
-        account = chain.bank.account(asked["address"])
-        if account is None:
-            return None
-        body: dict[str, Any] = {
-            "address": account.address,
-            "account_number": account.number,
-            "sequence": account.sequence,
-        }
-        if account.public_key:
-            key = queries.encode(queries.PUBLIC_KEY, {"key": txs.b64(account.public_key)})
-            body["pub_key"] = {"type_url": txs.PUBKEY_TYPE, "value": txs.b64(key)}
-        raw = queries.encode(queries.BASE_ACCOUNT, body)
-        return {"account": {"type_url": queries.BASE_ACCOUNT_TYPE, "value": txs.b64(raw)}}
+        return self._abci(raw, 0, "")
 
     def _abci(self, value: bytes, code: int, log: str) -> dict[str, Any]:
         return {

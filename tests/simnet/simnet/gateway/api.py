@@ -245,7 +245,7 @@ class Api:
             return reply(gateway.state_json()) if method == "GET" else wrong_method()
         if rest == "settings":
             if method == "GET":
-                return reply(settings_of.shown(gateway.settings))
+                return reply(gateway.shown_settings())
             if method != "POST":
                 return wrong_method()
             patch = decode(await request.read(), settings_of.REQUEST)

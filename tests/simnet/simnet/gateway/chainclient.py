@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import time
 import typing as t
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import aiohttp
@@ -17,6 +19,7 @@ from simnet.gateway.environment import TxOptions
 from simnet.timestamps import NANOS, Timestamp
 
 _INFERENCE = "/productscience/inference/inference"
+Result = t.TypeVar("Result")
 _LIFETIME_NS = 9 * 60 * NANOS
 
 
@@ -73,16 +76,175 @@ def find(data: t.Any, name: str) -> t.Any:
     return None
 
 
-class ChainClient:
+class ChainClient(abc.ABC):
+    """What the gateway needs of a chain, whatever it is asked by."""
+
+    def __init__(self, clock: Clock, fixed: Mapping[str, int] | None) -> None:
+        """``fixed``: what a session takes instead of the chain's words."""
+        self._clock = clock
+        self._fixed = fixed or {}
+
+    # --- what ways differ in -----------------------------------------------------
+
+    @property
+    @abc.abstractmethod
+    def base(self) -> str:
+        """Its address, as errors name it."""
+
+    @abc.abstractmethod
+    async def escrow_row(self, escrow_id: str) -> dict[str, t.Any]: ...
+
+    @abc.abstractmethod
+    async def _params(self) -> dict[str, t.Any]: ...
+
+    @abc.abstractmethod
+    async def _host_url(self, address: str) -> str: ...
+
+    @abc.abstractmethod
+    async def _chain_id(self) -> str: ...
+
+    @abc.abstractmethod
+    async def _account_number(self, address: str) -> int: ...
+
+    @abc.abstractmethod
+    async def _send(self, raw: bytes) -> dict[str, t.Any]:
+        """The answer to a broadcast."""
+
+    @abc.abstractmethod
+    async def _tx(self, digest: str) -> dict[str, t.Any] | None:
+        """The answer about a transaction; nothing while it is in no block."""
+
+    # --- queries ---------------------------------------------------------------
+
+    async def load_escrow(self, escrow_id: str) -> ChainEscrow:
+        """What building a runtime asks: escrow, params, one participant per host."""
+        row = await self.escrow_row(escrow_id)
+        params = (await self._params()).get("devshard_escrow_params")
+        if not params:
+            raise ChainError("devshard_escrow_params not found")
+        slots = tuple(str(entry) for entry in row["slots"])
+        urls = {}
+        for address in dict.fromkeys(slots):
+            urls[address] = (await self._host_url(address)).rstrip("/")
+        config = {
+            "refusal_timeout": int(params["refusal_timeout"]),
+            "execution_timeout": int(params["execution_timeout"]),
+            "token_price": int(row["token_price"]),
+            "create_devshard_fee": int(row["create_devshard_fee"]),
+            "fee_per_nonce": int(row["fee_per_nonce"]),
+            "vote_threshold": len(slots) * int(params["vote_threshold_factor"]) // 100,
+            "validation_rate": int(params["validation_rate"]),
+            "inference_seal_grace_nonces": int(row["inference_seal_grace_nonces"]),
+            "inference_seal_grace_seconds": int(row["inference_seal_grace_seconds"]),
+            "auto_seal_every_n_nonces": int(row["auto_seal_every_n_nonces"]),
+        }
+        for name, value in self._fixed.items():
+            # The escrow's own word goes before the gateway's, where it has one.
+            config[name] = int(row.get(name) or 0) or value
+        return ChainEscrow(
+            id=int(row["id"]),
+            creator=str(row["creator"]),
+            amount=int(row["amount"]),
+            slots=slots,
+            epoch_index=int(row["epoch_index"]),
+            token_price=int(row["token_price"]),
+            config=config,
+            host_urls=urls,
+        )
+
+    # --- transactions ----------------------------------------------------------
+
+    async def sign(self, message: txs.Message, key: crypto.PrivateKey, options: TxOptions) -> bytes:
+        """An unordered transaction, valid for nine minutes."""
+        chain_id = options.chain_id or await self._chain_id()
+        number = await self._account_number(key.address)
+        timeout = Timestamp.from_ns(_STAMPS.next() + _LIFETIME_NS)
+        tx = txs.sign_tx(
+            txs.TxBody((message,), unordered=True, timeout_timestamp=timeout),
+            key,
+            chain_id=chain_id,
+            account_number=number,
+            fee=(txs.Coin(options.fee_denom, options.fee_amount),),
+            gas_limit=options.gas_limit,
+        )
+        return tx.encode()
+
+    async def broadcast(self, raw: bytes) -> str:
+        """Send it; the answer is about the mempool only. Returns the hash."""
+        answer = await self._send(raw)
+        if answer.get("code", 0) != 0:
+            raise ChainError(
+                f"broadcast tx failed code={answer['code']} "
+                f"codespace={answer.get('codespace', '')} raw_log={answer.get('raw_log', '')}"
+            )
+        return str(answer["txhash"])
+
+    async def escrow_of_tx(self, digest: str) -> int | None:
+        """The escrow that a transaction made; nothing while it is in no block."""
+        answer = await self._tx(digest)
+        return None if answer is None else _escrow_of(_landed(digest, answer))
+
+    async def created_escrow(
+        self, digest: str, others: Sequence[ChainClient], options: TxOptions
+    ) -> int:
+        """Poll until the transaction tells its escrow, here and at the other places."""
+
+        def created(answer: dict[str, t.Any]) -> int:
+            found = _escrow_of(answer)
+            if found is None:
+                raise ChainError("no devshard_escrow_created event")
+            return found
+
+        return await self._poll(digest, others, options, created)
+
+    async def included(self, digest: str, options: TxOptions) -> None:
+        """Poll until the transaction is in a block, and did what it should."""
+        await self._poll(digest, (), options, lambda answer: None)
+
+    async def _poll(
+        self,
+        digest: str,
+        others: Sequence[ChainClient],
+        options: TxOptions,
+        read: Callable[[dict[str, t.Any]], Result],
+    ) -> Result:
+        deadline = self._clock.now() + options.poll_timeout
+        last = "not found"
+        while True:
+            for client in (self, *others):
+                try:
+                    answer = await client._tx(digest)
+                    if answer is None:
+                        raise ChainError(f"tx not found: {digest}")
+                    return read(_landed(digest, answer))
+                except TxFailedError:
+                    raise
+                except ChainError as error:
+                    last = f"{client.base}: {error}"
+            if self._clock.now() >= deadline:
+                raise ChainError(f"wait for tx {digest}: {last}")
+            await self._clock.sleep(options.poll_seconds)
+
+
+class RestChain(ChainClient):
     """One base URL of a chain's REST API."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, base: str, timeout: float, clock: Clock
+        self,
+        session: aiohttp.ClientSession,
+        base: str,
+        timeout: float,
+        clock: Clock,
+        fixed: Mapping[str, int] | None = None,
     ) -> None:
-        self.base = base.rstrip("/")
+        super().__init__(clock, fixed)
+        self._base = base.rstrip("/")
         self._session = session
         self._timeout = timeout
-        self._clock = clock
+
+    @property
+    def base(self) -> str:
+        return self._base
 
     async def _ask(self, path: str, body: t.Any = None) -> tuple[int, t.Any]:
         method, url = ("GET" if body is None else "POST"), self.base + path
@@ -111,8 +273,6 @@ class ChainClient:
             raise ChainError(f"GET {path} status 404: {data}")
         return data
 
-    # --- queries ---------------------------------------------------------------
-
     async def escrow_row(self, escrow_id: str) -> dict[str, t.Any]:
         status, data = await self._ask(f"{_INFERENCE}/devshard_escrow/{escrow_id}")
         if status == 404 or not isinstance(data, dict) or not data.get("found"):
@@ -121,40 +281,17 @@ class ChainClient:
         return row
 
     async def load_escrow(self, escrow_id: str) -> ChainEscrow:
-        """What building a runtime asks: escrow, params, one participant per host."""
+        # As the real one, which looks twice.
         await self.escrow_row(escrow_id)
-        row = await self.escrow_row(escrow_id)
-        data = await self._get(f"{_INFERENCE}/params")
-        params = data.get("params", {}).get("devshard_escrow_params")
-        if not params:
-            raise ChainError("devshard_escrow_params not found")
-        slots = tuple(str(entry) for entry in row["slots"])
-        urls = {}
-        for address in dict.fromkeys(slots):
-            answer = await self._get(f"{_INFERENCE}/participant/{address}")
-            urls[address] = str(answer["participant"]["inference_url"]).rstrip("/")
-        config = {
-            "refusal_timeout": int(params["refusal_timeout"]),
-            "execution_timeout": int(params["execution_timeout"]),
-            "token_price": int(row["token_price"]),
-            "create_devshard_fee": int(row["create_devshard_fee"]),
-            "fee_per_nonce": int(row["fee_per_nonce"]),
-            "vote_threshold": len(slots) * int(params["vote_threshold_factor"]) // 100,
-            "validation_rate": int(params["validation_rate"]),
-            "inference_seal_grace_nonces": int(row["inference_seal_grace_nonces"]),
-            "inference_seal_grace_seconds": int(row["inference_seal_grace_seconds"]),
-            "auto_seal_every_n_nonces": int(row["auto_seal_every_n_nonces"]),
-        }
-        return ChainEscrow(
-            id=int(row["id"]),
-            creator=str(row["creator"]),
-            amount=int(row["amount"]),
-            slots=slots,
-            epoch_index=int(row["epoch_index"]),
-            token_price=int(row["token_price"]),
-            config=config,
-            host_urls=urls,
-        )
+        return await super().load_escrow(escrow_id)
+
+    async def _params(self) -> dict[str, t.Any]:
+        found: dict[str, t.Any] = (await self._get(f"{_INFERENCE}/params")).get("params", {})
+        return found
+
+    async def _host_url(self, address: str) -> str:
+        answer = await self._get(f"{_INFERENCE}/participant/{address}")
+        return str(answer["participant"]["inference_url"])
 
     async def _chain_id(self) -> str:
         try:
@@ -175,25 +312,7 @@ class ChainClient:
             raise ChainError(f"fetch account {address}: no account_number in the answer")
         return int(found)
 
-    # --- transactions ----------------------------------------------------------
-
-    async def sign(self, message: txs.Message, key: crypto.PrivateKey, options: TxOptions) -> bytes:
-        """An unordered transaction, valid for nine minutes."""
-        chain_id = options.chain_id or await self._chain_id()
-        number = await self._account_number(key.address)
-        timeout = Timestamp.from_ns(_STAMPS.next() + _LIFETIME_NS)
-        tx = txs.sign_tx(
-            txs.TxBody((message,), unordered=True, timeout_timestamp=timeout),
-            key,
-            chain_id=chain_id,
-            account_number=number,
-            fee=(txs.Coin(options.fee_denom, options.fee_amount),),
-            gas_limit=options.gas_limit,
-        )
-        return tx.encode()
-
-    async def broadcast(self, raw: bytes) -> str:
-        """Send it; the answer is about the mempool only. Returns the hash."""
+    async def _send(self, raw: bytes) -> dict[str, t.Any]:
         body = {"tx_bytes": txs.b64(raw), "mode": "BROADCAST_MODE_SYNC"}
         try:
             status, data = await self._ask("/cosmos/tx/v1beta1/txs", body)
@@ -202,41 +321,17 @@ class ChainClient:
         answer = data.get("tx_response") if isinstance(data, dict) else None
         if status != 200 or not isinstance(answer, dict):
             raise ChainError(f"broadcast tx: POST /cosmos/tx/v1beta1/txs status {status}: {data}")
-        if answer.get("code", 0) != 0:
-            raise ChainError(
-                f"broadcast tx failed code={answer['code']} "
-                f"codespace={answer.get('codespace', '')} raw_log={answer.get('raw_log', '')}"
-            )
-        return str(answer["txhash"])
+        return answer
 
-    async def escrow_of_tx(self, digest: str) -> int | None:
-        """The escrow that a transaction made; nothing while it is in no block."""
-        status, data = await self._ask(f"/cosmos/tx/v1beta1/txs/{digest}")
-        return None if status == 404 else _escrow_of(_landed(digest, data))
-
-    async def created_escrow(self, digest: str, other: ChainClient, options: TxOptions) -> int:
-        """Poll until the transaction tells its escrow, here and at the other place."""
-        deadline = self._clock.now() + options.poll_timeout
-        last = "not found"
-        while True:
-            for client in (self, other):
-                try:
-                    data = await client._get(f"/cosmos/tx/v1beta1/txs/{digest}")
-                except ChainError as error:
-                    last = f"{client.base}: {error}"
-                    continue
-                answer = _landed(digest, data)
-                found = _escrow_of(answer)
-                if found is not None:
-                    return found
-                last = f"{client.base}: no devshard_escrow_created event"
-            if self._clock.now() >= deadline:
-                raise ChainError(f"wait for tx {digest}: {last}")
-            await self._clock.sleep(options.poll_seconds)
+    async def _tx(self, digest: str) -> dict[str, t.Any] | None:
+        path = f"/cosmos/tx/v1beta1/txs/{digest}"
+        status, data = await self._ask(path)
+        if status == 404:
+            return None
+        return ((data or {}).get("tx_response") or {}) if isinstance(data, dict) else {}
 
 
-def _landed(digest: str, data: t.Any) -> dict[str, t.Any]:
-    answer: dict[str, t.Any] = (data or {}).get("tx_response") or {}
+def _landed(digest: str, answer: dict[str, t.Any]) -> dict[str, t.Any]:
     if answer.get("code", 0) != 0:
         raise TxFailedError(
             f"tx {digest} failed code={answer['code']} "

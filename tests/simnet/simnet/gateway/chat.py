@@ -205,13 +205,32 @@ def usage(chat: Chat) -> dict[str, int]:
     }
 
 
+_LOGPROBS = (
+    ',"logprobs":'
+    + compact(
+        {
+            "content": [
+                {
+                    "bytes": None,
+                    "logprob": -0.01,
+                    "token": "tok",
+                    "top_logprobs": [{"bytes": None, "logprob": -0.01, "token": "tok"}],
+                }
+            ]
+        }
+    ).decode()
+)
+
+
 class Chunks:
     """The events of a streamed reply; built from parts, since there are many of them."""
 
-    def __init__(self, chat: Chat, number: int, created: int) -> None:
+    def __init__(self, chat: Chat, number: int, created: int, *, logprobs: bool = False) -> None:
+        """``logprobs``: in every choice, whether asked for or not."""
         model = compact(chat.model).decode()
         self._tail = (
-            f'"index":0}}],"created":{created},"id":"chatcmpl-{number}","model":{model},'
+            f'"index":0'
+            f'{_LOGPROBS if logprobs else ""}}}],"created":{created},"id":"chatcmpl-{number}","model":{model},'
             '"object":"chat.completion.chunk"'
         )
         self._usage = compact(usage(chat)).decode()

@@ -22,13 +22,14 @@ from simnet import crypto, txs
 from simnet.gateway import environment as env
 from simnet.gateway import settings as settings_of
 from simnet.gateway.capacity import Capacity, Load, Picker
-from simnet.gateway.chainclient import ChainClient, ChainError
+from simnet.gateway.chainclient import ChainClient, ChainError, RestChain
 from simnet.gateway.chat import ResponseCache, Script
 from simnet.gateway.clock import Clock
 from simnet.gateway.database import GatewayDb, PerfDb, Record
 from simnet.gateway.devsession import FinalizeError
 from simnet.gateway.generation import PathError
 from simnet.gateway.goish import ApiError
+from simnet.gateway.grpcchain import GrpcCaller, ProtobufChain
 from simnet.gateway.metrics import Chats
 from simnet.gateway.participants import Participants
 from simnet.gateway.points import PointError, Points
@@ -64,14 +65,19 @@ class Mint:
 class Gateway:
     def __init__(self, environment: env.Environment, http: aiohttp.ClientSession) -> None:
         self.environment = environment
+        self.generation = environment.generation
         self.tuning = environment.tuning
         self.http = http
         self.process_id = secrets.token_hex(16)
         self.points = Points()
         self.clock = Clock()
+        self._caller = (
+            None
+            if self.generation.chain == "rest"
+            else GrpcCaller(environment.chain_grpc, environment.chain_tls, self.clock)
+        )
         self.script = Script()
         environment.storage.mkdir(parents=True, exist_ok=True)
-        self.generation = environment.generation
         self.db = GatewayDb(environment.storage / "gateway.db", self.generation)
         self.perf = PerfDb(environment.storage / "perf.db")
         self.settings: settings_of.Settings = settings_of.defaults(self.generation)
@@ -178,6 +184,8 @@ class Gateway:
         await self.poller.stop()
         for runtime in self.runtimes.values():
             runtime.close()
+        if self._caller is not None:
+            await self._caller.close()
         self.perf.close()
         self.db.close()
 
@@ -203,10 +211,32 @@ class Gateway:
             self.clock,
         )
 
-    def chain(self, base: str | None = None) -> ChainClient:
-        if base is None:
-            base = self.settings["chain_rest"]
-        return ChainClient(self.http, str(base), self.tuning.chain_timeout, self.clock)
+    def chain(self) -> ChainClient:
+        if self._caller is not None:
+            return ProtobufChain(
+                self._caller, self.environment.chain_grpc, self.clock, self.generation.fixed_config
+            )
+        return self._rest(str(self.settings["chain_rest"]))
+
+    def _rest(self, base: str) -> RestChain:
+        return RestChain(
+            self.http,
+            base,
+            self.tuning.chain_timeout,
+            self.clock,
+            self.generation.fixed_config,
+        )
+
+    def shown_settings(self, settings: settings_of.Settings | None = None) -> Result:
+        """Of memory; with the address that no database keeps."""
+        shown = settings_of.shown(self.settings if settings is None else settings)
+        if self._caller is None:
+            return shown
+        return {
+            "chain_rest": shown.pop("chain_rest"),
+            "chain_grpc": self.environment.chain_grpc,
+            **shown,
+        }
 
     async def build(self, record: Record) -> Runtime:
         if record.id in self.closing:
@@ -273,8 +303,14 @@ class Gateway:
     # --- settings --------------------------------------------------------------
 
     async def post_settings(self, patch: Mapping[str, t.Any]) -> Result:
+        known = dict(patch)
+        if self._caller is not None and known.pop("chain_rest", None) is not None:
+            LOG.info(
+                "admin settings: chain_rest is deprecated and ignored "
+                "(use DEVSHARD_CHAIN_GRPC / chain_grpc)"
+            )
         async with self.mutex:
-            whole = settings_of.merged(self.settings, dict(patch))
+            whole = settings_of.merged(self.settings, known)
             settings_of.validate(whole)
             kept = settings_of.stored(whole)
             self.db.save_settings(kept)
@@ -286,7 +322,7 @@ class Gateway:
             self.poller.weights, self.poller.preserved = weights, preserved
             self.poller.start(at_once=False)
         await self.rotator.settings_changed()
-        return settings_of.shown(whole)
+        return self.shown_settings(whole)
 
     # --- keys ------------------------------------------------------------------
 
@@ -320,7 +356,7 @@ class Gateway:
         if not text:
             raise ApiError(400, "private_key or private_key_env is required")
         signer = self.transaction_key(text)
-        if not self.settings["chain_rest"]:
+        if self._caller is None and not self.settings["chain_rest"]:
             raise ApiError(400, "chain REST URL is required")
         record = Record(
             id="",
@@ -376,8 +412,8 @@ class Gateway:
             await self.points.reach("create.before_broadcast")
             digest = await chain.broadcast(raw)
             await self.points.reach("create.after_broadcast")
-            other = self.chain(options.query_rest)
-            return await chain.created_escrow(digest, other, options), digest
+            others = [self._rest(options.query_rest)] if self.generation.second_tx_endpoint else []
+            return await chain.created_escrow(digest, others, options), digest
         except (ChainError, PointError) as error:
             raise ApiError(502, str(error)) from error
 

@@ -54,6 +54,8 @@ class Environment:
 
     variables: Mapping[str, str]
     generation: Generation
+    chain_grpc: str
+    chain_tls: bool
     port: int
     host: str
     storage: Path
@@ -134,6 +136,10 @@ def read_environment(variables: Mapping[str, str]) -> Environment:
     return Environment(
         variables=dict(variables),
         generation=GENERATIONS[generation],
+        chain_grpc=variables.get("DEVSHARD_CHAIN_GRPC")
+        or variables.get("NODE_GRPC_URL")
+        or "localhost:9090",
+        chain_tls=variables.get("CHAIN_GRPC_TLS", "").strip().lower() in ("1", "true", "yes"),
         port=_number(variables, "DEVSHARD_PORT", 8080),
         host=variables.get("SIMNET_HOST", "0.0.0.0"),
         storage=storage_dir(variables),

@@ -315,9 +315,15 @@ class Inference:
             return web.Response(
                 status=work.status, body=work.sent[0], headers={**headers, "Content-Type": JSON}
             )
+        gateway = self._gateway
         number, created = next(self._reply_numbers), int(time.time())
         if chat.stream:
-            return await self._stream(request, work, headers, Chunks(chat, number, created))
+            return await self._stream(
+                request,
+                work,
+                headers,
+                Chunks(chat, number, created, logprobs=gateway.generation.logprobs),
+            )
         await asyncio.sleep(chat.script.seconds)
         if chat.script.fail >= 0:
             raise ProxyError(502, "inference: no non-probe attempt finished")

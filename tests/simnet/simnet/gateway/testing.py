@@ -180,6 +180,7 @@ class Setup:
             "DEVSHARD_STORAGE_DIR": str(self.directory / name),
             "DEVSHARD_CHAIN_REST": urls["chain_rest"],
             "DEVSHARD_TX_QUERY_REST": urls["chain_rest"],
+            "DEVSHARD_CHAIN_GRPC": urls.get("chain_grpc", ""),
             "DEVSHARD_PUBLIC_API": urls["public_api"],
             "DEVSHARD_PRIVATE_KEY": CREATOR.hex,
             "DEVSHARD_API_KEYS": f"{API_KEY}, second-key",
