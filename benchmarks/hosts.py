@@ -36,11 +36,13 @@ def is_deployed(lab: Lab) -> bool:
     return bool(lab.on_host("sh", "-c", f"ls -d {DEPLOY} 2>/dev/null || true").strip())
 
 
-def deploy(lab: Lab) -> None:
-    """A host that was never deployed gets the whole site."""
-    if is_deployed(lab):
+def deploy(labs: t.Sequence[Lab]) -> None:
+    """Hosts that were never deployed get the whole site, side by side."""
+    bare = [lab for lab in labs if not is_deployed(lab)]
+    if not bare:
         return
-    say(f"deploying {lab.host}")
-    deployed = lab.play("gonka.devshard.site")
+    names = ",".join(lab.host for lab in bare)
+    say(f"deploying {names}")
+    deployed = bare[0].play("gonka.devshard.site", devshard_hosts=names)
     if deployed.rc != 0:
-        sys.exit(f"{lab.host} could not be deployed: {deployed.text[-2000:]}")
+        sys.exit(f"{names} could not be deployed: {deployed.text[-2000:]}")

@@ -145,16 +145,12 @@ class Bench:
 
     def site_host(self) -> Lab:
         lab = self.lab(SITE)
-        hosts.deploy(lab)
+        hosts.deploy([lab])
         return lab
 
     def fleet(self) -> Result:
-        real = [self.site_host()]
-        for name in self.names():
-            if name.startswith(FLEET):
-                lab = self.lab(name)
-                hosts.deploy(lab)
-                real.append(lab)
+        real = [self.lab(name) for name in self.names() if name != GUIDE]
+        hosts.deploy(real)
         forks = len(real)
         small, large = self.options.fleet
         result: Result = {

@@ -46,7 +46,7 @@ def host(options: argparse.Namespace) -> Lab:
         return Lab(options.inventory, options.host)
     lab = Lab(hosts.up(PROJECT, ["bench-1"]), "bench-1")
     lab.log = options.log
-    hosts.deploy(lab)
+    hosts.deploy([lab])
     return lab
 
 
