@@ -172,7 +172,6 @@ class Bench:
             timing, _unused = measure.run(
                 Lab(inventory, "fleet-001"),
                 measure.SITE,
-                hosts=real,
                 forks=forks,
                 devshard_hosts="devshard_gateways",
             )

@@ -34,7 +34,6 @@ class Fleet:
         return {
             "wall_s": self.timing.wall_s / self.hosts,
             "cpu_s": self.timing.cpu_s / self.hosts,
-            "host_cpu_s": self.timing.host_cpu_s / self.hosts,
         }
 
 

@@ -31,23 +31,10 @@ def _children() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def _on_host(labs: t.Sequence[Lab]) -> float:
-    """Seconds of processor time that all of the hosts took since they were started."""
-    total = 0
-    for lab in labs:
-        text = lab.on_host("cat", "/sys/fs/cgroup/cpu.stat")
-        total += next(
-            int(line.split()[1]) for line in text.splitlines() if line.startswith("usage_usec ")
-        )
-    return total / 1e6
-
-
 def run(
     lab: Lab,
     playbook: str,
     *,
-    hosts: t.Sequence[Lab] = (),
-    inventories: t.Sequence[Path] = (),
     forks: int | None = None,
     settings: t.Mapping[str, str] | None = None,
     changes: bool = False,
@@ -57,19 +44,12 @@ def run(
     environment = {**PLAIN, **(settings or {})}
     if forks is not None:
         environment["ANSIBLE_FORKS"] = str(forks)
-    labs = hosts or [lab]
-    on_host = _on_host(labs)
     cpu = _children()
     begin = time.monotonic()
-    done = lab.play(playbook, inventories=inventories, settings=environment, **variables)
+    done = lab.play(playbook, settings=environment, **variables)
     wall = time.monotonic() - begin
     cpu = _children() - cpu
-    timing = Timing(
-        wall_s=wall,
-        cpu_s=cpu,
-        host_cpu_s=_on_host(labs) - on_host,
-        lines=len(done.lines),
-    )
+    timing = Timing(wall_s=wall, cpu_s=cpu, lines=len(done.lines))
     if done.rc != 0 or (done.changed and not changes):
         # what it said last tells why
         sys.exit(f"{playbook}: rc {done.rc}, changed {done.changed}\n{done.text[-3000:]}")

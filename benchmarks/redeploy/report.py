@@ -19,12 +19,10 @@ Event = dict[str, t.Any]
 
 @dataclass(frozen=True)
 class Timing:
-    """One run of a playbook. ``cpu_s`` is that of the controller with all its processes,
-    ``host_cpu_s`` that of everything on the hosts meanwhile, their services included."""
+    """One run of a playbook. ``cpu_s`` is that of the controller with all its processes."""
 
     wall_s: float
     cpu_s: float
-    host_cpu_s: float
     lines: int
 
     def to_dict(self) -> dict[str, t.Any]:
@@ -99,7 +97,6 @@ def middle(timings: Sequence[Timing]) -> Timing:
     return Timing(
         wall_s=median(item.wall_s for item in timings),
         cpu_s=median(item.cpu_s for item in timings),
-        host_cpu_s=median(item.host_cpu_s for item in timings),
         lines=int(median(item.lines for item in timings)),
     )
 

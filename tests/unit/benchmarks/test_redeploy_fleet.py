@@ -11,7 +11,7 @@ from ansible_collections.gonka.devshard.benchmarks.redeploy.report import Timing
 
 
 def timing(wall: float, cpu: float = 1) -> Timing:
-    return Timing(wall_s=wall, cpu_s=cpu, host_cpu_s=2, lines=10)
+    return Timing(wall_s=wall, cpu_s=cpu, lines=10)
 
 
 def test_hosts_take_turns_in_the_order_of_the_inventory() -> None:
