@@ -30,6 +30,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.sta
     Event,
     Intent,
     Kind,
+    Subject,
     Via,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.store import Ledger
@@ -45,9 +46,9 @@ class DoomedLedger(Ledger):
     doom: tuple[str, str] | None = None
     """A step, ``plan`` or an event's name, and whether before or after it is recorded."""
 
-    def plan(self, kind: Kind, via: Via, **values: t.Any) -> Intent:
+    def plan(self, kind: Kind, via: Via, subject: Subject) -> Intent:
         self._die("plan", "before")
-        intent = super().plan(kind, via, **values)
+        intent = super().plan(kind, via, subject)
         self._die("plan", "after")
         return intent
 

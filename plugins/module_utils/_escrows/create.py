@@ -17,7 +17,7 @@ from .._core.reader import parse_time
 from . import transactions as tx
 from .create_guards import pending_creates_text
 from .gateway_replies import read_create_failure
-from .ledger.states import Event, Intent, Kind, State, Via
+from .ledger.states import Event, Intent, Kind, State, Subject, Via
 
 if t.TYPE_CHECKING:
     from .adopt import Adoption
@@ -44,15 +44,17 @@ class Creates:
         intent = ledger.plan(
             Kind.CREATE,
             options.create_via,
-            gateway=self._ports.gateway_id,
-            chain_id=self._ports.chain_id,
-            creator=self._run.creator,
-            model=options.model_id,
-            amount=options.amount,
-            fee=options.fee_amount,
-            gas=self._gas(),
-            seen_height=head.height,
-            seen_time=stamp(head.time),
+            Subject(
+                gateway=self._ports.gateway_id,
+                chain_id=self._ports.chain_id,
+                creator=self._run.creator,
+                model=options.model_id,
+                amount=options.amount,
+                fee=options.fee_amount,
+                gas=self._gas(),
+                seen_height=head.height,
+                seen_time=stamp(head.time),
+            ),
         )
         if options.create_via is Via.SIGNED:
             intent = self._sign_and_send(intent)

@@ -97,6 +97,20 @@ class EscrowView:
 
 def why_not_usable(view: EscrowView, limits: Limits) -> tuple[str, ...]:
     """Every reason why no request should be counted on this escrow; empty means usable."""
+    return (*_why_not_served(view, limits), *_why_not_on_chain(view, limits))
+
+
+def spent(view: EscrowView, limits: Limits) -> list[str]:
+    """Why the session can take no more requests, empty while it can."""
+    reasons = []
+    if (view.nonce or 0) >= limits.max_nonce:
+        reasons.append(f"nonce {view.nonce} reached the limit {limits.max_nonce}")
+    if (view.balance or 0) < limits.min_balance:
+        reasons.append(f"balance {view.balance or 0} ngonka is below {limits.min_balance}")
+    return reasons
+
+
+def _why_not_served(view: EscrowView, limits: Limits) -> list[str]:
     reasons: list[str] = []
     if not view.recorded:
         reasons.append(UNRECORDED)
@@ -107,10 +121,12 @@ def why_not_usable(view: EscrowView, limits: Limits) -> tuple[str, ...]:
     if view.loaded and view.phase != "active":
         reasons.append(f"its session is in phase {view.phase}")
     if view.loaded and view.phase == "active":
-        if (view.nonce or 0) >= limits.max_nonce:
-            reasons.append(f"nonce {view.nonce} reached the limit {limits.max_nonce}")
-        if (view.balance or 0) < limits.min_balance:
-            reasons.append(f"balance {view.balance or 0} ngonka is below {limits.min_balance}")
+        reasons += spent(view, limits)
+    return reasons
+
+
+def _why_not_on_chain(view: EscrowView, limits: Limits) -> list[str]:
+    reasons: list[str] = []
     if not view.on_chain:
         reasons.append("the chain does not have it: pruned two epochs after its own, or never made")
     elif view.settled:
@@ -124,7 +140,7 @@ def why_not_usable(view: EscrowView, limits: Limits) -> tuple[str, ...]:
             if view.deadline.blocks_left >= 0
             else "its deadline has passed"
         )
-    return tuple(reasons)
+    return reasons
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import typing as t
 
 from .._core.errors import ProtocolError, TransportError
-from .ledger.states import Event, Intent, Kind, Via
+from .ledger.states import Event, Intent, Kind, Subject, Via
 
 if t.TYPE_CHECKING:
     from .._gateway.models import Devshard
@@ -62,12 +62,14 @@ class RecordCalls:
         intent = ledger.plan(
             Kind.IMPORT,
             Via.GATEWAY,
-            gateway=self._ports.gateway_id,
-            chain_id=self._ports.chain_id,
-            creator=view.creator or "",
-            model=model,
-            amount=view.amount,
-            escrow_id=view.id,
+            Subject(
+                gateway=self._ports.gateway_id,
+                chain_id=self._ports.chain_id,
+                creator=view.creator or "",
+                model=model,
+                amount=view.amount,
+                escrow_id=view.id,
+            ),
         )
         intent = ledger.apply(intent, Event.ASK, {"storage_path": path})
         try:
@@ -88,12 +90,14 @@ class RecordCalls:
         intent = ledger.plan(
             Kind.DELETE,
             Via.GATEWAY,
-            gateway=self._ports.gateway_id,
-            chain_id=self._ports.chain_id,
-            creator=view.creator or "",
-            model=view.model,
-            amount=view.amount,
-            escrow_id=view.id,
+            Subject(
+                gateway=self._ports.gateway_id,
+                chain_id=self._ports.chain_id,
+                creator=view.creator or "",
+                model=view.model,
+                amount=view.amount,
+                escrow_id=view.id,
+            ),
         )
         intent = ledger.apply(intent, Event.ASK)
         try:

@@ -155,7 +155,7 @@ class SetDevshard:
             )
         self._do(f"deactivated escrow {view.id}", self._calls.deactivate)
 
-    # imported
+    # the state imported
 
     def _imported(self, view: EscrowView) -> None:
         path = self._options.storage_path

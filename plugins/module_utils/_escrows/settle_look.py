@@ -13,6 +13,7 @@ import typing as t
 from .._core.errors import TransportError, UnknownStateError
 from .ledger.states import Intent, Kind, State
 from .observe import view_of
+from .pool_rules import spent
 from .settle_rules import SettleView
 
 if t.TYPE_CHECKING:
@@ -155,10 +156,7 @@ class SettleLook:
                 raise UnknownStateError("select=expiring needs the deadlines, and none is known")
             return view.deadline.blocks_left < self._options.deadline_blocks
         if self._options.select == "depleted":
-            return view.loaded and (
-                (view.nonce or 0) >= self._ports.limits.max_nonce
-                or (view.balance or 0) < self._ports.limits.min_balance
-            )
+            return view.loaded and bool(spent(view, self._ports.limits))
         if self._options.select == "inactive_unsettled":
             return not view.active
         return True

@@ -19,7 +19,7 @@ from .._core.errors import (
 from .._core.files import stamp
 from . import transactions as tx
 from .gateway_replies import settle_was_not_sent
-from .ledger.states import Event, Intent, Kind, State, Via
+from .ledger.states import Event, Intent, Kind, State, Subject, Via
 
 if t.TYPE_CHECKING:
     from .._chain.models import SettledEvent
@@ -45,16 +45,18 @@ class Payout:
         intent = self._ports.record().plan(
             Kind.SETTLE,
             self._options.settle_via,
-            gateway=self._ports.gateway_id,
-            chain_id=self._ports.chain_id,
-            creator=self._run.creator,
-            model=seen.view.model,
-            amount=seen.view.amount,
-            escrow_id=outcome.id,
-            fee=self._options.fee_amount,
-            gas=self._options.gas_limit,
-            seen_height=head.height,
-            seen_time=stamp(head.time),
+            Subject(
+                gateway=self._ports.gateway_id,
+                chain_id=self._ports.chain_id,
+                creator=self._run.creator,
+                model=seen.view.model,
+                amount=seen.view.amount,
+                escrow_id=outcome.id,
+                fee=self._options.fee_amount,
+                gas=self._options.gas_limit,
+                seen_height=head.height,
+                seen_time=stamp(head.time),
+            ),
         )
         if self._options.settle_via is Via.SIGNED:
             intent = self._sign_and_send(intent)

@@ -106,11 +106,16 @@ def next_step(seen: SettleView) -> SettleStep:
         return SettleStep.LOST
     if view.deadline is not None and view.deadline.blocks_left < 0:
         return SettleStep.TOO_LATE
+    return _step_of_session(view, seen.settlement)
+
+
+def _step_of_session(view: EscrowView, settlement: Settlement | None) -> SettleStep:
+    """What leads to the settlement of a session, and to the chain with it."""
     if view.loaded and view.active:
         return SettleStep.DEACTIVATE
     if view.loaded and (view.active_requests or 0) > 0:
         return SettleStep.WAIT_IDLE
-    if seen.settlement is not None and seen.settlement.has_quorum:
+    if settlement is not None and settlement.has_quorum:
         return SettleStep.SETTLE
     if not view.loaded:
         return SettleStep.NO_SOURCE

@@ -62,46 +62,60 @@ _TEXTS: t.Final = tuple(
 )
 
 
+class _Unusable(Exception):
+    """Why a content is no deploy record."""
+
+
 def parse(content: bytes, where: str) -> DeployRecord:
     """Strict in what it knows; a field that another version added is left alone."""
-
-    def unusable(why: str) -> UnknownStateError:
-        return UnknownStateError(
-            f"the deploy record {where} cannot be read ({why}), so which gateway this is, is"
+    try:
+        return DeployRecord(**_values(_object(content)))
+    except _Unusable as exc:
+        raise UnknownStateError(
+            f"the deploy record {where} cannot be read ({exc}), so which gateway this is, is"
             " unknown. Put it back from a copy, or move it away and run the playbook"
             " gonka.devshard.site with gateway_adopt_directory=true",
             path=where,
-        )
+        ) from exc
 
+
+def _object(content: bytes) -> dict[str, t.Any]:
     try:
         raw = json.loads(content.decode())
     except UnicodeDecodeError as exc:
-        raise unusable("it is not a text file") from exc
+        raise _Unusable("it is not a text file") from exc
     except ValueError as exc:
-        raise unusable("it holds no JSON") from exc
+        raise _Unusable("it holds no JSON") from exc
     if not isinstance(raw, dict):
-        raise unusable("it holds no JSON object")
+        raise _Unusable("it holds no JSON object")
+    return raw
+
+
+def _values(raw: Mapping[str, t.Any]) -> dict[str, t.Any]:
     schema = raw.get("schema", 1)
     if isinstance(schema, bool) or not isinstance(schema, int) or not 1 <= schema <= SCHEMA:
-        raise unusable(f"it has schema {schema}, this version reads 1 to {SCHEMA}")
+        raise _Unusable(f"it has schema {schema}, this version reads 1 to {SCHEMA}")
     values: dict[str, t.Any] = {"schema": schema}
     for name in _TEXTS:
         value = raw.get(name)
         if value is not None and not isinstance(value, str):
-            raise unusable(f"{name} is not a text")
+            raise _Unusable(f"{name} is not a text")
         # 0.1.0 wrote an empty digest in check mode's way of saying that it knows none
         values[name] = value or None
-    port = raw.get("port")
-    if port is not None:
-        # a template makes a text of it
-        if not str(port).isdecimal() or isinstance(port, bool):
-            raise unusable("port is not a number")
-        values["port"] = int(port)
-    adopted = raw.get("adopted", False)
-    if not isinstance(adopted, bool):
-        raise unusable("adopted is not true or false")
-    values["adopted"] = adopted
-    return DeployRecord(**values)
+    values["port"] = _port(raw.get("port"))
+    values["adopted"] = raw.get("adopted", False)
+    if not isinstance(values["adopted"], bool):
+        raise _Unusable("adopted is not true or false")
+    return values
+
+
+def _port(value: t.Any) -> int | None:
+    if value is None:
+        return None
+    # a template makes a text of it
+    if not str(value).isdecimal() or isinstance(value, bool):
+        raise _Unusable("port is not a number")
+    return int(value)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

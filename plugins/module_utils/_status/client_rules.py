@@ -48,12 +48,16 @@ def _reached(scene: Scene) -> tuple[str, str, str | None]:
         gone = "refused" in why or "within the" in why or "certificate" in why
         return ("nobody" if gone else "not known"), why, None
     if 300 <= route["status"] < 400:
-        return _sent(scene, route)
+        return _sent(route)
+    return _answered(route, direct=scene.direct)
+
+
+def _answered(route: Data, *, direct: bool) -> tuple[str, str, str | None]:
     if route["status"] in (502, 503, 504):
         return "nobody", f"the edge answers {route['status']}: no gateway behind it answers", None
     if route["status"] != 200:
         return "nobody", f"{route['url']} answers {route['status']}: {route['message']}", None
-    if route["slot"] is None and not scene.direct:
+    if route["slot"] is None and not direct:
         why = f"{route['url']} does not name the slot, so it is not known which gateway answers"
         return "not known", why, None
     if route["chat"] in (404, 405) or route["chat"] >= 500 or 300 <= route["chat"] < 400:
@@ -61,7 +65,7 @@ def _reached(scene: Scene) -> tuple[str, str, str | None]:
     return "served", "", None
 
 
-def _sent(scene: Scene, route: Data) -> tuple[str, str, str | None]:
+def _sent(route: Data) -> tuple[str, str, str | None]:
     target = route["target"]
     if target and target == route["url"].replace("http://", "https://", 1):
         why = f"the edge sends HTTP to {target}: set devshard_client_base_url to it"

@@ -62,8 +62,11 @@ def part_findings(scene: Scene) -> Iterator[Finding]:
     if lost:
         ids, why = listed([row["id"] for row in lost]), lost[0]["chain_error"]
         yield unknown("escrows", f"the chain did not answer for escrow(s) {ids}: {why}")
-    if scene.deployed is False or scene.retired:
-        return
+    if scene.deployed is not False and not scene.retired:
+        yield from _unknown_gateways(scene)
+
+
+def _unknown_gateways(scene: Scene) -> Iterator[Finding]:
     for slot in OTHER:
         if (why := scene.part(slot)) is not None:
             yield unknown("gateway", f"the gateway in slot {slot} could not be asked: {why}")

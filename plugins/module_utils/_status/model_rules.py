@@ -46,7 +46,7 @@ def model_row(scene: Scene, model: Model) -> dict[str, t.Any]:
     reasons = [
         *_none_usable(model, usable, maybe, foreign),
         *_closed(model, mode),
-        *_no_hosts(scene, model, hosts),
+        *_no_hosts(model, hosts),
         *_blocked(model, gateway, {*usable, *maybe, *foreign}),
     ]
     # a redirect that is meant excuses what clients of this host would miss
@@ -122,7 +122,7 @@ def _until(hosts: Data) -> str:
     return f" until {times[0]}" if times else ""
 
 
-def _no_hosts(scene: Scene, model: Model, hosts: Data) -> Iterator[Finding]:
+def _no_hosts(model: Model, hosts: Data) -> Iterator[Finding]:
     if hosts["hosts_available"] == 0:
         yield danger(
             "hosts",

@@ -27,6 +27,24 @@ class Window:
     active_without_runtime: tuple[str, ...] = ()
 
 
+def _rotation_refusals(window: Window, min_blocks: int) -> list[str]:
+    if window.rotation_enabled is None:
+        return ["it is unknown whether rotation is enabled"]
+    if not window.rotation_enabled:
+        return []
+    left = window.blocks_until_next_rotation
+    if left is None:
+        return ["the distance to the next rotation is unknown"]
+    if left >= min_blocks:
+        return []
+    return [
+        (
+            f"{left} blocks are left to the next rotation, a swap needs {min_blocks}"
+            " (hot_swap_min_blocks)"
+        )
+    ]
+
+
 def window_refusals(window: Window, *, min_blocks: int) -> list[str]:
     """Reasons why a swap must not begin now, empty when it may; they pass with time."""
     reasons: list[str] = []
@@ -45,16 +63,7 @@ def window_refusals(window: Window, *, min_blocks: int) -> list[str]:
             f"{window.blocks_to_epoch_switch} blocks are left to the epoch switch, a swap needs"
             f" {min_blocks} (hot_swap_min_blocks)"
         )
-    if window.rotation_enabled is None:
-        reasons.append("it is unknown whether rotation is enabled")
-    elif window.rotation_enabled:
-        if window.blocks_until_next_rotation is None:
-            reasons.append("the distance to the next rotation is unknown")
-        elif window.blocks_until_next_rotation < min_blocks:
-            reasons.append(
-                f"{window.blocks_until_next_rotation} blocks are left to the next rotation, a"
-                f" swap needs {min_blocks} (hot_swap_min_blocks)"
-            )
+    reasons += _rotation_refusals(window, min_blocks)
     reasons += [
         f"escrow {escrow} is in phase {phase}: a finalize is under way or was cut off"
         for escrow, phase in sorted(window.phases.items())

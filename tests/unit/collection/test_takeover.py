@@ -37,6 +37,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._escrows.backup.res
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.states import (
     Kind,
     State,
+    Subject,
     Via,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.store import Ledger
@@ -409,7 +410,9 @@ def test_the_ledger_has_the_same_rows(tmp_path: Path, state: str) -> None:
     # it is also the ledger that the next run writes to
     with Ledger.open(str(path), "next") as writing:
         assert len(writing.intents()) == len(raw)
-        planned = writing.plan(Kind.CREATE, Via.SIGNED, gateway="g", chain_id="c", creator="x")
+        planned = writing.plan(
+            Kind.CREATE, Via.SIGNED, Subject(gateway="g", chain_id="c", creator="x")
+        )
         assert (planned.id, planned.state) == (raw[-1]["id"] + 1, State.PLANNED)
     with contextlib.closing(sqlite3.connect(path)) as database:
         after = list(database.iterdump())

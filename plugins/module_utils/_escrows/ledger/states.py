@@ -126,6 +126,22 @@ def advance(kind: Kind, via: Via, state: State, event: Event) -> State:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Subject:
+    """What an intent is about, as it is known before anything is done for it."""
+
+    gateway: str
+    chain_id: str
+    creator: str
+    model: str | None = None
+    amount: int | None = None
+    escrow_id: int | None = None
+    fee: int | None = None
+    gas: int | None = None
+    seen_height: int | None = None
+    seen_time: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Intent:
     id: int
     kind: Kind

@@ -18,6 +18,7 @@ import json
 import os
 import sqlite3
 import typing as t
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from .states import (
     Kind,
     SessionMark,
     State,
+    Subject,
     Via,
     advance,
 )
@@ -176,41 +178,17 @@ class Ledger:
         self.close()
 
     @_told
-    def plan(
-        self,
-        kind: Kind,
-        via: Via,
-        *,
-        gateway: str,
-        chain_id: str,
-        creator: str,
-        model: str | None = None,
-        amount: int | None = None,
-        escrow_id: int | None = None,
-        fee: int | None = None,
-        gas: int | None = None,
-        seen_height: int | None = None,
-        seen_time: str | None = None,
-    ) -> Intent:
+    def plan(self, kind: Kind, via: Via, subject: Subject) -> Intent:
         """Write a new intent, before anything is done for it."""
         at = stamp(self._now())
         row = {
             "kind": kind.value,
             "via": via.value,
             "state": State.PLANNED.value,
-            "gateway": gateway,
-            "chain_id": chain_id,
-            "creator": creator,
             "run_id": self.run_id,
             "created_at": at,
             "updated_at": at,
-            "model": model,
-            "amount": amount,
-            "escrow_id": escrow_id,
-            "fee": fee,
-            "gas": gas,
-            "seen_height": seen_height,
-            "seen_time": seen_time,
+            **asdict(subject),
         }
         names = ", ".join(row)
         marks = ", ".join(f":{name}" for name in row)

@@ -28,6 +28,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.sta
     Intent,
     Kind,
     State,
+    Subject,
     Via,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.store import Ledger
@@ -818,11 +819,13 @@ def test_an_intent_that_was_only_planned_is_dropped(world: World) -> None:
         intent = ledger.plan(
             Kind.CREATE,
             Via.SIGNED,
-            gateway="http://127.0.0.1:18080",
-            chain_id="fake",
-            creator=CREATOR,
-            model=MODEL,
-            amount=AMOUNT,
+            Subject(
+                gateway="http://127.0.0.1:18080",
+                chain_id="fake",
+                creator=CREATOR,
+                model=MODEL,
+                amount=AMOUNT,
+            ),
         )
     run(world)
     with world.open() as ledger:

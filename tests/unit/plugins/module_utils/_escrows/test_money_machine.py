@@ -28,6 +28,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.sta
     Intent,
     Kind,
     State,
+    Subject,
     Via,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.store import Ledger
@@ -75,8 +76,8 @@ class DyingLedger(Ledger):
         connection.execute("PRAGMA synchronous = OFF")
         super().__init__(connection, *args)
 
-    def plan(self, kind: Kind, via: Via, **values: t.Any) -> Intent:
-        return self._write(lambda: super(DyingLedger, self).plan(kind, via, **values))
+    def plan(self, kind: Kind, via: Via, subject: Subject) -> Intent:
+        return self._write(lambda: super(DyingLedger, self).plan(kind, via, subject))
 
     def apply(
         self, intent: Intent, event: Event, detail: dict[str, t.Any] | None = None, **values: t.Any

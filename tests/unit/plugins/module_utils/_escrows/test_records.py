@@ -170,7 +170,7 @@ def test_another_model_than_the_chains_is_refused(world: World) -> None:
         go(world, "present", model_id="other")
 
 
-# importing
+# the state imported
 
 
 def test_an_import_of_an_empty_folder_is_never_good(moved: World) -> None:

@@ -34,6 +34,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.sta
     Intent,
     Kind,
     State,
+    Subject,
     Via,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.store import Ledger
@@ -94,7 +95,7 @@ def plan(world: World, ledger: Ledger, **changes: t.Any) -> Intent:
         "seen_height": world.chain.height,
         **changes,
     }
-    return ledger.plan(Kind.CREATE, Via.SIGNED, **values)
+    return ledger.plan(Kind.CREATE, Via.SIGNED, Subject(**values))
 
 
 def signed(ports: Ports, intent: Intent) -> Intent:
@@ -184,11 +185,13 @@ def asked(ledger: Ledger, world: World, at: datetime, ended: datetime | None = N
     intent = ledger.plan(
         Kind.CREATE,
         Via.GATEWAY,
-        gateway="g",
-        chain_id="fake",
-        creator=CREATOR,
-        model=MODEL,
-        amount=AMOUNT,
+        Subject(
+            gateway="g",
+            chain_id="fake",
+            creator=CREATOR,
+            model=MODEL,
+            amount=AMOUNT,
+        ),
     )
     intent = ledger.apply(intent, Event.ASK, timeout_at=tx.gateway_timeout(at))
     if ended is None:

@@ -20,6 +20,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.sta
     Intent,
     Kind,
     State,
+    Subject,
     Via,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.store import Ledger
@@ -36,7 +37,7 @@ def planned(ledger: Ledger, **changes: t.Any) -> Intent:
         "amount": 5_000_000_000,
         **changes,
     }
-    return ledger.plan(Kind.CREATE, Via.SIGNED, **values)
+    return ledger.plan(Kind.CREATE, Via.SIGNED, Subject(**values))
 
 
 def test_file_and_folder_are_private_and_writes_are_synced(path: str) -> None:
