@@ -285,6 +285,13 @@ def plan(
         if same_image(seen.main_image, target):
             reason = "the gateway already runs the image that a rollback leads to"
             return SwapPlan((), target, reason)
+    return _begin(seen, target, rollback=rollback, mode=mode, temp_escrows=temp_escrows)
+
+
+def _begin(
+    seen: SwapSeen, target: str, *, rollback: bool, mode: Mode, temp_escrows: TempEscrows
+) -> SwapPlan:
+    """A new swap, where one is needed and may begin."""
     if seen.main_image is not None and seen.moved:
         raise SwapRefused(
             f"{'; '.join(seen.moved)}. A swap changes neither the storage nor the port: set"
@@ -293,6 +300,20 @@ def plan(
     recreated = same_image(seen.main_image, target)
     if recreated and not seen.drift:
         return SwapPlan((), target, "the gateway already runs this image")
+    _refuse_to_begin(seen, mode)
+    reason = "swap back to the recorded image" if rollback else "swap to the image asked for"
+    if recreated:
+        reason = (
+            f"recreate the container with the same image: it differs in {', '.join(seen.drift)}"
+        )
+    standby = seen.flag == "temp"
+    steps = [
+        step for step in sequence(mode, temp_escrows) if not (standby and step is Step.SWITCH_BACK)
+    ]
+    return SwapPlan(tuple(steps), target, reason)
+
+
+def _refuse_to_begin(seen: SwapSeen, mode: Mode) -> None:
     if seen.main_image is None:
         raise SwapRefused(
             "there is no gateway container in slot main to swap; deploy it with playbook"
@@ -309,21 +330,11 @@ def plan(
             "a container stands in slot temp, but no swap is open: it may serve escrows of its"
             " own. Settle or import what it holds and remove it before a swap"
         )
-    standby = seen.flag == "temp"
-    if standby and mode == "temp":
+    if mode == "temp" and seen.flag == "temp":
         raise SwapRefused(
             "the edge has slot temp in service, but no swap is open; put main in service with"
             " module gonka.devshard.edge_slot before a swap"
         )
-    reason = "swap back to the recorded image" if rollback else "swap to the image asked for"
-    if recreated:
-        reason = (
-            f"recreate the container with the same image: it differs in {', '.join(seen.drift)}"
-        )
-    steps = [
-        step for step in sequence(mode, temp_escrows) if not (standby and step is Step.SWITCH_BACK)
-    ]
-    return SwapPlan(tuple(steps), target, reason)
 
 
 _GENERATION = re.compile(r"v0\.[0-9]+\.[0-9]+-v(?P<number>[1-9][0-9]*)(?:[.-]|$)")
