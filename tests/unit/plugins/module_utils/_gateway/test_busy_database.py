@@ -36,13 +36,13 @@ from ansible_collections.gonka.devshard.tests.unit.plugins.http_server import (
     json_answer,
 )
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils._escrows import (
-    test_ensure as escrows,
+    pools as escrows,
 )
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils._escrows import (
-    test_records as devshards,
+    recording as devshards,
 )
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils._escrows import (
-    test_settle as settles,
+    settling as settles,
 )
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils._swap.test_gateway import (
     FRESH,
