@@ -11,6 +11,9 @@ from collections.abc import Mapping
 
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.gonka.devshard.plugins.filter.deadline_alarms import deadline_alarms
+from ansible_collections.gonka.devshard.plugins.filter.site_changes import NAMES, plan_lines
+
 
 def _curl(url: str, env_file: str, model: str, *, with_key: bool) -> str:
     """One line that works when it is pasted on the host, and shows no key."""
@@ -76,14 +79,55 @@ def _deadline(facts: Mapping[str, t.Any], found: Mapping[str, t.Any]) -> str:
     )
 
 
+def _work(facts: Mapping[str, t.Any]) -> list[str]:
+    """What this run did, or would do, and what is left."""
+    host, plan, remaining = facts["host"], facts.get("plan"), facts.get("remaining")
+    if plan is None:
+        return []
+    if not plan:
+        return [f"{host}: no change was needed, since everything is as the settings want it"]
+    if facts.get("check"):
+        return [f"{host}: a run without --check would work on {_names(plan)}"]
+    lines = [f"{host}: this run worked on {_names(plan)}"]
+    if remaining:
+        lines += [f"WARNING, still not as wanted: {line}" for line in plan_lines(remaining)]
+    return lines
+
+
+def _names(plan: Mapping[str, t.Any]) -> str:
+    *names, last = [NAMES.get(part, part) for part in plan]
+    return f"{', '.join(names)} and {last}" if names else last
+
+
+def _replies(facts: Mapping[str, t.Any]) -> list[str]:
+    lines = []
+    for reply in facts.get("replies") or ():
+        if reply["limited"]:
+            said = "the gateway is at its limit and serves other clients"
+        elif reply["stream"]:
+            said = (
+                f"first chunk after {reply['first_chunk_seconds']} s, whole reply after"
+                f" {reply['total_seconds']} s"
+            )
+        else:
+            said = f"reply at once after {reply['total_seconds']} s"
+        lines.append(f"{reply['model']}: {said}")
+    return lines
+
+
 def site_summary(facts: object) -> list[str]:
-    """Returns the lines: URL, key, a request to paste, the next deadline, warnings."""
+    """Returns the lines: work, URL, key, a request to paste, the next deadline, warnings."""
     if not isinstance(facts, Mapping):
         raise AnsibleFilterError("site_summary: a dict is needed")
     url, env_file = str(facts["url"]), str(facts["env_file"])
-    lines = [f"{facts['host']} serves clients at {url}"]
-    if facts.get("redirected"):
-        lines = [f"{facts['host']} sends clients elsewhere (playbook gonka.devshard.redirect)"]
+    lines = _work(facts)
+    lines.append(
+        f"{facts['host']} sends clients elsewhere (playbook gonka.devshard.redirect), so no request"
+        " was tried"
+        if facts.get("redirected")
+        else f"{facts['host']} serves clients at {url}"
+    )
+    lines += _replies(facts)
     models = [model for model in facts["models"] if model["access_mode"] != "admin_only"]
     if any(model["access_mode"] == "api_key" for model in models):
         lines.append(
@@ -97,6 +141,11 @@ def site_summary(facts: object) -> list[str]:
         lines.append("No model is open to clients (access_mode), so only the admin key can ask.")
     if facts.get("found") is not None:
         lines.append(_deadline(facts, facts["found"]))
+        alarms = deadline_alarms(
+            {**facts["found"], "not_known": []}, facts.get("elsewhere") or (), facts["host"]
+        )
+        lines += [f"DANGER: {line}" for line in alarms]
+    lines += [f"NOTE: {note}" for note in facts.get("notes") or ()]
     lines += [f"WARNING: {text}" for text in facts.get("warnings") or () if text]
     return lines
 

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import functools
 import re
@@ -19,11 +20,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from . import _argspec
 from ._chain import participants
 from ._chain.api import ChainApi
-from ._chain.inferenced import Inferenced, runner
+from ._chain.inferenced import CliResult, Inferenced, runner
 from ._core import keys, urls
 from ._core import transport as _transport
 from ._core.errors import ConfigurationError, DevshardError
@@ -58,6 +60,14 @@ class Outcome:
     after: dict[str, t.Any] | str | None = None
 
 
+class _Seen:
+    """What the predictions of one run have read, so that all of them judge the same moment."""
+
+    def __init__(self) -> None:
+        self.transports: dict[tuple[t.Any, ...], _transport.HttpTransport] = {}
+        self.keys: dict[tuple[str, ...], CliResult] = {}
+
+
 class Context:
     """One module run: its options and, made when first used, the clients they describe."""
 
@@ -65,6 +75,14 @@ class Context:
         self._module = module
         self.params: dict[str, t.Any] = module.params
         self.check_mode: bool = module.check_mode
+        self._seen = _Seen()
+
+    def inner(self, spec: _argspec.ArgumentSpec, params: dict[str, t.Any]) -> Context:
+        """For the prediction of another module inside this run, which changes nothing."""
+        validated = ArgumentSpecValidator(**spec.to_kwargs()).validate(params)
+        if validated.error_messages:
+            raise ConfigurationError("; ".join(validated.error_messages))
+        return _Inner(self._module, validated.validated_parameters, self._seen)
 
     def warn(self, text: str) -> None:
         self._module.warn(text)
@@ -114,7 +132,9 @@ class Context:
     def transport(self) -> _transport.HttpTransport:
         return self.new_transport()
 
-    def new_transport(self, deadline: WaitBudget | None = None) -> _transport.HttpTransport:
+    def new_transport(
+        self, deadline: WaitBudget | None = None, *, read_once: bool = False
+    ) -> _transport.HttpTransport:
         """One whose next request surely goes over a connection of its own.
 
         ``deadline`` is the end of all waiting of all its requests.
@@ -130,6 +150,7 @@ class Context:
             validate_certs=options.validate_certs,
             ca_path=options.ca_path,
             deadline=deadline,
+            read_once=read_once,
         )
 
     def run(self, argv: list[str]) -> tuple[int, str, str]:
@@ -295,6 +316,44 @@ class Context:
             ),
             voices=functools.partial(participants.voices, self.transport, self.chain, prefix),
         )
+
+
+class _Inner(Context):
+    """A prediction. What it lacks is an error of its own, and what it reads is read once."""
+
+    def __init__(self, module: AnsibleModule, params: dict[str, t.Any], seen: _Seen) -> None:
+        super().__init__(module)
+        self.params = params
+        self.check_mode = True
+        self._seen = seen
+
+    def _missing(self, name: str, exc: ImportError) -> t.NoReturn:
+        raise ConfigurationError(f"the Python package {name} is not installed") from exc
+
+    @functools.cached_property
+    def transport(self) -> _transport.HttpTransport:
+        names = ("request_timeout", "validate_certs", "ca_path")
+        key = tuple(self.params[name] for name in names)
+        if key not in self._seen.transports:
+            self._seen.transports[key] = self.new_transport(read_once=True)
+        return self._seen.transports[key]
+
+    @functools.cached_property
+    def signer(self) -> Inferenced | None:
+        found = super().signer
+        if found is None:
+            return None
+        ask, known = found.run, self._seen.keys
+
+        def run(argv: list[str], data: str | None) -> CliResult:
+            if data is not None or argv[1:3] != ["keys", "show"]:
+                return ask(argv, data)
+            key = tuple(argv)
+            if key not in known:
+                known[key] = ask(argv, data)
+            return known[key]
+
+        return dataclasses.replace(found, run=run)
 
 
 def run_module(spec: _argspec.ArgumentSpec, work: Callable[[Context], Outcome]) -> None:

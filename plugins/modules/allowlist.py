@@ -86,45 +86,8 @@ failure:
       sample: not_listed
 """
 
-from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
-from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
-    Context,
-    Outcome,
-    run_module,
-)
-from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import ConfigurationError
-from ansible_collections.gonka.devshard.plugins.module_utils._escrows.creator import (
-    await_membership,
-)
-
-SPEC = _argspec.ArgumentSpec(
-    options={"address": {"type": "str"}, "wait": {"type": "bool", "default": False}},
-).merge(_argspec.chain(), _argspec.http(), _argspec.inferenced(), _argspec.wait())
-
-
-def work(context: Context) -> Outcome:
-    address = context.params["address"]
-    if address is None and context.signer is not None:
-        address = context.signer.address()
-    if address is None:
-        raise ConfigurationError(
-            "there is no address to ask about: give address, or import the creator's key with"
-            " gonka.devshard.creator_key"
-        )
-    waits = context.params["wait"] and not context.check_mode
-    found, params = await_membership(
-        context.chain,
-        address,
-        deadline=context.deadline() if waits else None,
-        interval=context.params["wait_interval"],
-    )
-    return Outcome(
-        changed=False,
-        values={
-            "allowlist": {"address": address, "membership": found.value},
-            "params": params.to_result(),
-        },
-    )
+from ansible_collections.gonka.devshard.plugins.module_utils._adapter import run_module
+from ansible_collections.gonka.devshard.plugins.module_utils._wiring.allowlist import SPEC, work
 
 
 def main() -> None:

@@ -32,7 +32,11 @@ options:
     description:
       - The model.
     type: str
-    required: true
+  models:
+    description:
+      - Several models, in place of O(model). Each is asked twice, streamed and unstreamed.
+    type: list
+    elements: str
   api_key:
     description:
       - The client's key. By default the first one in C(DEVSHARD_API_KEYS) of O(env_file).
@@ -54,7 +58,7 @@ options:
     default: 32
   stream:
     description:
-      - Request a stream.
+      - Request a stream. O(models) are asked both ways.
     type: bool
     default: false
   reply_timeout:
@@ -93,8 +97,21 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+chats:
+  description:
+    - The replies, each with its C(model), as RV(chat) and C(limited) describe them. Without a reply where C(limited) is
+      true. Empty in check mode.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - model: some/model
+      stream: true
+      limited: false
+      first_chunk_seconds: 0.412
+      total_seconds: 2.113
 chat:
-  description: The reply. Null in check mode, and where RV(limited=true).
+  description: The first reply. Null in check mode, and where RV(limited=true).
   returned: success
   type: dict
   contains:
@@ -139,7 +156,8 @@ chat:
       type: str
       sample: main
 limited:
-  description: Whether the gateway refused the request with 429, because it already serves as many requests as it may.
+  description: Whether the gateway refused the first request with 429, because it already serves as many requests as it
+    may.
   returned: success
   type: bool
   sample: false
@@ -151,11 +169,16 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Outcome,
     run_module,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import RateLimitedError
+from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
+    ConfigurationError,
+    RateLimitedError,
+)
 from ansible_collections.gonka.devshard.plugins.module_utils._core.keys import API_KEYS
+from ansible_collections.gonka.devshard.plugins.module_utils._core.timer import WaitBudget
 from ansible_collections.gonka.devshard.plugins.module_utils._core.transport import base_url
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.chat import (
     ChatOptions,
+    ChatReply,
     ask,
     ask_through_poc,
     at_its_limit,
@@ -164,7 +187,8 @@ from ansible_collections.gonka.devshard.plugins.module_utils._gateway.chat impor
 SPEC = _argspec.ArgumentSpec(
     options={
         "base_url": {"type": "str", "required": True},
-        "model": {"type": "str", "required": True},
+        "model": {"type": "str"},
+        "models": {"type": "list", "elements": "str"},
         "api_key": {"type": "str", "no_log": True},
         "env_file": {"type": "path", "default": "/srv/gonka/devshard-gateway/config.devshard.env"},
         "prompt": {"type": "str", "default": "How long do hamsters live?"},
@@ -172,6 +196,8 @@ SPEC = _argspec.ArgumentSpec(
         "stream": {"type": "bool", "default": False},
         "reply_timeout": {"type": "int", "default": 120},
     },
+    mutually_exclusive=(("model", "models"),),
+    required_one_of=(("model", "models"),),
 ).merge(_argspec.http(), _argspec.wait())
 
 
@@ -179,22 +205,51 @@ def work(context: Context) -> Outcome:
     params = context.params
     url = base_url(params["base_url"], "devshard_client_base_url (base_url)")
     context.positive("max_tokens", "reply_timeout")
+    if params["models"] == []:
+        raise ConfigurationError("models names no model")
     if context.check_mode:
-        return Outcome(changed=False, values={"chat": None, "limited": False})
+        return Outcome(changed=False, values={"chat": None, "limited": False, "chats": []})
     key = context.secret("api_key", API_KEYS).split(",")[0].strip()
     context.hide(key)
-    options = ChatOptions(
-        model=params["model"],
-        prompt=params["prompt"],
-        max_tokens=params["max_tokens"],
-        stream=params["stream"],
-        timeout=params["reply_timeout"],
+    models, wait = params["models"], context.deadline()
+    asked = (
+        [(params["model"], params["stream"])]
+        if models is None
+        else [(model, stream) for model in models for stream in (True, False)]
     )
+    chats = []
+    for model, stream in asked:
+        options = ChatOptions(
+            model=model,
+            prompt=params["prompt"],
+            max_tokens=params["max_tokens"],
+            stream=stream,
+            timeout=params["reply_timeout"],
+        )
+        reply = _reply(context, options, url, key, wait)
+        told = {"stream": stream} if reply is None else reply.to_result()
+        chats.append({"model": model, "limited": reply is None, **told})
+    first = chats[0]
+    shown = {name: value for name, value in first.items() if name not in ("model", "limited")}
+    return Outcome(
+        changed=False,
+        values={
+            "chat": None if first["limited"] else shown,
+            "limited": first["limited"],
+            "chats": chats,
+        },
+    )
+
+
+def _reply(
+    context: Context, options: ChatOptions, url: str, key: str, wait: WaitBudget
+) -> ChatReply | None:
+    """None where the gateway is at its limit."""
     try:
-        reply = ask_through_poc(
+        return ask_through_poc(
             lambda: ask(context.transport, url, key, options),
-            context.deadline(),
-            max(params["wait_interval"], 5),
+            wait,
+            max(context.params["wait_interval"], 5),
             context.warn,
         )
     except RateLimitedError as exc:
@@ -203,8 +258,7 @@ def work(context: Context) -> Outcome:
         context.warn(
             f"the gateway is at its limit and serves other clients, so no reply was tried: {exc}"
         )
-        return Outcome(changed=False, values={"chat": None, "limited": True})
-    return Outcome(changed=False, values={"chat": reply.to_result(), "limited": False})
+        return None
 
 
 def main() -> None:

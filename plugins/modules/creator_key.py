@@ -75,70 +75,8 @@ creator:
       sample: devshard-create
 """
 
-from pathlib import Path
-
-from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
-from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
-    Context,
-    Outcome,
-    run_module,
-)
-from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
-    ConfigurationError,
-    ProtocolError,
-)
-from ansible_collections.gonka.devshard.plugins.module_utils._core.files import private_folder
-from ansible_collections.gonka.devshard.plugins.module_utils._core.keys import (
-    PRIVATE_KEY,
-    check_private_key,
-)
-from ansible_collections.gonka.devshard.plugins.module_utils._escrows.creator import (
-    close,
-    exposed,
-    plan_key,
-)
-
-SPEC = _argspec.ArgumentSpec(
-    options={
-        "private_key": {"type": "str", "no_log": True},
-        "env_file": {"type": "path", "default": "/srv/gonka/devshard-gateway/config.devshard.env"},
-        "address": {"type": "str"},
-    },
-).merge(_argspec.inferenced())
-
-
-def work(context: Context) -> Outcome:
-    params = context.params
-    key = check_private_key(context.secret("private_key", PRIVATE_KEY), PRIVATE_KEY)
-    context.hide(key)
-    name = params["key_name"]
-    signer = context.signer
-    if signer is None:
-        if not context.check_mode:
-            raise ConfigurationError(
-                f"there is no program {params['inferenced_path']} on this host; apply the role"
-                " gonka.devshard.inferenced first"
-            )
-        return Outcome(
-            changed=True, values={"creator": {"address": params["address"], "key_name": name}}
-        )
-    plan = plan_key(signer, key, params["address"])
-    creator = {"address": plan.address, "key_name": name}
-    if not context.check_mode:
-        keyring = Path(params["keyring_dir"])
-        if not plan.present:
-            private_folder(keyring)
-            signer.import_key(key)
-            if signer.address() != plan.address:
-                raise ProtocolError("the keyring holds another key than the one that was imported")
-        close(exposed(keyring))
-    before = {**creator, "only_owner": not plan.exposed} if plan.present else {}
-    return Outcome(
-        changed=not plan.present or bool(plan.exposed),
-        values={"creator": creator},
-        before=before,
-        after={**creator, "only_owner": True},
-    )
+from ansible_collections.gonka.devshard.plugins.module_utils._adapter import run_module
+from ansible_collections.gonka.devshard.plugins.module_utils._wiring.creator_key import SPEC, work
 
 
 def main() -> None:

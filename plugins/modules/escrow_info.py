@@ -227,42 +227,8 @@ complete:
   sample: true
 """
 
-from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
-from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
-    Context,
-    Outcome,
-    run_module,
-)
-from ansible_collections.gonka.devshard.plugins.module_utils._escrows.deadlines import (
-    DEADLINE_BLOCKS,
-)
-from ansible_collections.gonka.devshard.plugins.module_utils._escrows.report import (
-    ReportOptions,
-    report,
-)
-
-SPEC = _argspec.ArgumentSpec(
-    options={
-        "ids": {"type": "list", "elements": "int", "default": []},
-        "model_id": {"type": "str"},
-        "creator": {"type": "str"},
-        "history": {"type": "bool", "default": False},
-        "deadline_blocks": {"type": "int", "default": DEADLINE_BLOCKS},
-    },
-).merge(
-    _argspec.admin(),
-    _argspec.chain(),
-    _argspec.http(),
-    _argspec.inferenced(),
-    _argspec.ledger(),
-)
-
-
-def work(context: Context) -> Outcome:
-    context.positive("deadline_blocks")
-    options = context.read(ReportOptions)
-    with context.ports(None, signs=True) as ports:
-        return Outcome(changed=False, values=report(ports, options))
+from ansible_collections.gonka.devshard.plugins.module_utils._adapter import run_module
+from ansible_collections.gonka.devshard.plugins.module_utils._wiring.escrow_info import SPEC, work
 
 
 def main() -> None:

@@ -177,67 +177,11 @@ actions:
     - set escrow_rotation.enabled
 """
 
-from dataclasses import replace
-
-from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
-from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
-    Context,
-    Outcome,
-    run_module,
+from ansible_collections.gonka.devshard.plugins.module_utils._adapter import run_module
+from ansible_collections.gonka.devshard.plugins.module_utils._wiring.escrow_rotation import (
+    SPEC,
+    work,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._escrows.rotation import (
-    RotationOptions,
-    SetRotation,
-    check_models,
-)
-
-SPEC = _argspec.ArgumentSpec(
-    options={
-        "enabled": {"type": "bool"},
-        "settlement_enabled": {"type": "bool"},
-        "pre_poc_blocks": {"type": "int"},
-        "models": {
-            "type": "list",
-            "elements": "dict",
-            "default": [],
-            "options": {
-                "model_id": {"type": "str", "required": True},
-                "temp_count": {"type": "int", "default": 1},
-                "target_count": {"type": "int", "default": 1},
-                "amount": {"type": "int", "required": True},
-                "private_key_env": {
-                    "type": "str",
-                    "default": "DEVSHARD_PRIVATE_KEY",
-                    "no_log": False,
-                },
-            },
-        },
-        "purge_models": {"type": "bool", "default": False},
-        "other_gateways_need": {"type": "int", "default": 0},
-        "fee_amount": {"type": "int", "default": 1_000_000},
-        "creator": {"type": "str"},
-    },
-    required_if=(("enabled", True, ("settlement_enabled",)),),
-).merge(
-    _argspec.admin(),
-    _argspec.chain(),
-    _argspec.http(),
-    _argspec.inferenced(),
-    _argspec.ledger(),
-    _argspec.wait(),
-)
-
-
-def work(context: Context) -> Outcome:
-    options = context.read(RotationOptions)
-    check_models(options.models)
-    known = context.environment
-    if known is not None:
-        options = replace(options, known_env=frozenset(known))
-    with context.ports(None, signs=True, waits=True) as ports:
-        result = SetRotation(ports, options).run()
-    before, after = result.pop("before"), result.pop("after")
-    return Outcome(changed=result.pop("changed"), values=result, before=before, after=after)
 
 
 def main() -> None:

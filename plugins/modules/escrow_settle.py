@@ -230,71 +230,8 @@ actions:
     - settled escrow 4711
 """
 
-from dataclasses import replace
-from pathlib import Path
-
-from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
-from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
-    Context,
-    Outcome,
-    run_module,
-)
-from ansible_collections.gonka.devshard.plugins.module_utils._escrows.deadlines import (
-    DEADLINE_BLOCKS,
-    SETTLE_GAS,
-)
-from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.states import Via
-from ansible_collections.gonka.devshard.plugins.module_utils._escrows.settle import SettleEscrows
-from ansible_collections.gonka.devshard.plugins.module_utils._escrows.settle_options import (
-    SettleOptions,
-)
-
-SPEC = _argspec.ArgumentSpec(
-    options={
-        "ids": {"type": "list", "elements": "int"},
-        "select": {
-            "type": "str",
-            "choices": ["expiring", "depleted", "inactive_unsettled", "all"],
-        },
-        "model_id": {"type": "str"},
-        "deadline_blocks": {"type": "int", "default": DEADLINE_BLOCKS},
-        "settle_via": {"type": "str", "default": "signed", "choices": ["signed", "gateway"]},
-        "private_key_env": {"type": "str", "default": "DEVSHARD_PRIVATE_KEY", "no_log": False},
-        "creator": {"type": "str"},
-        "fee_amount": {"type": "int", "default": 1_000_000},
-        "gas_limit": {"type": "int", "default": SETTLE_GAS},
-        "tx_lifetime": {"type": "int", "default": 120},
-        "ask_hosts": {"type": "bool", "default": True},
-        "leave_foreign": {"type": "bool", "default": False},
-    },
-    mutually_exclusive=(("ids", "select"),),
-    required_one_of=(("ids", "select"),),
-    required_if=(("settle_via", "gateway", ("creator",)),),
-).merge(
-    _argspec.admin(),
-    _argspec.chain(),
-    _argspec.http(),
-    _argspec.inferenced(),
-    _argspec.ledger(),
-    _argspec.wait(1800),
-)
-
-
-def work(context: Context) -> Outcome:
-    context.positive("deadline_blocks")
-    options = context.read(SettleOptions)
-    known = context.environment if options.settle_via is Via.GATEWAY else None
-    if known is not None:
-        options = replace(options, known_env=frozenset(known))
-    folder = Path(context.read(_argspec.LedgerOptions).ledger_path).parent
-    with context.ports("escrow_settle", signs=True, waits=True) as ports:
-        result = SettleEscrows(ports, options, folder).run()
-    return Outcome(
-        changed=result.changed,
-        values=result.to_result(),
-        before=result.before,
-        after=result.after,
-    )
+from ansible_collections.gonka.devshard.plugins.module_utils._adapter import run_module
+from ansible_collections.gonka.devshard.plugins.module_utils._wiring.escrow_settle import SPEC, work
 
 
 def main() -> None:

@@ -94,81 +94,8 @@ env:
       sample: [DEVSHARD_PORT]
 """
 
-import os
-import stat
-from pathlib import Path
-
-from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
-from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
-    Context,
-    Outcome,
-    run_module,
-)
-from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import ConfigurationError
-from ansible_collections.gonka.devshard.plugins.module_utils._core.files import write_private
-from ansible_collections.gonka.devshard.plugins.module_utils._gateway import env as _gateway_env
-from ansible_collections.gonka.devshard.plugins.module_utils._gateway import env_file
-from ansible_collections.gonka.devshard.plugins.module_utils._host import docker_cli
-
-SPEC = _argspec.ArgumentSpec(
-    options={
-        "path": {"type": "path", "required": True},
-        "purge": {"type": "bool", "default": False},
-        "container_name": {"type": "str"},
-        "adopt": {"type": "bool", "default": False},
-    },
-).merge(_argspec.environment())
-
-_MODE = 0o600
-HEADER = "Managed by gonka.devshard. For Compose and for 'source'; it holds secrets."
-
-
-def _shown(mode: int, variables: dict[str, str]) -> dict[str, object]:
-    return {"mode": f"0{mode:o}", "variables": variables}
-
-
-def _running(context: Context) -> dict[str, str]:
-    """The environment of the container; empty where there is none."""
-    name = context.params["container_name"]
-    docker = None if name is None else docker_cli.find(context.try_program)
-    if docker is None:
-        return {}
-    found = [one.container for one in docker_cli.containers(docker) if one.container.name == name]
-    environment = dict(found[0].environment) if found else {}
-    context.hide_secrets(environment)
-    return environment
-
-
-def work(context: Context) -> Outcome:
-    params = context.params
-    file = Path(params["path"])
-    wish = _gateway_env.wish(params, context.hide_secrets)
-    text, present = _gateway_env.present(file, wish, context.hide_secrets)
-    plan = _gateway_env.plan(wish, present, _running(context), str(file), adopting=params["adopt"])
-    context.hide_secrets(plan.variables)
-    wanted = env_file.render(plan.variables, HEADER)
-    there = None if text is None else file.stat()
-    mode = None if there is None else stat.S_IMODE(there.st_mode)
-    changed = wanted != text or mode != _MODE
-    if changed and not context.check_mode:
-        if not file.parent.is_dir():
-            raise ConfigurationError(f"there is no directory {file.parent} for the file")
-        write_private(file, wanted)
-        if there is not None and (there.st_uid, there.st_gid) != (os.geteuid(), os.getegid()):
-            os.chown(file, there.st_uid, there.st_gid)
-    return Outcome(
-        changed=changed,
-        values={
-            "env": {
-                "path": str(file),
-                "names": sorted(plan.variables),
-                "generated": list(plan.generated),
-                "differing": sorted({*plan.added, *plan.changed, *plan.removed}),
-            }
-        },
-        before={} if mode is None else _shown(mode, env_file.shown(present or {})),
-        after=_shown(_MODE, env_file.shown(plan.variables, plan.changed)),
-    )
+from ansible_collections.gonka.devshard.plugins.module_utils._adapter import run_module
+from ansible_collections.gonka.devshard.plugins.module_utils._wiring.gateway_env import SPEC, work
 
 
 def main() -> None:

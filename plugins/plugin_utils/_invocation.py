@@ -41,7 +41,8 @@ CHOICES: t.Final = (
 
 RESULTS: t.Final = (
     *("creator_address_found", "creator_balance", "creator_missing", "creator_needed"),
-    *("devshard_chat", "devshard_findings", "devshard_first_play", "devshard_presence"),
+    *("devshard_chat", "devshard_findings", "devshard_first_play", "devshard_look"),
+    *("devshard_look_after", "devshard_presence"),
     *("devshard_refusal", "devshard_status", "escrow_held"),
     *("rotation_funding", "rotation_need", "settlement_escrows", "settlement_foreign"),
 )
@@ -63,7 +64,7 @@ PLAYBOOK_TAGS: t.Final[t.Mapping[str, tuple[str, ...]]] = {
     "settle": ("devshard", "settlement"),
     "site": (
         *("chat", "creator", "creator_allowlist", "creator_funds", "creator_key"),
-        *("creator_preflight", "devshard", "docker_engine", "docker_engine_configure"),
+        *("creator_preflight", "docker_engine", "docker_engine_configure"),
         *("docker_engine_install", "docker_engine_preflight", "docker_engine_service"),
         *("docker_engine_verify", "edge", "edge_configure", "edge_install", "edge_preflight"),
         *("edge_service", "edge_verify", "escrow", "escrow_access", "escrow_create", "gateway"),

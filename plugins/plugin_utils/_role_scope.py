@@ -34,6 +34,10 @@ class RoleScopes:
         specs: Variables = self._read(role, "meta/argument_specs.yml")["argument_specs"]
         return specs
 
+    def look(self, role: str) -> Variables:
+        """What the role declares of itself for the look of the playbook site."""
+        return self._read(role, "vars/look.yml")
+
     def variables(self, role: str, found: Variables | None = None) -> Variables:
         """``found`` is what the role's tasks would have found out by now."""
         roles = [SHARED] if role == SHARED else [SHARED, role]

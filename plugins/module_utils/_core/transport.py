@@ -88,7 +88,8 @@ class HttpTransport:
     """One session for one module run.
 
     ``deadline`` is the end of all waiting of all its requests together. Without one each request
-    has its own time-out, and a read that is repeated waits several times as long.
+    has its own time-out, and a read that is repeated waits several times as long. With ``read_once``
+    what was read is remembered, so that all who ask judge the same moment.
     """
 
     def __init__(
@@ -100,7 +101,9 @@ class HttpTransport:
         ca_path: str | None = None,
         sleep: Callable[[float], None] = time.sleep,
         deadline: WaitBudget | None = None,
+        read_once: bool = False,
     ) -> None:
+        self._replies: dict[tuple[str, str], Response] | None = {} if read_once else None
         self._timeout = timeout
         self._deadline = deadline
         self._retries = retries
@@ -111,6 +114,15 @@ class HttpTransport:
         self._session.headers["User-Agent"] = USER_AGENT
 
     def send(self, request: Request) -> Response:
+        if self._replies is None or request.method != "GET":
+            return self._patiently(request)
+        # an answer depends on who asks
+        key = (request.url, str(sorted(request.headers.items())))
+        if key not in self._replies:
+            self._replies[key] = self._patiently(request)
+        return self._replies[key]
+
+    def _patiently(self, request: Request) -> Response:
         for pause in _BUSY_PAUSES if request.method == "GET" and request.retry else ():
             response = self._send(request)
             if not database_busy(response) or not self._may_wait(pause):

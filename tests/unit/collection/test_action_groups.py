@@ -11,6 +11,7 @@ import pytest
 
 from ansible_collections.gonka.devshard.tests.unit.collection.collection_files import (
     FULL_NAME,
+    MODULE_UTILS,
     MODULES,
     ROOT,
     fragments,
@@ -27,7 +28,9 @@ FRAGMENTS = names("plugins/doc_fragments/*.py")
 
 def spec_parts(name: str) -> set[str]:
     """The functions of `_argspec` that a module calls."""
-    tree = parse(module_path(name))
+    # the work of a module that others ask too lies beside the others
+    wiring = MODULE_UTILS / "_wiring" / f"{name}.py"
+    tree = parse(wiring if wiring.is_file() else module_path(name))
     imported = {
         alias.asname or alias.name: alias.name
         for node in ast.walk(tree)

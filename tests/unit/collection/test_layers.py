@@ -18,7 +18,7 @@ from ansible_collections.gonka.devshard.tests.unit.collection.collection_files i
     parse,
 )
 
-# Lower ones know nothing of higher ones. The last two stand beside the packages.
+# Lower ones know nothing of higher ones. Above the adapter lies the work of modules that another one asks.
 PACKAGES = (
     "_core",
     "_host",
@@ -29,8 +29,10 @@ PACKAGES = (
     "_swap",
     "_presence",
     "_status",
+    "_site",
     "_argspec",
     "_adapter",
+    "_wiring",
 )
 RANK = {package: rank for rank, package in enumerate(PACKAGES)}
 # Rules: they decide over what others saw. A controller's plugins use them too.
@@ -70,6 +72,8 @@ PURE = frozenset(
         "_host.image",
         "_presence.model",
         "_presence.rules",
+        "_site.model",
+        "_site.reasons",
         "_status.client_rules",
         "_status.host_rules",
         "_status.keys",

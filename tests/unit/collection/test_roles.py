@@ -230,9 +230,12 @@ def value_of(template: str, **told: t.Any) -> t.Any:
 def test_the_request_at_the_end_of_site_is_one_that_a_client_may_send(
     models: list[Data], asked: list[str]
 ) -> None:
-    tasks = read_yaml(ROOT / "roles/devshard/tasks/chat.yml")
-    task = next(task for task in tasks if f"{FULL_NAME}.chat_completion" in task)
-    assert value_of(task["vars"]["__devshard_chat_models"], devshard_models=models) == asked
+    (task,) = read_yaml(ROOT / "roles/devshard/tasks/chat.yml")
+    assert task[f"{FULL_NAME}.chat_completion"]["models"] == "{{ __devshard_models_of_clients }}"
+    constants = read_yaml(ROOT / "roles/devshard/vars/main.yml")
+    served = value_of(constants["__devshard_models_in_service"], devshard_models=models)
+    found = value_of(constants["__devshard_models_of_clients"], __devshard_models_in_service=served)
+    assert list(found) == asked
 
 
 def test_a_swap_pays_for_wanted_models_only() -> None:

@@ -76,8 +76,8 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import 
     SwapSeen,
     sequence,
 )
-from ansible_collections.gonka.devshard.plugins.modules import gateway_settings
-from ansible_collections.gonka.devshard.plugins.modules.gateway_env import HEADER
+from ansible_collections.gonka.devshard.plugins.module_utils._wiring import gateway_settings
+from ansible_collections.gonka.devshard.plugins.module_utils._wiring.gateway_env import HEADER
 from ansible_collections.gonka.devshard.tests.unit.collection.collection_files import (
     ROOT,
     Data,

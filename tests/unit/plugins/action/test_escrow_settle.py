@@ -156,7 +156,9 @@ def test_check_mode_and_bad_numbers_are_the_modules_own(
 
 
 def test_defaults_are_those_of_the_module() -> None:
-    from ansible_collections.gonka.devshard.plugins.modules.escrow_settle import SPEC
+    from ansible_collections.gonka.devshard.plugins.module_utils._wiring.escrow_settle import (
+        SPEC,
+    )
 
     numbers = ActionModule.NUMBERS
     assert {name: SPEC.options[name]["default"] for name in numbers} == numbers

@@ -29,7 +29,8 @@ def facts(**more: t.Any) -> dict[str, t.Any]:
 
 def escrow(number: int, blocks: int, **more: t.Any) -> dict[str, t.Any]:
     deadline = {"height": 1000 + blocks, "blocks_left": blocks, "seconds_left": blocks * 6}
-    return {"id": number, "settled": False, "deadline": deadline, **more}
+    row = {"id": number, "settled": False, "deadline": deadline, "recorded": True, "dangers": []}
+    return {**row, **more}
 
 
 def test_url_key_and_nothing_of_the_reply() -> None:
@@ -131,3 +132,60 @@ def test_the_escrow_that_nothing_settles_is_named_first() -> None:
     rows = [escrow(7, 5, active=True, model="a/1"), escrow(8, 900, active=False, model="a/1")]
     found = {"not_known": [], "escrows": rows}
     assert "Settle escrow 8 before" in site_summary(facts(found=found, rotation=ROTATION))[-1]
+
+
+def test_a_run_that_changes_nothing_says_so_first() -> None:
+    lines = site_summary(facts(plan={}, remaining={}))
+    assert lines[0] == (
+        "gateway-1: no change was needed, since everything is as the settings want it"
+    )
+
+
+def test_what_was_worked_on_and_what_is_left_is_told() -> None:
+    plan = {"edge": ["a"], "escrow": ["b"], "rotation": ["c"]}
+    lines = site_summary(facts(plan=plan, remaining={"edge": ["the service does not run"]}))
+    assert lines[:2] == [
+        "gateway-1: this run worked on the edge, the escrows and the access and the rotation",
+        "WARNING, still not as wanted: the edge: the service does not run",
+    ]
+    (line, *_rest) = site_summary(facts(plan={"edge": ["a"]}, check=True))
+    assert line == "gateway-1: a run without --check would work on the edge"
+
+
+def test_dangers_notes_and_replies_are_told_also_when_nothing_changed() -> None:
+    danger = {"kind": "version", "reason": "its version is not approved", "advice": "Wait"}
+    found = {
+        "not_known": [],
+        "escrows": [escrow(7, 900, amount=5, may_settle=False, dangers=[danger])],
+    }
+    replies = [
+        {
+            "model": "a/1",
+            "stream": True,
+            "limited": False,
+            "first_chunk_seconds": 0.2,
+            "total_seconds": 1,
+        },
+        {"model": "a/1", "stream": False, "limited": False, "total_seconds": 2},
+        {"model": "b/2", "stream": True, "limited": True},
+    ]
+    lines = site_summary(facts(plan={}, found=found, replies=replies, notes=["a swap is open"]))
+    assert "a/1: first chunk after 0.2 s, whole reply after 1 s" in lines
+    assert "a/1: reply at once after 2 s" in lines
+    assert "b/2: the gateway is at its limit and serves other clients" in lines
+    assert "NOTE: a swap is open" in lines
+    (alarm,) = [line for line in lines if line.startswith("DANGER: ")]
+    assert "Escrow 7" in alarm
+    assert "its version is not approved. Wait." in alarm
+
+
+def test_an_escrow_of_another_gateway_raises_no_alarm_here() -> None:
+    danger = {"kind": "deadline", "reason": "near", "advice": "Settle it"}
+    row = escrow(7, 900, amount=5, may_settle=True, dangers=[danger], recorded=False)
+    found = {"not_known": [], "escrows": [row]}
+    alarms = [
+        [line for line in site_summary(facts(found=found, elsewhere=ids)) if "DANGER" in line]
+        for ids in ([7], [])
+    ]
+    assert alarms[0] == []
+    assert alarms[1]

@@ -327,7 +327,8 @@ def test_a_program_needs_root(site: Site, monkeypatch: pytest.MonkeyPatch) -> No
 
     site.env_file.unlink()
     monkeypatch.setattr(
-        "ansible_collections.gonka.devshard.plugins.modules.gateway_env.write_private", denied
+        "ansible_collections.gonka.devshard.plugins.module_utils._wiring.gateway_env.write_private",
+        denied,
     )
     run = failed("gateway_env", env()(site))
     assert run.msg.startswith(f"{site.env_file}: permission denied. Run with become: true")
@@ -339,7 +340,8 @@ def test_a_full_disk_is_told(site: Site, monkeypatch: pytest.MonkeyPatch) -> Non
 
     site.env_file.unlink()
     monkeypatch.setattr(
-        "ansible_collections.gonka.devshard.plugins.modules.gateway_env.write_private", full
+        "ansible_collections.gonka.devshard.plugins.module_utils._wiring.gateway_env.write_private",
+        full,
     )
     run = failed("gateway_env", env()(site))
     assert run.msg.startswith(f"{site.env_file}: No space left on device. Make room and run again")

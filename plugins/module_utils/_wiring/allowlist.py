@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
+
+# This module is private to the collection.
+
+"""Options and work of the module ``allowlist``."""
+
+from __future__ import annotations
+
+from .. import _argspec
+from .._adapter import Context, Outcome
+from .._core.errors import ConfigurationError
+from .._escrows.creator import (
+    await_membership,
+)
+
+SPEC = _argspec.ArgumentSpec(
+    options={"address": {"type": "str"}, "wait": {"type": "bool", "default": False}},
+).merge(_argspec.chain(), _argspec.http(), _argspec.inferenced(), _argspec.wait())
+
+
+def work(context: Context) -> Outcome:
+    address = context.params["address"]
+    if address is None and context.signer is not None:
+        address = context.signer.address()
+    if address is None:
+        raise ConfigurationError(
+            "there is no address to ask about: give address, or import the creator's key with"
+            " gonka.devshard.creator_key"
+        )
+    waits = context.params["wait"] and not context.check_mode
+    found, params = await_membership(
+        context.chain,
+        address,
+        deadline=context.deadline() if waits else None,
+        interval=context.params["wait_interval"],
+    )
+    return Outcome(
+        changed=False,
+        values={
+            "allowlist": {"address": address, "membership": found.value},
+            "params": params.to_result(),
+        },
+    )
