@@ -30,9 +30,9 @@ from .._core.keys import check_private_key
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .._chain.api import ChainApi
     from .._chain.inferenced import Inferenced
     from .._chain.models import EscrowParams
+    from .._chain.ports import ChainPort
     from .._core.timer import WaitBudget
 
 
@@ -62,7 +62,7 @@ def membership(params: EscrowParams, address: str) -> Membership:
 
 
 def await_membership(
-    chain: ChainApi, address: str, *, deadline: WaitBudget | None, interval: float
+    chain: ChainPort, address: str, *, deadline: WaitBudget | None, interval: float
 ) -> tuple[Membership, EscrowParams]:
     """Listed, or an error that tells apart 'not listed' and 'could not ask'.
 

@@ -17,8 +17,8 @@ from .pool_rules import EscrowView, Limits, why_not_usable
 if t.TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .._chain.api import ChainApi
     from .._chain.models import ChainHead, Epoch, Escrow
+    from .._chain.ports import ChainPort
     from .._gateway.models import Devshard
 
 MAX_LAG: t.Final = 60
@@ -26,7 +26,7 @@ MAX_LAG: t.Final = 60
 API polls. More means that one of them is stale, and every deadline would be wrong."""
 
 
-def read_clock(chain: ChainApi) -> EpochClock:
+def read_clock(chain: ChainPort) -> EpochClock:
     """Where the chain stands, by its own head; the stages come from the public API.
 
     The index of the epoch rises when PoC starts, but escrows get the epoch that is effective, and
@@ -63,7 +63,7 @@ def clock_of(
     )
 
 
-def clock_or_none(chain: ChainApi, warn: Callable[[str], None]) -> EpochClock | None:
+def clock_or_none(chain: ChainPort, warn: Callable[[str], None]) -> EpochClock | None:
     """For work that may go on without deadlines: settling must not wait for the public API."""
     try:
         return read_clock(chain)

@@ -16,11 +16,10 @@ if t.TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from .._chain.api import ChainApi
-    from .._chain.inferenced import Inferenced
     from .._chain.models import Escrow, HostsNonce, Voices
+    from .._chain.ports import ChainPort, SignerPort
     from .._core.timer import WaitBudget
-    from .._gateway.api import GatewayApi
+    from .._gateway.ports import GatewayPort
     from .ledger.store import Ledger
     from .pool_rules import Limits
 
@@ -33,7 +32,7 @@ class ChainPorts:
     ``hosts_nonce`` asks the hosts of an escrow for diffs after a nonce, ``voices`` how many answer.
     """
 
-    chain: ChainApi
+    chain: ChainPort
     chain_id: str
     ledger: Ledger | None
     now: Callable[[], datetime]
@@ -53,9 +52,9 @@ class ChainPorts:
 class Ports(ChainPorts):
     """All of it, for one gateway. ``deadline`` is the end of all waiting of this run."""
 
-    gateway: GatewayApi
+    gateway: GatewayPort
     gateway_id: str
-    signer: Inferenced | None
+    signer: SignerPort | None
     limits: Limits
     settlement_tag: str
     """The version that this gateway's settlements name."""
@@ -67,9 +66,9 @@ class Ports(ChainPorts):
         cls,
         chain_ports: ChainPorts,
         *,
-        gateway: GatewayApi,
+        gateway: GatewayPort,
         gateway_id: str,
-        signer: Inferenced | None,
+        signer: SignerPort | None,
         limits: Limits,
         settlement_tag: str,
         deadline: WaitBudget,

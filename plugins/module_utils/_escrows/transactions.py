@@ -42,9 +42,8 @@ if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from .._chain.api import ChainApi
-    from .._chain.inferenced import Inferenced
     from .._chain.models import ChainHead, TxResult
+    from .._chain.ports import ChainPort, SignerPort
     from .ports import Ports
 
 EXPIRY_MARGIN: t.Final = timedelta(seconds=30)
@@ -114,7 +113,7 @@ class TxFinding:
     head: ChainHead
 
 
-def look(chain: ChainApi, intent: Intent) -> TxFinding:
+def look(chain: ChainPort, intent: Intent) -> TxFinding:
     """Ask the chain about an intent's hash; the order of the questions matters (see judge)."""
     if intent.tx_hash is None:
         raise ProtocolError(f"intent {intent.id} has no transaction hash to look up")
@@ -134,7 +133,7 @@ def look(chain: ChainApi, intent: Intent) -> TxFinding:
     return TxFinding(outcome=judge(tx, head.time, ends, index_on), tx=tx, head=head)
 
 
-def refuse_young_node(chain: ChainApi, intent: Intent) -> None:
+def refuse_young_node(chain: ChainPort, intent: Intent) -> None:
     """Not found proves nothing on a node that never saw the blocks in which it could be."""
     if intent.seen_height is None:
         return
@@ -235,7 +234,7 @@ def hash_of(tx_bytes: str) -> str:
     return hashlib.sha256(raw).hexdigest().upper()
 
 
-def _signer(ports: Ports) -> Inferenced:
+def _signer(ports: Ports) -> SignerPort:
     if ports.signer is None:
         raise ConfigurationError("signing on this host needs inferenced and its keyring")
     return ports.signer

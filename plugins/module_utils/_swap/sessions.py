@@ -20,12 +20,12 @@ from .session_rules import ServedSession, is_past, session_losses
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from .._chain.api import ChainApi
+    from .._chain.ports import ChainPort
     from .._core.timer import WaitBudget
     from .._escrows.ledger.store import Ledger
     from .._escrows.ports import ChainPorts
-    from .._gateway.api import GatewayApi
     from .._gateway.models import GatewayState
+    from .._gateway.ports import GatewayPort
 
 # settings
 
@@ -100,7 +100,7 @@ def refuse_stop(
             )
 
 
-def on_chain(chain: ChainApi, number: str) -> tuple[bool | None, bool | None]:
+def on_chain(chain: ChainPort, number: str) -> tuple[bool | None, bool | None]:
     """Whether an escrow is settled, and whether the chain has it; None is not known."""
     try:
         chain.head()
@@ -110,7 +110,7 @@ def on_chain(chain: ChainApi, number: str) -> tuple[bool | None, bool | None]:
     return (None, False) if escrow is None else (escrow.settled, True)
 
 
-def over_on_chain(chain: ChainApi) -> Callable[[str, str | None], bool]:
+def over_on_chain(chain: ChainPort) -> Callable[[str, str | None], bool]:
     """Tells whether no gateway can serve an escrow any more, given its phase in the gateway."""
 
     def is_over(number: str, phase: str | None) -> bool:
@@ -124,7 +124,7 @@ def phases_of(state: GatewayState) -> dict[str, str]:
     return {item.id: item.runtime.phase for item in state.devshards if item.runtime is not None}
 
 
-def past_escrows(chain: ChainApi, state: GatewayState, ids: Iterable[int]) -> list[int]:
+def past_escrows(chain: ChainPort, state: GatewayState, ids: Iterable[int]) -> list[int]:
     """Those of ``ids`` that are settled, pruned or finalized, so that a swap leaves them out."""
     is_over, phases = over_on_chain(chain), phases_of(state)
     return [number for number in ids if is_over(str(number), phases.get(str(number)))]
@@ -151,7 +151,7 @@ _PLAYBOOK: t.Final = {
 
 
 def compare_sessions(
-    gateway: GatewayApi,
+    gateway: GatewayPort,
     expected: Mapping[str, ServedSession],
     *,
     until: WaitBudget,

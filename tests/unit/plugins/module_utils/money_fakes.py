@@ -15,13 +15,21 @@ import hashlib
 import json
 import typing as t
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from types import SimpleNamespace as Obj
 
 from ansible_collections.gonka.devshard.plugins.module_utils._chain.models import (
+    Account,
+    BroadcastReply,
+    ChainHead,
     CreatedEvent,
+    Epoch,
+    Escrow,
+    EscrowParams,
+    HostsNonce,
     SettledEvent,
+    TxEvent,
     TxResult,
     Voices,
 )
@@ -35,6 +43,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._core.outcomes import PartialFailure
 from ansible_collections.gonka.devshard.plugins.module_utils._core.reader import parse_time
+from ansible_collections.gonka.devshard.plugins.module_utils._core.timer import WaitBudget
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ensure_options import (
     EscrowOptions,
 )
@@ -42,6 +51,14 @@ from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.sta
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.store import Ledger
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.pool_rules import Limits
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ports import Ports
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.models import (
+    CreateReply,
+    Devshard,
+    GatewayState,
+    RotationStatus,
+    Runtime,
+    SettleReply,
+)
 
 CREATOR = "gonka1creator"
 MODEL = "some/model"
@@ -56,6 +73,58 @@ def rfc3339(moment: datetime) -> str:
     return moment.isoformat().replace("+00:00", "Z")
 
 
+@dataclass
+class Deposit:
+    """An escrow as the chain has it now; what is asked for it gets as an ``Escrow``."""
+
+    id: int
+    amount: int = AMOUNT
+    creator: str = CREATOR
+    epoch_index: int = 5
+    settled: bool = False
+    model_id: str = MODEL
+    slots: tuple[str, ...] = tuple(f"host{slot}" for slot in range(16))
+
+    def seen(self) -> Escrow:
+        return Escrow(
+            id=self.id,
+            creator=self.creator,
+            amount=self.amount,
+            slots=self.slots,
+            epoch_index=self.epoch_index,
+            settled=self.settled,
+            model_id=self.model_id,
+        )
+
+
+@dataclass
+class Inclusion:
+    """A transaction in a block, with the event of this chain that it caused."""
+
+    txhash: str = ""
+    height: int = 0
+    code: int = 0
+    codespace: str = ""
+    raw_log: str = ""
+    gas: int = 0
+    creator: str | None = None
+    events: tuple[TxEvent, ...] = field(default=())
+    created: CreatedEvent | None = None
+    settled: SettledEvent | None = None
+
+    def result(self) -> TxResult:
+        return TxResult(
+            txhash=self.txhash,
+            height=self.height,
+            code=self.code,
+            codespace=self.codespace,
+            raw_log=self.raw_log,
+            gas_used=1,
+            gas_wanted=self.gas,
+            events=self.events,
+        )
+
+
 class FakeChain:
     def __init__(self) -> None:
         self.now = START
@@ -63,10 +132,10 @@ class FakeChain:
         self.epoch_index = 5
         self.epoch_start = 0
         self.money = 100 * AMOUNT
-        self.escrows: dict[int, Obj] = {}
+        self.escrows: dict[int, Deposit] = {}
         self.minted: list[int] = []
         self.forfeited: list[int] = []
-        self.txs: dict[str, Obj] = {}
+        self.txs: dict[str, Inclusion] = {}
         self.pending: list[tuple[str, dict[str, t.Any]]] = []
         self.allowed: tuple[str, ...] = (CREATOR,)
         self.approved: tuple[str, ...] = ("v2",)
@@ -124,20 +193,21 @@ class FakeChain:
 
     # what the clients ask
 
-    def head(self) -> Obj:
+    def head(self) -> ChainHead:
         self._answer()
-        return Obj(height=self.height, time=self.now, chain_id="fake", catching_up=False)
+        return ChainHead(height=self.height, time=self.now, chain_id="fake", catching_up=False)
 
-    def signing_head(self) -> Obj:
+    def signing_head(self) -> ChainHead:
         head = self.head()
         if (text := clock_behind(head.time, self.now - self.host_behind)) is not None:
             raise UnknownStateError(text)
         return head
 
-    def epoch(self) -> Obj:
+    def epoch(self) -> Epoch:
         self._answer()
         end = self.epoch_start + EPOCH_BLOCKS
-        return Obj(
+        return Epoch(
+            confirmation_poc=False,
             index=self.epoch_index,
             height=self.height,
             phase="Inference",
@@ -145,12 +215,15 @@ class FakeChain:
             next_stages={"set_new_validators": end},
         )
 
-    def block_seconds(self) -> float:
+    def block_seconds(self) -> float | None:
         return BLOCK.total_seconds()
 
-    def escrow_params(self) -> Obj:
+    def escrow_params(self) -> EscrowParams:
         self._answer()
-        return Obj(
+        return EscrowParams(
+            max_escrows_per_epoch=100,
+            create_devshard_fee=CREATE_FEE,
+            fee_per_nonce=0,
             min_amount=50_000_000,
             max_amount=100_000_000_000,
             max_nonce=self.max_nonce,
@@ -167,17 +240,18 @@ class FakeChain:
         self._answer()
         return self.money if address == CREATOR else 0
 
-    def account(self, address: str) -> Obj | None:
-        return Obj(address=address, account_number=7) if address == CREATOR else None
+    def account(self, address: str) -> Account | None:
+        return Account(address=address, account_number=7) if address == CREATOR else None
 
-    def escrow(self, number: int) -> Obj | None:
+    def escrow(self, number: int) -> Escrow | None:
         self._answer()
-        return self.escrows.get(number)
+        found = self.escrows.get(number)
+        return None if found is None else found.seen()
 
-    def tx(self, tx_hash: str) -> Obj | None:
+    def tx(self, tx_hash: str) -> TxResult | None:
         self._answer()
         found = self.txs.get(tx_hash)
-        return found if found and found.height >= self.first_block else None
+        return found.result() if found and found.height >= self.first_block else None
 
     def tx_indexer_on(self) -> bool:
         return self.index_on
@@ -195,16 +269,15 @@ class FakeChain:
             if tx.created and tx.creator == creator and tx.height >= self.first_block
         ]
 
-    def settled_event(self, number: int) -> SettledEvent | None:
+    def settled_event(self, escrow_id: int) -> SettledEvent | None:
         if not self.index_on:
             raise UnknownStateError("the node keeps no index")
         for tx in self.txs.values():
-            if tx.settled and tx.settled.escrow_id == number:
-                found: SettledEvent = tx.settled
-                return found
+            if tx.settled and tx.settled.escrow_id == escrow_id:
+                return tx.settled
         return None
 
-    def broadcast(self, tx_bytes: str) -> Obj:
+    def broadcast(self, tx_bytes: str) -> BroadcastReply:
         self._answer()
         lose, self.lose = self.lose, ""
         if lose == "before":
@@ -215,9 +288,11 @@ class FakeChain:
             raise TransportError("connection reset", sent=None)
         return reply
 
-    def receive(self, tx_hash: str, message: dict[str, t.Any]) -> Obj:
-        def reply(code: int, log: str = "") -> Obj:
-            return Obj(txhash=tx_hash, code=code, codespace="sdk" if code else "", raw_log=log)
+    def receive(self, tx_hash: str, message: dict[str, t.Any]) -> BroadcastReply:
+        def reply(code: int, log: str = "") -> BroadcastReply:
+            return BroadcastReply(
+                txhash=tx_hash, code=code, codespace="sdk" if code else "", raw_log=log
+            )
 
         ends = datetime.fromisoformat(message["timeout_timestamp"].replace("Z", "+00:00"))
         if self.check_tx is not None:
@@ -238,16 +313,10 @@ class FakeChain:
     def _include(self, tx_hash: str, body: dict[str, t.Any]) -> None:
         self.money -= body["fee"]
         (message,) = body["messages"]
-        tx = Obj(
+        tx = Inclusion(
             txhash=tx_hash,
             height=self.height,
-            code=0,
-            codespace="",
-            raw_log="",
-            gas_used=1,
-            events=(),
-            created=None,
-            settled=None,
+            gas=body["gas"],
             creator=message.get("creator"),
         )
         self.txs[tx_hash] = tx
@@ -262,21 +331,19 @@ class FakeChain:
             tx.code, tx.codespace, tx.raw_log = 1, "undefined", str(exc)
         self.refuse = None
 
-    def _mint(self, tx: Obj, message: dict[str, t.Any], body: dict[str, t.Any]) -> None:
+    def _mint(self, tx: Inclusion, message: dict[str, t.Any], body: dict[str, t.Any]) -> None:
         amount = int(message["amount"])
         if amount > self.money:
             raise ValueError("failed to lock funds: insufficient funds")
         number = len(self.minted) + 1
         self.money -= amount
         self.minted.append(number)
-        self.escrows[number] = Obj(
+        self.escrows[number] = Deposit(
             id=number,
             creator=message["creator"],
             amount=amount,
             epoch_index=self.epoch_index,
-            settled=False,
             model_id=message["model_id"],
-            slots=tuple(f"host{slot}" for slot in range(16)),
         )
         tx.created = CreatedEvent(
             escrow_id=number,
@@ -288,9 +355,10 @@ class FakeChain:
             gas_wanted=body["gas"],
             timeout_at=parse_time(body["timeout_timestamp"]),
         )
-        tx.events = (Obj(type="devshard_escrow_created", attributes={"escrow_id": str(number)}),)
+        created = {"escrow_id": str(number)}
+        tx.events = (TxEvent(type="devshard_escrow_created", attributes=created),)
 
-    def _settle(self, tx: Obj, message: dict[str, t.Any]) -> None:
+    def _settle(self, tx: Inclusion, message: dict[str, t.Any]) -> None:
         number = int(message["escrow_id"])
         if self.before_execution is not None:
             self.before_execution(number)
@@ -313,8 +381,8 @@ class FakeChain:
             "fees": str(message["fees"]),
             "remainder": str(escrow.amount - payout),
         }
-        tx.events = (Obj(type="devshard_escrow_settled", attributes=attributes),)
-        tx.settled = SettledEvent.from_tx(t.cast(TxResult, tx), number)
+        tx.events = (TxEvent(type="devshard_escrow_settled", attributes=attributes),)
+        tx.settled = SettledEvent.from_tx(tx.result(), number)
 
 
 class FakeSigner:
@@ -324,20 +392,31 @@ class FakeSigner:
         self._chain = chain
         self.signed = 0
 
-    def address(self) -> str:
+    def address(self) -> str | None:
         return CREATOR
 
-    def generate_create(self, amount: int, model: str, **options: t.Any) -> str:
+    def generate_create(
+        self,
+        amount: int | None,
+        model: str | None,
+        *,
+        chain_id: str,
+        fee: int | None,
+        gas: int | None,
+        lifetime: int,
+    ) -> str:
         message = {
             "@type": "/inference.inference.MsgCreateDevshardEscrow",
             "creator": CREATOR,
             "amount": str(amount),
             "model_id": model,
         }
-        return self._unsigned(message, **options)
+        return self._unsigned(message, chain_id, lifetime, {"fee": fee, "gas": gas})
 
-    def generate_settle(self, file: str, **options: t.Any) -> str:
-        document = json.loads(Path(file).read_text())
+    def generate_settle(
+        self, settlement: str, *, chain_id: str, fee: int | None, gas: int | None, lifetime: int
+    ) -> str:
+        document = json.loads(Path(settlement).read_text())
         message = {
             "@type": "/inference.inference.MsgSettleDevshardEscrow",
             "settler": CREATOR,
@@ -346,10 +425,10 @@ class FakeSigner:
             "fees": document["fees"],
             "signatures": len(document["signatures"]),
         }
-        return self._unsigned(message, **options)
+        return self._unsigned(message, chain_id, lifetime, {"fee": fee, "gas": gas})
 
     def _unsigned(
-        self, message: dict[str, t.Any], *, chain_id: str, fee: int, gas: int, lifetime: int
+        self, message: dict[str, t.Any], chain_id: str, lifetime: int, price: dict[str, t.Any]
     ) -> str:
         assert chain_id == "fake"
         self.signed += 1
@@ -359,8 +438,7 @@ class FakeSigner:
             "messages": [message],
             "unordered": True,
             "timeout_timestamp": rfc3339(ends),
-            "fee": fee,
-            "gas": gas,
+            **price,
         }
         return json.dumps({"body": body, "signatures": []})
 
@@ -372,10 +450,65 @@ class FakeSigner:
         return base64.b64encode(Path(file).read_bytes()).decode() + "\n"
 
 
+@dataclass
+class Session:
+    """A session in the gateway's memory."""
+
+    phase: str = "active"
+    nonce: int = 0
+    balance: int = AMOUNT - CREATE_FEE
+    active_requests: int = 0
+    active: bool = True
+
+    def seen(self) -> Runtime:
+        return Runtime(
+            active=self.active,
+            phase=self.phase,
+            nonce=self.nonce,
+            balance=self.balance,
+            active_requests=self.active_requests,
+            requests_blocked=False,
+            block_reason="",
+            chain_phase="",
+        )
+
+
+@dataclass
+class Record:
+    """What the gateway has of one escrow now; who asks for it gets a ``Devshard``."""
+
+    id: str
+    model: str | None
+    active: bool
+    storage_path: str
+    created_at: str
+    runtime: t.Any
+    """A ``Session``, or None when it is not loaded."""
+    rotation_role: str | None = None
+
+    def seen(self) -> Devshard:
+        session: Session | None = self.runtime
+        return Devshard(
+            id=self.id,
+            active=self.active,
+            model=self.model,
+            storage_path=self.storage_path,
+            private_key_env="DEVSHARD_PRIVATE_KEY",
+            has_plain_key=False,
+            rotation_role=self.rotation_role,
+            rotation_epoch=None,
+            created_at=self.created_at,
+            runtime=None if session is None else session.seen(),
+        )
+
+
+Reply = dict[str, t.Any]
+
+
 class FakeGateway:
     def __init__(self, chain: FakeChain) -> None:
         self._chain = chain
-        self.records: dict[str, Obj] = {}
+        self.records: dict[str, Record] = {}
         self.documents: dict[str, dict[str, t.Any]] = {}
         self.calls: list[str] = []
         self.lose: dict[str, t.Literal["before", "after"]] = {}
@@ -408,34 +541,40 @@ class FakeGateway:
         if lost:
             raise self.error(f"{name}: the reply was lost", sent=self._sent)
 
-    def state(self) -> Obj:
+    def state(self) -> GatewayState:
         self._call("state")
-        return Obj(devshards=tuple(self.records.values()))
+        return GatewayState(
+            devshards=tuple(record.seen() for record in self.records.values()),
+            in_flight_requests=0,
+            settings={},
+            capacity={},
+        )
 
-    def _record(self, number: str, model: str | None) -> Obj:
+    def settings(self) -> Reply:
+        raise NotImplementedError
+
+    def rotation(self) -> RotationStatus:
+        raise NotImplementedError
+
+    def post_settings(self, patch: Reply) -> Reply:
+        raise NotImplementedError
+
+    def _record(self, number: str, model: str | None) -> Record:
         escrow = self._chain.escrows.get(int(number))
         if escrow is None:
             raise ProtocolError(f"runtime {number}: escrow not found", http_status=400)
-        runtime = Obj(
-            phase="active",
-            nonce=0,
-            balance=escrow.amount - CREATE_FEE,
-            active_requests=0,
-            active=True,
-        )
-        return Obj(
+        return Record(
             id=number,
             model=model,
             active=True,
             storage_path=f"/root/.devshardctl/escrow-{number}",
-            rotation_role=None,
             created_at=rfc3339(self._chain.now),
-            runtime=runtime,
+            runtime=Session(balance=escrow.amount - CREATE_FEE),
         )
 
     def add(
         self, number: str, *, private_key_env: str | None = None, model: str | None = None
-    ) -> None:
+    ) -> Reply:
         lost = self._call("add")
         assert private_key_env == "DEVSHARD_PRIVATE_KEY"
         found = self.records.get(number)
@@ -446,15 +585,25 @@ class FakeGateway:
         else:
             found.active = found.runtime.active = True
         self._lost("add", lost)
+        return {}
 
-    def create_escrow(self, *, model_id: str, amount: int, **options: t.Any) -> Obj:
+    def create_escrow(
+        self,
+        *,
+        model_id: str,
+        amount: int,
+        private_key_env: str,
+        chain_id: str,
+        fee_amount: int,
+        gas_limit: int,
+    ) -> CreateReply:
         lost = self._call("create")
         self.creates += 1
         body = {
             "messages": [{"creator": CREATOR, "amount": str(amount), "model_id": model_id}],
             "timeout_timestamp": rfc3339(self._chain.now + timedelta(minutes=9)),
-            "fee": options["fee_amount"],
-            "gas": options["gas_limit"],
+            "fee": fee_amount,
+            "gas": gas_limit,
         }
         tx_hash = self._chain.fresh_hash()
         self._chain.receive(tx_hash, body)
@@ -468,13 +617,16 @@ class FakeGateway:
             if tx.code:
                 text = f"tx {tx_hash} failed code={tx.code} codespace= raw_log={tx.raw_log}"
                 raise ProtocolError(text, http_status=502, server_message=text)
+            assert tx.created is not None
             number = str(tx.created.escrow_id)
             self.records[number] = self._record(number, model_id)
-            return Obj(escrow_id=int(number), tx_hash=tx_hash, creator=CREATOR, registered=True)
+            return CreateReply(
+                escrow_id=int(number), tx_hash=tx_hash, creator=CREATOR, registered=True
+            )
         text = f"wait for tx {tx_hash}: not found"
         raise ProtocolError(text, http_status=502, server_message=text)
 
-    def activate(self, number: str) -> None:
+    def activate(self, number: str) -> Reply:
         lost = self._call("activate")
         record = self.records[number]
         if record.runtime is None:
@@ -482,25 +634,36 @@ class FakeGateway:
             record.runtime.nonce = self.stored.get(record.storage_path, 0)
         record.active = record.runtime.active = True
         self._lost("activate", lost)
+        return {}
 
-    def import_session(self, number: str, *, storage_path: str, **options: t.Any) -> None:
+    def import_session(
+        self,
+        number: str,
+        *,
+        storage_path: str,
+        private_key_env: str,
+        model: str,
+        perf_path: str | None = None,
+    ) -> Reply:
         lost = self._call("import")
         if number in self.records:
             raise ConflictError("already exists in gateway state", http_status=409)
-        record = self._record(number, options["model"])
+        record = self._record(number, model)
         record.storage_path = storage_path
         record.active = record.runtime.active = False
         record.runtime.nonce = self.stored.get(storage_path, 0)
         self.records[number] = record
         self._lost("import", lost)
+        return {}
 
-    def deactivate(self, number: str) -> None:
+    def deactivate(self, number: str) -> Reply:
         lost = self._call("deactivate")
         record = self.records[number]
         record.active = record.runtime.active = False
         self._lost("deactivate", lost)
+        return {}
 
-    def delete(self, number: str) -> None:
+    def delete(self, number: str) -> Reply:
         lost = self._call("delete")
         if number not in self.records:
             raise NotFoundError(f"devshard {number} not found", http_status=404)
@@ -508,6 +671,7 @@ class FakeGateway:
             raise ConflictError("deactivate it first", http_status=409)
         del self.records[number]
         self._lost("delete", lost)
+        return {}
 
     def finalize(self, number: str) -> dict[str, t.Any]:
         lost = self._call("finalize")
@@ -542,7 +706,15 @@ class FakeGateway:
             "signatures": [{"slot_id": slot, "signature": "x"} for slot in range(signatures)],
         }
 
-    def settle(self, number: str, **options: t.Any) -> Obj:
+    def settle(
+        self,
+        number: str,
+        *,
+        private_key_env: str,
+        chain_id: str,
+        fee_amount: int,
+        gas_limit: int,
+    ) -> SettleReply:
         lost = self._call("settle")
         record = self.records[number]
         record.active = record.runtime.active = False
@@ -551,27 +723,22 @@ class FakeGateway:
         body = {
             "messages": [{**message, "signatures": self.in_memory.get(number, 0)}],
             "timeout_timestamp": rfc3339(self._chain.now + timedelta(minutes=9)),
-            "fee": options["fee_amount"],
-            "gas": options["gas_limit"],
+            "fee": fee_amount,
+            "gas": gas_limit,
         }
         tx_hash = self._chain.fresh_hash()
         self._chain.receive(tx_hash, body)
         self._lost("settle", lost)
-        return Obj(escrow_id=int(number), tx_hash=tx_hash, settler=CREATOR)
+        return SettleReply(escrow_id=int(number), tx_hash=tx_hash, settler=CREATOR)
 
 
-class FakeDeadline:
-    """Waiting makes blocks; the budget is in fake seconds."""
+def fake_deadline(chain: FakeChain, seconds: float) -> WaitBudget:
+    """Waiting makes blocks, however short it was to be; the budget is in seconds of the chain."""
 
-    def __init__(self, chain: FakeChain, seconds: float) -> None:
-        self._chain = chain
-        self._end = chain.now + timedelta(seconds=seconds)
+    def clock() -> float:
+        return (chain.now - START).total_seconds()
 
-    def pause(self, _interval: float) -> bool:
-        if self._chain.now >= self._end:
-            return False
-        self._chain.step()
-        return True
+    return WaitBudget(seconds, clock=clock, sleep=lambda _seconds: chain.step())
 
 
 @contextlib.contextmanager
@@ -605,32 +772,37 @@ class World:
         signer: bool = True,
         gateway_id: str = "http://127.0.0.1:18080",
     ) -> Ports:
-        values: dict[str, t.Any] = {
-            "gateway": self.gateway,
-            "chain": self.chain,
-            "signer": self.signer if signer else None,
-            "ledger": ledger,
-            "gateway_id": gateway_id,
-            "chain_id": "fake",
-            "limits": Limits(min_balance=1_000_000, max_nonce=19_800),
-            "settlement_tag": "v2",
-            "deadline": FakeDeadline(self.chain, seconds),
-            "interval": 1.0,
-            "now": lambda: self.chain.now,
-            "warn": self.warnings.append,
-            "check_mode": check,
-            "hosts_nonce": lambda escrow, since: Obj(
-                nonce=self.known_nonce,
-                silent=escrow.slots[: self.silent_hosts],
-                asked=len(escrow.slots),
-            ),
-            "voices": lambda escrow: Voices(
-                slots=len(escrow.slots),
-                answering=len(escrow.slots) - self.silent_hosts,
-                silent=escrow.slots[: self.silent_hosts],
-            ),
-        }
-        return Ports(**values)
+        return Ports(
+            gateway=self.gateway,
+            chain=self.chain,
+            signer=self.signer if signer else None,
+            ledger=ledger,
+            gateway_id=gateway_id,
+            chain_id="fake",
+            limits=Limits(min_balance=1_000_000, max_nonce=19_800),
+            settlement_tag="v2",
+            deadline=fake_deadline(self.chain, seconds),
+            interval=1.0,
+            now=lambda: self.chain.now,
+            warn=self.warnings.append,
+            check_mode=check,
+            hosts_nonce=self._hosts_nonce,
+            voices=self._voices,
+        )
+
+    def _hosts_nonce(self, escrow: Escrow, _since: int) -> HostsNonce:
+        return HostsNonce(
+            nonce=self.known_nonce,
+            silent=escrow.slots[: self.silent_hosts],
+            asked=len(escrow.slots),
+        )
+
+    def _voices(self, escrow: Escrow) -> Voices:
+        return Voices(
+            slots=len(escrow.slots),
+            answering=len(escrow.slots) - self.silent_hosts,
+            silent=escrow.slots[: self.silent_hosts],
+        )
 
     def open(self) -> Ledger:
         return self.ledger_class.open(self.path, "run", lambda: self.chain.now)

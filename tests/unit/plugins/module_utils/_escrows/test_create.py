@@ -6,10 +6,10 @@ from __future__ import annotations
 import typing as t
 from datetime import timedelta
 from pathlib import Path
-from types import SimpleNamespace as Obj
 
 import pytest
 
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.models import TxResult
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
     ChainRejectedError,
     TransportError,
@@ -166,7 +166,7 @@ def test_a_node_that_is_silent_for_a_while_is_asked_again(world: World) -> None:
     original = world.chain.tx
     failures = iter([True, True])
 
-    def sometimes(tx_hash: str) -> Obj | None:
+    def sometimes(tx_hash: str) -> TxResult | None:
         if next(failures, False):
             raise TransportError("502", sent=True)
         return original(tx_hash)

@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import stat
-import typing as t
 from pathlib import Path
-from types import SimpleNamespace as Obj
 
 import pytest
 
@@ -14,6 +12,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._chain.inferenced i
     CliResult,
     Inferenced,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.models import ChainHead
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
     ConfigurationError,
     ProtocolError,
@@ -25,7 +24,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._escrows.creator im
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils.money_fakes import (
     CREATOR,
     FakeChain,
-    FakeDeadline,
+    fake_deadline,
 )
 
 KEY = "11" * 32
@@ -39,10 +38,8 @@ def chain() -> FakeChain:
 
 
 def ask(chain: FakeChain, seconds: float | None = None) -> Membership:
-    deadline = None if seconds is None else FakeDeadline(chain, seconds)
-    found, _params = creator.await_membership(
-        t.cast("t.Any", chain), CREATOR, deadline=t.cast("t.Any", deadline), interval=1
-    )
+    deadline = None if seconds is None else fake_deadline(chain, seconds)
+    found, _params = creator.await_membership(chain, CREATOR, deadline=deadline, interval=1)
     return found
 
 
@@ -58,7 +55,9 @@ def ask(chain: FakeChain, seconds: float | None = None) -> Membership:
 def test_an_empty_list_lets_everybody_create(
     allowed: tuple[str, ...], expected: Membership
 ) -> None:
-    found = creator.membership(t.cast("t.Any", Obj(allowed_creator_addresses=allowed)), CREATOR)
+    chain = FakeChain()
+    chain.allowed = allowed
+    found = creator.membership(chain.escrow_params(), CREATOR)
     assert found is expected
     assert found.may_create is (expected is not Membership.NOT_LISTED)
 
@@ -80,7 +79,7 @@ def test_a_vote_and_a_node_that_comes_back_are_waited_for(
     answers = iter(["silent", "not yet", "voted"])
     head = chain.head
 
-    def later() -> Obj:
+    def later() -> ChainHead:
         answer = next(answers)
         if answer == "silent":
             raise TransportError("no answer", sent=False)

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import typing as t
 from pathlib import Path
-from types import SimpleNamespace as Obj
 
 import pytest
 
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.models import BroadcastReply
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
     WaitTimeoutError,
 )
@@ -107,7 +107,7 @@ def test_a_receipt_for_each_escrow(world: World) -> None:
 def test_a_receipt_also_when_a_later_create_fails(world: World) -> None:
     made = world.chain.broadcast
 
-    def second_is_refused(tx_bytes: str) -> Obj:
+    def second_is_refused(tx_bytes: str) -> BroadcastReply:
         world.chain.check_tx = (5, "no") if world.chain.minted else None
         return made(tx_bytes)
 

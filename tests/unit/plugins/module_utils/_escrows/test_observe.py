@@ -3,14 +3,9 @@
 
 from __future__ import annotations
 
-import typing as t
-from types import SimpleNamespace as Obj
-
 import pytest
 
-if t.TYPE_CHECKING:
-    from ansible_collections.gonka.devshard.plugins.module_utils._chain.models import Escrow
-
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.models import Epoch
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
     UnknownStateError,
 )
@@ -23,6 +18,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._escrows.observe im
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.pool_rules import Limits
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils.money_fakes import (
     EPOCH_BLOCKS,
+    Deposit,
     FakeChain,
 )
 
@@ -32,10 +28,11 @@ class Chain(FakeChain):
 
     lag = 0
 
-    def epoch(self) -> Obj:
+    def epoch(self) -> Epoch:
         height = self.height - self.lag
         start = height // EPOCH_BLOCKS * EPOCH_BLOCKS
-        return Obj(
+        return Epoch(
+            confirmation_poc=False,
             index=5 + start // EPOCH_BLOCKS,
             height=height,
             phase="Inference",
@@ -49,9 +46,9 @@ class Chain(FakeChain):
 def test_a_small_lag_changes_nothing_also_across_a_switch(lag: int, height: int) -> None:
     chain = Chain()
     chain.height, chain.lag = height, 0
-    true = read_clock(chain)  # type: ignore[arg-type]
+    true = read_clock(chain)
     chain.lag = lag
-    seen = read_clock(chain)  # type: ignore[arg-type]
+    seen = read_clock(chain)
     newest = max(height, height - lag)
     assert seen.height == newest
     assert seen.effective == 5 + newest // EPOCH_BLOCKS
@@ -64,21 +61,19 @@ def test_a_stale_public_api_is_refused(lag: int) -> None:
     chain = Chain()
     chain.height, chain.lag = 5000, lag
     with pytest.raises(UnknownStateError, match="stale"):
-        read_clock(chain)  # type: ignore[arg-type]
+        read_clock(chain)
     said: list[str] = []
-    assert clock_or_none(chain, said.append) is None  # type: ignore[arg-type]
+    assert clock_or_none(chain, said.append) is None
     assert "stale" in said[0]
 
 
 def test_an_unknown_deadline_is_never_fine() -> None:
     chain = Chain()
-    chain.escrows[1] = Obj(
-        id=1, creator="c", amount=5, epoch_index=5, settled=False, model_id="m", slots=()
-    )
+    chain.escrows[1] = Deposit(id=1)
     seen = view_of(
         1,
         None,
-        t.cast("Escrow", chain.escrow(1)),
+        chain.escrow(1),
         None,
         Limits(min_balance=0, max_nonce=1),
     )

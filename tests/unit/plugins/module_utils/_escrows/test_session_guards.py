@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace as Obj
 
 import pytest
 
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.models import HostsNonce
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
     ConfigurationError,
     UnknownStateError,
@@ -143,9 +143,9 @@ def test_a_session_whose_own_work_went_on_meanwhile_is_activated(
     record = world.gateway.records["1"]
     record.active = record.runtime.active = False
 
-    def asked(_self: SessionGuards, _since: int) -> Obj:
+    def asked(_self: SessionGuards, _since: int) -> HostsNonce:
         record.runtime.nonce = 3
-        return Obj(nonce=3, silent=(), asked=16)
+        return HostsNonce(nonce=3, silent=(), asked=16)
 
     monkeypatch.setattr(SessionGuards, "_hosts", asked)
     assert go(world, "active")["changed"]

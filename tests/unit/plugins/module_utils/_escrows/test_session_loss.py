@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace as Obj
 
 import pytest
 
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.models import SettledEvent
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
     UnknownStateError,
     UnsafeError,
@@ -23,6 +23,7 @@ from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils._escrows
 )
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils.money_fakes import (
     AMOUNT,
+    Inclusion,
     World,
 )
 
@@ -54,7 +55,10 @@ def test_a_pruned_escrow_is_only_deleted_when_something_proves_that_it_was_settl
     with pytest.raises(UnknownStateError, match=f"index on.*give force={AMOUNT}"):
         go(world, "absent")
     world.chain.index_on = True
-    world.chain.txs["X"] = Obj(settled=Obj(escrow_id=1), created=None)
+    event = SettledEvent(
+        escrow_id=1, settler="c", total_payout=0, fees=0, remainder=0, tx_hash="X", height=1
+    )
+    world.chain.txs["X"] = Inclusion(settled=event)
     assert go(world, "absent")["changed"]
 
 

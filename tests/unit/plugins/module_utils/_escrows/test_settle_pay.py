@@ -30,8 +30,8 @@ from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils._escrows
     wish,
 )
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils.money_fakes import (
-    FakeDeadline,
     World,
+    fake_deadline,
     first_problem,
 )
 
@@ -115,7 +115,7 @@ def test_a_lost_reply_is_still_explained_after_the_chain_pruned_the_escrow(world
     with world.open() as ledger:
         ports = replace(
             world.ports(ledger, signer=False),
-            deadline=t.cast("t.Any", FakeDeadline(world.chain, 0)),
+            deadline=fake_deadline(world.chain, 0),
         )
         with pytest.raises(WaitTimeoutError), first_problem():
             SettleEscrows(ports, wish(**GATEWAY), ledger.folder).run()

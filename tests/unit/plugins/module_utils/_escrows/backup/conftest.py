@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace as Obj
 
 import pytest
 
@@ -13,7 +12,7 @@ from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils._escrows
     session,
 )
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils.money_fakes import (
-    AMOUNT,
+    Deposit,
     World,
 )
 
@@ -32,13 +31,5 @@ def world(tmp_path: Path) -> World:
     """Two unsettled escrows whose hosts know exactly what the storage holds."""
     made = World(tmp_path)
     for number in (1, 2):
-        made.chain.escrows[number] = Obj(
-            id=number,
-            creator="c",
-            amount=AMOUNT,
-            epoch_index=5,
-            settled=False,
-            model_id="m",
-            slots=("a",),
-        )
+        made.chain.escrows[number] = Deposit(id=number, slots=("a",))
     return made
