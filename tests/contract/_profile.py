@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 VARIABLE: t.Final = "DEVSHARD_TEST_PROFILE"
 CHAIN_VARIABLE: t.Final = "DEVSHARD_TEST_CHAIN"
-CHAINS: t.Final = ("v0.2.13",)
+CHAINS: t.Final = ("v0.2.13", "v0.2.16")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -211,6 +211,17 @@ CHAT = Rules(
 )
 
 CHAIN = Rules(
+    optional={
+        # chain-v0.2.16.md §3.1: missing is as good as zero
+        "escrow.validation_rate": "number",
+        "escrow.vote_threshold_factor": "number",
+        "escrow.logprobs_mode": "string",
+        # chain-v0.2.16.md §7.3
+        "phase": "string",
+        "effective_epoch_index": "string",
+        "epoch_stages": "object",
+        "next_epoch_stages": "object",
+    },
     nullable={
         # chain.md §2.2, §2.3: null until there is something
         "account.pub_key": "object",
@@ -236,4 +247,6 @@ CHAIN = Rules(
 )
 
 # chain.md §4: proto JSON leaves out false, null and what is empty
-CLI_QUERY = Rules(fewer=("", "*"), more=CHAIN.more, nullable=CHAIN.nullable)
+CLI_QUERY = Rules(
+    fewer=("", "*"), more=CHAIN.more, nullable=CHAIN.nullable, optional=CHAIN.optional
+)

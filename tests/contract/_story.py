@@ -16,7 +16,7 @@ from urllib.parse import quote
 import pytest
 
 from ansible_collections.gonka.devshard.tests.contract import _recordings as recordings
-from ansible_collections.gonka.devshard.tests.contract._cli import Cli, Signed
+from ansible_collections.gonka.devshard.tests.contract._cli import FEE, Cli, Signed
 from ansible_collections.gonka.devshard.tests.contract._client import (
     WRONG_KEY,
     Answer,
@@ -242,6 +242,11 @@ class Story:
             for name, escrow in found.items()
             if escrow is not None and not escrow["settled"] and name not in self.purse.lost
         ]
+
+    @property
+    def settle_fee(self) -> int:
+        """chain-v0.2.16.md §5.4: from then on nothing is charged for a settlement."""
+        return FEE if self.target.chain == "v0.2.13" else 0
 
     # --- the recordings ----------------------------------------------------------
 

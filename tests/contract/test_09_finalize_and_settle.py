@@ -9,7 +9,7 @@ import json
 
 import pytest
 
-from ansible_collections.gonka.devshard.tests.contract._cli import FEE, Cli
+from ansible_collections.gonka.devshard.tests.contract._cli import Cli
 from ansible_collections.gonka.devshard.tests.contract._client import Answer, is_text_error, until
 from ansible_collections.gonka.devshard.tests.contract._recordings import (
     Exchange,
@@ -90,14 +90,14 @@ def test_recorded_after(story: Story, exchange: Exchange) -> None:
         story.settled(number)
         refund = story.chain.balance(story.creator) - before
         event = event_of(story.chain.included(story.hashes["tx_settle"]), "devshard_escrow_settled")
-        assert refund == int(event["remainder"]) - FEE
+        assert refund == int(event["remainder"]) - story.settle_fee
     if exchange.name == "settle_again":
         # 200 all the same; only the chain tells, and the fee is spent
         story.hashes["tx_settle_again"] = answer.json["tx_hash"]
         tx = story.chain.included(answer.json["tx_hash"])
         assert (tx["code"], tx["codespace"]) == (1, "undefined")
         assert f"escrow {number} already settled" in tx["raw_log"]
-        assert story.chain.balance(story.creator) == before - FEE
+        assert story.chain.balance(story.creator) == before - story.settle_fee
 
 
 def check_settlement(story: Story, number: str, answer: Answer) -> Json:
@@ -223,7 +223,7 @@ def test_settlement_is_portable(story: Story, signing: Cli, settlement: Json) ->
     # total_payout holds the fees too
     assert int(event["total_payout"]) + int(event["remainder"]) == story.target.amount
     assert event["fees"] == str(settlement["fees"])
-    assert story.chain.balance(story.creator) == before + int(event["remainder"]) - FEE
+    assert story.chain.balance(story.creator) == before + int(event["remainder"]) - story.settle_fee
     assert [attributes(item) for item in tx["events"] if item["type"] == "tx"]
 
 

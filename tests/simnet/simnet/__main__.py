@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from simnet import crypto
+from simnet.chainrelease import RELEASES
 from simnet.gateway.generation import GENERATIONS
 from simnet.launch import GatewayProcess, ready_line
 from simnet.net import NetOptions, Network, Ports
@@ -39,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--dir", type=Path, help="state directory (default: a temporary one)")
         command.add_argument("--host", default="127.0.0.1")
         command.add_argument("--advertise", help="base URL of the public API for others")
+        command.add_argument("--chain", choices=sorted(RELEASES), default="v0.2.13", help="release")
         command.add_argument("--chain-id", default=DEFAULT_CHAIN_ID)
         command.add_argument("--block-interval", type=float, default=1.0)
         command.add_argument("--creator-key", help="hex key of the funded creator")
@@ -65,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _config(options: argparse.Namespace, creator: crypto.PrivateKey) -> NetworkConfig:
-    config = NetworkConfig(chain_id=options.chain_id)
+    config = NetworkConfig(chain_id=options.chain_id, release=RELEASES[options.chain])
     config.balances = {creator.address: options.balance}
     for entry in options.account:
         address, _unused, amount = entry.partition("=")

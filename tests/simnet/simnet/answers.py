@@ -35,7 +35,7 @@ class Answers:
 
     def participant(self, address: str, public_url: str) -> Data:
         host = self.chain.host_by_address.get(address)
-        if host is None:
+        if host is None or address in self.chain.controls.removed_hosts:
             raise NotFoundError("not found")
         coins = str(self.chain.coin_balance(address))
         zero = {"value": "0", "exponent": 0}

@@ -4,24 +4,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from simnet import crypto, txs
-from simnet.bank import DENOM, Account, Bank, InsufficientFundsError
+from simnet.bank import Account, Bank, InsufficientFundsError
+from simnet.chainrelease import FeeRule
+from simnet.refusal import Refused
 from simnet.timestamps import NANOS, Timestamp
 
 MAX_LIFETIME_NS = 600 * NANOS
 # What the checks themselves cost; less gas than this fails before any block.
 GAS_CHECKS = 56_000
-
-
-@dataclass(eq=False)
-class Refused(Exception):
-    """A transaction that the checks refuse: code, codespace and log of the answer."""
-
-    code: int
-    log: str
-    codespace: str = "sdk"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +35,22 @@ def out_of_gas(wanted: int, used: int) -> Refused:
 
 
 class Ante:
-    def __init__(self, bank: Bank, chain_id: str) -> None:
+    def __init__(
+        self,
+        bank: Bank,
+        chain_id: str,
+        fees: FeeRule,
+        params: Callable[[], Mapping[str, Any]],
+        duty: Callable[[txs.MsgSettle], None] | None,
+    ) -> None:
+        """``duty`` refuses who may not settle, where that is judged before the mempool."""
         self._bank = bank
         self._chain_id = chain_id
+        self._fees = fees
+        self._params = params
+        self._duty = duty
 
-    def check(self, tx: txs.Tx, now: Timestamp, gas_price: int, *, verify: bool = True) -> Checked:
+    def check(self, tx: txs.Tx, now: Timestamp, *, verify: bool = True) -> Checked:
         """Check in the order of the chain's decorators; raise :class:`Refused`."""
         self._check_basics(tx)
         timeout = tx.body.timeout_timestamp
@@ -54,7 +60,11 @@ class Ante:
                 f"block time: {now.go_string()}, timeout timestamp: {timeout.go_string()}: "
                 "tx timeout",
             )
-        fee = self._check_fee(tx, gas_price)
+        fee = self._fees.charge(tx, self._params())
+        if self._duty is not None:
+            for message in tx.body.messages:
+                if isinstance(message, txs.MsgSettle):
+                    self._duty(message)
         account = self._bank.account(tx.signer)
         if account is None:
             raise Refused(9, f"fee payer address: {tx.signer} does not exist: unknown address")
@@ -92,21 +102,6 @@ class Ante:
             raise Refused(7, f"{error}: invalid address") from error
         if tx.auth_info.gas_limit < GAS_CHECKS:
             raise out_of_gas(tx.auth_info.gas_limit, GAS_CHECKS)
-
-    @staticmethod
-    def _check_fee(tx: txs.Tx, gas_price: int) -> int:
-        for coin in tx.auth_info.fee:
-            if coin.denom != DENOM:
-                raise Refused(10, f"invalid fee denom {coin.denom}: invalid coins")
-        fee = sum(coin.amount for coin in tx.auth_info.fee)
-        required = tx.auth_info.gas_limit * gas_price
-        if fee < required:
-            raise Refused(
-                13,
-                f"insufficient fees; got: {fee}{DENOM} required: {required}{DENOM}: "
-                "insufficient fee",
-            )
-        return fee
 
     @staticmethod
     def _check_order(tx: txs.Tx, account: Account, now: Timestamp) -> None:

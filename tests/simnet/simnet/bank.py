@@ -12,6 +12,7 @@ from simnet.store import Store
 
 DENOM = "ngonka"
 FEE_COLLECTOR = crypto.module_address("fee_collector")
+GOVERNANCE = crypto.module_address("gov")
 ESCROW_MODULE = crypto.module_address("inference")
 
 Event = dict[str, Any]

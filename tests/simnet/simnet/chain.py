@@ -14,21 +14,24 @@ import json
 import re
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from simnet import txs
-from simnet.ante import Ante, Checked, Refused, out_of_gas
-from simnet.bank import FEE_COLLECTOR, Bank, Event, event
+from simnet.ante import Ante, Checked, out_of_gas
+from simnet.bank import DENOM, FEE_COLLECTOR, Bank, Event, InsufficientFundsError, event
 from simnet.epochs import PHASES, Epoch, EpochParams
-from simnet.escrows import Escrows, Executed, MessageError, approved_names
-from simnet.network import Host, Model, NetworkConfig, default_params, make_hosts
+from simnet.escrows import Escrows, Executed, MessageError, approved_entry
+from simnet.network import Host, Model, NetworkConfig, default_params, make_hosts, merged
+from simnet.refusal import Refused
 from simnet.store import Store
 from simnet.timestamps import NANOS, Timestamp
 
 # Blocks from the start of the first epoch to the start of the network.
 _INTO_THE_EPOCH = 1_000
 _FIRST_ACCOUNTS = 2
+_GAS_SEND = 78_000
+_GAS_EXEC = 12_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,15 @@ class Controls:
     host_weight: int = 1000
     # So many hosts go on serving during PoC; nothing: all.
     preserved_hosts: int | None = None
+    # The scheduled upgrade, its name and height.
+    upgrade_plan: dict[str, Any] | None = None
+    # Shapes of /v1/epochs/latest, one request after the other; empty: that of the release.
+    epochs_shapes: list[str] = field(default_factory=list)
+    # Addresses of hosts that lost their share in this epoch, and of those that are gone.
+    excluded_hosts: list[str] = field(default_factory=list)
+    removed_hosts: list[str] = field(default_factory=list)
+    # Whether new escrows keep the fields that came with this release.
+    escrow_fields: bool = True
 
 
 class Chain:
@@ -103,10 +115,12 @@ class Chain:
         self.host_by_address = {host.address: host for host in self.hosts}
         self.bank = Bank(store)
         self.escrows = Escrows(
-            store, self.bank, config, self.hosts, self.params, lambda: self.models
+            store, self.bank, config, self.hosts, self.params, lambda: self.models, self.approved
         )
         self._clock = clock
-        self._ante = Ante(self.bank, config.chain_id)
+        self.release = config.release
+        duty = self.escrows.check_settler if self.release.duty_signer else None
+        self._ante = Ante(self.bank, config.chain_id, self.release.fees, self.params, duty)
         if store.get("height") is None:
             with store.transaction():
                 self._genesis()
@@ -115,9 +129,11 @@ class Chain:
 
     def _genesis(self) -> None:
         config = self.config
-        params = default_params()
+        params = default_params(config.release)
         params["devshard_escrow_params"]["allowed_creator_addresses"] = list(config.allowlist)
         self.store.set("params", params)
+        if config.release.approved_store is not None:
+            self.approve(list(config.release.approved_store))
         self.models = config.models
         self.store.set("height", config.start_height)
         self.store.set("time", self._clock())
@@ -151,14 +167,28 @@ class Chain:
         params: dict[str, Any] = self.store.get("params")
         return params
 
+    def approved(self) -> list[dict[str, Any]]:
+        """The approved versions by name, wherever this release keeps them; none at all: any."""
+        if self.release.approved_store is None:
+            listed = self.params()["devshard_escrow_params"]["approved_versions"]
+        else:
+            listed = self.store.get("approved_versions") or []
+        return sorted((approved_entry(entry) for entry in listed), key=lambda entry: entry["name"])
+
+    def approve(self, versions: list[Any]) -> None:
+        """Names, or objects with ``name``, ``binary``, ``sha256`` and ``pass_count``."""
+        if self.release.approved_store is None:
+            self.merge_params({"devshard_escrow_params": {"approved_versions": versions}})
+        else:
+            self.store.set("approved_versions", versions)
+
     def approved_versions(self) -> list[str]:
-        """Names whose settlements are accepted; none at all: any."""
-        return approved_names(self.params())
+        return [entry["name"] for entry in self.approved()]
 
     def merge_params(self, patch: dict[str, Any]) -> None:
         """Merge nested objects; lists and values replace."""
         with self.store.transaction():
-            self.store.set("params", _merged(self.params(), patch))
+            self.store.set("params", merged(self.params(), patch))
             epoch = self.epoch
             if self.height >= epoch.next_poc_start:
                 # A shorter epoch must not make several pass at once.
@@ -186,13 +216,18 @@ class Chain:
     def phase(self) -> str:
         return self.controls.phase or self.epoch.phase(self.height)
 
-    def gas_price(self) -> int:
-        return int((self.params().get("fee_params") or {}).get("min_gas_price_ngonka", 0))
-
     # --- blocks ----------------------------------------------------------------
+
+    @property
+    def halted(self) -> bool:
+        """At the height of an upgrade the chain stands still until the plan is taken away."""
+        plan = self.controls.upgrade_plan
+        return plan is not None and self.height + 1 >= plan["height"]
 
     def produce_block(self, seconds: float = 0) -> None:
         """Add one block with everything that is due."""
+        if self.halted:
+            return
         with self.store.transaction():
             height = self.height + 1
             now = self._next_time(seconds)
@@ -255,7 +290,7 @@ class Chain:
         except txs.TxDecodeError as error:
             return Broadcast(digest, 2, "sdk", f"{error}: tx parse error")
         try:
-            self._ante.check(tx, self.block_time, self.gas_price())
+            self._ante.check(tx, self.block_time)
             self._check_unused(tx)
         except Refused as refused:
             return Broadcast(digest, refused.code, refused.codespace, refused.log)
@@ -318,7 +353,7 @@ class Chain:
             tx = txs.Tx.decode(row["raw"])
             try:
                 # Signatures were verified at broadcast; a block checks the rest again.
-                checked = self._ante.check(tx, now, self.gas_price(), verify=False)
+                checked = self._ante.check(tx, now, verify=False)
             except Refused:
                 # Evicted, as the recheck after each block does: it never happened.
                 self.store.run("DELETE FROM pending WHERE hash = ?", row["hash"])
@@ -397,8 +432,50 @@ class Chain:
 
     def _execute(self, message: txs.Message, first: bool) -> Executed:
         if isinstance(message, txs.MsgCreate):
-            return self.escrows.create(message, self.effective_epoch, first)
-        return self.escrows.settle(message, self.effective_epoch)
+            more = self.release.escrow_fields if self.controls.escrow_fields else ()
+            return self.escrows.create(message, self.effective_epoch, first, more)
+        if isinstance(message, txs.MsgSettle):
+            return self.escrows.settle(
+                message,
+                self.effective_epoch,
+                excluded=set(self.controls.excluded_hosts),
+                removed=set(self.controls.removed_hosts),
+            )
+        if isinstance(message, txs.MsgSend):
+            return self._send(message)
+        return self._exec(message, first)
+
+    def _send(self, message: txs.MsgSend) -> Executed:
+        events: list[Event] = []
+        try:
+            for coin in message.amount:
+                if coin.denom != DENOM:
+                    raise MessageError(f"spendable balance 0{coin.denom}", 5, "sdk")
+                events += self.bank.send(message.sender, message.recipient, coin.amount)
+        except InsufficientFundsError as error:
+            raise MessageError(str(error), 5, "sdk") from error
+        return Executed(_GAS_SEND, events, message.type_url + "Response", b"")
+
+    def _exec(self, message: txs.MsgExec, first: bool) -> Executed:
+        """One's own messages need no grant; there are no grants here."""
+        gas, events = _GAS_EXEC, list[Event]()
+        for inner in message.messages:
+            if inner.signer != message.grantee:
+                raise MessageError("authorization not found", 2, "authz")
+            done = self._execute(inner, first)
+            gas, events = gas + done.gas, events + done.events
+        return Executed(gas, events, message.type_url + "Response", b"")
+
+    def simulate(self, raw: bytes) -> int:
+        """The gas that a transaction would use."""
+        tx = txs.Tx.decode(raw)
+        checked = self._ante.check(tx, self.block_time, verify=False)
+        try:
+            with self.store.transaction():
+                done = self._execute(tx.body.messages[0], checked.first)
+                raise _Undo(done.gas)
+        except _Undo as undone:
+            return undone.gas
 
     def _record(self, record: TxRecord) -> None:
         result = {
@@ -463,6 +540,14 @@ class Chain:
         self.controls.phase = phase
 
 
+class _Undo(Exception):
+    """Takes back what a simulation did."""
+
+    def __init__(self, gas: int) -> None:
+        super().__init__(gas)
+        self.gas = gas
+
+
 class QueryError(ValueError):
     """The search query cannot be parsed."""
 
@@ -502,18 +587,12 @@ def _failed(text: str) -> str:
 def _message_events(tx: txs.Tx, events: list[Event]) -> list[Event]:
     message = tx.body.messages[0]
     action = event(
-        "message", ("action", message.type_url), ("sender", message.signer), ("module", "inference")
+        "message",
+        ("action", message.type_url),
+        ("sender", message.signer),
+        ("module", message.module),
     )
     numbered = copy.deepcopy([action, *events])
     for entry in numbered:
         entry["attributes"].append({"key": "msg_index", "value": "0", "index": True})
     return numbered
-
-
-def _merged(base: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in patch.items():
-        old = merged.get(key)
-        both = isinstance(old, dict) and isinstance(value, dict)
-        merged[key] = _merged(old, value) if both and isinstance(old, dict) else value
-    return merged

@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from simnet import crypto, session
-from simnet.bank import ESCROW_MODULE, Bank, Event, InsufficientFundsError, event
+from simnet.bank import ESCROW_MODULE, GOVERNANCE, Bank, Event, InsufficientFundsError, event
 from simnet.network import Host, Model, NetworkConfig, slots_of
+from simnet.refusal import Refused
 from simnet.store import Store
 from simnet.txs import MsgCreate, MsgSettle, field_varint
 
@@ -59,6 +60,7 @@ class Escrows:
         hosts: list[Host],
         params: Callable[[], dict[str, Any]],
         models: Callable[[], list[Model]],
+        approved: Callable[[], list[dict[str, Any]]],
     ) -> None:
         self._store = store
         self._bank = bank
@@ -66,6 +68,8 @@ class Escrows:
         self._hosts = hosts
         self._params = params
         self._models = models
+        self._approved = approved
+        self._release = config.release
 
     def get(self, escrow_id: int) -> dict[str, Any] | None:
         if not 0 < escrow_id <= _MAX_ID:
@@ -105,7 +109,17 @@ class Escrows:
         if not known[model_id].active:
             raise MessageError(f'no validation weights in epoch group for model "{model_id}"')
 
-    def create(self, message: MsgCreate, epoch: int, first: bool) -> Executed:
+    def check_settler(self, message: MsgSettle) -> None:
+        """Before the mempool: the waiver of the fee is for those who may settle."""
+        try:
+            self._check_listed(message.settler)
+        except MessageError as error:
+            raise Refused(error.code, error.text, error.codespace) from error
+
+    def create(
+        self, message: MsgCreate, epoch: int, first: bool, more: Sequence[str] = ()
+    ) -> Executed:
+        """``more``: parameters that the escrow keeps besides."""
         params = self._devshard_params()
         self._check_listed(message.creator)
         if not message.model_id:
@@ -122,7 +136,7 @@ class Escrows:
             moved = self._bank.send(message.creator, ESCROW_MODULE, message.amount)
         except InsufficientFundsError as error:
             raise MessageError(f"failed to lock funds: {error}", 5, "sdk") from error
-        escrow_id = self._insert(message, epoch, params)
+        escrow_id = self._insert(message, epoch, params, more)
         created = event(
             "devshard_escrow_created",
             ("escrow_id", escrow_id),
@@ -138,7 +152,9 @@ class Escrows:
             field_varint(1, escrow_id),
         )
 
-    def _insert(self, message: MsgCreate, epoch: int, params: dict[str, Any]) -> int:
+    def _insert(
+        self, message: MsgCreate, epoch: int, params: dict[str, Any], more: Sequence[str]
+    ) -> int:
         escrow_id = self._store.run(
             "INSERT INTO escrows (creator, epoch_index, body) VALUES (?, ?, '')",
             message.creator,
@@ -160,27 +176,40 @@ class Escrows:
             "inference_seal_grace_nonces": params["default_inference_seal_grace_nonces"],
             "inference_seal_grace_seconds": params["default_inference_seal_grace_seconds"],
             "auto_seal_every_n_nonces": params["default_auto_seal_every_n_nonces"],
+            **{name: params[name] for name in more},
         }
         self._store.run("UPDATE escrows SET body = ? WHERE id = ?", json.dumps(body), escrow_id)
         return escrow_id
 
-    def settle(self, message: MsgSettle, epoch: int) -> Executed:
+    def settle(
+        self,
+        message: MsgSettle,
+        epoch: int,
+        *,
+        excluded: Collection[str] = (),
+        removed: Collection[str] = (),
+    ) -> Executed:
         self._check_listed(message.settler)
         escrow = self.get(message.escrow_id)
         if escrow is None:
             raise MessageError(f"escrow {message.escrow_id} not found")
-        born = int(escrow["epoch_index"])
-        if epoch not in (born, born + 1):
-            raise MessageError(
-                "devshard settlement only supports current or previous epoch: "
-                f"current epoch {epoch}, escrow epoch {born}"
-            )
-        self._verify(message, escrow)
+        checks: list[Callable[[], None]] = [
+            lambda: _check_epoch(escrow, epoch),
+            lambda: self._verify(message, escrow),
+        ]
+        for check in reversed(checks) if self._release.proof_first else checks:
+            check()
+        if self._release.judges_participants:
+            for address in escrow["slots"]:
+                if address in removed:
+                    raise MessageError(f"participant {address} not found")
         costs = sum(stats.cost for stats in message.host_stats)
         payout = costs + message.fees
         remainder = int(escrow["amount"]) - payout
-        self._credit_hosts(message, escrow["slots"])
+        forfeited = self._credit_hosts(message, escrow["slots"], excluded)
         events = self._bank.send(ESCROW_MODULE, message.settler, remainder) if remainder else []
+        if forfeited:
+            events += self._bank.send(ESCROW_MODULE, GOVERNANCE, forfeited)
         self._store.run("UPDATE escrows SET settled = 1 WHERE id = ?", message.escrow_id)
         settled = event(
             "devshard_escrow_settled",
@@ -210,13 +239,10 @@ class Escrows:
                 f"settler {message.settler} is not the escrow creator {escrow['creator']}"
             )
         if message.nonce > int(params["max_nonce"]):
-            raise MessageError(f"nonce {message.nonce} exceeds max_nonce {params['max_nonce']}")
-        approved = approved_names(self._params())
+            raise MessageError(self._release.too_high.format(message.nonce, params["max_nonce"]))
+        approved = [entry["name"] for entry in self._approved()]
         if approved and message.version not in approved:
-            raise MessageError(
-                f'settlement version "{message.version}" is not listed in '
-                "devshard_escrow_params.approved_versions"
-            )
+            raise MessageError(self._release.unapproved.format(message.version))
         if len(message.state_root) != 32:
             raise MessageError(f"state_root must be 32 bytes, got {len(message.state_root)}")
         expected = session.state_root(
@@ -230,9 +256,14 @@ class Escrows:
             raise MessageError("duplicate host_stats slot_id")
         if any(slot >= len(slots) for slot in seen):
             raise MessageError("host_stats slot_id out of range")
-        total = sum(stats.cost for stats in message.host_stats) + message.fees
+        cost = sum(stats.cost for stats in message.host_stats)
+        total = cost + message.fees
         if total > int(escrow["amount"]):
-            raise MessageError(f"total cost {total} exceeds escrow amount {escrow['amount']}")
+            raise MessageError(
+                self._release.too_much.format(
+                    total=total, cost=cost, fees=message.fees, amount=escrow["amount"]
+                )
+            )
 
     @staticmethod
     def _verify_signatures(message: MsgSettle, slots: list[str]) -> None:
@@ -262,15 +293,21 @@ class Escrows:
         if len(seen) < needed:
             raise MessageError(f"insufficient quorum: {len(seen)} slot votes, need {needed}")
 
-    def _credit_hosts(self, message: MsgSettle, slots: list[str]) -> None:
-        share = message.fees // len(slots)
+    def _credit_hosts(self, message: MsgSettle, slots: list[str], excluded: Collection[str]) -> int:
+        """Tells what excluded hosts forfeit; it is nobody's refund."""
+        share, forfeited = message.fees // len(slots), 0
         for stats in message.host_stats:
+            address = slots[stats.slot_id]
+            if self._release.judges_participants and address in excluded:
+                forfeited += stats.cost + share
+                continue
             self._store.run(
                 "INSERT INTO participants VALUES (?, ?) ON CONFLICT (address) "
                 "DO UPDATE SET coin_balance = coin_balance + excluded.coin_balance",
-                slots[stats.slot_id],
+                address,
                 stats.cost + share,
             )
+        return forfeited
 
     def prune(self, epoch: int) -> None:
         """Two epochs on the row goes; an unsettled deposit goes to the hosts."""
@@ -289,9 +326,16 @@ class Escrows:
             self._store.run("DELETE FROM escrows WHERE id = ?", row["id"])
 
 
-def approved_names(params: dict[str, Any]) -> list[str]:
-    return [_version_name(entry) for entry in params["devshard_escrow_params"]["approved_versions"]]
+def _check_epoch(escrow: dict[str, Any], epoch: int) -> None:
+    born = int(escrow["epoch_index"])
+    if epoch not in (born, born + 1):
+        raise MessageError(
+            "devshard settlement only supports current or previous epoch: "
+            f"current epoch {epoch}, escrow epoch {born}"
+        )
 
 
-def _version_name(entry: Any) -> str:
-    return str(entry.get("name", "")) if isinstance(entry, dict) else str(entry)
+def approved_entry(entry: Any) -> dict[str, Any]:
+    """One approved version; it may be written as its bare name."""
+    given = entry if isinstance(entry, dict) else {"name": str(entry)}
+    return {"name": "", "binary": "", "sha256": "", **given}

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from simnet import crypto
 from simnet.chain import Chain, Inclusion
+from simnet.chainrelease import EPOCHS_SHAPES
 from simnet.faultrules import FaultError, FaultRules, RequestLog
 from simnet.hosts import Hosts
 from simnet.jsonbody import json_reply, read_json
@@ -52,6 +53,7 @@ class FaultsApi:
             "/chain/inclusion": self._inclusion,
             "/chain/params": self._params,
             "/chain/allowlist": self._allowlist,
+            "/chain/versions": self._versions,
             "/chain/accounts": self._account,
             "/chain/models": self._models,
             "/hosts": self._set_hosts,
@@ -90,6 +92,7 @@ class FaultsApi:
             "next_poc_start": chain.epoch.next_poc_start,
             "phase": chain.phase,
             "controls": asdict(chain.controls),
+            "release": chain.release.name,
             "inclusion": asdict(chain.inclusion),
             "pending": chain.pending(),
         }
@@ -174,7 +177,19 @@ class FaultsApi:
             "confirmation_poc": bool,
             "time_offset": int,
             "host_weight": int,
+            "escrow_fields": bool,
+            "epochs_shapes": list,
+            "excluded_hosts": list,
+            "removed_hosts": list,
         }
+        if "upgrade_plan" in values:
+            plan = values.pop("upgrade_plan")
+            if plan is not None:
+                plan = {"name": str(plan["name"]), "height": int(plan["height"])}
+            controls.upgrade_plan = plan
+        unknown = set(values.get("epochs_shapes", [])) - set(EPOCHS_SHAPES)
+        if unknown:
+            raise FaultError(f"epochs_shapes must be of {', '.join(EPOCHS_SHAPES)}")
         if "preserved_hosts" in values:
             count = values.pop("preserved_hosts")
             if count is not None:
@@ -220,6 +235,10 @@ class FaultsApi:
         addresses = [str(entry) for entry in body.get("addresses", [])]
         patch = {"devshard_escrow_params": {"allowed_creator_addresses": addresses}}
         return self._params(patch)
+
+    def _versions(self, body: Body) -> Reply:
+        self.chain.approve(list(body["versions"]))
+        return {"versions": self.chain.approved()}
 
     def _account(self, body: Body) -> Reply:
         address = str(body.get("address", ""))

@@ -400,7 +400,9 @@ class Cli:
         except ValueError as error:
             raise UsageError(f"parse settlement JSON: {error}") from error
         if not isinstance(settlement, dict) or not settlement.get("version"):
-            raise UsageError("settlement JSON missing version")
+            old = _stamp()["version"] in ("v0.2.13", "v0.2.14")
+            missing = "version" if old else "state_root_and_protocol_version"
+            raise UsageError(f"settlement JSON missing {missing}")
         try:
             message = txs.MsgSettle.from_settlement(sender, settlement)
         except txs.TxDecodeError as error:

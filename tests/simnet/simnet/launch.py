@@ -56,7 +56,11 @@ def ready_line(network: Network, creator: crypto.PrivateKey, directory: Path) ->
         "creator": creator.address,
         "models": models[:2],
         "amount": DEFAULT_AMOUNT,
-        "inferenced": str(write_inferenced(directory / "bin" / "inferenced").resolve()),
+        "inferenced": str(
+            write_inferenced(
+                directory / "bin" / "inferenced", network.chain.release.version
+            ).resolve()
+        ),
     }
 
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
 from simnet import crypto
+from simnet.chainrelease import V0_2_13, ChainRelease
 
 DEFAULT_CHAIN_ID = "gonka-sim"
 DEFAULT_MODELS = ("Qwen/Qwen3-235B-A22B-Instruct-2507-FP8", "moonshotai/Kimi-K2-Instruct")
@@ -40,7 +42,7 @@ class Host:
 @dataclass(slots=True)
 class NetworkConfig:
     chain_id: str = DEFAULT_CHAIN_ID
-    version: str = "v0.2.13"
+    release: ChainRelease = V0_2_13
     start_height: int = 4_710_000
     epoch_index: int = 214
     hosts: int = 12
@@ -55,11 +57,21 @@ class NetworkConfig:
     )
 
 
-def default_params() -> dict[str, Any]:
-    """The parameters that a chain of this version answered, allowlist emptied."""
+def default_params(release: ChainRelease) -> dict[str, Any]:
+    """The parameters that a chain of v0.2.13 answered, allowlist emptied, and what came later."""
     text = resources.files("simnet").joinpath("data/params.json").read_text()
     params: dict[str, Any] = json.loads(text)
-    return params
+    return merged(params, release.params or {})
+
+
+def merged(base: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested objects are merged; lists and values replace."""
+    result = dict(base)
+    for key, value in patch.items():
+        old = result.get(key)
+        both = isinstance(old, Mapping) and isinstance(value, Mapping)
+        result[key] = merged(old, value) if both and isinstance(old, Mapping) else value
+    return result
 
 
 def creator_key(chain_id: str) -> crypto.PrivateKey:

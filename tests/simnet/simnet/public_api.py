@@ -15,10 +15,15 @@ from simnet.jsonbody import json_reply
 from simnet.txs import b64
 
 
+def _as_number(value: Any) -> Any:
+    return int(value) if isinstance(value, str) and value.lstrip("-").isdigit() else value
+
+
 class PublicApi:
     def __init__(self, chain: Chain, public_url: Callable[[web.Request], str]) -> None:
         self.chain = chain
         self._public_url = public_url
+        self._asked = 0
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -30,6 +35,9 @@ class PublicApi:
 
     async def latest_epoch(self, request: web.Request) -> web.Response:
         chain, epoch = self.chain, self.chain.epoch
+        shapes = chain.controls.epochs_shapes or [chain.release.epochs_shape]
+        shape = shapes[self._asked % len(shapes)]
+        self._asked += 1
         answer: dict[str, Any] = {
             "block_height": chain.height,
             "latest_epoch": {
@@ -42,6 +50,13 @@ class PublicApi:
             "epoch_params": chain.params()["epoch_params"],
             "is_confirmation_poc_active": chain.controls.confirmation_poc,
         }
+        if shape == "transition":
+            answer["epoch_params"] = chain.params()
+            answer["active_confirmation_poc_event"] = None
+        elif shape == "flat":
+            given = chain.params()["epoch_params"]
+            answer["epoch_params"] = {name: _as_number(value) for name, value in given.items()}
+            answer["effective_epoch_index"] = chain.effective_epoch
         return json_reply(answer)
 
     async def participants(self, request: web.Request) -> web.Response:
@@ -91,8 +106,30 @@ class PublicApi:
                     "epoch_id": epoch.index,
                 },
                 "addresses": [host.address for host in chain.hosts],
+                **(self._validators() if chain.release.newer_queries else {}),
             }
         )
+
+    def _validators(self) -> dict[str, Any]:
+        """Numbers, or texts while the shape is that of the transition."""
+        chain = self.chain
+        transition = "transition" in chain.controls.epochs_shapes
+        weight: int | str = chain.controls.host_weight
+        power = str(weight) if transition else weight
+        return {
+            "validators": [
+                {
+                    "address": chain.block_hash(host.index, "validator").hex()[:40].upper(),
+                    "voting_power": power,
+                    "proposer_priority": "0" if transition else 0,
+                }
+                for host in chain.hosts
+            ],
+            "excluded_participants": [
+                {"address": address, "reason": "downtime", "exclusion_block_height": chain.height}
+                for address in chain.controls.excluded_hosts
+            ],
+        }
 
     async def governance_models(self, request: web.Request) -> web.Response:
         return json_reply(

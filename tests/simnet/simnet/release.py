@@ -24,8 +24,13 @@ from simnet.jsonbody import json_reply
 
 ARCHITECTURES = ("amd64", "arm64")
 VERSIONS = ("v0.2.13", "v0.2.14")
+# Their tag keeps its slash as %2F, and the client's files name the system.
+NEWER_VERSIONS = ("v0.2.15", "v0.2.16-post1")
 DEFAULT_VERSION = "v0.2.13"
-RELEASE_PATH = "/gonka-ai/gonka/releases/download/release"
+DOWNLOADS = "/gonka-ai/gonka/releases/download"
+RELEASE_PATH = f"{DOWNLOADS}/release"
+# A file for another C library: "No such file or directory" although it is there.
+_NODE_BUILD = b"#!/lib/ld-musl-x86_64.so.1\n"
 _OWN_MODULES = (
     "__init__",
     "_ripemd160",
@@ -108,6 +113,14 @@ def build_zip(version: str, arch: str) -> bytes:
     return buffer.getvalue()
 
 
+def build_node_zip() -> bytes:
+    """The generic file of newer releases is the node's, which does not run elsewhere."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        _add(archive, "inferenced", _NODE_BUILD, 0o755)
+    return buffer.getvalue()
+
+
 def write_inferenced(target: Path, version: str = DEFAULT_VERSION, arch: str = "amd64") -> Path:
     """Write the executable where it can be run."""
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -127,6 +140,7 @@ class ReleaseApi:
     def routes(self) -> list[web.RouteDef]:
         return [
             web.get(RELEASE_PATH + "/{version}/{file}", self.asset),
+            web.get(DOWNLOADS + "/{tag}/{file}", self.newer_asset),
             web.get("/checksums.json", self.checksums),
         ]
 
@@ -154,10 +168,25 @@ class ReleaseApi:
                 )
         raise web.HTTPNotFound(text="Not Found")
 
+    async def newer_asset(self, request: web.Request) -> web.Response:
+        """The tag is one part of the path: ``release%2Fv0.2.16-post1``."""
+        base, _unused, version = request.match_info["tag"].partition("/")
+        name = request.match_info["file"]
+        if base != "release" or version not in NEWER_VERSIONS:
+            raise web.HTTPNotFound(text="Not Found")
+        clients = {f"inferenced-linux-{arch}.zip": arch for arch in ARCHITECTURES}
+        if name in clients:
+            body = self.zip_file(version, clients[name])
+        elif name == "inferenced-amd64.zip":
+            body = build_node_zip()
+        else:
+            raise web.HTTPNotFound(text="Not Found")
+        return web.Response(body=body, content_type="application/octet-stream")
+
     async def checksums(self, request: web.Request) -> web.Response:
         table = {
             version: {arch: self.digest(version, arch) for arch in ARCHITECTURES}
-            for version in VERSIONS
+            for version in (*VERSIONS, *NEWER_VERSIONS)
         }
         return json_reply(table)
 

@@ -16,9 +16,12 @@ from simnet import crypto, txs
 from simnet.answers import Answers, NotFoundError
 from simnet.bank import DENOM
 from simnet.chain import Broadcast, Chain, QueryError, TxRecord
+from simnet.escrows import MessageError
 from simnet.jsonbody import json_reply, read_json
+from simnet.refusal import Refused
 
 _GRPC_HEADERS = {"Grpc-Metadata-Content-Type": "application/grpc+cosmos-sdk-grpc-codec"}
+_SINCE_THE_UPGRADE = 5_000
 _MAX_UINT64 = (1 << 64) - 1
 NODE_VERSION = "0.38.19"
 
@@ -122,7 +125,15 @@ class RestApi:
             ("/cosmos/tx/v1beta1/txs/{hash}", self.tx),
             ("/cosmos/tx/v1beta1/txs", self.search),
         ]
+        if self.chain.release.newer_queries:
+            upgrade = "/cosmos/upgrade/v1beta1"
+            table += [
+                (f"{inference}/devshard_approved_versions", self.approved_versions),
+                (f"{upgrade}/current_plan", self.current_plan),
+                (f"{upgrade}/applied_plan/{{name}}", self.applied_plan),
+            ]
         routes = [web.get(path, self._answering(handler)) for path, handler in table]
+        routes.append(web.post("/cosmos/tx/v1beta1/simulate", self._answering(self.simulate)))
         routes.append(web.post("/cosmos/tx/v1beta1/txs", self._answering(self.broadcast)))
         routes.append(web.route("*", "/{rest:.*}", self._answering(self.missing)))
         return routes
@@ -163,8 +174,30 @@ class RestApi:
                 },
                 "is_confirmation_poc_active": chain.controls.confirmation_poc,
                 "active_confirmation_poc_event": None,
+                **(_newer_epoch(chain) if chain.release.newer_queries else {}),
             }
         )
+
+    async def approved_versions(self, request: web.Request) -> web.Response:
+        return json_reply({"versions": self.chain.approved()})
+
+    async def current_plan(self, request: web.Request) -> web.Response:
+        plan = self.chain.controls.upgrade_plan
+        if plan is None:
+            return json_reply({"plan": None})
+        shown = {
+            "name": plan["name"],
+            "time": "0001-01-01T00:00:00Z",
+            "height": str(plan["height"]),
+            "info": plan.get("info", ""),
+            "upgraded_client_state": None,
+        }
+        return json_reply({"plan": shown})
+
+    async def applied_plan(self, request: web.Request) -> web.Response:
+        applied = request.match_info["name"] == self.chain.release.name
+        height = self.chain.config.start_height - _SINCE_THE_UPGRADE if applied else 0
+        return json_reply({"height": str(height)})
 
     async def escrow(self, request: web.Request) -> web.Response:
         text = request.match_info["id"]
@@ -270,7 +303,7 @@ class RestApi:
                 "application_version": {
                     "name": "inference-chain",
                     "app_name": "inferenced",
-                    "version": self.chain.config.version,
+                    "version": self.chain.release.version,
                     "git_commit": "8a35022b",
                     "build_tags": "",
                     "go_version": "go version go1.26.8 linux/amd64",
@@ -371,6 +404,19 @@ class RestApi:
             }
         )
 
+    async def simulate(self, request: web.Request) -> web.Response:
+        body = await read_json(request) or {}
+        try:
+            gas = self.chain.simulate(txs.unb64(body.get("tx_bytes", "")))
+        except (Refused, MessageError, txs.TxDecodeError) as error:
+            raise RestError(500, 2, str(error)) from error
+        return json_reply(
+            {
+                "gas_info": {"gas_wanted": "0", "gas_used": str(gas)},
+                "result": {"data": "", "log": "", "events": [], "msg_responses": []},
+            }
+        )
+
     def _need_index(self) -> None:
         if not self.chain.controls.tx_index:
             raise RestError(500, 2, "transaction indexing is disabled")
@@ -417,6 +463,23 @@ def _positive(request: web.Request, name: str, default: int) -> int:
             f'parsing field "{name}": strconv.ParseUint: parsing "{text}": invalid syntax',
         )
     return int(text or 0) or default
+
+
+def _newer_epoch(chain: Chain) -> dict[str, Any]:
+    epoch = chain.epoch
+    return {
+        "phase": chain.phase,
+        "effective_epoch_index": str(chain.effective_epoch),
+        "epoch_stages": as_text(epoch.stages()),
+        "next_epoch_stages": as_text(epoch.next().stages()),
+    }
+
+
+def as_text(value: Any) -> Any:
+    """64-bit numbers as proto JSON has them."""
+    if isinstance(value, dict):
+        return {key: as_text(item) for key, item in value.items()}
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _bad_id(text: str, why: str, name: str = "id") -> GatewayError:

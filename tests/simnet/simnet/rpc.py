@@ -47,6 +47,7 @@ class RpcApi:
             "block": self.block,
             "broadcast_tx_sync": self.broadcast_tx_sync,
             "abci_query": self.abci_query,
+            "abci_info": self.abci_info,
         }
 
     def routes(self) -> list[web.RouteDef]:
@@ -118,6 +119,18 @@ class RpcApi:
                 "pub_key": {"type": "tendermint/PubKeyEd25519", "value": txs.b64(validator)},
                 "voting_power": "1",
             },
+        }
+
+    def abci_info(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        chain = self.chain
+        return {
+            "response": {
+                "data": "inference-chain",
+                "version": chain.release.version,
+                "app_version": "1",
+                "last_block_height": str(chain.height),
+                "last_block_app_hash": txs.b64(chain.block_hash(chain.height, "app")),
+            }
         }
 
     def _need_index(self) -> None:

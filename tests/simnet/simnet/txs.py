@@ -20,6 +20,8 @@ from simnet.timestamps import Timestamp
 
 CREATE_TYPE = "/inference.inference.MsgCreateDevshardEscrow"
 SETTLE_TYPE = "/inference.inference.MsgSettleDevshardEscrow"
+SEND_TYPE = "/cosmos.bank.v1beta1.MsgSend"
+EXEC_TYPE = "/cosmos.authz.v1beta1.MsgExec"
 PUBKEY_TYPE = "/cosmos.crypto.secp256k1.PubKey"
 MODE_DIRECT = 1
 _MODE_NAMES = {0: "SIGN_MODE_UNSPECIFIED", MODE_DIRECT: "SIGN_MODE_DIRECT"}
@@ -155,6 +157,7 @@ class MsgCreate:
     model_id: str
 
     type_url = CREATE_TYPE
+    module = "inference"
 
     @property
     def signer(self) -> str:
@@ -293,6 +296,7 @@ class MsgSettle:
     version: str
 
     type_url = SETTLE_TYPE
+    module = "inference"
 
     @property
     def signer(self) -> str:
@@ -382,7 +386,139 @@ class MsgSettle:
         return cls.from_json(message)
 
 
-Message = MsgCreate | MsgSettle
+@dataclass(frozen=True, slots=True)
+class Coin:
+    denom: str
+    amount: int
+
+    def encode(self) -> bytes:
+        return field_bytes(1, self.denom) + field_bytes(2, str(self.amount))
+
+    @classmethod
+    def decode(cls, data: bytes) -> Coin:
+        denom, amount = "", "0"
+        for number, value in fields_of(data):
+            if number == 1:
+                denom = _as_text(value)
+            elif number == 2:
+                amount = _as_text(value)
+            else:
+                raise _unknown("Coin", number)
+        return cls(denom, _number(amount))
+
+    def __str__(self) -> str:
+        return f"{self.amount}{self.denom}"
+
+    def to_json(self) -> dict[str, str]:
+        return {"denom": self.denom, "amount": str(self.amount)}
+
+
+@dataclass(frozen=True, slots=True)
+class MsgSend:
+    """Coins from one address to another."""
+
+    sender: str
+    recipient: str
+    amount: tuple[Coin, ...]
+
+    type_url = SEND_TYPE
+    module = "bank"
+
+    @property
+    def signer(self) -> str:
+        return self.sender
+
+    def encode(self) -> bytes:
+        coins = b"".join(field_message(3, coin.encode()) for coin in self.amount)
+        return field_bytes(1, self.sender) + field_bytes(2, self.recipient) + coins
+
+    @classmethod
+    def decode(cls, data: bytes) -> MsgSend:
+        sender, recipient = "", ""
+        coins: list[Coin] = []
+        for number, value in fields_of(data):
+            if number == 1:
+                sender = _as_text(value)
+            elif number == 2:
+                recipient = _as_text(value)
+            elif number == 3:
+                coins.append(Coin.decode(_as_bytes(value)))
+            else:
+                raise _unknown("MsgSend", number)
+        return cls(sender, recipient, tuple(coins))
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "@type": self.type_url,
+            "from_address": self.sender,
+            "to_address": self.recipient,
+            "amount": [coin.to_json() for coin in self.amount],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> MsgSend:
+        coins = tuple(
+            Coin(str(coin.get("denom", "")), _number(coin.get("amount", 0)))
+            for coin in data.get("amount", [])
+        )
+        return cls(str(data.get("from_address", "")), str(data.get("to_address", "")), coins)
+
+
+@dataclass(frozen=True, slots=True)
+class MsgExec:
+    """Other messages, in the name of those who granted that."""
+
+    grantee: str
+    messages: tuple[Message, ...]
+
+    type_url = EXEC_TYPE
+    module = "authz"
+
+    @property
+    def signer(self) -> str:
+        return self.grantee
+
+    def encode(self) -> bytes:
+        return field_bytes(1, self.grantee) + b"".join(
+            field_message(2, _encode_any(message.type_url, message.encode()))
+            for message in self.messages
+        )
+
+    @classmethod
+    def decode(cls, data: bytes) -> MsgExec:
+        grantee = ""
+        messages: list[Message] = []
+        for number, value in fields_of(data):
+            if number == 1:
+                grantee = _as_text(value)
+            elif number == 2:
+                messages.append(_decode_message(_as_bytes(value)))
+            else:
+                raise _unknown("MsgExec", number)
+        return cls(grantee, tuple(messages))
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "@type": self.type_url,
+            "grantee": self.grantee,
+            "msgs": [message.to_json() for message in self.messages],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> MsgExec:
+        return cls(
+            str(data.get("grantee", "")),
+            tuple(_message_from_json(entry) for entry in data.get("msgs", [])),
+        )
+
+
+Message = MsgCreate | MsgSettle | MsgSend | MsgExec
+_TYPES: tuple[type[MsgCreate | MsgSettle | MsgSend | MsgExec], ...] = (
+    MsgCreate,
+    MsgSettle,
+    MsgSend,
+    MsgExec,
+)
 
 
 def _encode_any(type_url: str, value: bytes) -> bytes:
@@ -403,19 +539,17 @@ def _decode_any(data: bytes) -> tuple[str, bytes]:
 
 def _decode_message(data: bytes) -> Message:
     type_url, value = _decode_any(data)
-    if type_url == CREATE_TYPE:
-        return MsgCreate.decode(value)
-    if type_url == SETTLE_TYPE:
-        return MsgSettle.decode(value)
+    for kind in _TYPES:
+        if type_url == kind.type_url:
+            return kind.decode(value)
     raise TxDecodeError(f"unable to resolve type URL {type_url}")
 
 
 def _message_from_json(data: Mapping[str, Any]) -> Message:
     type_url = data.get("@type", "")
-    if type_url == CREATE_TYPE:
-        return MsgCreate.from_json(data)
-    if type_url == SETTLE_TYPE:
-        return MsgSettle.from_json(data)
+    for kind in _TYPES:
+        if type_url == kind.type_url:
+            return kind.from_json(data)
     raise TxDecodeError(f"unable to resolve type URL {type_url}")
 
 
@@ -557,33 +691,6 @@ def _decode_mode(data: bytes) -> int:
         if number == 1:
             return next((_as_int(item) for n, item in fields_of(_as_bytes(value)) if n == 1), 0)
     return 0
-
-
-@dataclass(frozen=True, slots=True)
-class Coin:
-    denom: str
-    amount: int
-
-    def encode(self) -> bytes:
-        return field_bytes(1, self.denom) + field_bytes(2, str(self.amount))
-
-    @classmethod
-    def decode(cls, data: bytes) -> Coin:
-        denom, amount = "", "0"
-        for number, value in fields_of(data):
-            if number == 1:
-                denom = _as_text(value)
-            elif number == 2:
-                amount = _as_text(value)
-            else:
-                raise _unknown("Coin", number)
-        return cls(denom, _number(amount))
-
-    def __str__(self) -> str:
-        return f"{self.amount}{self.denom}"
-
-    def to_json(self) -> dict[str, str]:
-        return {"denom": self.denom, "amount": str(self.amount)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from simnet import crypto, queries, txs
+from simnet.chainrelease import V0_2_13
 from simnet.network import default_params
 from simnet.rpc import RpcApi, RpcError
 from simnet.testing import World
@@ -32,7 +33,7 @@ def body_of(name: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("fees", [None, {"min_gas_price_ngonka": "7"}])
 def test_every_parameter_that_the_real_chain_showed_survives_the_wire(fees: Any) -> None:
-    params = {**default_params(), "fee_params": fees}
+    params = {**default_params(V0_2_13), "fee_params": fees}
     found = queries.decode(
         ANSWER[queries.PARAMS], queries.encode(ANSWER[queries.PARAMS], {"params": params})
     )["params"]

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import aiohttp
 
+from simnet.chainrelease import V0_2_13, ChainRelease
 from simnet.gateway.core import Gateway
 from simnet.gateway.environment import read_environment
 from simnet.gateway.process import Server
@@ -238,8 +239,12 @@ async def until(condition: Callable[[], t.Any], seconds: float = DEADLINE) -> t.
 
 
 @contextlib.asynccontextmanager
-async def network_in(directory: Path) -> AsyncIterator[Network]:
-    config = NetworkConfig(balances={CREATOR.address: 1000 * AMOUNT}, allowlist=[CREATOR.address])
+async def network_in(directory: Path, release: ChainRelease = V0_2_13) -> AsyncIterator[Network]:
+    config = NetworkConfig(
+        release=release,
+        balances={CREATOR.address: 1000 * AMOUNT},
+        allowlist=[CREATOR.address],
+    )
     network = Network(NetOptions(directory, block_interval=0.02), config)
     await network.start()
     try:
@@ -251,11 +256,14 @@ async def network_in(directory: Path) -> AsyncIterator[Network]:
 Scenario = Callable[[Setup], Awaitable[None]]
 
 
-def play(directory: Path, scenario: Scenario) -> None:
+def play(directory: Path, scenario: Scenario, release: ChainRelease = V0_2_13) -> None:
     """Run a scenario; every gateway in it is stopped at its end."""
 
     async def whole() -> None:
-        async with network_in(directory / "net") as network, aiohttp.ClientSession() as http:
+        async with (
+            network_in(directory / "net", release) as network,
+            aiohttp.ClientSession() as http,
+        ):
             setup = Setup(directory, network, http)
             try:
                 await scenario(setup)
