@@ -8,7 +8,6 @@ import typing as t
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 
 from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
 from ansible_collections.gonka.devshard.plugins.module_utils._site.model import (
@@ -31,8 +30,6 @@ ADMIN: t.Final = frozenset(
 )
 """Questions that show the admin key, which only this gateway may see."""
 
-display = Display()
-
 
 class Refused(Exception):
     """A run of the module on the host that failed, as it was."""
@@ -53,10 +50,12 @@ class ActionModule(ActionBase):
         result: Result = super().run(tmp, task_vars)
         validate: t.Callable[..., t.Any] = self.validate_argument_spec
         _valid, options = validate(argument_spec=SPEC.options)
+        self._said: list[t.Any] = []
         try:
-            return result | self._look(options["roles"], dict(task_vars or {}))
+            found = self._look(options["roles"], dict(task_vars or {}))
         except Refused as exc:
             return result | exc.result
+        return result | found | ({"warnings": self._said} if self._said else {})
 
     def _look(self, roles: list[str], given: Result) -> Result:
         scopes = RoleScopes(self._loader, self._templar, given)
@@ -153,8 +152,10 @@ class ActionModule(ActionBase):
         result: Result = self._execute_module(
             module_name=MODULE, module_args={**asked, **shared}, task_vars=given
         )
-        for text in result.get("warnings") or ():
-            display.warning(f"{given.get('inventory_hostname')}: {text}")
+        # both runs may say the same
+        for said in result.get("warnings") or ():
+            if said not in self._said:
+                self._said.append(said)
         if result.get("failed") or result.get("unreachable"):
             raise Refused(result)
         return result

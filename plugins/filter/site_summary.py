@@ -139,12 +139,16 @@ def site_summary(facts: object) -> list[str]:
         lines.append("  " + _curl(url, env_file, str(models[0]["id"]), with_key=with_key))
     else:
         lines.append("No model is open to clients (access_mode), so only the admin key can ask.")
+    rotation = facts.get("rotation") or {}
+    if "enabled" in rotation:
+        lines.append(f"Rotation of the escrows is {'on' if rotation['enabled'] else 'off'}.")
     if facts.get("found") is not None:
         lines.append(_deadline(facts, facts["found"]))
         alarms = deadline_alarms(
             {**facts["found"], "not_known": []}, facts.get("elsewhere") or (), facts["host"]
         )
         lines += [f"DANGER: {line}" for line in alarms]
+    lines += [str(line) for line in facts.get("receipt") or ()]
     lines += [f"NOTE: {note}" for note in facts.get("notes") or ()]
     lines += [f"WARNING: {text}" for text in facts.get("warnings") or () if text]
     return lines

@@ -122,7 +122,8 @@ def look(host: Host, **given: t.Any) -> Result:
         shared_loader_obj=mock.Mock(),
     )
     with mock.patch.object(action, "_execute_module", side_effect=host.run):
-        return action._look(ROLES, variables)
+        found: Result = action.run(task_vars=variables)
+    return found
 
 
 def parts_of(host: Host) -> dict[str, Result]:
@@ -223,3 +224,10 @@ def test_parts_without_questions_stay_as_they_are() -> None:
     kept, reasons = without_admin([part])
     assert kept == [{**part, "questions": []}]
     assert reasons == [("edge", [])]
+
+
+def test_what_the_modules_warn_of_is_told_once() -> None:
+    host = Host()
+    host.second["warnings"] = ["the certificate expires", "the certificate expires"]
+    assert look(host)["warnings"] == ["the certificate expires"]
+    assert "warnings" not in look(Host())

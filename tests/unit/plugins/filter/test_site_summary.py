@@ -189,3 +189,11 @@ def test_an_escrow_of_another_gateway_raises_no_alarm_here() -> None:
     ]
     assert alarms[0] == []
     assert alarms[1]
+
+
+def test_rotation_and_escrows_that_are_too_many_are_told_also_when_nothing_changed() -> None:
+    lines = site_summary(facts(plan={}, rotation={"enabled": True}, receipt=["2 usable"]))
+    assert "Rotation of the escrows is on." in lines
+    assert "2 usable" in lines
+    assert "Rotation of the escrows is off." in site_summary(facts(rotation={"enabled": False}))
+    assert not [line for line in site_summary(facts(rotation=None)) if "Rotation" in line]
