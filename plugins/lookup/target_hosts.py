@@ -49,7 +49,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Take the gateways out of service
+- name: Retire the gateways
   hosts: >-
     {{ lookup('gonka.devshard.target_hosts', devshard_hosts | default('devshard_gateways'),
               named=devshard_hosts is defined, confirm='retire_confirm', confirmed=retire_confirm | default(''),

@@ -82,7 +82,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
 def test_a_backup_comes_without_the_key(host: Host) -> None:
     done, said = host.run("fetch")
     assert done, said
-    assert "The key of the creator is not in it" in said
+    assert "It does not contain the key of the creator" in said
     (packed,) = host.controller.rglob("*.*")
     assert packed.name == "one.tar"
     with tarfile.open(packed) as archive:
@@ -118,9 +118,9 @@ def test_a_wrong_recipient_is_named(host: Host) -> None:
 def test_a_recipient_without_a_folder_or_a_program_is_refused(host: Host) -> None:
     done, said = host.run("preflight", backup_recipient="age1right", backup_fetch_dir="")
     assert not done
-    assert "backup_recipient is given without backup_fetch_dir" in said
+    assert "backup_recipient is set without backup_fetch_dir" in said
     (host.folder / "programs" / "age").unlink()
     done, said = host.run("preflight", backup_recipient="age1right")
     assert not done
-    assert "needs the program age on the controller" in said
+    assert "needs the program age, which does not run on the controller" in said
     assert not host.controller.exists()

@@ -95,8 +95,8 @@ def test_what_is_not_known_is_said() -> None:
 
 
 def test_warnings_come_last() -> None:
-    lines = site_summary(facts(warnings=["", "keys travel in clear"], redirected=True))
-    assert lines[-1] == "WARNING: keys travel in clear"
+    lines = site_summary(facts(warnings=["", "keys travel unencrypted"], redirected=True))
+    assert lines[-1] == "WARNING: keys travel unencrypted"
     assert "sends clients elsewhere" in lines[0]
 
 
