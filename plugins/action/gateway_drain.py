@@ -25,7 +25,7 @@ def describe(host: str, failure: Result, left: float) -> str:
     else:
         what = f"{last.get('requests')} requests left"
         if last.get("workers"):
-            what += f", {last['workers']} nginx workers of before the reload"
+            what += f", {last['workers']} nginx workers from before the reload"
         if last.get("edge"):
             what += ", the edge still holds requests for it"
     return f"gateway_drain [{host}]: {what}, {max(0, round(left))} s until the deadline"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright (c) 2026 The gonka.devshard authors
-"""Filter: deposits that are lost unless somebody acts."""
+"""Filter: deposits that are lost unless an operator acts."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _line(escrow: Mapping[str, t.Any]) -> str:
 
 
 def deadline_alarms(found: object, elsewhere: object = (), host: object = None) -> list[str]:
-    """Returns a line for each deposit in danger, for each part not known, and what to run."""
+    """Return a line for each deposit in danger, for each part not known, and what to run."""
     if not isinstance(found, Mapping) or not isinstance(found.get("escrows"), Sequence):
         raise AnsibleFilterError("deadline_alarms: the result of escrow_info is needed")
     if not isinstance(elsewhere, Collection) or isinstance(elsewhere, str):

@@ -25,7 +25,7 @@ def _whole(value: object, what: str) -> int:
 
 
 def deposits_needed(amounts: object, fee: object = FEE) -> int:
-    """Returns the sum of the deposits with their fees, in ngonka."""
+    """Return the sum of the deposits with their fees, in ngonka."""
     if not isinstance(amounts, Sequence) or isinstance(amounts, str):
         raise AnsibleFilterError(
             f"deposits_needed: a list of amounts is needed, not {type(amounts).__name__}"

@@ -63,7 +63,7 @@ def _numbers(found: object) -> str:
 def escrow_receipt(
     results: object, models: object, host: object, check: object = False
 ) -> list[str]:
-    """Returns the lines; none when there is nothing to tell."""
+    """Return the lines; none when there is nothing to report."""
     if not isinstance(results, Sequence) or not isinstance(models, Sequence):
         raise AnsibleFilterError("escrow_receipt: a list of results and one of models are needed")
     created, lines, balance = [], [], None

@@ -47,7 +47,7 @@ def _need(model: object, temp_count: int) -> funding.RotationNeed:
 
 
 def funding_needed(models: object, fee: object = FEE, temp_count: object = 1) -> int:
-    """Returns the sum in ngonka for the models of one gateway."""
+    """Return the sum in ngonka for the models of one gateway."""
     if not isinstance(models, Sequence) or isinstance(models, str):
         raise AnsibleFilterError(
             f"funding_needed: a list of models is needed, not {type(models).__name__}"

@@ -24,7 +24,7 @@ else:
 
 
 def key_address(key: object) -> str:
-    """Returns the address of the account that the key belongs to. No message shows the key."""
+    """Return the address of the account that the key belongs to. No message shows the key."""
     if CRYPTOGRAPHY_ERROR is not None:
         raise AnsibleFilterError(missing_required_lib("cryptography")) from CRYPTOGRAPHY_ERROR
     try:

@@ -281,7 +281,7 @@ def _payments(seen: Mapping[str, t.Any]) -> list[Finding]:
 
 
 def _of_check(check: Check, pays: set[str], governed: list[str] | None) -> Finding:
-    """A rule's answer as a finding: what stops a payment is no failure where none is due."""
+    """A rule's answer as a finding: what stops a payment is not a failure where none is due."""
     name = check.name if check.subject is None else f"{check.name} {check.subject}"
     text, unlisted = check.text, governed is not None and check.subject not in governed
     if check.answer is PaymentAnswer.YES:
@@ -330,7 +330,7 @@ def _deadlines(seen: Mapping[str, t.Any]) -> list[Finding]:
 
 
 def preflight_findings(seen: object) -> list[Finding]:
-    """Judges what was observed: one finding for each check, with its verdict and the reason."""
+    """Judge the observations: one finding for each check, with its verdict and the reason."""
     if not isinstance(seen, Mapping):
         raise AnsibleFilterError("preflight_findings: a dict of observations is needed")
     return [

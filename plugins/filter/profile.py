@@ -13,7 +13,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._gateway import pro
 
 
 def profile(name: object) -> dict[str, t.Any]:
-    """Returns the profile of a generation as plain data."""
+    """Return the profile of a generation as plain data."""
     if not isinstance(name, str):
         raise AnsibleFilterError("profile: the name of a generation is needed, such as v2")
     try:

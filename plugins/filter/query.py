@@ -18,7 +18,7 @@ else:
 
 
 def _plain(value: object) -> object:
-    """Ansible's tagged containers and strings as plain ones, which JMESPath tells types by."""
+    """Ansible's tagged containers and strings as plain ones, by which JMESPath recognizes types."""
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -29,7 +29,7 @@ def _plain(value: object) -> object:
 
 
 def query(data: object, expression: str) -> object:
-    """Returns what the JMESPath expression selects from the data."""
+    """Return what the JMESPath expression selects from the data."""
     if JMESPATH_ERROR is not None:
         raise AnsibleFilterError(missing_required_lib("jmespath")) from JMESPATH_ERROR
     try:

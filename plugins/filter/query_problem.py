@@ -60,7 +60,7 @@ def _keys(value: object) -> Iterator[str]:
 
 
 def query_problem(data: object, expression: object, name: str = "status_query") -> str:
-    """Returns one sentence about what is wrong, or an empty text."""
+    """Return one sentence about what is wrong, or an empty text."""
     if JMESPATH_ERROR is not None:
         return f"{name}: {missing_required_lib('jmespath')}"
     text = str(expression)

@@ -14,7 +14,7 @@ SOMEBODY: t.Final = 503
 
 
 def restart_refusals(gateway: object, edge_status: object) -> list[str]:
-    """Returns why it is not proved that no client is left; empty means that it is proved."""
+    """Return why it is not proved that no client is left; empty means that it is proved."""
     if not isinstance(gateway, Mapping) or not isinstance(gateway.get("disabled"), bool):
         raise AnsibleFilterError("restart_refusals: the gateway as gateway_info has it is needed")
     reasons = []

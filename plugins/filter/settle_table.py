@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright (c) 2026 The gonka.devshard authors
-"""Filter: what became of the chosen escrows, as lines for the terminal."""
+"""Filter: the result for each chosen escrow, as lines for the terminal."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _row(escrow: Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 
 def settle_table(result: object, host: object, check_mode: object = False) -> list[str]:
-    """Returns the lines: whose they are, a row for each escrow, and those of other accounts."""
+    """Return the lines: whose they are, a row for each escrow, and those of other accounts."""
     if not isinstance(result, Mapping) or "escrows" not in result:
         raise AnsibleFilterError("settle_table: the result of escrow_settle is needed")
     lines = []
@@ -57,7 +57,7 @@ def settle_table(result: object, host: object, check_mode: object = False) -> li
 
 
 def settle_problems(result: object) -> list[str]:
-    """Returns why each escrow that is left could not be settled; a reason of several once."""
+    """Return why each remaining escrow could not be settled; a shared reason is named once."""
     if not isinstance(result, Mapping) or "escrows" not in result:
         raise AnsibleFilterError("settle_problems: the result of escrow_settle is needed")
     told = [escrow["problem"]["message"] for escrow in result["escrows"] if escrow["problem"]]

@@ -116,7 +116,7 @@ def _replies(facts: Mapping[str, t.Any]) -> list[str]:
 
 
 def site_summary(facts: object) -> list[str]:
-    """Returns the lines: work, URL, key, a request to paste, the next deadline, warnings."""
+    """Return the lines: work, URL, key, a request to paste, the next deadline, warnings."""
     if not isinstance(facts, Mapping):
         raise AnsibleFilterError("site_summary: a dict is needed")
     url, env_file = str(facts["url"]), str(facts["env_file"])

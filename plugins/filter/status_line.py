@@ -11,7 +11,7 @@ from ansible.errors import AnsibleFilterError
 
 
 def status_line(status: object, whole: object = False) -> str:
-    """Returns the verdict: the worst finding and what else is wrong, or ``whole``, all of them."""
+    """Return the verdict: the worst finding and what else is wrong, or ``whole``, all of them."""
     if not isinstance(status, Mapping):
         raise AnsibleFilterError("status_line: a dict is needed")
     clients = status["clients"]

@@ -22,7 +22,7 @@ Data = Mapping[str, t.Any]
 
 
 def _short(text: str, width: int) -> str:
-    """The ends of a name tell more than its middle."""
+    """The ends of a name say more than its middle."""
     if len(text) <= width:
         return text
     head = (width - 1) // 2
@@ -169,7 +169,7 @@ def _findings(status: Data) -> Iterator[str]:
 
 
 def status_table(status: object) -> list[str]:
-    """Returns the lines: what is wrong, the gateway, and a table of its escrows."""
+    """Return the lines: what is wrong, the gateway, and a table of its escrows."""
     if not isinstance(status, Mapping):
         raise AnsibleFilterError("status_table: a dict is needed")
     lines = list(_findings(status)) or ["OK:        nothing is wrong"]

@@ -48,7 +48,7 @@ def _wish(wish: Mapping[str, t.Any]) -> StatusWish:
 
 
 def status_verdict(look: object, wish: object) -> dict[str, t.Any]:
-    """Returns everything about one host: what was seen, what it means, the worst first."""
+    """Return everything about one host: the observed state, what it means, the worst first."""
     if not isinstance(look, Mapping) or not isinstance(wish, Mapping):
         raise AnsibleFilterError("status_verdict: two dicts are needed")
     presence, seen = look["presence"] or None, look["seen"] or None

@@ -30,7 +30,7 @@ def _usable(escrow: Mapping[str, t.Any]) -> Usable | None:
 
 
 def surplus_escrows(escrows: object, models: Iterable[Mapping[str, t.Any]]) -> dict[str, t.Any]:
-    """Returns their ids, the one with the nearest deadline first, and what they lock in words."""
+    """Return their ids, the one with the nearest deadline first, and what they lock in words."""
     if not isinstance(escrows, list):
         raise AnsibleFilterError("surplus_escrows: the escrows of escrow_info are needed")
     wanted = {str(model["id"]): int(model.get("count", 1)) for model in models}

@@ -21,7 +21,7 @@ def _cell(value: object) -> str:
 
 
 def table(rows: object, columns: object) -> list[str]:
-    """Returns the lines of a table: a heading, a rule, and a line for each row."""
+    """Return the lines of a table: a heading, a rule, and a line for each row."""
     if not isinstance(rows, Sequence) or isinstance(rows, str):
         raise AnsibleFilterError(f"table: a list of rows is needed, not {type(rows).__name__}")
     if not isinstance(columns, Sequence) or isinstance(columns, str) or not columns:

@@ -135,7 +135,7 @@ class Context:
     def new_transport(
         self, deadline: WaitBudget | None = None, *, read_once: bool = False
     ) -> _transport.HttpTransport:
-        """One whose next request surely goes over a connection of its own.
+        """One whose next request certainly uses a connection of its own.
 
         ``deadline`` is the end of all waiting of all its requests.
         """
@@ -144,7 +144,7 @@ class Context:
         self.positive("request_timeout")
         options = self.read(_argspec.HttpOptions)
         if options.ca_path is not None and not Path(options.ca_path).exists():
-            raise ConfigurationError(f"there is no {options.ca_path} on this host (ca_path)")
+            raise ConfigurationError(f"{options.ca_path} (ca_path) does not exist on this host")
         return _transport.HttpTransport(
             timeout=options.request_timeout,
             validate_certs=options.validate_certs,
@@ -194,7 +194,7 @@ class Context:
         found = (self.environment or {}).get(variable)
         if not found:
             raise ConfigurationError(
-                f"{self.params['env_file']} holds no {variable}"
+                f"{self.params['env_file']} does not set {variable}"
                 if self.environment is not None
                 else f"there is no {self.params['env_file']} to read {variable} from. Set"
                 " devshard_env_file (env_file) to the environment file of the gateway"
@@ -391,7 +391,7 @@ def run_module(spec: _argspec.ArgumentSpec, work: Callable[[Context], Outcome]) 
         if exc.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         module.fail_json(
-            msg=f"{exc.filename or 'this host'}: {exc.strerror}. Make room and run again",
+            msg=f"{exc.filename or 'this host'}: {exc.strerror}. Make room and run this again",
             exception=traceback.format_exc(),
             failure={"kind": ConfigurationError.kind, "message": str(exc)},
         )

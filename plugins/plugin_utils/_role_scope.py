@@ -39,7 +39,7 @@ class RoleScopes:
         return self._read(role, "vars/look.yml")
 
     def variables(self, role: str, found: Variables | None = None) -> Variables:
-        """``found`` is what the role's tasks would have found out by now."""
+        """``found`` is what the role's tasks would have determined by now."""
         roles = [SHARED] if role == SHARED else [SHARED, role]
         scope: Variables = {}
         for name in roles:

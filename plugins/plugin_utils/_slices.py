@@ -42,7 +42,7 @@ class SlicedAction(ActionBase, abc.ABC):
 
     @abc.abstractmethod
     def _in_slices(self, args: Result, numbers: dict[str, int], task_vars: Result) -> Result:
-        """Calls the module until it is done, has failed, or the time is over."""
+        """Call the module until it is done, has failed, or the time is over."""
 
     def _call(self, args: Result, task_vars: Result) -> Result:
         part: Result = self._execute_module(

@@ -53,7 +53,7 @@ DENOM: t.Final = "ngonka"
 
 
 class ChainApi:
-    """Reads the chain, and sends bytes that somebody else signed. Sends nothing of its own."""
+    """Reads the chain, and sends bytes that the caller signed. Sends nothing of its own."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class ChainApi:
         )
 
     def clock_behind(self, head: ChainHead) -> str | None:
-        """Why this host could sign nothing now, by a block that was just read."""
+        """Why this host can sign nothing now, by a block that was just read."""
         return clock_behind(head.time, self._now())
 
     def _faults(self, node: Node, *, sign: bool = False) -> tuple[NodeFault, ...]:
@@ -155,9 +155,9 @@ class ChainApi:
         return None
 
     def begins_after(self, height: int) -> int | None:
-        """The node's first block when it says that it has none so old, else None.
+        """The node's first block if it has pruned the requested one, otherwise None.
 
-        A node that began from a snapshot has never indexed what was before its first block.
+        A node that started from a snapshot has never indexed anything before its first block.
         """
         try:
             self._block(str(height))
@@ -168,7 +168,7 @@ class ChainApi:
         return None
 
     def tx_indexer_on(self) -> bool:
-        """Whether this node can find transactions at all; without, not found proves nothing."""
+        """Whether this node can find transactions at all; otherwise "not found" proves nothing."""
         node = self._ask(self._rest, "/cosmos/base/tendermint/v1beta1/node_info")
         other = node.child("default_node_info").child("other")
         return other.text("tx_index", "") == "on"
@@ -239,7 +239,7 @@ class ChainApi:
         return BroadcastReply.from_api(Reader(body, _TXS))
 
     def tx(self, tx_hash: str) -> TxResult | None:
-        """What became of a transaction; None when the node does not know it (yet)."""
+        """The outcome of a transaction; None when the node does not know it (yet)."""
         try:
             body = self._ask(self._rest, f"{_TXS}/{quote(tx_hash)}")
         except NotFoundError as exc:
@@ -331,7 +331,7 @@ class ChainApi:
         return active_models_of(self._ask(self._public, "/v1/models"))
 
     def governance_models(self) -> list[str]:
-        """Models that governance knows, whether anybody serves them now or not."""
+        """Models that governance knows, whether they are served now or not."""
         body = self._ask(self._public, "/v1/governance/models")
         return sorted(item.text("id") for item in body.children("models"))
 

@@ -32,9 +32,9 @@ class Run(t.Protocol):
 
 
 def last_line(stderr: str) -> str:
-    """What went wrong: the program prints its help first and the reason last."""
+    """The reason of a failure: the program prints its help first and the reason last."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    return lines[-1] if lines else "it said nothing"
+    return lines[-1] if lines else "it printed nothing"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ class Inferenced:
     keyring_dir: str
     key_name: str
     node: str | None = None
-    """RPC URL, for commands that take one; signing itself asks nobody."""
+    """RPC URL, for commands that take one; signing itself makes no request."""
 
     def _keyring(self) -> list[str]:
         return ["--keyring-backend", "test", "--keyring-dir", self.keyring_dir, "--home", self.home]

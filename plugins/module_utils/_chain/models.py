@@ -44,7 +44,7 @@ class Escrow:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EscrowParams:
-    """``devshard_escrow_params`` of the chain; an empty list of creators means everybody."""
+    """``devshard_escrow_params`` of the chain; an empty list of creators means every account."""
 
     min_amount: int
     max_amount: int
@@ -219,7 +219,7 @@ class CreatedEvent:
     epoch_index: int
     gas_wanted: int
     timeout_at: datetime | None
-    """The end of its lifetime, where the node tells it."""
+    """The end of its lifetime, where the node reports it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -273,7 +273,7 @@ def quorum(slots: int) -> int:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HostsNonce:
-    """The newest nonce that any host told, and the hosts that told nothing."""
+    """The newest nonce that any host reported, and the hosts that reported nothing."""
 
     nonce: int
     silent: tuple[str, ...]
@@ -288,7 +288,7 @@ class Voices:
     answering: int
     silent: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
-    """Hosts whose address the chain did not tell."""
+    """Hosts whose address the chain did not return."""
 
     @property
     def quorum(self) -> int:

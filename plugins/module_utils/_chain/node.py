@@ -3,7 +3,8 @@
 
 # This module is private to the collection.
 
-"""Whether a node of the chain can be used. Pure: the modules and the preflight filter both ask it."""
+"""Whether a node of the chain can be used. Pure: the modules and the preflight filter both use
+it."""
 
 from __future__ import annotations
 
@@ -35,7 +36,7 @@ class NodeProblem(enum.Enum):
 
 
 class NodeFault(t.NamedTuple):
-    """One reason why a node, or this host's clock, is of no use; ``text`` is for the user."""
+    """One reason why a node, or this host's clock, cannot be used; ``text`` is for the user."""
 
     problem: NodeProblem
     text: str
@@ -48,7 +49,7 @@ class NodeFault(t.NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Node:
-    """What one node says about itself. None is not asked, or not answered."""
+    """What one node reports about itself. None means not requested, or not answered."""
 
     url: str
     chain_id: str
@@ -71,8 +72,8 @@ def judge_node(
 ) -> tuple[NodeFault, ...]:
     """Every reason against using a node, the gravest first; empty means that it can be used.
 
-    ``sign`` asks also for what a new transaction needs: a clock that is not behind the chain, and
-    an index that will show what became of it. ``seen_height`` is the oldest block that matters.
+    ``sign`` also requires what a new transaction needs: a clock that is not behind the chain, and
+    an index that will show its outcome. ``seen_height`` is the oldest block that matters.
     """
     if node.chain_id != chain_id:
         text = (
@@ -87,7 +88,8 @@ def judge_node(
         text = (
             f"the node at {node.url} is behind: its newest block {node.height} is {age} seconds old"
             f" (the limit is {int(max_block_age)})"
-            f"{', and it still catches up' if syncing else ''}. Use another node, and check this host's"
+            f"{', and it is still catching up' if syncing else ''}. Use another node, and check "
+            f"this host's"
             " clock"
         )
         problem = NodeProblem.SYNCING if syncing else NodeProblem.STALE
@@ -98,8 +100,8 @@ def judge_node(
         found.append(NodeFault(NodeProblem.CLOCK_BEHIND, text_or_none, details))
     if sign and node.indexed is False:
         text = (
-            f"the node at {node.url} keeps no index of transactions (tx_index is not on), so it"
-            " cannot show what became of a transaction. Use a node whose indexer is on"
+            f"the node at {node.url} keeps no index of transactions (tx_index is not on), so it "
+            f"cannot show the outcome of a transaction. Use a node whose indexer is on"
         )
         found.append(NodeFault(NodeProblem.NO_INDEX, text, {}))
     first = node.first_block
@@ -120,8 +122,8 @@ def clock_behind(block_time: datetime, now: datetime) -> str | None:
         return None
     return (
         f"this host's clock is {int(behind)} s behind the chain, so no transaction is signed: the"
-        " chain would see it only after its lifetime. Correct the clock (timedatectl set-ntp true)"
-        " and run again"
+        " chain would see it only after its lifetime. Correct the clock (timedatectl set-ntp true) "
+        "and run this again"
     )
 
 

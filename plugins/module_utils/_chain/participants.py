@@ -25,9 +25,9 @@ if t.TYPE_CHECKING:
 
 PAGE: t.Final = 200
 PATIENCE: t.Final = 5.0
-"""Seconds for one host. There are many, some are always down, and the others know as much."""
+"""Seconds for one host. There are many, some are always down, and the others know the same."""
 _PROXIED: t.Final = frozenset({502, 503, 504})
-"""What a proxy answers whose host is down."""
+"""The answer of a proxy whose host is down."""
 
 
 def voices(transport: Transport, chain: ChainApi, prefix: str, escrow: Escrow) -> Voices:

@@ -76,7 +76,7 @@ def server_error(response: Response) -> tuple[str, t.Any]:
 def database_busy(response: Response) -> bool:
     """The gateway's 500 while something else writes its database (contract gateway.md §1.0).
 
-    An answer that names an escrow tells more than that.
+    An answer that names an escrow means more than that.
     """
     message, error = server_error(response)
     known = isinstance(error, dict) and "escrow_id" in error
@@ -103,9 +103,8 @@ def failure_of(request: Request, response: Response) -> DevshardError:
     text = f"{request.where}: got {response.status}: {message}"
     if request.method != "GET" and database_busy(response):
         return OutcomeUnknownError(
-            f"{text}. The gateway was writing its database, so it is not known whether this was"
-            " done. It was not sent again. Run the same again: it looks first at what the gateway"
-            " has",
+            f"{text}. The gateway was writing its database, so it is not known whether this was "
+            f"done. It was not sent again. Run this again: it first checks what the gateway has",
             sent=True,
             url=request.url,
             server_message=message,
@@ -128,7 +127,7 @@ def expect_json(request: Request, response: Response) -> t.Any:
     kind = response.headers.get("Content-Type", "")
     if "html" in kind:
         raise ProtocolError(
-            f"{request.where}: answered a web page, not JSON; is the URL right?"
+            f"{request.where}: returned a web page, not JSON; is the URL right?"
             f" {_excerpt(request, response)}",
             http_status=200,
             url=request.url,

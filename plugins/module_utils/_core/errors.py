@@ -11,7 +11,8 @@ import typing as t
 
 
 class DevshardError(Exception):
-    """Base of all errors the user is told about; ``details`` are for machines, never secrets."""
+    """Base of all errors that are reported to the user; ``details`` are for machines, never
+    secrets."""
 
     kind: t.ClassVar[str] = "error"
 
@@ -31,49 +32,49 @@ class ConfigurationError(DevshardError):
 
 
 class UnsafeError(DevshardError):
-    """Refused, since going on could lose money or cut a stream."""
+    """Refused, because continuing could lose money or cut a stream."""
 
     kind = "unsafe"
 
 
 class UnknownStateError(DevshardError):
-    """What would have to be known could not be found out; unknown is never taken as fine."""
+    """A state that must be known is unknown, which is never treated as fine."""
 
     kind = "unknown"
 
 
 class PocPhaseError(UnknownStateError):
-    """503: the network generates proofs of compute and serves nobody now; nothing is wrong."""
+    """503: the network generates proofs of compute and serves no client now; nothing is wrong."""
 
     kind = "poc_phase"
 
 
 class BusyError(DevshardError):
-    """Somebody else works on it at this moment."""
+    """Another process works on it at this moment."""
 
     kind = "busy"
 
 
 class WaitTimeoutError(DevshardError):
-    """The deadline passed; ``details`` hold what was seen last."""
+    """The deadline passed; ``details`` hold the last observed state."""
 
     kind = "timeout"
 
 
 class TransportError(DevshardError):
-    """No usable answer came. ``sent`` is False only when the request surely never left."""
+    """No usable answer arrived. ``sent`` is False only when the request certainly never left."""
 
     kind = "transport"
 
 
 class OutcomeUnknownError(TransportError):
-    """A write was answered, and the answer does not tell whether it was done: look first."""
+    """A write was answered, but the answer does not say whether it was done: check first."""
 
     kind = "outcome_unknown"
 
 
 class ProtocolError(DevshardError):
-    """An answer came that is not what the contract says; ``http_status`` where there is one."""
+    """The answer does not match the contract; ``http_status`` where there is one."""
 
     kind = "protocol"
 

@@ -3,7 +3,7 @@
 
 # This module is private to the collection.
 
-"""How work on several things can end other than done: some of it has to wait, some of it failed."""
+"""How work on several things can end besides done: some of it must wait, some of it failed."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ class Result(t.Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Nothing went wrong, but it cannot go on now; ``reason`` is the failure if time runs out."""
+    """Nothing went wrong, but it cannot continue now; ``reason`` is the failure if time runs
+    out."""
 
     reason: DevshardError
 
 
 class PartialFailure(DevshardError):
-    """Some of the work failed. ``result`` tells what was done; the first problem is the failure."""
+    """Some of the work failed. ``result`` holds what was done; the first problem is the failure."""
 
     def __init__(self, result: Result, problems: Sequence[DevshardError]) -> None:
         super().__init__(str(problems[0]), **problems[0].details)

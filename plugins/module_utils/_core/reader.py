@@ -3,7 +3,7 @@
 
 # This module is private to the collection.
 
-"""Typed values out of an answer: what is missing or of a wrong type is an error that names its path."""
+"""Typed values from an answer: a missing field or a wrong type is an error that names its path."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def parse_time(text: str) -> datetime:
 
 
 class Reader:
-    """Takes typed values out of an answer; ``path`` is for messages."""
+    """Reads typed values from an answer; ``path`` is for messages."""
 
     def __init__(self, value: object, path: str) -> None:
         if not isinstance(value, dict):
@@ -91,7 +91,7 @@ class Reader:
     def _counted(self, key: str, found: int, *, signed: bool) -> int:
         """No sum, count or height of gateway and chain is below zero."""
         if found < 0 and not signed:
-            raise ProtocolError(f"{self.path}.{key}: expected no number below 0, got {found}")
+            raise ProtocolError(f"{self.path}.{key}: must not be negative, got {found}")
         return found
 
     def digits(self, key: str) -> str:

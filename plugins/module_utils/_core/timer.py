@@ -41,7 +41,7 @@ class WaitBudget:
         return self.left <= 0
 
     def pause(self, interval: float) -> bool:
-        """Sleep until the next look, never past the end. False: no time is left for another."""
+        """Sleep until the next check, never past the end. False: no time is left for another."""
         left = self.left
         if left <= 0:
             return False

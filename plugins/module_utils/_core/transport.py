@@ -152,7 +152,7 @@ class HttpTransport:
         return self._deadline is None or self._deadline.left > seconds
 
     def _time_out(self, request: Request) -> float:
-        """How long this request may wait; refused when the time of all of them is over."""
+        """The time for which this request may wait; refused when no time is left for any."""
         wanted = request.timeout or self._timeout
         if self._deadline is None:
             return wanted
@@ -162,7 +162,7 @@ class HttpTransport:
     def _refuse_late(self, request: Request, *, sent: bool | None) -> None:
         if self._deadline is not None and self._deadline.expired():
             raise TransportError(
-                f"{request.where}: no answer within the time for all answers",
+                f"{request.where}: no answer within the time for all requests",
                 url=request.url,
                 sent=sent,
             )
@@ -202,7 +202,7 @@ class HttpTransport:
 
 
 def _proxies(url: str) -> dict[str, str]:
-    """The environment's proxies, but none for this very host: a key stays on its loopback."""
+    """The environment's proxies, but none for this host itself: a key stays on its loopback."""
     host = urlsplit(url).hostname or ""
     with contextlib.suppress(ValueError):
         if host == "localhost" or ipaddress.ip_address(host).is_loopback:
@@ -224,7 +224,7 @@ def _chunks(request: Request, answer: requests.Response) -> Iterator[bytes]:
 
 
 def _no_answer(request: Request, exc: requests.RequestException) -> TransportError:
-    """``sent`` is False only where no connection came about, else None: nobody knows."""
+    """``sent`` is False only where no connection was made, otherwise None: unknown."""
     unsent = False if _unconnected(exc) else None
     return TransportError(f"{request.where}: {_reason(exc)}", url=request.url, sent=unsent)
 
@@ -241,7 +241,7 @@ def _unconnected(exc: requests.RequestException) -> bool:
 
 
 def _reason(exc: requests.RequestException) -> str:
-    """Short words for what ``requests`` says at length; URLs and keys stay out."""
+    """Short words for the long messages of ``requests``, without URLs and keys."""
     if isinstance(exc, requests.exceptions.ConnectTimeout):
         return "no connection within the time-out"
     if isinstance(exc, requests.exceptions.Timeout):

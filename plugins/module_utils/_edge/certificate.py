@@ -60,7 +60,7 @@ def parse_certificate(text: str, public_key: str) -> Certificate:
 def faults_of(
     certificate: Certificate, key_public: str, names: Sequence[str], now: datetime
 ) -> list[str]:
-    """Everything for which clients would refuse it, with dates and names."""
+    """Every reason for which clients would refuse it, with dates and names."""
     faults = []
     if now > certificate.not_after:
         days = (now - certificate.not_after).days

@@ -3,11 +3,11 @@
 
 # This module is private to the collection.
 
-"""One file of nginx's configuration: written, tested, in force and proved, or as it was before.
+"""One file of nginx's configuration: written, tested, in effect and proved, or restored.
 
-What nginx runs is compared, not only the file: a file that is as wanted says nothing about workers
-that were started before it. ``nginx -s reload`` returns 0 also when nginx keeps its earlier
-configuration, so each reload is proved by new workers and by what they answer.
+The running configuration is compared, not only the file: a correct file says nothing about workers
+that were started before it. ``nginx -s reload`` returns 0 even when nginx keeps its previous
+configuration, so each reload is proved by new workers and by their answers.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ _GRAIN: t.Final = 0.1
 
 
 class RunningNginx(NginxControl, t.Protocol):
-    """The nginx of this host, which also says since when it runs what it runs."""
+    """The nginx of this host, which also says when its workers were started."""
 
     def oldest_worker(self) -> float | None: ...
 
 
 class DefaultSite(enum.Enum):
-    """What lies in ``sites-enabled/default``."""
+    """The content of ``sites-enabled/default``."""
 
     ABSENT = "absent"
     PACKAGED = "packaged"
@@ -57,7 +57,8 @@ class DefaultSite(enum.Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class EdgeSeen:
-    """One look at the host. ``live`` is whether nginx answers as the wanted file makes it."""
+    """The observed state of the host. ``live`` is whether nginx answers as the wanted file makes
+    it."""
 
     text: str | None
     live: bool
@@ -83,7 +84,7 @@ def stamped(content: str) -> tuple[str, str]:
 
 
 def plan(seen: EdgeSeen, wanted: str | None) -> Plan:
-    """What differs, and why nginx has to be reloaded."""
+    """The differences, and why nginx must be reloaded."""
     write = seen.text != wanted
     remove = seen.default_site is DefaultSite.PACKAGED
     reasons = []
@@ -143,14 +144,15 @@ def refuse_two_defaults(wanted: str, site: str, path: str, *, owners: bool) -> N
             f"{path} is a site of your own, not the distribution's link to its unchanged example,"
             f" so it is kept. It is the default server of port {ports}, which the edge would be"
             " too. Remove default_server from its listen lines, or set edge_default_server: false"
-            " and edge_server_name to the name that clients use. The configuration of nginx is as before",
+            " and edge_server_name to the name that clients use. The configuration of nginx was "
+            "not changed",
             path=path,
             ports=both,
         )
     raise ConfigurationError(
         f"{path}, the distribution's example site, is the default server of port {ports}, which the"
         " edge would be too. Set edge_disable_default_site: true, or edge_default_server: false and"
-        " edge_server_name. The configuration of nginx is as before",
+        " edge_server_name. The configuration of nginx was not changed",
         path=path,
         ports=both,
     )
@@ -192,7 +194,7 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True)
 class Applying:
-    """How the file gets into force, and what proves it."""
+    """How the file takes effect, and what proves it."""
 
     nginx: RunningNginx
     path: Path
@@ -245,7 +247,7 @@ class Applying:
             refuse_cutting_reload(self.nginx.dump())
 
     def apply(self, wanted: str | None, planned: Plan) -> Change:
-        """Carry out the plan; whatever goes wrong, what was there before is there again."""
+        """Carry out the plan; whatever goes wrong, the previous state is restored."""
         before = self.path.read_text(encoding="utf-8") if self.path.exists() else None
         linked = (
             self.default_site.readlink() if self.default_site and planned.remove_default else None
@@ -322,7 +324,7 @@ class Applying:
                 row = 0
             if row == 0 and not self.deadline.pause(self.interval):
                 raise UnknownStateError(
-                    f"nginx was reloaded, but it does not answer as {self.path} makes it. Another"
-                    " server of its configuration may answer in its place: look at server_name and"
-                    " default_server in nginx -T"
+                    f"nginx was reloaded, but it does not answer as {self.path} makes it. Another "
+                    f"server of its configuration may answer in its place: check server_name and "
+                    f"default_server in nginx -T"
                 )

@@ -52,14 +52,14 @@ class Nginx:
         self._proc = proc
 
     def dump(self) -> str:
-        """The configuration on the disk, all files. What the workers run may be another one."""
+        """The configuration on the disk, all files. The workers may run a different one."""
         result = self._run([self._program, "-T"])
         if (complaint := _complaint(result)) is not None:
             raise ConfigurationError(f"nginx -T fails: {complaint}")
         return result[1]
 
     def check(self) -> str | None:
-        """What nginx has against the configuration on the disk, None for nothing."""
+        """The objection of nginx to the configuration on the disk, None if it has none."""
         return _complaint(self._run([self._program, "-t"]))
 
     def reload(self) -> str | None:
@@ -100,7 +100,7 @@ def _complaint(result: Output) -> str | None:
         return None
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     worst = [line for line in lines if "[emerg]" in line or "[alert]" in line]
-    return "; ".join(worst or lines[-1:]) or f"it ended with {rc} and said nothing"
+    return "; ".join(worst or lines[-1:]) or f"it exited with {rc} and printed nothing"
 
 
 def host_path(container: Container, path: str) -> Path:
@@ -115,8 +115,8 @@ def host_path(container: Container, path: str) -> Path:
         if source is not None:
             return Path(source) / inside.relative_to(parent)
     raise ConfigurationError(
-        f"{path} lies in the container {container.name} alone: mount its directory (not the file)"
-        " from the host, so that it outlives the container and can be changed by a rename"
+        f"{path} exists only in the container {container.name}: mount its directory (not the file) "
+        f"from the host, so that it outlives the container and can be changed by a rename"
     )
 
 

@@ -5,7 +5,7 @@
 
 Pure functions over text: a tokenizer for nginx's configuration syntax, a tree of directives, and
 the few questions the edge asks of it. ``nginx -T`` shows the files on the disk, not what the
-workers run; whoever uses this proves the latter through the public route.
+workers run; the caller proves the latter through the public route.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Directive:
 
 
 def _tokens(text: str) -> Iterator[tuple[str, bool]]:
-    """Yields (token, quoted)."""
+    """Yield (token, quoted)."""
     position = 0
     while position < len(text):
         match = _TOKEN.match(text, position)
@@ -79,7 +79,7 @@ def _tokens(text: str) -> Iterator[tuple[str, bool]]:
 
 
 def parse(text: str) -> tuple[Directive, ...]:
-    """Parses the output of ``nginx -T``: all files, one after the other, as one list.
+    """Parse the output of ``nginx -T``: all files, one after the other, as one list.
 
     ``nginx -T`` prints included files separately and leaves the ``include`` directives as they
     are, so the answer to "is X configured" is looked for anywhere in this list.

@@ -76,12 +76,12 @@ def refuse_own_address(
             reason = f"it is {url}"
     if reason is not None:
         raise ConfigurationError(
-            f"redirect_base_url is the address of this very gateway: {reason}, port {target.port}."
-            " Clients would be sent in circles. Name another gateway"
+            f"redirect_base_url is the address of this gateway itself: {reason}, port "
+            f"{target.port}. Clients would be sent in circles. Name another gateway"
         )
 
 
 def target_of_any(url: str) -> Target:
-    """The same for a URL of ours, whose path does not matter."""
+    """The same for a URL of this host, whose path does not matter."""
     parts = urlsplit(url)
     return target_of(f"{parts.scheme}://{parts.netloc}")

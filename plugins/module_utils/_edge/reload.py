@@ -29,18 +29,18 @@ class NginxControl(t.Protocol):
 
 
 def leaving(nginx: NginxControl) -> list[str]:
-    """Workers that finish requests from before some reload, if only that of a run that was cut off."""
+    """Workers that finish requests from before a reload, perhaps one of an interrupted run."""
     return sorted(worker for worker, is_leaving in nginx.workers().items() if is_leaving)
 
 
 def reload_and_prove(
     nginx: NginxControl, *, deadline: WaitBudget, interval: float
 ) -> tuple[str, ...]:
-    """Checks, reloads, and proves that every worker of before is gone or shutting down.
+    """Check, reload, and prove that every earlier worker is gone or shutting down.
 
-    Returns the workers of before that still finish requests. Raises ConfigurationError when the
-    configuration is refused, UnknownStateError when nginx took the signal but kept its workers
-    (it returns 0 then, and only its error log tells why).
+    Return the earlier workers that still finish requests. Raise ConfigurationError when the
+    configuration is refused, UnknownStateError when nginx took the signal but kept its workers (it
+    returns 0 then, and only its error log says why).
     """
     complaint = nginx.check()
     if complaint is not None:

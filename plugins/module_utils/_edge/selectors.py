@@ -3,7 +3,7 @@
 
 # This module is private to the collection.
 
-"""How the edge is told which gateway serves: a flag file or an included alias."""
+"""How the edge is switched to a gateway: by a flag file or an included alias."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class AliasInclude:
         self._servers = servers
 
     def render(self, slot: Slot) -> str:
-        """The whole file. The variable tells which slot really answered, for a header."""
+        """The whole file. The variable holds the slot that really answered, for a header."""
         return (
             "# managed by gonka.devshard.edge_slot\n"
             f"upstream {self._alias} {{\n"
@@ -82,7 +82,8 @@ class AliasInclude:
             text = self._path.read_text(encoding="utf-8")
         except FileNotFoundError as exc:
             raise ConfigurationError(
-                f"there is no alias include at {self._path}. Create it with this content, include it"
+                f"the alias include {self._path} does not exist. Create it with this content, "
+                f"include it"
                 f" from the http block, use http://{self._alias} as proxy_pass, and add the header"
                 f" X-Devshard-Slot ${self._alias}_served always:\n{self.render('main')}",
                 path=str(self._path),
@@ -99,7 +100,7 @@ class AliasInclude:
         )
 
     def write(self, slot: Slot) -> None:
-        """Replaces the file by a rename in its directory; the one before is kept beside it."""
+        """Replace the file by a rename in its directory; the previous one is kept beside it."""
         candidate = self._path.with_name(f".{self._path.name}.candidate")
         previous = self._path.with_name(f"{self._path.name}.previous")
         with _named(self._path):

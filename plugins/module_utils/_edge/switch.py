@@ -7,7 +7,7 @@
 
 Two ways: a flag file that nginx tests for every request (no reload, nothing to cut), and an alias
 include with a reload for an nginx that others manage. Either way the public route must answer
-from the wanted slot several times in a row; otherwise the earlier state comes back.
+from the wanted slot several times in a row; otherwise the previous state is restored.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Proof(enum.Enum):
 
 
 def judge(answers: list[RouteAnswer], slot: Slot) -> Proof:
-    """Judges a full row of answers; status codes do not matter, the mark does.
+    """Judge a full row of answers by the slot that they name; status codes do not matter.
 
     A gateway may answer 308 or 502 for reasons of its own; which slot answered is in the header
     that the edge adds.
@@ -72,7 +72,7 @@ def judge(answers: list[RouteAnswer], slot: Slot) -> Proof:
 
 
 def refuse_unconfigured(dump: str, flag_path: str) -> None:
-    """Refuses an nginx whose configuration does not test the flag file."""
+    """Refuse an nginx whose configuration does not test the flag file."""
     try:
         tree = nginx_conf.parse(dump)
     except nginx_conf.NginxSyntaxError as exc:
@@ -86,7 +86,7 @@ def refuse_unconfigured(dump: str, flag_path: str) -> None:
 
 
 def refuse_unsafe_reload(dump: str, answer: RouteAnswer, drain_budget: float) -> None:
-    """Refuses a reload that would cut somebody: see field facts on reloads.
+    """Refuse a reload that would cut requests: see field facts on reloads.
 
     ``worker_shutdown_timeout`` ends old workers' streams; keep-alive towards clients makes a
     reusing client meet a closing connection. Both must be right in the configuration that runs
@@ -124,7 +124,7 @@ class SlotChange:
 def _prove(
     route: Route, slot: Slot, confirmations: int, deadline: WaitBudget, interval: float
 ) -> Proof:
-    """Asks until K answers in a row come from the slot, or the time is over."""
+    """Request until K answers in a row come from the slot, or the time is over."""
     row: list[RouteAnswer] = []
     while True:
         try:
@@ -145,11 +145,11 @@ def _prove(
 
 
 def _refuse_untrusted(before: Proof, previous: Slot, *, alive: bool) -> None:
-    """What the public route says before the change must explain itself."""
+    """Refuse a public route that does not answer as its configuration says, before the change."""
     if before is Proof.UNREACHABLE:
         raise UnknownStateError(
-            "the public route does not answer, so a switch could not be proved; check that nginx"
-            " runs and that devshard_client_base_url (public_url) is its own",
+            "the public route does not answer, so a switch could not be proved; check that nginx "
+            "is running and that devshard_client_base_url (public_url) is its URL",
             rolled_back=False,
         )
     if before is Proof.UNMARKED:
@@ -167,9 +167,9 @@ def _refuse_untrusted(before: Proof, previous: Slot, *, alive: bool) -> None:
 
 
 class Force(t.Protocol):
-    """Makes a written selector effective where it is not by itself: a reload.
+    """Make a written selector effective where it is not by itself: a reload.
 
-    Raises ConfigurationError when nginx refuses, and nothing took effect then.
+    Raise ConfigurationError when nginx refuses; then nothing took effect.
     """
 
     def __call__(self) -> None: ...
@@ -195,9 +195,9 @@ class Switch:
         return _prove(self.route, slot, self.confirmations, self.deadline(timeout), self.interval)
 
     def put(self, slot: Slot, *, check_mode: bool) -> SlotChange:
-        """Puts ``slot`` in service, or leaves everything as it was and says why.
+        """Put ``slot`` in service, or leave everything as it was and say why.
 
-        Raises UnsafeError before any change when the target is dead, and UnknownStateError with
+        Raise UnsafeError before any change when the target is dead, and UnknownStateError with
         ``rolled_back`` when the public route did not follow.
         """
         written = self.selector.read()
@@ -244,7 +244,7 @@ class Switch:
                 f"the public route did not answer from slot {slot} {self.confirmations} times in a"
                 f" row; slot {previous} is back in service"
                 + ("" if back is Proof.PROVED else ", which the public route does not confirm")
-                + ". Look at nginx's error log and at the slot's own answers",
+                + ". Check nginx's error log and the slot's own answers",
                 rolled_back=True,
                 confirmed=back is Proof.PROVED,
             )

@@ -32,7 +32,7 @@ class Process:
 
     @property
     def key(self) -> str:
-        """Names this very process for as long as the host runs."""
+        """An identity of this process that is unique while the host runs."""
         return f"{self.pid}@{self.started}"
 
 

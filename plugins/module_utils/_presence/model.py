@@ -365,7 +365,7 @@ class Presence:
 
 
 def _plain(value: t.Any) -> t.Any:
-    """Lists for tuples, since results are JSON."""
+    """Convert tuples to lists, because results are JSON."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -113,7 +113,7 @@ def test_a_module_is_asked_as_the_task_runs_it(
     ("role", "variable", "name"),
     [
         ("edge", "__edge_config_args", "Apply the configuration and verify it"),
-        ("edge", "__edge_retired_args", "End the answer for a gateway that was retired"),
+        ("edge", "__edge_retired_args", "Remove the answer for a retired gateway"),
     ],
 )
 def test_the_edge_is_asked_for_what_its_tasks_write(role: str, variable: str, name: str) -> None:

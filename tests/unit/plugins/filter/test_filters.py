@@ -158,7 +158,7 @@ OTHER = "gonka162sa29w9w7yc683e6q2awp74rzwsq4rzfauvzy"
             "chain REST",
             "serves chain other, but gonka-sim is expected (devshard_chain_id)",
         ),
-        ({"rpc": _json(_status("2026-01-02T03:04:59Z", True))}, "chain RPC", "still catches up"),
+        ({"rpc": _json(_status("2026-01-02T03:04:59Z", True))}, "chain RPC", "still catching up"),
         (
             {"rpc": _json(_status("2026-01-02T03:04:59Z", index="off"))},
             "chain RPC",

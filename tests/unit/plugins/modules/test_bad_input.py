@@ -136,9 +136,9 @@ CASES = [
     Case("zero", "creator_key", key(private_key="0" * 64), ("above 0 and below",)),
     Case("above the curve", "creator_key", key(private_key=f"{CURVE_ORDER:x}"),
          ("above 0 and below",)),
-    Case("no key in the file", "creator_key", key(), ("config.devshard.env holds no DEVSHARD_P",),
+    Case("no key in the file", "creator_key", key(), ("config.devshard.env does not set DEVSHARD_P",),
          prepare=in_env(DEVSHARD_PRIVATE_KEY=None)),
-    Case("empty key in the file", "creator_key", key(), ("holds no DEVSHARD_PRIVATE_KEY",),
+    Case("empty key in the file", "creator_key", key(), ("does not set DEVSHARD_PRIVATE_KEY",),
          prepare=in_env(DEVSHARD_PRIVATE_KEY="")),
     Case("no file", "creator_key", key(), ("there is no ", "Set devshard_env_file (env_file)"),
          prepare=no_env),
@@ -195,12 +195,12 @@ CASES = [
              "unknown" if module == "allowlist" else "transport", nothing),
             ("old block", {}, ("is behind", "seconds old (the limit is 120)",
              "Use another node, and check this host's clock"), "unknown", stale),
-            ("node that catches up", {}, ("is behind", "it still catches up"), "unknown",
+            ("node that catches up", {}, ("is behind", "it is still catching up"), "unknown",
              catching_up),
             ("another chain", {"chain_id": "gonka-mainnet"},
              ("serves chain gonka-sim, but gonka-mainnet is expected (devshard_chain_id)",),
              "configuration", nothing),
-            ("web page", {}, ("answered a web page, not JSON; is the URL right?",),
+            ("web page", {}, ("returned a web page, not JSON; is the URL right?",),
              "unknown" if module == "allowlist" else "protocol",
              fault(action="html", status=200)),
             ("half an answer", {}, ("the answer is not complete JSON",),
@@ -213,8 +213,8 @@ CASES = [
              "configuration", nothing),
             ("no age", {"max_block_age": 0}, ("max_block_age must be more than 0",),
              "configuration", nothing),
-            ("no certificates", {"ca_path": "/nowhere/ca.pem"}, ("there is no /nowhere/ca.pem",
-             "(ca_path)"), "configuration", nothing),
+            ("no certificates", {"ca_path": "/nowhere/ca.pem"}, ("/nowhere/ca.pem (ca_path) does",
+             "not exist on this host"), "configuration", nothing),
         )
     ),
     Case("rate limited", "creator_info", creator(), ("got 429",), "rate_limited",
@@ -235,7 +235,7 @@ CASES = [
     Case("another admin key", "gateway_settings", settings(), ("got 401: Invalid admin API key",
          "another admin key", "gateway_admin_api_key", "DEVSHARD_ADMIN_API_KEY"), "authentication",
          in_env(DEVSHARD_ADMIN_API_KEY="sk-0123456789abcdef")),
-    Case("no admin key", "gateway_settings", settings(), ("holds no DEVSHARD_ADMIN_API_KEY",),
+    Case("no admin key", "gateway_settings", settings(), ("does not set DEVSHARD_ADMIN_API_KEY",),
          prepare=in_env(DEVSHARD_ADMIN_API_KEY=None)),
     Case("no environment file", "gateway_info", settings(), ("there is no ",
          "Set devshard_env_file (env_file)"), prepare=no_env),
@@ -261,7 +261,7 @@ CASES = [
          "set access_mode of the model in devshard_models"), "authentication"),
     Case("no edge", "chat_completion", chat(base_url=GONE),
          ("/v1/chat/completions: the connection was refused",), "transport"),
-    Case("no client key", "chat_completion", chat(), ("holds no DEVSHARD_API_KEYS",),
+    Case("no client key", "chat_completion", chat(), ("does not set DEVSHARD_API_KEYS",),
          prepare=in_env(DEVSHARD_API_KEYS=None)),
     Case("no tokens", "chat_completion", chat(max_tokens=0), ("max_tokens must be more than 0",)),
     Case("with a query", "chat_completion", chat(base_url="http://x/?a=b"),
@@ -310,7 +310,7 @@ def test_bad_input(case: Case, site: Site, monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_web_page_instead_of_a_gateway(site: Site, server: Server) -> None:
     server.answers(html_answer("<html>Welcome to nginx</html>"))
     run = failed("gateway_info", {**site.admin(), "gateway_url": server.url})
-    assert "answered a web page, not JSON; is the URL right?" in run.msg
+    assert "returned a web page, not JSON; is the URL right?" in run.msg
     assert run.kind == "protocol"
 
 
@@ -344,4 +344,6 @@ def test_a_full_disk_is_told(site: Site, monkeypatch: pytest.MonkeyPatch) -> Non
         full,
     )
     run = failed("gateway_env", env()(site))
-    assert run.msg.startswith(f"{site.env_file}: No space left on device. Make room and run again")
+    assert run.msg.startswith(
+        f"{site.env_file}: No space left on device. Make room and run this again"
+    )

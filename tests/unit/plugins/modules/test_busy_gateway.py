@@ -52,7 +52,7 @@ def test_settings_that_were_not_taken_are_not_sent_again(site: Site) -> None:
     busy(site, "busy", "POST")
     run = failed("gateway_settings", params)
     assert run.kind == "outcome_unknown"
-    assert "it looks first at what the gateway has" in run.msg
+    assert "it first checks what the gateway has" in run.msg
     assert posts(site) == 1
     assert cap(site) == before
     # the advice of the message

@@ -128,7 +128,7 @@ def test_an_rpc_in_the_place_of_the_rest_interface_is_named() -> None:
 
 def test_a_node_that_catches_up_is_refused() -> None:
     chain, _unused = api({LATEST: "latest_block", SYNCING: {"syncing": True}})
-    with pytest.raises(UnknownStateError, match="it still catches up"):
+    with pytest.raises(UnknownStateError, match="it is still catching up"):
         chain.head()
 
 

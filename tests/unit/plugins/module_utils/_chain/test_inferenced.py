@@ -216,7 +216,7 @@ def test_no_version(signer: Inferenced, keyrings: Keyrings, result: CliResult) -
 
 def test_the_reason_is_the_last_line() -> None:
     assert last_line(HELP + "the reason\n\n") == "the reason"
-    assert last_line("\n") == "it said nothing"
+    assert last_line("\n") == "it printed nothing"
 
 
 def test_signing_names_its_files_and_no_secret(signer: Inferenced, keyrings: Keyrings) -> None:

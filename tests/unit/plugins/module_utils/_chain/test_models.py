@@ -292,7 +292,7 @@ def test_whole_numbers_in_both_spellings(value: int) -> None:
 )
 def test_no_sum_and_no_count_is_below_zero(what: str, path: str) -> None:
     make, from_api = READS[what]
-    with pytest.raises(ProtocolError, match=r"expected no number below 0, got -1$"):
+    with pytest.raises(ProtocolError, match=r"must not be negative, got -1$"):
         from_api(Reader(set_at(make(), path, -1), what))
 
 

@@ -450,7 +450,7 @@ def test_all_requests_together_wait_no_longer_than_the_deadline(server: Server) 
     assert clock.now <= 4
     asked = len(server.seen)
     clock.sleep(4)
-    with pytest.raises(TransportError, match="no answer within the time for all answers") as found:
+    with pytest.raises(TransportError, match="no answer within the time for all requests") as found:
         http.send(Request(method="GET", url=server.url))
     assert found.value.details["sent"] is False
     assert len(server.seen) == asked

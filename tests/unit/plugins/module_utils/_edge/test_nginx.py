@@ -88,7 +88,7 @@ def test_complaints_name_the_reason(proc: Proc) -> None:
     assert nginx(proc).check() is None
     assert nginx(proc).dump() == "nginx -T"
     assert nginx(proc, rc=1, stderr=stderr).check() == "nginx: [emerg] unknown directive"
-    assert nginx(proc, rc=1).reload() == "it ended with 1 and said nothing"
+    assert nginx(proc, rc=1).reload() == "it exited with 1 and printed nothing"
     with pytest.raises(ConfigurationError, match="unknown directive"):
         nginx(proc, rc=1, stderr=stderr).dump()
 
