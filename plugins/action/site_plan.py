@@ -67,6 +67,8 @@ class ActionModule(ActionBase):
             if name in look
         }
         first = self._ask(self._first(scopes, looks), shared, given)
+        if "host" not in first["predictions"]:
+            raise Refused({"failed": True, "msg": "; ".join(first["plan"]["host"])})
         host = first["predictions"]["host"]["presence_info"][0]
         presence, refusal = host["presence"], host["refusal"]
         found: Result = {
@@ -86,11 +88,6 @@ class ActionModule(ActionBase):
                 for role, look in looks.items()
                 for text in scopes.templar(role).template(look.get("warnings", []))
             ],
-            "ansible_facts": {
-                "devshard_presence": presence,
-                "devshard_refusal": refusal or "",
-                "devshard_first_play": "site",
-            },
         }
         if refusal:
             return whole | {
@@ -105,17 +102,7 @@ class ActionModule(ActionBase):
         known = [item for plan in (first["plan"], second["plan"]) for item in plan.items()]
         whole["plan"] = completed(joined([*known, *reasons]))
         whole["predictions"] = second["predictions"]
-        return whole | self._held(whole)
-
-    @staticmethod
-    def _held(whole: Result) -> Result:
-        """What the hosts of the play tell each other, since they may share a creator."""
-        reports = whole["predictions"].get("escrow", {}).get("escrow_info")
-        if not reports:
-            return {}
-        ids = [escrow["id"] for escrow in reports[0]["escrows"] if escrow["recorded"]]
-        held = {"creator": reports[0]["creator"] or "", "ids": ids}
-        return {"ansible_facts": {**whole["ansible_facts"], "escrow_held": held}}
+        return whole | told_others(whole["predictions"])
 
     @staticmethod
     def _first(scopes: RoleScopes, looks: dict[str, Result]) -> Result:
@@ -159,6 +146,22 @@ class ActionModule(ActionBase):
         if result.get("failed") or result.get("unreachable"):
             raise Refused(result)
         return result
+
+
+def told_others(predictions: Result) -> Result:
+    """What the hosts of the play tell each other, since they may share a creator."""
+    reports = predictions.get("escrow", {}).get("escrow_info")
+    if not reports:
+        return {}
+    creator = reports[0]["creator"] or ""
+    ids = [escrow["id"] for escrow in reports[0]["escrows"] if escrow["recorded"]]
+    told: Result = {"held": {"creator": creator, "ids": ids}}
+    rotations = predictions.get("rotation", {}).get("escrow_rotation")
+    if rotations:
+        rotation = rotations[0]["rotation"]
+        payer = creator if rotation["enabled"] else ""
+        told["rotation_need"] = {"creator": payer, "amount": rotation["funding_needed"]}
+    return told
 
 
 def without_admin(parts: list[Result]) -> tuple[list[Result], list[tuple[str, list[str]]]]:

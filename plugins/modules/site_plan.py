@@ -64,6 +64,30 @@ notes:
   type: list
   elements: str
   sample: []
+held:
+  description:
+    - C(creator) of the gateway and C(ids) of its escrows, for other gateways with the same creator. Absent where it
+      could not be asked.
+  returned: where the escrows are known
+  type: dict
+  sample:
+    creator: gonka1w508d6qejxtdg4y5r3zarvary0c5xw7k2gsyg6
+    ids: [4711]
+rotation_need:
+  description:
+    - C(amount) in C(ngonka) that the rotation of the gateway needs in the wallet of C(creator). Absent where it could
+      not be asked.
+  returned: where escrows and rotation are known
+  type: dict
+  sample:
+    amount: 0
+    creator: ''
+warnings_of_roles:
+  description: What the roles warn of, since the settings say so.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 predictions:
   description: What the modules returned whose prediction was asked for, by part and module.
   returned: success

@@ -210,12 +210,22 @@ def test_hosts_tell_each_other_which_escrows_they_have() -> None:
     host = Host()
     rows = [{"id": 1, "recorded": True}, {"id": 2, "recorded": False}]
     report = {"creator": "gonka1c", "escrows": rows}
-    host.second = {"plan": {}, "predictions": {"escrow": {"escrow_info": [report]}}}
-    assert look(host)["ansible_facts"]["escrow_held"] == {"creator": "gonka1c", "ids": [1]}
+    rotation = {"enabled": True, "funding_needed": 9}
+    predictions: Result = {
+        "escrow": {"escrow_info": [report]},
+        "rotation": {"escrow_rotation": [{"rotation": rotation}]},
+    }
+    host.second = {"plan": {}, "predictions": predictions}
+    found = look(host)
+    assert found["held"] == {"creator": "gonka1c", "ids": [1]}
+    assert found["rotation_need"] == {"creator": "gonka1c", "amount": 9}
+    rotation |= {"enabled": False, "funding_needed": 0}
+    host.asked.clear()
+    assert look(host)["rotation_need"] == {"creator": "", "amount": 0}
     host.asked.clear()
     host.second = {"plan": {"escrow": ["x"]}, "predictions": {}}
     found = look(host)
-    assert "escrow_held" not in found["ansible_facts"]
+    assert not {"held", "rotation_need"} & set(found)
     assert list(found["plan"]) == ["creator", "escrow"]
 
 
