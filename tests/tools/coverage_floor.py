@@ -18,7 +18,7 @@ from pathlib import Path
 from _gates import BUILD, ROOT, Failed, Step, link_tree, run_all
 
 # In percent. A floor is raised when more is covered, and never lowered.
-FLOORS = {"_escrows": 89, "_swap": 96}
+FLOORS = {"_escrows": 90, "_swap": 96}
 PACKAGES = Path("plugins", "module_utils")
 TESTS = Path("tests", "unit", "plugins", "module_utils")
 WORK = BUILD / "coverage"
