@@ -87,6 +87,8 @@ params:
     min_gas_price: 0
 """
 
+from dataclasses import dataclass
+
 from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
 from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Context,
@@ -101,24 +103,28 @@ SPEC = _argspec.ArgumentSpec(options={"address": {"type": "str"}}).merge(
 )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    address: str | None
+
+
 def work(context: Context) -> Outcome:
     chain, signer = context.chain, context.signer
     chain.head()
     params = chain.escrow_params()
     found = None if signer is None else signer.address()
-    wanted = context.params["address"]
+    wanted = context.read(Options).address
     if found is not None and wanted not in (None, found):
         raise ConfigurationError(
             f"the key in the keyring belongs to {found}, but {wanted} is asked about (address)"
         )
     address = found or wanted
-    known = address is not None
     creator = {
         "address": address,
         "in_keyring": found is not None,
-        "balance": chain.balance(address) if known else None,
-        "exists": chain.account(address) is not None if known else None,
-        "membership": membership(params, address).value if known else None,
+        "balance": None if address is None else chain.balance(address),
+        "exists": None if address is None else chain.account(address) is not None,
+        "membership": None if address is None else membership(params, address).value,
     }
     return Outcome(changed=False, values={"creator": creator, "params": params.to_result()})
 

@@ -173,6 +173,7 @@ actions:
 
 import shutil
 import typing as t
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -208,25 +209,37 @@ SPEC = _argspec.ArgumentSpec(
 ).merge(_argspec.chain(), _argspec.http(), _argspec.ledger())
 
 
-def present(context: Context, storage: Path, target: Path) -> Outcome:
-    params = context.params
-    what = "gateway.db and sessions" if params["sessions"] else "gateway.db"
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    state: str
+    storage_dir: Path
+    dest: Path
+    sessions: bool
+    keep: int
+    name: str | None
+    from_storage: str | None
+    force: int | None
+
+
+def present(context: Context, options: Options) -> Outcome:
+    storage, target = options.storage_dir, options.dest
+    what = "gateway.db and sessions" if options.sessions else "gateway.db"
     actions = [f"backed up {what}"]
     backup = None
     if context.check_mode:
         inspect.check_storage(storage)
         # the new one is not there yet
-        kept = max(params["keep"] - 1, 1) if params["keep"] else 0
+        kept = max(options.keep - 1, 1) if options.keep else 0
     else:
         with context.chain_ports(None) as ports:
             backup = make.make_backup(
                 storage,
                 target,
-                with_sessions=params["sessions"],
+                with_sessions=options.sessions,
                 now=datetime.now(timezone.utc),
                 ledger=ports.ledger,
             )
-        kept = params["keep"]
+        kept = options.keep
     removed = make.surplus(make.list_backups(target, storage), kept)
     if not context.check_mode:
         for old in removed:
@@ -243,9 +256,10 @@ def present(context: Context, storage: Path, target: Path) -> Outcome:
     )
 
 
-def restored(context: Context, storage: Path, target: Path) -> Outcome:
-    backup = inspect.read_backup(target / context.params["name"])
-    inspect.refuse_other_gateway(backup, storage, context.params["from_storage"])
+def restored(context: Context, options: Options) -> Outcome:
+    storage = options.storage_dir
+    backup = inspect.read_backup(options.dest / str(options.name))
+    inspect.refuse_other_gateway(backup, storage, options.from_storage)
     values: dict[str, t.Any] = {"backup": backup.to_result(), "removed": [], "replaced": None}
     if restore.is_restored(backup, storage):
         return Outcome(changed=False, values={**values, "sessions": [], "actions": []})
@@ -257,7 +271,7 @@ def restored(context: Context, storage: Path, target: Path) -> Outcome:
         sessions = [item.to_result() for item in found]
         if (reason := freshness.refuse_restore(found)) is not None:
             at_risk = freshness.at_risk(found)
-            if context.params["force"] != at_risk:
+            if options.force != at_risk:
                 raise UnsafeError(
                     f"{reason}. To give that up, give force={at_risk} (backup_force={at_risk} to the"
                     " playbook)",
@@ -277,15 +291,16 @@ def restored(context: Context, storage: Path, target: Path) -> Outcome:
 
 
 def work(context: Context) -> Outcome:
-    params = context.params
-    storage, target = Path(params["storage_dir"]), Path(params["dest"])
-    if params["keep"] < 0:
-        raise ConfigurationError(f"keep must be 0 or more, got {params['keep']}")
-    if target.is_relative_to(storage):
-        raise ConfigurationError(f"dest {target} must not lie in the storage {storage}")
-    if params["state"] == "present":
-        return present(context, storage, target)
-    return restored(context, storage, target)
+    options = context.read(Options)
+    if options.keep < 0:
+        raise ConfigurationError(f"keep must be 0 or more, got {options.keep}")
+    if options.dest.is_relative_to(options.storage_dir):
+        raise ConfigurationError(
+            f"dest {options.dest} must not lie in the storage {options.storage_dir}"
+        )
+    if options.state == "present":
+        return present(context, options)
+    return restored(context, options)
 
 
 def main() -> None:

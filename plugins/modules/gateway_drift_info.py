@@ -111,6 +111,8 @@ drift:
       sample: true
 """
 
+from dataclasses import dataclass
+
 from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
 from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Context,
@@ -136,18 +138,26 @@ SPEC = _argspec.ArgumentSpec(
 )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    container_name: str
+    image: str
+    storage: str
+    port: int
+
+
 def work(context: Context) -> Outcome:
-    params = context.params
-    if not 0 < params["port"] < 65536:
-        raise ConfigurationError(f"port must be from 1 to 65535, got {params['port']}")
+    options = context.read(Options)
+    if not 0 < options.port < 65536:
+        raise ConfigurationError(f"port must be from 1 to 65535, got {options.port}")
     context.need_docker()
     wanted = Wanted(
-        image=params["image"],
+        image=options.image,
         environment=context.environment,
-        storage=params["storage"],
-        address=f"127.0.0.1:{params['port']}",
+        storage=options.storage,
+        address=f"127.0.0.1:{options.port}",
     )
-    drift = find_drift(docker.inspect(params["container_name"]), wanted, context.profile)
+    drift = find_drift(docker.inspect(options.container_name), wanted, context.profile)
     return Outcome(changed=False, values={"drift": drift.to_result()})
 
 

@@ -113,6 +113,8 @@ gateway:
         started_at: "2026-07-02T10:11:12.123456789Z"
 """
 
+from dataclasses import dataclass
+
 from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
 from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Context,
@@ -127,8 +129,13 @@ SPEC = _argspec.ArgumentSpec(options={"container_name": {"type": "str"}}).merge(
 )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    container_name: str | None
+
+
 def work(context: Context) -> Outcome:
-    name = context.params["container_name"]
+    name = context.read(Options).container_name
     container = None
     if name is not None:
         context.need_docker()

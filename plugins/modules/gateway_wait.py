@@ -78,6 +78,8 @@ waited:
   sample: 4.2
 """
 
+from dataclasses import dataclass
+
 from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
 from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Context,
@@ -112,10 +114,19 @@ SPEC = _argspec.ArgumentSpec(
 )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    gateway_url: str
+    container_name: str
+    timeout_variable: str
+    request_timeout: int
+    wait_interval: int
+
+
 def work(context: Context) -> Outcome:
-    params = context.params
-    url = base_url(params["gateway_url"], "devshard_gateway_url (gateway_url)")
-    name = params["container_name"]
+    options = context.read(Options)
+    url = base_url(options.gateway_url, "devshard_gateway_url (gateway_url)")
+    name = options.container_name
     context.need_docker()
     environment = context.environment or {}
     secrets = [
@@ -125,7 +136,7 @@ def work(context: Context) -> Outcome:
     ]
 
     def answers(left: float) -> GatewayAnswer:
-        timeout = max(0.1, min(params["request_timeout"], left))
+        timeout = max(0.1, min(options.request_timeout, left))
         request = Request(method="GET", url=f"{url}/v1/status", timeout=timeout, retry=False)
         try:
             status = context.transport.send(request).status
@@ -143,8 +154,8 @@ def work(context: Context) -> Outcome:
         # some lines are empty
         log=lambda: last_lines(docker.log(name, 4 * SHOWN), secrets),
         deadline=context.deadline(),
-        interval=params["wait_interval"],
-        option=params["timeout_variable"],
+        interval=options.wait_interval,
+        option=options.timeout_variable,
     )
     waited = 0.0 if context.check_mode else wait.run()
     return Outcome(changed=False, values={"waited": round(waited, 1)})

@@ -79,7 +79,7 @@ redirect_target:
 
 import errno
 import socket
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
 from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
@@ -125,12 +125,18 @@ def resolved(target: Target) -> Target:
     return replace(target, local=tuple(local))
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    url: str
+    own_urls: tuple[str, ...]
+    names: tuple[str, ...]
+    ports: tuple[int, ...]
+
+
 def work(context: Context) -> Outcome:
-    params = context.params
-    target = resolved(target_of(params["url"]))
-    refuse_own_address(
-        target, own_urls=params["own_urls"], names=params["names"], ports=params["ports"]
-    )
+    options = context.read(Options)
+    target = resolved(target_of(options.url))
+    refuse_own_address(target, own_urls=options.own_urls, names=options.names, ports=options.ports)
     if not target.resolved:
         context.warn(
             f"this host cannot resolve {target.host}, where clients are sent. Check that clients can"

@@ -279,6 +279,11 @@ class HostsNonce:
     silent: tuple[str, ...]
     asked: int
 
+    @property
+    def nobody_told(self) -> bool:
+        """Then nothing is known, also where the chain named no host at all."""
+        return len(self.silent) == self.asked
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Voices:

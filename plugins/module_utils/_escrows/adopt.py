@@ -155,7 +155,7 @@ class Adoption:
                 escrow_id=view.id,
                 nonce=known.nonce,
             )
-        if len(known.silent) == known.asked:
+        if known.nobody_told:
             raise UnknownStateError(
                 f"escrow {view.id} is not adopted: none of its hosts could be asked whether a"
                 " gateway serves it",

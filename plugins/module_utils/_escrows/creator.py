@@ -26,6 +26,7 @@ from .._core.errors import (
     UnknownStateError,
 )
 from .._core.keys import check_private_key
+from .payment import is_listed
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,12 +54,10 @@ class Membership(enum.Enum):
 
 
 def membership(params: EscrowParams, address: str) -> Membership:
-    """An empty list means that everybody may create (contract chain.md §2.1)."""
-    if not params.allowed_creator_addresses:
-        return Membership.OPEN
-    if address in params.allowed_creator_addresses:
-        return Membership.LISTED
-    return Membership.NOT_LISTED
+    allowed = params.allowed_creator_addresses
+    if not is_listed(address, allowed):
+        return Membership.NOT_LISTED
+    return Membership.LISTED if allowed else Membership.OPEN
 
 
 def await_membership(

@@ -126,10 +126,18 @@ def refuse_amount(model: str, amount: int, terms: PaymentTerms, where: str) -> s
     )
 
 
+def is_listed(creator: str | None, allowed: Collection[str]) -> bool:
+    """An empty list means that everybody may create and settle (contract chain.md §2.1)."""
+    return not allowed or creator in allowed
+
+
+def is_approved(settlement_tag: str, approved: Collection[str]) -> bool:
+    """An empty list means that the chain takes settlements of every version."""
+    return not approved or settlement_tag in approved
+
+
 def refuse_creator(creator: str, terms: PaymentTerms) -> str | None:
-    """An empty list means that everybody may create."""
-    allowed = terms.allowed_creator_addresses
-    if not allowed or creator in allowed:
+    if is_listed(creator, terms.allowed_creator_addresses):
         return None
     return f"{creator} is not on the chain's list of allowed creators"
 
@@ -149,7 +157,7 @@ def refuse_version(settlement_tag: str, approved: Collection[str]) -> str | None
 
     The chain takes an escrow of any generation and asks for the version only when it is settled.
     """
-    if not approved or settlement_tag in approved:
+    if is_approved(settlement_tag, approved):
         return None
     return (
         f'settlements of this gateway name version "{settlement_tag}", and the chain approves only'

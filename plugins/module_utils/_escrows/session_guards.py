@@ -59,7 +59,7 @@ class SessionGuards:
                 nonce=newest,
                 amount=view.amount,
             )
-        if len(known.silent) == known.asked:
+        if known.nobody_told:
             raise UnknownStateError(
                 f"escrow {view.id} is not registered: none of its hosts could be asked whether it"
                 " has a session already",

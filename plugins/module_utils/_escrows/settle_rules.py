@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from .._chain.models import quorum
 from .._core.errors import ProtocolError
+from .payment import is_approved, is_listed
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -197,7 +198,7 @@ def _by_params(
     view: EscrowView, terms: SettleTerms, params: EscrowParams, settlement: Settlement | None
 ) -> t.Iterator[Objection]:
     allowed, approved = params.allowed_creator_addresses, params.approved_versions
-    if allowed and view.creator not in allowed:
+    if not is_listed(view.creator, allowed):
         yield Objection(
             kind="not_listed",
             reason=(
@@ -211,7 +212,7 @@ def _by_params(
         )
     # another gateway, perhaps of another generation, has what is not recorded here
     version = settlement.version if settlement else terms.settlement_tag if view.recorded else None
-    if approved and version is not None and version not in approved:
+    if version is not None and not is_approved(version, approved):
         yield Objection(
             kind="version",
             reason=(

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import typing as t
 
+from .._escrows.funding import deposits_needed
+from .._escrows.payment import is_approved
 from .rotation_rules import rotates
 from .scene import ESCROW, SITE, Data, Finding, Scene, coins, danger, listed, settle_run, warning
 
@@ -70,7 +72,7 @@ def danger_findings(scene: Scene) -> Iterator[Finding]:
             " only a governance vote changes that",
         )
     approved, tag = params["approved_versions"], scene.wish.settlement_tag
-    if approved and tag and tag not in approved:
+    if tag and not is_approved(tag, approved):
         yield danger(
             "creator",
             f'version "{tag}" of this gateway\'s settlements is not approved on the chain'
@@ -92,7 +94,12 @@ def money_findings(scene: Scene) -> Iterator[Finding]:
             f" {listed(row['id'] for row in unsettled)} it pays a fee of {coins(settling)}"
             f" (settlement_fee_amount). Send {coins(settling - balance)} to it",
         )
-    needs = [model.amount + scene.wish.fee for model in scene.wish.models if model.count > 0]
+    # as the next create will be judged: whoever cannot pay for the settle too does not create
+    needs = [
+        deposits_needed([model.amount], scene.wish.fee)
+        for model in scene.wish.models
+        if model.count > 0
+    ]
     if balance is None or not needs or scene.deployed is False or scene.retired:
         return
     if balance < max(needs):

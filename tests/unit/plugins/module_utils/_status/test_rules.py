@@ -814,3 +814,11 @@ def test_coins() -> None:
 def test_findings_are_plain_data() -> None:
     finding = Finding(severity=Severity.OK, about="a", text="b")
     assert finding.to_result() == {"severity": "ok", "about": "a", "text": "b", "run": ""}
+
+
+@pytest.mark.parametrize(("balance", "enough"), [(5_000_000_019, False), (5_000_000_020, True)])
+def test_the_wallet_is_judged_as_the_next_create_judges_it(balance: int, enough: bool) -> None:
+    """A deposit with the fees to create and to settle it."""
+    creator = {"address": OURS, "balance": balance, "membership": "listed"}
+    found = verdict(of_seen(creator=creator), fee=10)
+    assert any("another escrow needs" in line for line in told(found)) is not enough
