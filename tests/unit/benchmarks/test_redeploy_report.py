@@ -124,8 +124,7 @@ def test_a_figure_comes_from_the_part_that_measured_it() -> None:
         "site": lane(9),
         "guide": lane(18),
         "pairs": [0.4, 0.6, 0.5],
-        # uri is there to compare with; the slower one of ours counts
-        "ping": {"ratios": {"settings": [1.1, 1.2, 1.3], "key": [1.4], "uri": [9.0]}},
+        "ping": {"ratios": {"gateway_settings": [1.1, 1.3, 1.2], "creator_key": [9.0]}},
         "fleet": {"growth_wall_s": 1.05},
         "swap": {"seconds": [40.0, 42.0]},
     }
@@ -134,7 +133,7 @@ def test_a_figure_comes_from_the_part_that_measured_it() -> None:
         "modules": 4,
         "cpu": 1,
         "lines": 10,
-        "ping": 1.4,
+        "ping": 1.2,
         "fleet": 1.05,
         "swap": 41.0,
     }
