@@ -104,9 +104,9 @@ class ActionModule(SlicedAction):
     """See the documentation of module gonka.devshard.escrow_settle."""
 
     MODULE = "gonka.devshard.escrow_settle"
-    NUMBERS: t.ClassVar[dict[str, int]] = {"wait_timeout": 1800}
+    NUMBERS: t.ClassVar[dict[str, float]] = {"wait_timeout": 1800}
 
-    def _in_slices(self, args: Result, numbers: dict[str, int], task_vars: Result) -> Result:
+    def _in_slices(self, args: Result, numbers: dict[str, float], task_vars: Result) -> Result:
         start, since = time.monotonic(), now()
         budget = numbers["wait_timeout"]
         host = str(task_vars.get("inventory_hostname", ""))

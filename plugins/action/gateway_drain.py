@@ -35,7 +35,7 @@ class ActionModule(SlicedAction):
     """See the documentation of module gonka.devshard.gateway_drain."""
 
     MODULE = "gonka.devshard.gateway_drain"
-    NUMBERS: t.ClassVar[dict[str, int]] = {
+    NUMBERS: t.ClassVar[dict[str, float]] = {
         "wait_timeout": 1800,
         "wait_interval": 2,
         "progress_interval": 10,
@@ -43,7 +43,7 @@ class ActionModule(SlicedAction):
         "unknown_timeout": 60,
     }
 
-    def _in_slices(self, args: Result, numbers: dict[str, int], task_vars: Result) -> Result:
+    def _in_slices(self, args: Result, numbers: dict[str, float], task_vars: Result) -> Result:
         start = time.monotonic()
         budget = numbers["wait_timeout"]
         # a slice must be able to hold a full row of looks

@@ -18,6 +18,6 @@ options:
   wait_interval:
     description:
       - Time between two checks, in seconds, more than 0.
-    type: int
+    type: float
     default: 2
 """

@@ -40,6 +40,8 @@ from ._gateway import env_file as _env_file
 from ._gateway.api import GatewayApi
 from ._gateway.profiles import Profile, profile
 from ._host import docker as _docker
+from ._swap.journal import JournalFile, Notebook
+from ._swap.steps import Step
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -238,6 +240,27 @@ class Context:
             keyring_dir=options.keyring_dir,
             key_name=options.key_name,
             node=options.chain_rpc,
+        )
+
+    @functools.cached_property
+    def notebook(self) -> Notebook | None:
+        """The journal of the swap that this run is a step of; None outside of a swap."""
+        path, step, finished = (self.params[name] for name in ("journal", "step", "finished"))
+        if path is None:
+            return None
+        if step is None:
+            raise ConfigurationError("step is required with journal")
+        try:
+            before = Step(finished) if finished else None
+        except ValueError as exc:
+            raise ConfigurationError(f"finished: there is no step {finished}") from exc
+        return Notebook(
+            file=JournalFile(Path(path)),
+            run=self.params["run"],
+            step=Step(step),
+            finished=before,
+            now=lambda: datetime.now(timezone.utc),
+            check_mode=self.check_mode,
         )
 
     def deadline(self) -> WaitBudget:

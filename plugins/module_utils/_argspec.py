@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from ._chain.node import MAX_BLOCK_AGE
 from ._gateway.profiles import DEFAULT_PROFILE
+from ._swap.steps import Step
 
 STATE_DIR: t.Final = "/var/lib/gonka-devshard"
 
@@ -108,7 +109,7 @@ class LedgerOptions:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WaitOptions:
     wait_timeout: int
-    wait_interval: int
+    wait_interval: float
 
 
 def http() -> ArgumentSpec:
@@ -182,11 +183,24 @@ def environment() -> ArgumentSpec:
     )
 
 
-def wait(seconds: int = 300, interval: int = 2) -> ArgumentSpec:
+def wait(seconds: int = 300, interval: float = 2) -> ArgumentSpec:
     """Fragment ``_wait``."""
     return ArgumentSpec(
         options={
             "wait_timeout": {"type": "int", "default": seconds},
-            "wait_interval": {"type": "int", "default": interval},
+            "wait_interval": {"type": "float", "default": interval},
         }
+    )
+
+
+def swap() -> ArgumentSpec:
+    """Fragment ``_swap``: the journal that a step of a swap notes its work in."""
+    return ArgumentSpec(
+        options={
+            "journal": {"type": "path"},
+            "run": {"type": "str"},
+            "step": {"type": "str", "choices": [step.value for step in Step]},
+            "finished": {"type": "str"},
+        },
+        required_together=(("journal", "run"),),
     )

@@ -82,6 +82,11 @@ options:
       - Path of the location whose keep-alive is checked before a reload.
     type: str
     default: /v1/chat/completions
+  edge_busy_url:
+    description:
+      - Where the edge tells whether it holds a request for a slot, see M(gonka.devshard.gateway_drain). An edge that
+        does not report it is refused before anything is changed.
+    type: str
   slot_header:
     description:
       - Header of the edge's answers that names the slot that answered.
@@ -109,8 +114,14 @@ options:
 extends_documentation_fragment:
   - gonka.devshard._attributes
   - gonka.devshard._http
+  - gonka.devshard._swap
   - gonka.devshard._wait
 attributes:
+  action_group:
+    description: The options of the journal can be set once with C(module_defaults).
+    support: full
+    membership:
+      - gonka.devshard.swap
   check_mode:
     support: full
   diff_mode:
@@ -196,7 +207,11 @@ from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import
 from ansible_collections.gonka.devshard.plugins.module_utils._core.http import Request
 from ansible_collections.gonka.devshard.plugins.module_utils._core.timer import WaitBudget
 from ansible_collections.gonka.devshard.plugins.module_utils._core.transport import base_url
-from ansible_collections.gonka.devshard.plugins.module_utils._edge.nginx import Nginx, host_path
+from ansible_collections.gonka.devshard.plugins.module_utils._edge.nginx import (
+    Nginx,
+    host_path,
+    is_edge_busy,
+)
 from ansible_collections.gonka.devshard.plugins.module_utils._edge.reload import (
     leaving,
     reload_and_prove,
@@ -214,6 +229,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._edge.switch import
     refuse_unsafe_reload,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._host import docker
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.notes import SwapNotes
 
 SPEC = _argspec.ArgumentSpec(
     options={
@@ -228,6 +244,7 @@ SPEC = _argspec.ArgumentSpec(
         "public_url": {"type": "str", "default": "http://127.0.0.1"},
         "probe_path": {"type": "str", "default": "/v1/models"},
         "chat_path": {"type": "str", "default": "/v1/chat/completions"},
+        "edge_busy_url": {"type": "str"},
         "slot_header": {"type": "str", "default": "X-Devshard-Slot"},
         "confirmations": {"type": "int", "default": 5},
         "nginx_path": {"type": "path", "default": "/usr/sbin/nginx"},
@@ -236,6 +253,7 @@ SPEC = _argspec.ArgumentSpec(
     required_if=(("via", "reload", ("alias_path",)),),
 ).merge(
     _argspec.http(),
+    _argspec.swap(),
     _argspec.wait(30, 1),
 )
 
@@ -303,6 +321,10 @@ def work(context: Context) -> Outcome:
     written = selector.read()
     if params["slot"] is None:
         return result(written, written, proved=0, workers=workers)
+    if context.notebook is not None:
+        context.notebook.begin()
+    if (busy := params["edge_busy_url"]) is not None:
+        is_edge_busy(context.new_transport(), base_url(busy, "edge_http_port (edge_busy_url)"))
     if params["via"] == "flag":
         refuse_unconfigured(nginx.dump(), params["flag_path"])
     else:
@@ -326,6 +348,8 @@ def work(context: Context) -> Outcome:
     if params["via"] == "reload" and not change.changed:
         # the run that switched may have been cut off before it could tell
         workers = leaving(nginx)
+    if context.notebook is not None:
+        context.notebook.result(SwapNotes(workers=tuple(workers)))
     return result(change.slot, change.previous, proved=change.proved, workers=workers)
 
 

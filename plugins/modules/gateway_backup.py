@@ -68,7 +68,15 @@ extends_documentation_fragment:
   - gonka.devshard._chain
   - gonka.devshard._http
   - gonka.devshard._ledger
+  - gonka.devshard._swap
 attributes:
+  action_group:
+    description: The options of its connections and of the journal can be set once with C(module_defaults).
+    support: full
+    membership:
+      - gonka.devshard.chain
+      - gonka.devshard.ledger
+      - gonka.devshard.swap
   check_mode:
     support: full
     details:
@@ -76,7 +84,7 @@ attributes:
       - Check mode does not check whether a process uses the storage, because in a play the gateway is stopped just
         before.
   diff_mode:
-    support: none
+    support: full
   idempotent:
     support: partial
     details:
@@ -193,6 +201,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._escrows.backup imp
     make,
     restore,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.notes import SwapNotes
 
 SPEC = _argspec.ArgumentSpec(
     options={
@@ -206,7 +215,7 @@ SPEC = _argspec.ArgumentSpec(
         "force": {"type": "int"},
     },
     required_if=(("state", "restored", ("name",)),),
-).merge(_argspec.chain(), _argspec.http(), _argspec.ledger())
+).merge(_argspec.chain(), _argspec.http(), _argspec.ledger(), _argspec.swap())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -226,6 +235,9 @@ def present(context: Context, options: Options) -> Outcome:
     what = "gateway.db and sessions" if options.sessions else "gateway.db"
     actions = [f"backed up {what}"]
     backup = None
+    there = make.list_backups(target, storage)
+    if context.notebook is not None:
+        context.notebook.begin()
     if context.check_mode:
         inspect.check_storage(storage)
         # the new one is not there yet
@@ -244,8 +256,14 @@ def present(context: Context, options: Options) -> Outcome:
     if not context.check_mode:
         for old in removed:
             shutil.rmtree(old)
+    if context.notebook is not None and backup is not None:
+        context.notebook.result(SwapNotes(backup=backup.name))
+    left = [old.name for old in there if old not in removed]
     return Outcome(
         changed=True,
+        before={"backups": [old.name for old in there]},
+        # the name of the new one is its time
+        after={"backups": [*left, f"a new backup of {what}"]},
         values={
             "backup": None if backup is None else backup.to_result(),
             "sessions": [],
@@ -262,7 +280,13 @@ def restored(context: Context, options: Options) -> Outcome:
     inspect.refuse_other_gateway(backup, storage, options.from_storage)
     values: dict[str, t.Any] = {"backup": backup.to_result(), "removed": [], "replaced": None}
     if restore.is_restored(backup, storage):
-        return Outcome(changed=False, values={**values, "sessions": [], "actions": []})
+        there = {item.escrow_id: item.nonce for item in backup.sessions}
+        return Outcome(
+            changed=False,
+            values={**values, "sessions": [], "actions": []},
+            before={"restored": True, "sessions": there},
+            after={"restored": True, "sessions": there},
+        )
     with context.chain_ports("gateway_backup") as ports:
         ports.chain.head()
         if storage.exists() and not context.check_mode:
@@ -287,6 +311,14 @@ def restored(context: Context, options: Options) -> Outcome:
     return Outcome(
         changed=True,
         values={**values, "sessions": sessions, "actions": [f"restored backup {backup.name}"]},
+        before={
+            "restored": False,
+            "sessions": {item["escrow_id"]: item["storage_nonce"] for item in sessions},
+        },
+        after={
+            "restored": True,
+            "sessions": {item["escrow_id"]: item["nonce"] for item in sessions},
+        },
     )
 
 

@@ -13,8 +13,8 @@ version_added: 0.1.0
 author:
   - The gonka.devshard authors (@gonka-devshard)
 description:
-  - Waits until a gateway can be stopped without cutting a stream. It changes nothing; take the gateway out of service
-    with M(gonka.devshard.edge_slot) first.
+  - Waits until a gateway can be stopped without cutting a stream. It changes no gateway; take it out of service with
+    M(gonka.devshard.edge_slot) first.
   - Drained means that the sum of C(runtime.active_requests) over all loaded sessions is 0 and the limiter counts no
     request, for O(polls) checks in a row. Both are read from the admin API, which answers alike for any number of
     escrows and while the gateway is redirected. With O(edge_busy_url) the edge must hold no request for it either.
@@ -39,7 +39,7 @@ options:
   workers:
     description:
       - Workers of nginx from before a reload, as RV(gonka.devshard.edge_slot#module:edge.workers) returned them. They
-        must have ended too before the gateway counts as drained.
+        must have ended too before the gateway counts as drained. With O(journal), the workers that it holds.
     type: list
     elements: str
     default: []
@@ -63,6 +63,7 @@ extends_documentation_fragment:
   - gonka.devshard._attributes
   - gonka.devshard._admin
   - gonka.devshard._http
+  - gonka.devshard._swap
   - gonka.devshard._wait
 attributes:
   action_group:
@@ -70,6 +71,7 @@ attributes:
     support: full
     membership:
       - gonka.devshard.admin
+      - gonka.devshard.swap
   check_mode:
     support: full
     details:
@@ -171,12 +173,9 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Outcome,
     run_module,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
-    ConfigurationError,
-    UnknownStateError,
-)
-from ansible_collections.gonka.devshard.plugins.module_utils._core.http import Request
+from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import ConfigurationError
 from ansible_collections.gonka.devshard.plugins.module_utils._core.transport import base_url
+from ansible_collections.gonka.devshard.plugins.module_utils._edge.nginx import is_edge_busy
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.drain import (
     Drained,
     look,
@@ -196,19 +195,9 @@ SPEC = _argspec.ArgumentSpec(
 ).merge(
     _argspec.admin(),
     _argspec.http(),
+    _argspec.swap(),
     _argspec.wait(1800),
 )
-
-
-def edge_is_busy(context: Context, url: str) -> bool:
-    """Whether the edge holds a request for the slot, also one whose body is not complete."""
-    response = context.new_transport().send(Request(method="GET", url=url, retry=False))
-    if response.status not in (204, 503):
-        raise UnknownStateError(
-            f"GET {url}: expected 204 or 503, got {response.status}. The edge reports it to the"
-            " host itself only, as the role gonka.devshard.edge sets it up"
-        )
-    return response.status == 503
 
 
 def work(context: Context) -> Outcome:
@@ -219,18 +208,23 @@ def work(context: Context) -> Outcome:
             " progress_interval must be 1 or more"
         )
     workers = params["workers"]
+    if context.notebook is not None:
+        workers = list(context.notebook.begin().data.workers or ())
     if strange := [key for key in workers if not processes.KEY.fullmatch(key)]:
         raise ConfigurationError(f"workers: '{strange[0]}' was not given by edge_slot")
     deadline = context.deadline()
     gateway = context.gateway
     url = params["edge_busy_url"]
-    busy = None if url is None else base_url(url, "edge_busy_url")
+    busy = None if url is None else base_url(url, "edge_http_port (edge_busy_url)")
+    if busy is not None:
+        # one that does not report it at all is not waited for
+        is_edge_busy(context.new_transport(), busy)
 
     def take() -> Sample:
         return look(
             gateway.state,
             lambda: len(processes.still_there(workers)),
-            lambda: busy is not None and edge_is_busy(context, busy),
+            lambda: busy is not None and is_edge_busy(context.new_transport(), busy),
         )
 
     if context.check_mode:

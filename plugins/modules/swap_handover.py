@@ -13,6 +13,7 @@ version_added: 0.1.0
 author:
   - The gonka.devshard authors (@gonka-devshard)
 description:
+  - Internal to the role P(gonka.devshard.hot_swap#role), with which it changes.
   - Two gateways that serve one escrow lose its deposit. This module makes sure that a temporary gateway whose sessions
     are about to be imported elsewhere can never serve them again. Its C(gateway.db) is moved into a folder C(archive)
     beside it, so a gateway that is started on this storage finds no record.
@@ -34,13 +35,25 @@ options:
       - Name of the temporary gateway's container. It must not exist any more.
     type: str
     default: devshardctl-temp
+  remove:
+    description:
+      - Files of the temporary gateway that are removed afterwards.
+    type: list
+    elements: path
+    default: []
 extends_documentation_fragment:
   - gonka.devshard._attributes
+  - gonka.devshard._swap
 attributes:
+  action_group:
+    description: The options of the journal can be set once with C(module_defaults).
+    support: full
+    membership:
+      - gonka.devshard.swap
   check_mode:
     support: full
   diff_mode:
-    support: none
+    support: full
   idempotent:
     support: full
 requirements:
@@ -85,6 +98,12 @@ sessions:
       description: The session's folder as the importing gateway sees it.
       type: str
       sample: /root/.devshardctl/temp-20260102T030405Z/escrow-4711
+removed:
+  description: Those of O(remove) that were there.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 """
 
 from pathlib import Path
@@ -98,14 +117,16 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import UnsafeError
 from ansible_collections.gonka.devshard.plugins.module_utils._host import docker
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.handover import hand_over
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.notes import SwapNotes
 
 SPEC = _argspec.ArgumentSpec(
     options={
         "storage_dir": {"type": "path", "required": True},
         "seen_as": {"type": "str", "required": True},
         "container": {"type": "str", "default": "devshardctl-temp"},
+        "remove": {"type": "list", "elements": "path", "default": []},
     },
-)
+).merge(_argspec.swap())
 
 
 def work(context: Context) -> Outcome:
@@ -116,10 +137,25 @@ def work(context: Context) -> Outcome:
             f"the container {params['container']} still exists, it could serve its escrows again;"
             " remove it first"
         )
+    notebook = context.notebook
+    if notebook is not None:
+        notebook.begin()
     changed, left = hand_over(
         Path(params["storage_dir"]), params["seen_as"], check_mode=context.check_mode
     )
-    return Outcome(changed=changed, values={"sessions": [item.to_result() for item in left]})
+    if notebook is not None:
+        notebook.result(SwapNotes(left=tuple(left)))
+    removed = [name for name in params["remove"] if Path(name).exists()]
+    if not context.check_mode:
+        for name in removed:
+            Path(name).unlink()
+    sessions = [item.to_result() for item in left]
+    return Outcome(
+        changed=changed or bool(removed),
+        values={"sessions": sessions, "removed": removed},
+        before={"handed_over": not changed, "files": removed},
+        after={"handed_over": True, "files": []},
+    )
 
 
 def main() -> None:

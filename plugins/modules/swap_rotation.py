@@ -13,6 +13,7 @@ version_added: 0.1.0
 author:
   - The gonka.devshard authors (@gonka-devshard)
 description:
+  - Internal to the role P(gonka.devshard.hot_swap#role), with which it changes.
   - During a swap no gateway may create or settle escrows by itself. This module switches the rotation off and returns
     its previous settings, or restores them field by field.
   - It checks no funding, because it only restores the previous settings. To set a rotation use
@@ -20,25 +21,32 @@ description:
 options:
   state:
     description:
-      - What to do. With V(frozen), the gateway answers only after a running pass of the rotation has ended, which can
-        take minutes.
+      - What to do.
     type: str
     required: true
-    choices: [frozen, restored]
+    choices:
+      frozen: Switch the rotation off. The gateway answers only after a pass of the rotation that runs has ended, which
+        can take minutes.
+      restored: Put back what was there before.
+      given_back: After a step of a swap has failed, put it back where the gateway itself serves. The swap that is
+        continued freezes it again. Nothing is done where a temporary gateway serves.
   rotation:
     description:
-      - RV(rotation.before) from the time when it was frozen. Required with O(state=restored).
+      - RV(rotation.before) from the time when it was frozen. Required with O(state=restored), unless O(journal) holds
+        it.
     type: dict
 extends_documentation_fragment:
   - gonka.devshard._attributes
   - gonka.devshard._admin
   - gonka.devshard._http
+  - gonka.devshard._swap
 attributes:
   action_group:
     description: The options of its connection can be set once with C(module_defaults).
     support: full
     membership:
       - gonka.devshard.admin
+      - gonka.devshard.swap
   check_mode:
     support: full
   diff_mode:
@@ -51,15 +59,10 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Get the rotation before it is frozen
-  gonka.devshard.swap_rotation:
-    state: frozen
-  check_mode: true
-  register: found
-
 - name: Freeze the rotation
   gonka.devshard.swap_rotation:
     state: frozen
+  register: found
 
 - name: Restore the rotation
   gonka.devshard.swap_rotation:
@@ -69,7 +72,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 rotation:
-  description: The settings of the rotation.
+  description: The settings of the rotation. Both parts are empty where there was nothing to put back.
   returned: success
   type: dict
   contains:
@@ -91,33 +94,67 @@ rotation:
         models: []
 """
 
+import dataclasses
+import typing as t
+
 from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
 from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Context,
     Outcome,
     run_module,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.notes import SwapNotes
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.rotation import (
     freeze_rotation,
+    give_rotation_back,
     restore_rotation,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import Step
 
 SPEC = _argspec.ArgumentSpec(
     options={
-        "state": {"type": "str", "required": True, "choices": ["frozen", "restored"]},
+        "state": {"type": "str", "required": True, "choices": ["frozen", "restored", "given_back"]},
         "rotation": {"type": "dict"},
     },
-    required_if=(("state", "restored", ("rotation",)),),
-).merge(_argspec.admin(), _argspec.http())
+    required_if=(
+        ("state", "restored", ("rotation", "journal"), True),
+        ("state", "given_back", ("journal",)),
+    ),
+).merge(_argspec.admin(), _argspec.http(), _argspec.swap())
+
+
+def frozen(context: Context) -> dict[str, t.Any] | None:
+    notebook = context.notebook
+
+    def intend(before: dict[str, t.Any]) -> None:
+        if notebook is not None:
+            notebook.begin(SwapNotes(rotation=before))
+
+    return freeze_rotation(context.gateway, intend=intend, check_mode=context.check_mode)
+
+
+def restored(context: Context) -> dict[str, t.Any] | None:
+    saved = context.params["rotation"]
+    if context.notebook is not None:
+        saved = context.notebook.begin().data.rotation
+    if saved is None:
+        return None
+    return restore_rotation(context.gateway, saved, check_mode=context.check_mode)
+
+
+def given_back(context: Context) -> dict[str, t.Any] | None:
+    assert context.notebook is not None
+    notebook = dataclasses.replace(context.notebook, step=Step.FREEZE_ROTATION)
+    return give_rotation_back(notebook, lambda: context.gateway, check_mode=context.check_mode)
+
+
+_STATES: t.Final = {"frozen": frozen, "restored": restored, "given_back": given_back}
 
 
 def work(context: Context) -> Outcome:
-    gateway = context.gateway
-    if context.params["state"] == "frozen":
-        found = freeze_rotation(gateway, check_mode=context.check_mode)
-    else:
-        saved = context.params["rotation"]
-        found = restore_rotation(gateway, saved, check_mode=context.check_mode)
+    found = _STATES[context.params["state"]](context)
+    if found is None:
+        found = {"changed": False, "before": {}, "after": {}}
     before, after = found["before"], found["after"]
     return Outcome(
         changed=found["changed"],

@@ -13,6 +13,7 @@ version_added: 0.1.0
 author:
   - The gonka.devshard authors (@gonka-devshard)
 description:
+  - Internal to the role P(gonka.devshard.hot_swap#role), with which it changes.
   - With O(state=listed), returns nonce and balance of every loaded session.
   - With O(state=stoppable), does the same and refuses when the gateway must not be stopped. That is when the chain does
     not answer for each of its active escrows, because a starting gateway would then exit or take the escrow out of
@@ -20,30 +21,33 @@ description:
   - With O(state=intact), waits until every session in O(expected) is loaded, active as it was, and not behind. A
     smaller or missing nonce means that a storage was lost or mixed up. Escrows that the chain shows as settled or no
     longer has are omitted, because no gateway can serve them.
-  - With O(state=past), returns those of O(ids) that no gateway can serve any more, that is those that are settled,
-    pruned or finalized. Escrows for which the chain does not answer are not among them.
+  - With O(state=noted), returns the sessions that the journal holds for O(step), without those that no gateway can
+    serve any more, that is those that are settled, pruned or finalized. Escrows for which the chain does not answer
+    stay among them.
+  - With O(journal) it records what it found, with O(state=stoppable) for the gateway that is replaced and with
+    O(state=listed) for the temporary one, and reads what it compares from there.
 options:
   state:
     description:
       - What to check.
     type: str
     default: listed
-    choices: [listed, stoppable, intact, past]
+    choices: [listed, stoppable, intact, noted]
   idle:
     description:
       - With O(state=stoppable), refuse as well while the gateway serves requests. A swap has drained it before.
     type: bool
     default: false
-  ids:
+  container:
     description:
-      - Escrows to check with O(state=past).
-    type: list
-    elements: int
-    default: []
+      - With O(journal) and O(state=stoppable) or O(state=listed), the container of the gateway. One that does not run,
+        or a new one that never served, cannot answer and is not asked.
+    type: str
+    default: devshardctl-multi
   expected:
     description:
-      - An earlier RV(sessions), by the id of the escrow. Only sessions that were active are compared, and a balance
-        only where there is one.
+      - With O(state=intact) and without O(journal), an earlier RV(sessions), by the id of the escrow. Only sessions
+        that were active are compared, and a balance only where there is one.
     type: dict
     default: {}
   wait_timeout:
@@ -54,6 +58,7 @@ extends_documentation_fragment:
   - gonka.devshard._chain
   - gonka.devshard._http
   - gonka.devshard._ledger
+  - gonka.devshard._swap
   - gonka.devshard._wait
 attributes:
   action_group:
@@ -63,10 +68,11 @@ attributes:
       - gonka.devshard.admin
       - gonka.devshard.chain
       - gonka.devshard.ledger
+      - gonka.devshard.swap
   check_mode:
     support: full
     details:
-      - This module only reads.
+      - This module changes nothing but O(journal).
   diff_mode:
     support: N/A
     details:
@@ -103,8 +109,35 @@ sessions:
       nonce: 23
       balance: 4999965000
       active: true
+asked:
+  description: Whether the gateway was asked. V(false) where it cannot answer, or where there is nothing to ask for.
+  returned: success
+  type: bool
+  sample: true
+noted:
+  description: With O(state=noted), the sessions that the gateway is to serve.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: The escrow.
+      type: int
+      sample: 4711
+    nonce:
+      description: Where it stood.
+      type: int
+      sample: 23
+    balance:
+      description: Its balance there in C(ngonka), null when it is not known.
+      type: int
+      sample: 4999965000
+    storage_path:
+      description: The session's folder as the importing gateway sees it, null for one that the gateway has already.
+      type: str
+      sample: /root/.devshardctl/temp-20260102T030405Z/escrow-4711
 past:
-  description: Those of O(ids) that no gateway can serve any more.
+  description: With O(state=noted), those that no gateway can serve any more.
   returned: success
   type: list
   elements: int
@@ -113,6 +146,7 @@ past:
 
 import dataclasses
 import typing as t
+from collections.abc import Sequence
 
 from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
 from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
@@ -121,56 +155,85 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     run_module,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import ConfigurationError
+from ansible_collections.gonka.devshard.plugins.module_utils._host import docker
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.host import observe
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.notes import (
+    SwapNotes,
+    read_sessions,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.plan import (
+    is_asked_before_its_stop,
+    is_temp_asked_before_its_stop,
+)
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.session_rules import (
+    NotedSession,
     ServedSession,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.sessions import (
     active_only,
     compare_sessions,
+    expected_sessions,
     marks_of,
+    noted_sessions,
     over_on_chain,
     past_escrows,
     refuse_stop,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import Journal
 
 SPEC = _argspec.ArgumentSpec(
     options={
         "state": {
             "type": "str",
             "default": "listed",
-            "choices": ["listed", "stoppable", "intact", "past"],
+            "choices": ["listed", "stoppable", "intact", "noted"],
         },
         "idle": {"type": "bool", "default": False},
-        "ids": {"type": "list", "elements": "int", "default": []},
+        "container": {"type": "str", "default": "devshardctl-multi"},
         "expected": {"type": "dict", "default": {}},
     },
+    required_if=(("state", "noted", ("journal",)),),
 ).merge(
     _argspec.admin(),
     _argspec.chain(),
     _argspec.http(),
     _argspec.ledger(),
+    _argspec.swap(),
     _argspec.wait(60),
 )
 
 
-def read_marks(raw: dict[str, t.Any]) -> dict[str, ServedSession]:
+def read_expected(raw: dict[str, t.Any]) -> dict[str, ServedSession]:
     try:
-        return {
-            str(number): ServedSession(
-                nonce=int(mark["nonce"]),
-                balance=None if mark.get("balance") is None else int(mark["balance"]),
-                active=bool(mark["active"]),
-            )
-            for number, mark in raw.items()
-        }
+        return read_sessions(raw)
     except (AttributeError, KeyError, TypeError, ValueError) as exc:
         raise ConfigurationError(f"expected is not what this module returned: {exc}") from exc
 
 
+def is_asked(context: Context, state: str, journal: Journal) -> bool:
+    """Whether the gateway has to answer before a step of the swap stops it."""
+    context.need_docker()
+    container = docker.inspect(context.params["container"])
+    if state == "stoppable":
+        seen = observe(container, None, "main", target=journal.target)
+        return is_asked_before_its_stop(journal, seen)
+    running = container is not None and container.state == "running"
+    return is_temp_asked_before_its_stop(journal, running=running)
+
+
 def work(context: Context) -> Outcome:
-    state = context.params["state"]
-    expected = active_only(read_marks(context.params["expected"]))
+    params, state, notebook = context.params, context.params["state"], context.notebook
+    expected = active_only(read_expected(params["expected"]))
     past: list[int] = []
+    noted: list[NotedSession] = []
+    if notebook is not None:
+        journal = notebook.begin()
+        if state in ("listed", "stoppable") and not is_asked(context, state, journal):
+            return result({}, asked=False)
+        expected = expected_sessions(journal, notebook.step)
+        noted = noted_sessions(journal, notebook.step)
+        if state == "noted" and not noted:
+            return result({}, asked=False)
     with context.ports(None, waits=True) as ports:
         if state == "intact":
             found = compare_sessions(
@@ -183,12 +246,40 @@ def work(context: Context) -> Outcome:
         else:
             seen = ports.gateway.state()
             if state == "stoppable":
-                refuse_stop(ports, ports.gateway_id, seen, idle=context.params["idle"])
-            elif state == "past":
-                past = past_escrows(ports.chain, seen, context.params["ids"])
+                refuse_stop(ports, ports.gateway_id, seen, idle=params["idle"])
+            elif state == "noted":
+                past = past_escrows(ports.chain, seen, [item.id for item in noted])
+                noted = [item for item in noted if item.id not in past]
             found = marks_of(seen)
-    sessions = {number: dataclasses.asdict(mark) for number, mark in found.items()}
-    return Outcome(changed=False, values={"sessions": sessions, "past": past})
+    if notebook is not None and state == "stoppable":
+        notebook.begin(SwapNotes(main_sessions=found))
+    elif notebook is not None and state == "listed":
+        notebook.begin(SwapNotes(temp_sessions=found))
+    if past:
+        context.warn(
+            f"escrow(s) {', '.join(map(str, past))} cannot be served any more: settled, pruned or"
+            " finalized. They are left out of the swap. What is not settled yet is shown by the"
+            " playbook gonka.devshard.status, and gonka.devshard.settle settles it"
+        )
+    return result(found, asked=True, past=past, noted=noted)
+
+
+def result(
+    found: dict[str, ServedSession],
+    *,
+    asked: bool,
+    past: Sequence[int] = (),
+    noted: Sequence[NotedSession] = (),
+) -> Outcome:
+    return Outcome(
+        changed=False,
+        values={
+            "sessions": {number: dataclasses.asdict(mark) for number, mark in found.items()},
+            "asked": asked,
+            "past": list(past),
+            "noted": [item.to_result() for item in noted],
+        },
+    )
 
 
 def main() -> None:

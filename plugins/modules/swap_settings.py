@@ -13,11 +13,13 @@ version_added: 0.1.0
 author:
   - The gonka.devshard authors (@gonka-devshard)
 description:
+  - Internal to the role P(gonka.devshard.hot_swap#role), with which it changes.
   - Copies every setting that clients depend on from the gateway at O(source_url), access modes and limits of all models
     included. The redirect and the rotation are not copied. The rotation is switched off, because two rotations on one
     wallet pay twice.
   - Settings are compared first, and nothing is sent when nothing differs. Afterwards the gateway's settings are
     compared with the requested ones.
+  - With O(journal), a temporary gateway that got escrows before has the settings already, and is not changed.
   - Refuses a gateway that behaves like another generation than O(gateway_profile).
 options:
   source_url:
@@ -29,12 +31,14 @@ extends_documentation_fragment:
   - gonka.devshard._attributes
   - gonka.devshard._admin
   - gonka.devshard._http
+  - gonka.devshard._swap
 attributes:
   action_group:
     description: The options of its connection can be set once with C(module_defaults).
     support: full
     membership:
       - gonka.devshard.admin
+      - gonka.devshard.swap
   check_mode:
     support: full
   diff_mode:
@@ -76,13 +80,17 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap.settings_copy
     copy_settings,
     refuse_foreign,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import Step
 
 SPEC = _argspec.ArgumentSpec(options={"source_url": {"type": "str", "required": True}}).merge(
-    _argspec.admin(), _argspec.http()
+    _argspec.admin(), _argspec.http(), _argspec.swap()
 )
 
 
 def work(context: Context) -> Outcome:
+    if context.notebook is not None and Step.SEED_TEMP in context.notebook.begin().started:
+        # one that is started again; the gateway that has the settings may be down
+        return Outcome(changed=False, values={"set": []}, before={}, after={})
     target = context.gateway
     source = GatewayApi(
         context.transport,

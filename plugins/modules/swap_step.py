@@ -13,10 +13,12 @@ version_added: 0.1.0
 author:
   - The gonka.devshard authors (@gonka-devshard)
 description:
+  - Internal to the role P(gonka.devshard.hot_swap#role), with which it changes.
   - The memory of the role P(gonka.devshard.hot_swap#role). Which steps are to be run follows from what is seen on the
     host and from a journal that outlives the controller, so a swap that was cut off anywhere is continued or rolled
     back by the next run.
-  - This module starts and stops nothing. It writes the journal alone.
+  - This module starts and stops nothing. It writes the journal, and the deploy record of the gateway once another
+    container is its container.
 options:
   state:
     description:
@@ -24,78 +26,32 @@ options:
     type: str
     default: planned
     choices:
-      read: Read the journal.
       planned: Compute the steps that are to be run now. An open swap is taken over by O(run). Nothing is written for
-        a new one, so that a swap that is refused in its preflight leaves no journal.
+        a new one, so that a swap that is refused in its preflight leaves no journal. Where no step is to be run, a
+        deploy record that does not name what runs is corrected.
       begun: Begin the journal of the new swap that was planned, once its preflight has passed.
-      observed: Read the journal, look at the containers, and decide what the next step needs to know.
-      started: Note that O(step) begins, with O(data) that must outlive it. What an earlier attempt noted under the same
-        name is kept. With O(finished) the same write notes that the step before is done.
-      finished: Note that O(step) is done, with O(data) for later steps. The last step closes the journal.
-      undone: Note that the effect of O(step) was taken back, and forget what O(forget) names.
-  path:
+      started: Note that O(step) begins, and that O(finished) is done.
+      recorded: Verify that the gateway is what the swap leads to, and write that and the way back into the deploy
+        record.
+      ended: Note that O(step) is done. The last step closes the journal.
+      aftermath: After O(step) has failed, tell what is to be done. Nothing is written.
+  deploy_dir:
     description:
-      - The journal. Those of finished swaps lie beside it, under their id.
+      - The directory of the gateway. Its deploy record names the image that runs, the one that O(rollback=true) leads
+        to when no swap is open, and the storage. One without a record is nothing to swap in check mode, where the
+        playbook site may have been predicted only, and is refused otherwise.
     type: path
-    default: /var/lib/gonka-devshard/swap.json
-  run:
+    default: /srv/gonka/devshard-gateway
+  temp_escrow_ids:
     description:
-      - A word that tells this run of the play from others. A run whose swap another one has taken over fails at its
-        next step. Required unless O(state=read) or O(state=observed).
-    type: str
-  step:
-    description:
-      - The step. Required with O(state=started), O(state=finished) and O(state=undone).
-    type: str
-    choices:
-      - preflight
-      - freeze_rotation
-      - start_temp
-      - seed_temp
-      - check_temp
-      - switch_to_temp
-      - drain_main
-      - replace_main
-      - check_main
-      - switch_back
-      - drain_temp
-      - settle_temp
-      - stop_temp
-      - import_escrows
-      - activate
-      - restore_rotation
-      - done
-  data:
-    description:
-      - What is to be remembered with the step. No secrets.
-    type: dict
-    default: {}
-  finished:
-    description:
-      - With O(state=started), the step before that is done, one of those that O(step) can be.
-    type: str
-  finished_data:
-    description:
-      - What is to be remembered with O(finished).
-    type: dict
-    default: {}
-  forget:
-    description:
-      - Names in O(data) that are forgotten with O(state=undone).
+      - Escrows of the temporary gateway, to be noted with O(state=ended).
     type: list
-    elements: str
-    default: []
+    elements: int
   image:
     description:
       - The wanted image, by tag or by digest. Needed with O(state=planned) when no swap is open. What a tag means, and
         whether a digest exists, is asked of its registry without pulling it.
     type: str
-  record:
-    description:
-      - The deploy record of the gateway. It names the image that runs, the one that O(rollback=true) leads to when no
-        swap is open, and the storage.
-    type: dict
-    default: {}
   env_file:
     description:
       - The environment file. Its variables are compared with the container's, and only names are returned. A container
@@ -158,11 +114,17 @@ options:
     choices: [main, temp]
 extends_documentation_fragment:
   - gonka.devshard._attributes
+  - gonka.devshard._swap
 attributes:
+  action_group:
+    description: The options of the journal can be set once with C(module_defaults).
+    support: full
+    membership:
+      - gonka.devshard.swap
   check_mode:
     support: full
   diff_mode:
-    support: none
+    support: full
   idempotent:
     support: full
 requirements:
@@ -175,18 +137,18 @@ seealso:
 EXAMPLES = r"""
 - name: Compute the steps
   gonka.devshard.swap_step:
+    journal: /var/lib/gonka-devshard/swap.json
     run: "{{ run }}"
     image: registry.example.org/gateway:2.1
-    record: "{{ record }}"
   register: swap
 
-- name: Note that a step begins, with what has to be put back later
+- name: Note that a step begins, and that the one before is done
   gonka.devshard.swap_step:
+    journal: /var/lib/gonka-devshard/swap.json
     run: "{{ run }}"
     state: started
-    step: freeze_rotation
-    data:
-      rotation: "{{ before.rotation }}"
+    step: seed_temp
+    finished: start_temp
 """
 
 RETURN = r"""
@@ -263,25 +225,50 @@ swap:
       type: bool
       sample: false
     data:
-      description: What the steps remember.
+      description: What the steps noted.
       type: dict
       sample: {}
-    gives_rotation_back:
-      description: Whether a run that fails now restores the rotation at once, since the gateway itself serves.
-      type: bool
-      sample: false
-    ask_before_stop:
-      description:
-        - Whether the gateway has to allow its stop before it is replaced. One that cannot answer is not asked. Only
-          with O(state=observed).
+    deployed:
+      description: Whether there is a gateway to swap. V(false) in check mode only, and only with O(state=planned).
       type: bool
       sample: true
+    storage:
+      description: The storage of the gateway on the host.
+      type: str
+      sample: /srv/gonka/devshard-gateway/.devshardctl
+    temp_image:
+      description: The image of the temporary gateway.
+      type: str
+      sample: registry.example.org/gateway@sha256:0123
+    temp_env:
+      description: The environment file of the temporary gateway.
+      type: path
+      sample: /srv/gonka/devshard-gateway/config.devshard.env.temp
+    seed_needed:
+      description: Whether escrows of the temporary gateway are still to be paid.
+      type: bool
+      sample: true
+    gives_rotation_back:
+      description: With O(state=aftermath), whether the rotation is restored at once, since the gateway itself serves.
+      type: bool
+      sample: false
+    advice:
+      description: With O(state=aftermath), what still serves and how to go on.
+      type: str
+      sample: The gateway serves. Run the same again.
+    took:
+      description: With O(state=ended), how long each step of this run took, in seconds, in their order.
+      type: list
+      elements: dict
+      sample:
+        - step: freeze_rotation
+          seconds: 0.4
     record:
-      description: What the deploy record has to say. Not before a new swap was begun.
+      description: What the deploy record says, or would say in check mode.
       type: dict
       sample: {}
     seen:
-      description: What was seen on the host. Only with O(state=planned), O(state=begun) and O(state=observed).
+      description: What was seen on the host. Only with O(state=planned) and O(state=begun).
       type: dict
       sample:
         main_image: registry.example.org/gateway@sha256:4567
@@ -303,36 +290,34 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Outcome,
     run_module,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
-    ConfigurationError,
-    UnsafeError,
-)
+from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import ConfigurationError
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.drift import (
     Drift,
     Wanted,
     find_drift,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.record_file import RecordFile
 from ansible_collections.gonka.devshard.plugins.module_utils._host import docker
-from ansible_collections.gonka.devshard.plugins.module_utils._host.image import described, is_image
+from ansible_collections.gonka.devshard.plugins.module_utils._host.image import described
 from ansible_collections.gonka.devshard.plugins.module_utils._host.storage import same_place
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.aftermath import after_failure
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.host import (
     RecreateWish,
     begin,
-    lasting,
     make_plan,
-    observe,
     record_repaired,
+    refuse_another_image,
+    refuse_drift,
     refuse_overtaken,
+    refuse_record,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.journal import (
     JournalFile,
-    note,
-    note_undone,
+    Notebook,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.notes import SwapNotes
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.plan import (
     SwapPlan,
-    gives_rotation_back,
-    is_asked_before_its_stop,
     record_after,
     way_back,
 )
@@ -342,23 +327,16 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import 
     Step,
     SwapSeen,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.temporary import temp_environment
+
+STATES: t.Final = ("planned", "begun", "started", "recorded", "ended", "aftermath")
 
 SPEC = _argspec.ArgumentSpec(
     options={
-        "state": {
-            "type": "str",
-            "default": "planned",
-            "choices": ["read", "planned", "begun", "observed", "started", "finished", "undone"],
-        },
-        "path": {"type": "path", "default": f"{_argspec.STATE_DIR}/swap.json"},
-        "run": {"type": "str"},
-        "step": {"type": "str", "choices": [step.value for step in Step]},
-        "data": {"type": "dict", "default": {}},
-        "finished": {"type": "str"},
-        "finished_data": {"type": "dict", "default": {}},
-        "forget": {"type": "list", "elements": "str", "default": []},
+        "state": {"type": "str", "default": "planned", "choices": list(STATES)},
+        "deploy_dir": {"type": "path", "default": "/srv/gonka/devshard-gateway"},
+        "temp_escrow_ids": {"type": "list", "elements": "int"},
         "image": {"type": "str"},
-        "record": {"type": "dict", "default": {}},
         "env_file": {"type": "path"},
         "port": {"type": "int"},
         "drift": {"type": "list", "elements": "str", "default": []},
@@ -371,33 +349,34 @@ SPEC = _argspec.ArgumentSpec(
         "other_container": {"type": "str", "default": "devshardctl-temp"},
         "slot_in_service": {"type": "str", "default": "main", "choices": ["main", "temp"]},
     },
-    required_if=(
-        ("state", "planned", ("run",)),
-        ("state", "begun", ("run",)),
-        ("state", "started", ("run", "step")),
-        ("state", "finished", ("run", "step")),
-        ("state", "undone", ("run", "step")),
-    ),
-)
+    required_if=tuple(("state", state, ("journal", "run")) for state in STATES),
+).merge(_argspec.swap())
 
 
-def journal_result(journal: Journal | None) -> dict[str, t.Any]:
-    if journal is None:
-        return {"open": False, "id": None}
+def journal_result(context: Context, journal: Journal) -> dict[str, t.Any]:
     shown = journal.to_dict()
-    del shown["schema"]
+    del shown["schema"], shown["began"]
+    temp_env = context.params["env_file"]
+    if temp_env is not None and journal.mode == "temp":
+        started = Step.START_TEMP in journal.started
+        main_env = Path(temp_env)
+        temp_env = temp_environment(journal.data.temp_env, main_env, started=started)
+        if Step.STOP_TEMP in journal.started and not temp_env.exists():
+            # it is gone with the temporary gateway
+            temp_env = main_env
     return {
         "open": journal.open,
         **shown,
         "target_shown": described(journal.asked, journal.target),
         "origin_shown": described(journal.origin_asked, journal.origin),
-        "gives_rotation_back": gives_rotation_back(journal),
+        "temp_image": journal.data.temp_image or journal.target,
+        "temp_env": None if temp_env is None else str(temp_env),
+        "seed_needed": journal.mode == "temp" and Step.SEED_TEMP not in journal.started,
     }
 
 
-def wish_of(context: Context) -> RecreateWish:
+def wish_of(context: Context, record: dict[str, t.Any]) -> RecreateWish:
     params = context.params
-    record = params["record"]
     previous, previous_asked = way_back(record)
     return RecreateWish(
         run=params["run"],
@@ -419,12 +398,14 @@ def slot_of(params: dict[str, t.Any]) -> Slot:
     return "main" if params["slot_in_service"] == params["slot"] else "temp"
 
 
-def drift_of(context: Context, main: docker.Container | None) -> Drift | None:
+def drift_of(
+    context: Context, record: dict[str, t.Any], main: docker.Container | None
+) -> Drift | None:
     """What only another container changes; None where it was not asked for."""
     params = context.params
     if main is None or params["env_file"] is None or params["port"] is None:
         return None
-    storage = str(params["record"].get("storage") or "")
+    storage = str(record.get("storage") or "")
     mounted = main.mounts.get(context.profile.storage_dir)
     if mounted is not None and storage and same_place(Path(mounted), Path(storage)):
         # by another name
@@ -442,68 +423,106 @@ def drift_of(context: Context, main: docker.Container | None) -> Drift | None:
     return found.with_variables(params["drift"])
 
 
+class Look:
+    """A plan from what the host shows now."""
+
+    def __init__(self, context: Context, file: JournalFile, record: dict[str, t.Any]) -> None:
+        params = context.params
+        context.need_docker()
+        self.context, self.record = context, record
+        self.before = file.read()
+        self.wish = wish_of(context, record)
+        main = docker.inspect(params["container"])
+        temp = docker.inspect(params["other_container"])
+        self.plan: SwapPlan
+        self.journal: Journal | None
+        self.seen: SwapSeen
+        self.plan, self.journal, self.seen = make_plan(
+            self.before,
+            main,
+            temp,
+            slot_of(params),
+            self.wish,
+            drift_of(context, record, main),
+        )
+
+    def result(self) -> dict[str, t.Any]:
+        found = self.plan
+        if self.journal is not None:
+            result = {**journal_result(self.context, self.journal), "record": self.record}
+        elif found.steps:
+            new = begin(found, self.seen, self.wish, datetime.now(timezone.utc))
+            result = {
+                **journal_result(self.context, new),
+                "open": False,
+                "id": None,
+                "record": self.record,
+            }
+        else:
+            record = record_repaired(self.wish, self.seen, self.record)
+            result = {"open": False, "id": None, "mode": self.wish.mode, "record": record}
+            result["target_shown"] = described(record.get("image"), found.target)
+        return {
+            **result,
+            "deployed": True,
+            "storage": self.record.get("storage"),
+            "target": found.target,
+            "steps": [step.value for step in found.steps],
+            "reason": found.reason,
+            "then_again": found.then_again,
+            "seen": seen_result(self.seen),
+        }
+
+
 def planned(context: Context, file: JournalFile) -> Outcome:
-    before = file.read()
-    found, journal, seen, wish = _planned(context, before)
-    changed = before is not None and journal is None
-    if changed and before is not None and not context.check_mode:
+    records = RecordFile(Path(context.params["deploy_dir"]))
+    record = records.read()
+    if record is None and context.check_mode:
+        nothing: dict[str, t.Any] = {
+            "open": False,
+            "id": None,
+            "deployed": False,
+            "steps": [],
+            "record": {},
+        }
+        return Outcome(changed=False, values={"swap": {**nothing, "then_again": False}})
+    record = refuse_record(record, records.folder, context.profile.name)
+    look = Look(context, file, record)
+    before, journal = look.before, look.journal
+    put_away = before is not None and journal is None
+    if put_away and before is not None and not context.check_mode:
         # nothing was begun, or it was only not put away any more
         file.archive(before)
-    if journal is not None and found.steps and journal != before:
-        changed = True
-        if not context.check_mode:
-            file.write(journal)
-    values = _plan_result(context, found, journal, seen, wish)
-    return Outcome(changed=changed, values={"swap": values})
+    taken_over = journal is not None and bool(look.plan.steps) and journal != before
+    if taken_over and journal is not None and not context.check_mode:
+        file.write(journal)
+    values = look.result()
+    repaired = not values["steps"] and not values["open"] and values["record"] != record
+    if repaired and not context.check_mode:
+        records.write(values["record"])
+    return Outcome(
+        changed=put_away or taken_over or repaired,
+        values={"swap": values},
+        before=record,
+        after=values["record"],
+    )
 
 
 def begun(context: Context, file: JournalFile) -> Outcome:
     """A second look, as the preflight may have waited for hours."""
-    before = file.read()
-    refuse_overtaken(before)
-    found, journal, seen, wish = _planned(context, before)
-    if found.steps:
-        now = datetime.now(timezone.utc)
-        journal = begin(found, seen, wish, now).finish(Step.PREFLIGHT)
+    refuse_overtaken(file.read())
+    records = RecordFile(Path(context.params["deploy_dir"]))
+    record = refuse_record(records.read(), records.folder, context.profile.name)
+    look = Look(context, file, record)
+    steps = [step for step in look.plan.steps if step is not Step.PREFLIGHT]
+    if steps:
+        look.journal = begin(look.plan, look.seen, look.wish, datetime.now(timezone.utc)).finish(
+            Step.PREFLIGHT
+        )
         if not context.check_mode:
-            file.write(journal)
-    values = _plan_result(context, found, journal, seen, wish)
-    values["steps"] = [step for step in values["steps"] if step != Step.PREFLIGHT.value]
-    return Outcome(changed=bool(found.steps), values={"swap": values})
-
-
-def _planned(
-    context: Context, before: Journal | None
-) -> tuple[SwapPlan, Journal | None, SwapSeen, RecreateWish]:
-    params = context.params
-    context.need_docker()
-    wish = wish_of(context)
-    main = docker.inspect(params["container"])
-    temp = docker.inspect(params["other_container"])
-    drift = drift_of(context, main)
-    return *make_plan(before, main, temp, slot_of(params), wish, drift), wish
-
-
-def _plan_result(
-    context: Context, found: SwapPlan, journal: Journal | None, seen: SwapSeen, wish: RecreateWish
-) -> dict[str, t.Any]:
-    record = context.params["record"]
-    if journal is not None:
-        result = {**journal_result(journal), "record": dict(record)}
-    elif found.steps:
-        new = begin(found, seen, wish, datetime.now(timezone.utc))
-        result = {**journal_result(new), "open": False, "id": None}
-    else:
-        result = {"open": False, "id": None, "record": record_repaired(wish, seen, record)}
-        result["target_shown"] = described(result["record"].get("image"), found.target)
-    return {
-        **result,
-        "target": found.target,
-        "steps": [step.value for step in found.steps],
-        "reason": found.reason,
-        "then_again": found.then_again,
-        "seen": seen_result(seen),
-    }
+            file.write(look.journal)
+    values = {**look.result(), "steps": [step.value for step in steps]}
+    return Outcome(changed=bool(steps), values={"swap": values})
 
 
 def seen_result(seen: SwapSeen) -> dict[str, t.Any]:
@@ -518,77 +537,94 @@ def seen_result(seen: SwapSeen) -> dict[str, t.Any]:
     }
 
 
-def observed(context: Context, file: JournalFile) -> Outcome:
-    params = context.params
-    context.need_docker()
-    journal = lasting(file.read())
+def steps_of(journal: Journal | None) -> dict[str, t.Any]:
+    """For the diff: how far the swap is."""
     if journal is None:
-        raise ConfigurationError(f"no swap is open: there is no {file.path}")
-    main = docker.inspect(params["container"])
-    temp = docker.inspect(params["other_container"])
-    drift = drift_of(context, main)
-    seen = observe(main, temp, slot_of(params), target=journal.target, drift=drift)
-    values = {
-        **journal_result(journal),
-        "ask_before_stop": is_asked_before_its_stop(journal, seen),
-        "record": record_after(journal, params["record"]),
-        "seen": seen_result(seen),
+        return {}
+    return {
+        "started": [step.value for step in journal.started],
+        "done": [step.value for step in journal.done],
     }
-    return Outcome(changed=False, values={"swap": values})
 
 
-def refuse_another_image(context: Context, journal: Journal | None) -> None:
-    """A swap ends on the image that its journal names, or it is not finished."""
-    context.need_docker()
-    main = docker.inspect(context.params["container"])
-    if journal is None or (main and is_image(journal.target, main.image, main.digests)):
-        return
-    found = "there is no such container" if main is None else f"it has {main.image}"
-    raise UnsafeError(
-        f"{context.params['container']} should have the image"
-        f" {described(journal.asked, journal.target)}, but {found}. Run the same again"
+def started(context: Context, file: JournalFile) -> Outcome:
+    before = file.read()
+    journal = notebook_of(context).begin()
+    return noted(context, before, journal)
+
+
+def noted(context: Context, before: Journal | None, journal: Journal) -> Outcome:
+    return Outcome(
+        changed=steps_of(before) != steps_of(journal),
+        values={"swap": journal_result(context, journal)},
+        before=steps_of(before),
+        after=steps_of(journal),
     )
 
 
-def step_before(params: dict[str, t.Any]) -> tuple[Step, dict[str, t.Any]] | None:
-    name = params["finished"]
-    if not name:
-        return None
-    try:
-        return Step(name), params["finished_data"]
-    except ValueError as exc:
-        raise ConfigurationError(f"finished: there is no step {name}") from exc
+def recorded(context: Context, _file: JournalFile) -> Outcome:
+    """After the start, so that the record always names what runs."""
+    journal = notebook_of(context).begin()
+    context.need_docker()
+    container = context.params["container"]
+    main = docker.inspect(container)
+    refuse_another_image(journal, main, container)
+    records = RecordFile(Path(context.params["deploy_dir"]))
+    record = refuse_record(records.read(), records.folder, context.profile.name)
+    refuse_drift(drift_of(context, record, main), container)
+    after = record_after(journal, record)
+    if after != record and not context.check_mode:
+        records.write(after)
+    return Outcome(
+        changed=after != record,
+        values={"swap": {**journal_result(context, journal), "record": after}},
+        before=record,
+        after=after,
+    )
 
 
-_LOOKS: t.Final = {"planned": planned, "begun": begun, "observed": observed}
+def ended(context: Context, file: JournalFile) -> Outcome:
+    notebook, ids = notebook_of(context), context.params["temp_escrow_ids"]
+    before = file.read()
+    if notebook.step is Step.DONE and before is not None:
+        # a swap ends on the image that its journal names, or it is not finished
+        context.need_docker()
+        container = context.params["container"]
+        refuse_another_image(before, docker.inspect(container), container)
+    notes = SwapNotes(temp_escrow_ids=None if ids is None else tuple(ids))
+    journal = notebook.end(notes)
+    outcome = noted(context, before, journal)
+    outcome.values["swap"]["took"] = [
+        {"step": step.value, "seconds": round(seconds, 1)}
+        for step, seconds in journal.durations(notebook.now())
+    ]
+    return outcome
+
+
+def aftermath(context: Context, file: JournalFile) -> Outcome:
+    params = context.params
+    found = after_failure(
+        file.read(),
+        Step(params["step"]) if params["step"] else None,
+        run=params["run"],
+        container=params["container"],
+        other_container=params["other_container"],
+    )
+    return Outcome(changed=False, values={"swap": found.to_result()})
+
+
+def notebook_of(context: Context) -> Notebook:
+    assert context.notebook is not None, "the journal is required"
+    return context.notebook
+
+
+_WORK: t.Final = dict(
+    zip(STATES, (planned, begun, started, recorded, ended, aftermath), strict=True)
+)
 
 
 def work(context: Context) -> Outcome:
-    params = context.params
-    file = JournalFile(Path(params["path"]))
-    state = params["state"]
-    if state == "read":
-        return Outcome(changed=False, values={"swap": journal_result(file.read())})
-    if state in _LOOKS:
-        return _LOOKS[state](context, file)
-    run, step, dry = params["run"], Step(params["step"]), context.check_mode
-    if state == "undone":
-        journal, changed = note_undone(file, run, step, params["forget"], check_mode=dry)
-    elif state == "started":
-        journal, changed = note(
-            file,
-            run,
-            finished=step_before(params),
-            started=(step, params["data"]),
-            check_mode=dry,
-        )
-    else:
-        if step is Step.DONE:
-            refuse_another_image(context, file.read())
-        journal, changed = note(
-            file, run, finished=(step, params["data"]), started=None, check_mode=dry
-        )
-    return Outcome(changed=changed, values={"swap": journal_result(journal)})
+    return _WORK[context.params["state"]](context, JournalFile(Path(context.params["journal"])))
 
 
 def main() -> None:

@@ -13,10 +13,12 @@ version_added: 0.1.0
 author:
   - The gonka.devshard authors (@gonka-devshard)
 description:
+  - Internal to the role P(gonka.devshard.hot_swap#role), with which it changes.
   - A swap takes as long as the longest stream, and in between the gateway is restarted. It must not overlap a change of
     epoch, a PoC phase or a rotation, nor a running finalize, settle or create.
   - Also refuses where waiting does not help, that is with an active escrow that must be settled soon, a gateway that
-    redirects its clients, or a wallet that cannot pay for the escrows of the temporary gateway.
+    redirects its clients, a wallet that cannot pay for the escrows of the temporary gateway, a model that no gateway
+    would serve meanwhile, or a disk that is nearly full.
   - An unknown state is refused too. Nothing is changed.
 options:
   min_blocks:
@@ -57,6 +59,30 @@ options:
       - Whether O(temp_escrows) are settled within the swap. The wallet must then cover those fees too.
     type: bool
     default: false
+  served_models:
+    description:
+      - Models that the temporary gateway gets an escrow for. A gateway that serves others is refused. Left out, this is
+        not asked, as another gateway serves meanwhile.
+    type: list
+    elements: str
+  asked_models:
+    description:
+      - With O(served_models), models that the new container is asked to reply for. One without an escrow in use is
+        refused.
+    type: list
+    elements: str
+    default: []
+  disks:
+    description:
+      - Folders on whose disks the swap writes.
+    type: list
+    elements: path
+    default: []
+  min_free_mb:
+    description:
+      - So much space, in MiB, must be free on each of O(disks).
+    type: int
+    default: 1024
   fee_amount:
     description:
       - Fee of one transaction, in C(ngonka).
@@ -147,17 +173,21 @@ window:
       sample: []
 """
 
+from pathlib import Path
+
 from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
 from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Context,
     Outcome,
     run_module,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._status.look import free_space
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.window import (
     SwapWindow,
     TempNeed,
     WindowWish,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.window_rules import ModelsWish
 
 SPEC = _argspec.ArgumentSpec(
     options={
@@ -174,6 +204,10 @@ SPEC = _argspec.ArgumentSpec(
             },
         },
         "settle": {"type": "bool", "default": False},
+        "served_models": {"type": "list", "elements": "str"},
+        "asked_models": {"type": "list", "elements": "str", "default": []},
+        "disks": {"type": "list", "elements": "path", "default": []},
+        "min_free_mb": {"type": "int", "default": 1024},
         "fee_amount": {"type": "int", "default": 1_000_000},
         "creator": {"type": "str"},
     },
@@ -190,6 +224,7 @@ SPEC = _argspec.ArgumentSpec(
 def work(context: Context) -> Outcome:
     params = context.params
     context.positive("min_blocks", "fee_amount")
+    served = params["served_models"]
     wish = WindowWish(
         min_blocks=params["min_blocks"],
         needs=[TempNeed(**need) for need in params["temp_escrows"]],
@@ -197,6 +232,11 @@ def work(context: Context) -> Outcome:
         creator=params["creator"],
         wait=params["wait"],
         settle=params["settle"],
+        models=None
+        if served is None
+        else ModelsWish(served=tuple(served), asked=tuple(params["asked_models"])),
+        min_free_mb=params["min_free_mb"],
+        disks=lambda: free_space(map(Path, params["disks"])),
     )
     with context.ports(None, signs=True, waits=True) as ports:
         found = SwapWindow(ports, wish).run()

@@ -24,7 +24,7 @@ class SlicedAction(ActionBase, abc.ABC):
 
     TRANSFERS_FILES = False
     MODULE: t.ClassVar[str]
-    NUMBERS: t.ClassVar[dict[str, int]]
+    NUMBERS: t.ClassVar[dict[str, float]]
     """The defaults of the module's options that the slices depend on."""
 
     _supports_check_mode = True
@@ -41,7 +41,7 @@ class SlicedAction(ActionBase, abc.ABC):
         return {**result, **self._in_slices(args, numbers, task_vars)}
 
     @abc.abstractmethod
-    def _in_slices(self, args: Result, numbers: dict[str, int], task_vars: Result) -> Result:
+    def _in_slices(self, args: Result, numbers: dict[str, float], task_vars: Result) -> Result:
         """Call the module until it is done, has failed, or the time is over."""
 
     def _call(self, args: Result, task_vars: Result) -> Result:
@@ -50,9 +50,9 @@ class SlicedAction(ActionBase, abc.ABC):
         )
         return part
 
-    def _numbers(self, args: Result) -> dict[str, int] | None:
+    def _numbers(self, args: Result) -> dict[str, float] | None:
         try:
-            found = {name: int(args.get(name, value)) for name, value in self.NUMBERS.items()}
+            found = {name: float(args.get(name, value)) for name, value in self.NUMBERS.items()}
         except (TypeError, ValueError):
             return None
         return found if min(found.values()) > 0 else None

@@ -181,9 +181,9 @@ def settles(swap: Swap) -> None:
 
 
 def controller_killed(swap: Swap) -> None:
-    """SIGKILL to the controller at each step of one swap, as the step begins."""
+    """SIGKILL to the controller at each step of one swap, when the step has begun."""
     for step in STEPS:
-        run = swap.run(kill_at=f"Run step {step}")
+        run = swap.run(kill_in=f"Run step {step}")
         expect(run.rc < 0, f"the run ended before it came to {step}: {run.text[-1500:]}")
         serves(swap.lab)
     swap.again()
@@ -193,7 +193,7 @@ def controller_killed(swap: Swap) -> None:
 def controller_killed_late(swap: Swap) -> None:
     """SIGKILL to the controller at each step, when its work is done and not yet noted."""
     for step, following in zip(STEPS, STEPS[1:], strict=False):
-        run = swap.run(kill_at=f"Begin step {following}")
+        run = swap.run(kill_at=f"Run step {following}")
         expect(run.rc < 0, f"the run ended before {step} was done: {run.text[-1500:]}")
         serves(swap.lab)
     swap.again()
@@ -231,7 +231,7 @@ def gateway_crashes(swap: Swap) -> None:
 def host_reboots(swap: Swap) -> None:
     """The host reboots as each step begins, with the controller cut off."""
     for step in STEPS:
-        swap, run = disturbed(swap, step, kill_at=f"Run step {step}")
+        swap, run = disturbed(swap, step, kill_in=f"Run step {step}")
         expect(run.rc < 0, f"the run went on after {step} had begun: {run.message}")
         swap.lab.reboot()
     swap.again()
@@ -457,7 +457,7 @@ def waits_for_window(swap: Swap) -> None:
     run = swap.run(
         hot_swap_wait_for_window=True,
         hooks={
-            "Check that the edge can switch": lambda: threading.Thread(target=end_phase).start()
+            "Verify that the edge can switch": lambda: threading.Thread(target=end_phase).start()
         },
     )
     expect(run.rc == 0, run.message)

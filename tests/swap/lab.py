@@ -25,6 +25,8 @@ MAIN = "devshardctl-multi"
 TEMP = "devshardctl-temp"
 URLS = {MAIN: "http://127.0.0.1:18080", TEMP: "http://127.0.0.1:18081"}
 
+RESULT = re.compile(r"(ok|changed|skipping|failed|fatal): ")
+
 ON_HOST = Path(__file__).with_name("on_host.py").read_text(encoding="utf-8")
 
 
@@ -202,6 +204,7 @@ class Lab:
         *,
         hooks: t.Mapping[str, Hook] | None = None,
         kill_at: str | None = None,
+        kill_in: str | None = None,
         check: bool = False,
         inventories: t.Sequence[Path] = (),
         clock: t.Callable[[], float] = time.monotonic,
@@ -209,8 +212,9 @@ class Lab:
         **variables: t.Any,
     ) -> Run:
         """Runs a playbook. A hook is called once, when a line with its words comes; at
-        ``kill_at`` the controller gets SIGKILL, with all that it started. ``settings`` are
-        environment variables for Ansible."""
+        ``kill_at`` the controller gets SIGKILL, with all that it started. At ``kill_in`` it gets
+        it when the first task after such a line has come back. ``settings`` are environment
+        variables for Ansible."""
         argv = [sys.executable, "-m", "ansible", "playbook", "--inventory", str(self.inventory)]
         for inventory in inventories:
             argv += ["--inventory", str(inventory)]
@@ -236,13 +240,16 @@ class Lab:
             start_new_session=True,
         )
         run = Run(0)
+        came = False
         assert process.stdout is not None
         for line in process.stdout:
             run.lines.append((clock(), line.rstrip()))
             self._write(line)
             for words in [words for words in waiting if words in line]:
                 waiting.pop(words)()
-            if kill_at is not None and kill_at in line:
+            came = came or (kill_in is not None and kill_in in line)
+            back = came and RESULT.match(line) is not None
+            if back or (kill_at is not None and kill_at in line):
                 os.killpg(process.pid, signal.SIGKILL)
                 break
         run.rc = process.wait()

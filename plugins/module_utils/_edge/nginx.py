@@ -17,12 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
-from .._core.errors import ConfigurationError, TransportError, UnknownStateError
+from .._core.errors import ConfigurationError, DevshardError, TransportError, UnknownStateError
+from .._core.http import Request
 from .._host.processes import PROC, namespace_of, processes
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from .._core.http import Transport
     from .._host.docker import Container
     from .._host.processes import Process
 
@@ -162,3 +164,20 @@ def packaged_md5(run: Callable[[list[str]], Output], package: str, path: str) ->
         return None
     found = [line.split() for line in listing.splitlines()]
     return next((words[1] for words in found if len(words) > 1 and words[0] == path), None)
+
+
+def is_edge_busy(transport: Transport, url: str) -> bool:
+    """Raises where the edge does not report it, as a request could be cut then."""
+    try:
+        status = transport.send(Request(method="GET", url=url, retry=False)).status
+        answer = f"answered {status}, not 204 or 503"
+    except DevshardError as exc:
+        status, answer = 0, f"does not answer ({exc})"
+    if status not in (204, 503):
+        raise UnknownStateError(
+            f"{url} {answer}, so the edge does not report requests whose body is still coming in,"
+            " and one could be cut. Bring the edge up to date with the playbook"
+            " gonka.devshard.site, or, for an nginx that cannot report them, accept that with"
+            " hot_swap_edge_counts=false"
+        )
+    return status == 503

@@ -21,7 +21,7 @@ from .._host import sockets as _sockets
 from .._host.image import digest_of
 from .._host.processes import PROC
 from .._host.storage import identity, mounted, same_place
-from .._swap.journal import RUN, JournalFile
+from .._swap.journal import JournalFile
 from .._swap.plan import generation_of_tag
 from .model import (
     Engine,
@@ -163,13 +163,13 @@ def _swaps(places: _record.Places) -> Swaps:
             continue
         pending = [step for step in journal.started if step not in journal.done]
         at = next(iter(pending), next(iter(reversed(journal.started)), None))
-        ids = journal.data.get("temp_escrow_ids")
+        ids = journal.data.temp_escrow_ids
         found.append(
             Swap(
                 path=str(path),
                 slot=slot,
                 id=journal.id,
-                run=journal.data.get(RUN),
+                run=journal.data.run,
                 mode=journal.mode,
                 temp_escrows=journal.temp_escrows,
                 target=journal.target,
@@ -182,7 +182,7 @@ def _swaps(places: _record.Places) -> Swaps:
                 since=_since(journal.id),
                 rolling_back=journal.rolling_back,
                 touched=journal.touched,
-                temp_escrow_ids=tuple(str(one) for one in ids) if isinstance(ids, list) else (),
+                temp_escrow_ids=tuple(str(one) for one in ids) if ids is not None else (),
             )
         )
     return Swaps(found=tuple(found))

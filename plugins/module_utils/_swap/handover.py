@@ -8,30 +8,18 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from .._core.errors import UnsafeError
 from .._escrows.backup.inspect import records_in, refuse_in_use, sessions_in
 from .._host.storage import require_absolute
+from .session_rules import LeftSession
 
 if t.TYPE_CHECKING:
     from pathlib import Path
 
 ARCHIVE: t.Final = "archive"
 _DATABASE: t.Final = "gateway.db"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LeftSession:
-    """One session of the temporary gateway; ``storage_path`` is what the importing one sees."""
-
-    id: int
-    nonce: int
-    storage_path: str
-
-    def to_result(self) -> dict[str, t.Any]:
-        return {"id": self.id, "nonce": self.nonce, "storage_path": self.storage_path}
 
 
 def hand_over(storage: Path, seen_as: str, *, check_mode: bool) -> tuple[bool, list[LeftSession]]:

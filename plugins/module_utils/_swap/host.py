@@ -8,17 +8,18 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .._core.errors import BusyError, ConfigurationError, UnsafeError
-from .._host.image import digest_of, is_image, refused_form, same_image
-from .journal import RUN
+from .._host.image import described, digest_of, is_image, refused_form, same_image
+from .notes import SwapNotes
 from .plan import SwapPlan, generation_of_tag, plan, roll_back
-from .steps import REPLACED, STANDBY, Journal, Mode, Slot, SwapRefused, SwapSeen, TempEscrows
+from .steps import Journal, Mode, Slot, SwapRefused, SwapSeen, TempEscrows
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
+    from pathlib import Path
 
     from .._gateway.drift import Drift
     from .._host.docker import Container
@@ -131,7 +132,8 @@ def make_plan(
     except SwapRefused as exc:
         raise UnsafeError(f"no swap: {exc}") from exc
     if journal is not None:
-        return found, journal.remember({RUN: wish.run}), seen
+        taken = journal if journal.data.run == wish.run else replace(journal, began=())
+        return found, taken.remember(SwapNotes(run=wish.run)), seen
     if found.steps and seen.main_image is not None and digest_of(seen.main_image) is None:
         raise UnsafeError(
             "no swap: the image that runs now has no digest, so nothing could be rolled back to"
@@ -167,6 +169,49 @@ def _target(journal: Journal | None, wish: RecreateWish) -> str:
     return wish.resolve(wish.asked)
 
 
+def refuse_record(
+    record: Mapping[str, t.Any] | None, folder: Path, profile: str
+) -> dict[str, t.Any]:
+    """The deploy record, refused where there is no gateway to swap."""
+    if record is None:
+        raise ConfigurationError(
+            f"no gateway is deployed in {folder}. Deploy it with the playbook gonka.devshard.site"
+        )
+    if record.get("profile") not in (None, profile):
+        raise UnsafeError(
+            f"{folder} belongs to a gateway of generation {record['profile']}, and {profile} is"
+            " asked for. An escrow belongs to one generation for life, so this would strand its"
+            " deposit. Deploy the other generation side by side, in a directory and on ports of its"
+            " own, move the clients, and settle the old escrows here"
+        )
+    if not record.get("digest"):
+        raise ConfigurationError(
+            f"the gateway in {folder} was never started. Run the playbook gonka.devshard.site"
+        )
+    return dict(record)
+
+
+def refuse_another_image(journal: Journal, main: Container | None, name: str) -> None:
+    """Refuses to note a container that is not what the journal leads to."""
+    if main is not None and is_image(journal.target, main.image, main.digests):
+        return
+    found = "there is no such container" if main is None else f"it has {main.image}"
+    raise UnsafeError(
+        f"{name} should have the image {described(journal.asked, journal.target)}, but {found}. Run"
+        " the same again"
+    )
+
+
+def refuse_drift(drift: Drift | None, name: str) -> None:
+    """Refuses a container that was started and is not what its environment file asks for."""
+    if drift is not None and drift.reasons:
+        raise UnsafeError(
+            f"the container {name} was started, but it is not what was asked for:"
+            f" {'; '.join(drift.reasons)}. Look at its compose file and at what else starts this"
+            " container, and run the same again"
+        )
+
+
 def refuse_overtaken(journal: Journal | None) -> None:
     """Refuses to begin a swap beside one that another run began while this one waited."""
     if (other := lasting(journal)) is not None:
@@ -180,11 +225,12 @@ def begin(found: SwapPlan, seen: SwapSeen, wish: RecreateWish, now: datetime) ->
     if seen.main_image is None:
         raise UnsafeError("no swap: the image of slot main is not known")
     asked = wish.previous_asked if wish.rollback else wish.asked
-    data: dict[str, t.Any] = {RUN: wish.run, REPLACED: seen.main_id}
-    if wish.rollback:
-        data["failed_target"] = seen.main_image
-    if seen.flag == "temp":
-        data[STANDBY] = True
+    notes = SwapNotes(
+        run=wish.run,
+        replaced_container=seen.main_id,
+        failed_target=seen.main_image if wish.rollback else None,
+        standby=True if seen.flag == "temp" else None,
+    )
     # a record that a run before wrote too early does not name what runs
     truthful = same_image(wish.recorded, seen.main_image)
     return Journal(
@@ -196,7 +242,7 @@ def begin(found: SwapPlan, seen: SwapSeen, wish: RecreateWish, now: datetime) ->
         asked=asked or found.target,
         origin_asked=(wish.recorded_asked if truthful else None) or seen.main_image,
         rolling_back=wish.rollback,
-        data=data,
+        data=notes,
     )
 
 

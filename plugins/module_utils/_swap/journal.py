@@ -11,16 +11,17 @@ import contextlib
 import json
 import os
 import typing as t
+from dataclasses import dataclass
 
 from .._core.errors import BusyError, ConfigurationError, UnknownStateError
 from .steps import Journal, Step, SwapRefused
 
 if t.TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator
+    from datetime import datetime
     from pathlib import Path
 
-RUN: t.Final = "run"
-"""Key in the journal's data: which run of the play works on the swap."""
+    from .notes import SwapNotes
 
 
 class JournalFile:
@@ -93,53 +94,63 @@ def opened(file: JournalFile, run: str) -> Journal:
     journal = file.read()
     if journal is None:
         raise ConfigurationError(f"no swap is open: there is no {file.path}")
-    if journal.data.get(RUN) != run:
+    if journal.data.run != run:
         raise BusyError(
             f"another run has taken over the swap {journal.id}; this one stops and changes nothing"
         )
     return journal
 
 
-def note(
-    file: JournalFile,
-    run: str,
-    *,
-    finished: tuple[Step, Mapping[str, t.Any]] | None,
-    started: tuple[Step, Mapping[str, t.Any]] | None,
-    check_mode: bool,
-) -> tuple[Journal, bool]:
-    """Records in one write that a step is done and that the next one begins.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Notebook:
+    """The journal in the hands of one step: its intent before it acts, its result after."""
 
-    What an earlier attempt at the beginning step has saved is never overwritten. The last step
-    closes the journal.
-    """
-    before = opened(file, run)
-    journal = before
-    if finished is not None:
-        step, data = finished
-        journal = journal.finish(step).remember(data)
-    if started is not None:
-        step, data = started
-        fresh = {key: value for key, value in data.items() if key not in journal.data}
-        journal = journal.start(step).remember(fresh)
-    journal, changed = _write(file, before, journal, check_mode=check_mode)
-    if not journal.open and not check_mode:
-        file.archive(journal)
-    return journal, changed
+    file: JournalFile
+    run: str
+    step: Step
+    finished: Step | None
+    """The step before, which is done when this one begins."""
+    now: Callable[[], datetime]
+    check_mode: bool
 
+    def read(self) -> Journal:
+        return opened(self.file, self.run)
 
-def note_undone(
-    file: JournalFile, run: str, step: Step, forget: Collection[str], *, check_mode: bool
-) -> tuple[Journal, bool]:
-    """Records that a step's effect was taken back, and forgets what it had saved."""
-    before = opened(file, run)
-    return _write(file, before, before.undo(step, forget), check_mode=check_mode)
+    def begin(self, notes: SwapNotes | None = None) -> Journal:
+        """One write: the step before is done, this one begins, and what must outlive it.
 
+        What an earlier attempt at this step has noted is never overwritten.
+        """
+        before = self.read()
+        journal = before if self.finished is None else before.finish(self.finished)
+        journal = journal.start(self.step)
+        if before.begun_last is not self.step:
+            journal = journal.begun_at(self.step, self.now())
+        if notes is not None:
+            journal = journal.remember(notes, keep=True)
+        return self._write(before, journal)
 
-def _write(
-    file: JournalFile, before: Journal, after: Journal, *, check_mode: bool
-) -> tuple[Journal, bool]:
-    changed = after != before
-    if changed and not check_mode:
-        file.write(after)
-    return after, changed
+    def result(self, notes: SwapNotes) -> Journal:
+        before = self.read()
+        return self._write(before, before.remember(notes))
+
+    def end(self, notes: SwapNotes) -> Journal:
+        """Notes that the step is done, and what came of it. The last one closes the journal."""
+        before = self.read()
+        journal = before if self.finished is None else before.finish(self.finished)
+        if before.begun_last is not self.step:
+            journal = journal.begun_at(self.step, self.now())
+        journal = self._write(before, journal.finish(self.step).remember(notes))
+        if not journal.open and not self.check_mode:
+            self.file.archive(journal)
+        return journal
+
+    def undo(self, *, forget: Collection[str] = ()) -> Journal:
+        """Notes that the effect of the step was taken back, and forgets what it had noted."""
+        before = self.read()
+        return self._write(before, before.undo(self.step, forget))
+
+    def _write(self, before: Journal, after: Journal) -> Journal:
+        if after != before and not self.check_mode:
+            self.file.write(after)
+        return after

@@ -19,9 +19,6 @@ from dataclasses import dataclass
 
 from .._host.image import described, same_image
 from .steps import (
-    REPLACED,
-    ROTATION,
-    STANDBY,
     Journal,
     Mode,
     Step,
@@ -77,7 +74,7 @@ def roll_back(journal: Journal, *, main_down: bool = False) -> Journal:
         # what is given up may not be able to settle; main can take over what it holds
         temp_escrows=journal.temp_escrows if settling else "import",
         rolling_back=True,
-        data={**journal.data, "failed_target": journal.target, "never_up": never_up},
+        data=dataclasses.replace(journal.data, failed_target=journal.target, never_up=never_up),
     )
     if late:
         afresh = (Step.REPLACE_MAIN, Step.CHECK_MAIN)
@@ -137,7 +134,7 @@ def is_replaced(journal: Journal, seen: SwapSeen) -> bool:
         return False
     if not recreates(journal):
         return True
-    return seen.main_id is not None and seen.main_id != journal.data.get(REPLACED)
+    return seen.main_id is not None and seen.main_id != journal.data.replaced_container
 
 
 def never_came_up(journal: Journal, seen: SwapSeen) -> bool:
@@ -150,8 +147,8 @@ def never_came_up(journal: Journal, seen: SwapSeen) -> bool:
         return False
     if is_replaced(journal, seen):
         return Step.REPLACE_MAIN in journal.started
-    failed = journal.data.get("failed_target")
-    return bool(journal.data.get("never_up")) and same_image(seen.main_image, failed)
+    failed = journal.data.failed_target
+    return bool(journal.data.never_up) and same_image(seen.main_image, failed)
 
 
 def is_asked_before_its_stop(journal: Journal, seen: SwapSeen) -> bool:
@@ -159,10 +156,17 @@ def is_asked_before_its_stop(journal: Journal, seen: SwapSeen) -> bool:
     return seen.main_running and not is_replaced(journal, seen) and not never_came_up(journal, seen)
 
 
+def is_temp_asked_before_its_stop(journal: Journal, *, running: bool) -> bool:
+    """One that never got an escrow has no sessions, and perhaps never answered."""
+    return running and Step.SEED_TEMP in journal.started
+
+
 def gives_rotation_back(journal: Journal) -> bool:
     """Whether a run that fails now restores the rotation at once, as the gateway itself serves."""
     serves = Step.REPLACE_MAIN not in journal.started or Step.CHECK_MAIN in journal.done
-    return ROTATION in journal.data and serves and Step.RESTORE_ROTATION not in journal.done
+    return (
+        journal.data.rotation is not None and serves and Step.RESTORE_ROTATION not in journal.done
+    )
 
 
 def way_back(record: Mapping[str, t.Any]) -> tuple[str | None, str | None]:
@@ -182,7 +186,7 @@ def record_after(journal: Journal, record: Mapping[str, t.Any]) -> dict[str, t.A
         return now
     kept = {key: value for key, value in now.items() if key not in ways}
     if journal.rolling_back:
-        return {**kept, "rolled_back_digest": journal.data["failed_target"]}
+        return {**kept, "rolled_back_digest": journal.data.failed_target}
     return {**kept, "previous_digest": journal.origin, "previous_image": journal.origin_asked}
 
 
@@ -197,7 +201,7 @@ def remaining(journal: Journal, seen: SwapSeen) -> tuple[Step, ...]:
     steps = [
         step
         for step in sequence(journal.mode, journal.temp_escrows)
-        if step not in journal.done and not (step is Step.SWITCH_BACK and journal.data.get(STANDBY))
+        if step not in journal.done and not (step is Step.SWITCH_BACK and journal.data.standby)
     ]
     front: list[Step] = []
     if not journal.rolling_back and Step.SWITCH_TO_TEMP in steps and seen.flag == "main":
@@ -264,7 +268,7 @@ def plan(
                 else f"roll back to {described(journal.asked, journal.target)}"
             )
             return SwapPlan(remaining(journal, seen), journal.target, reason, again)
-        ways = (journal.target, journal.data.get("failed_target"))
+        ways = (journal.target, journal.data.failed_target)
         if not any(same_image(target, way) for way in ways):
             raise SwapRefused(
                 f"a swap to {described(journal.asked, journal.target)} is not finished (id"

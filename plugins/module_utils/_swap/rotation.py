@@ -9,23 +9,37 @@ from __future__ import annotations
 
 import typing as t
 
-from .._core.errors import (
-    UnknownStateError,
-)
+from .._core.errors import UnknownStateError
 from .._escrows.rotation import patch_for, rotation_of
 from .._gateway.settings import send
+from .plan import gives_rotation_back
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from .._gateway.api import GatewayApi
-
-# settings
+    from .journal import Notebook
 
 
-def freeze_rotation(gateway: GatewayApi, *, check_mode: bool) -> dict[str, t.Any]:
-    """Switches rotation off and tells what it was. The answer comes after a running pass ended."""
+class RotatingGateway(t.Protocol):
+    """What is asked of a gateway here."""
+
+    def settings(self) -> Mapping[str, t.Any]: ...
+
+    def post_settings(self, patch: dict[str, t.Any], /) -> object: ...
+
+
+def freeze_rotation(
+    gateway: RotatingGateway,
+    *,
+    intend: Callable[[dict[str, t.Any]], object] = lambda _before: None,
+    check_mode: bool,
+) -> dict[str, t.Any]:
+    """Switches rotation off and tells what it was. The answer comes after a running pass ended.
+
+    ``intend`` is given what the rotation was, before anything is changed.
+    """
     before = rotation_of(gateway.settings())
+    intend(before)
     wanted = {**before, "enabled": False}
     changed = before != wanted
     if changed and not check_mode:
@@ -43,7 +57,7 @@ def freeze_rotation(gateway: GatewayApi, *, check_mode: bool) -> dict[str, t.Any
 
 
 def restore_rotation(
-    gateway: GatewayApi, saved: Mapping[str, t.Any], *, check_mode: bool
+    gateway: RotatingGateway, saved: Mapping[str, t.Any], *, check_mode: bool
 ) -> dict[str, t.Any]:
     """Puts back exactly what was there before, field by field."""
     wanted = rotation_of({"escrow_rotation": dict(saved)})
@@ -62,4 +76,18 @@ def restore_rotation(
     return {"changed": bool(patch), "before": before, "after": wanted}
 
 
-# sessions
+def give_rotation_back(
+    notebook: Notebook, gateway: Callable[[], RotatingGateway], *, check_mode: bool
+) -> dict[str, t.Any] | None:
+    """Restores the rotation of a gateway that serves although its swap has failed.
+
+    First it is noted, so that a run that is cut off in between is followed by one that freezes it
+    again; what it was is forgotten only when it is back. None when it is not given back.
+    """
+    journal = notebook.read()
+    if not gives_rotation_back(journal) or journal.data.rotation is None:
+        return None
+    notebook.undo()
+    found = restore_rotation(gateway(), journal.data.rotation, check_mode=check_mode)
+    notebook.undo(forget=("rotation",))
+    return found

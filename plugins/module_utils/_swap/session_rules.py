@@ -3,7 +3,7 @@
 
 # This module is private to the collection.
 
-"""Whether the new gateway has every session of the old one."""
+"""Where sessions stand, and whether the new gateway has every session of the old one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typing as t
 from dataclasses import dataclass
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,68 @@ class ServedSession:
     nonce: int
     balance: int | None
     active: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LeftSession:
+    """One session of the temporary gateway; ``storage_path`` is what the importing one sees."""
+
+    id: int
+    nonce: int
+    storage_path: str
+
+    def to_result(self) -> dict[str, t.Any]:
+        return {"id": self.id, "nonce": self.nonce, "storage_path": self.storage_path}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NotedSession:
+    """A session that a step has to bring back into service, and where it stood.
+
+    ``storage_path`` is None for one that the gateway has already. ``balance`` is None where only
+    the nonce is known: background work may have gone on after the balance was asked.
+    """
+
+    id: int
+    nonce: int
+    balance: int | None = None
+    storage_path: str | None = None
+
+    def to_result(self) -> dict[str, t.Any]:
+        return {
+            "id": self.id,
+            "nonce": self.nonce,
+            "balance": self.balance,
+            "storage_path": self.storage_path,
+        }
+
+
+def served_before(sessions: Mapping[str, ServedSession]) -> list[NotedSession]:
+    """The sessions that were in use, in the order of their escrows."""
+    return [
+        NotedSession(id=int(number), nonce=mark.nonce, balance=mark.balance)
+        for number, mark in sorted(sessions.items(), key=lambda item: int(item[0]))
+        if mark.active
+    ]
+
+
+def handed_over(
+    left: Iterable[LeftSession], asked: Mapping[str, ServedSession]
+) -> list[NotedSession]:
+    """The sessions that the temporary gateway left; ``asked`` is what it told before its stop."""
+    noted = []
+    for item in left:
+        mark = asked.get(str(item.id))
+        known = mark is not None and mark.nonce == item.nonce
+        noted.append(
+            NotedSession(
+                id=item.id,
+                nonce=item.nonce,
+                balance=mark.balance if mark is not None and known else None,
+                storage_path=item.storage_path,
+            )
+        )
+    return noted
 
 
 _PAST_PHASES = ("finalizing", "settlement")

@@ -3,7 +3,7 @@
 
 # This module is private to the collection.
 
-"""What a swap asks of the two gateways: settings, rotation, sessions, and whether now is the time."""
+"""What a swap asks of a gateway's sessions: where they stand, and whether it may be stopped."""
 
 from __future__ import annotations
 
@@ -15,7 +15,15 @@ from .._core.errors import (
 )
 from .._escrows.ledger.states import Kind, Via
 from .._escrows.rotation import rotation_of
-from .session_rules import ServedSession, is_past, session_losses
+from .session_rules import (
+    NotedSession,
+    ServedSession,
+    handed_over,
+    is_past,
+    served_before,
+    session_losses,
+)
+from .steps import Step
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -26,8 +34,7 @@ if t.TYPE_CHECKING:
     from .._escrows.ports import ChainPorts
     from .._gateway.models import GatewayState
     from .._gateway.ports import GatewayPort
-
-# settings
+    from .steps import Journal
 
 
 def marks_of(state: GatewayState) -> dict[str, ServedSession]:
@@ -43,6 +50,25 @@ def marks_of(state: GatewayState) -> dict[str, ServedSession]:
 
 def active_only(marks: Mapping[str, ServedSession]) -> dict[str, ServedSession]:
     return {number: mark for number, mark in marks.items() if mark.active}
+
+
+def noted_sessions(journal: Journal, step: Step) -> list[NotedSession]:
+    """The sessions that the journal holds for a step, to be served by the gateway again."""
+    data = journal.data
+    if step is Step.CHECK_MAIN:
+        return served_before(data.main_sessions or {})
+    return handed_over(data.left or (), data.temp_sessions or {})
+
+
+def expected_sessions(journal: Journal, step: Step) -> dict[str, ServedSession]:
+    """The same, as :func:`compare_sessions` takes them."""
+    if step is Step.CHECK_MAIN:
+        return active_only(journal.data.main_sessions or {})
+    # served requests since its import may have changed the balance
+    return {
+        str(item.id): ServedSession(nonce=item.nonce, balance=None)
+        for item in noted_sessions(journal, step)
+    }
 
 
 def refuse_stop(
@@ -186,6 +212,3 @@ def compare_sessions(
                 "the gateway does not serve what it served before: " + "; ".join(losses),
                 losses=losses,
             )
-
-
-# the window

@@ -24,8 +24,6 @@ if t.TYPE_CHECKING:
     from .._gateway.api import GatewayApi
     from .._gateway.profiles import Profile
 
-# settings
-
 
 _OWN: t.Final = ("disabled", "escrow_rotation", "model_limits")
 
@@ -96,6 +94,3 @@ def refuse_foreign(gateway: GatewayApi, profile: Profile) -> None:
             " side, with a directory, ports and escrows of its own",
             signs=signs,
         )
-
-
-# rotation

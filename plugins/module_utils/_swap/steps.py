@@ -11,12 +11,19 @@ import dataclasses
 import enum
 import typing as t
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
+
+from .notes import SwapNotes
 
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
 
-SCHEMA = 1
+SCHEMA: t.Final = 2
+"""Journals of 0.1.0 and 0.2.0 have 1; their notes have the same names, and are carried over."""
+
+
+_TIME: t.Final = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
 class Step(str, enum.Enum):
@@ -70,18 +77,6 @@ TempEscrows = t.Literal["import", "settle"]
 Slot = t.Literal["main", "temp"]
 
 
-STANDBY: t.Final = "standby"
-"""Key in the journal's data: the other slot was in service from the start, and stays."""
-
-
-REPLACED: t.Final = "replaced_container"
-"""Key in the journal's data: the id of the container that the swap replaces."""
-
-
-ROTATION: t.Final = "rotation"
-"""Key in the journal's data: the rotation as it was before the swap froze it."""
-
-
 def sequence(mode: Mode, temp_escrows: TempEscrows) -> tuple[Step, ...]:
     """All steps of a swap of this kind, in order."""
     if mode == "pool":
@@ -98,7 +93,7 @@ class Journal:
     """What one swap has done so far.
 
     ``target`` and ``origin`` are image references by digest. ``data`` holds what later steps and
-    a rollback need: rotation settings, sessions before, temp's escrows. No secrets.
+    a rollback need. No secrets.
     """
 
     id: str
@@ -111,7 +106,9 @@ class Journal:
     started: tuple[Step, ...] = ()
     done: tuple[Step, ...] = ()
     rolling_back: bool = False
-    data: Mapping[str, t.Any] = field(default_factory=dict)
+    data: SwapNotes = field(default_factory=SwapNotes)
+    began: tuple[tuple[Step, str], ...] = ()
+    """When each step began the last time, in that order."""
 
     @property
     def open(self) -> bool:
@@ -128,8 +125,27 @@ class Journal:
             self,
             started=tuple(item for item in self.started if item is not step),
             done=tuple(item for item in self.done if item is not step),
-            data={key: value for key, value in self.data.items() if key not in forget},
+            data=self.data.without(forget),
         )
+
+    @property
+    def begun_last(self) -> Step | None:
+        return self.began[-1][0] if self.began else None
+
+    def begun_at(self, step: Step, now: datetime) -> Journal:
+        others = tuple(item for item in self.began if item[0] is not step)
+        return dataclasses.replace(self, began=(*others, (step, now.strftime(_TIME))))
+
+    def durations(self, now: datetime) -> list[tuple[Step, float]]:
+        """How long each step took, in seconds; the last one until ``now``."""
+        times = [
+            datetime.strptime(at, _TIME).replace(tzinfo=timezone.utc) for _step, at in self.began
+        ]
+        ends = [*times[1:], now]
+        return [
+            (step, max(0.0, (end - at).total_seconds()))
+            for (step, _at), at, end in zip(self.began, times, ends, strict=True)
+        ]
 
     def start(self, step: Step) -> Journal:
         if step in self.started:
@@ -142,8 +158,9 @@ class Journal:
             return journal
         return dataclasses.replace(journal, done=(*journal.done, step))
 
-    def remember(self, data: Mapping[str, t.Any]) -> Journal:
-        return dataclasses.replace(self, data={**self.data, **data})
+    def remember(self, notes: SwapNotes, *, keep: bool = False) -> Journal:
+        """``keep`` leaves what an earlier attempt has noted as it is."""
+        return dataclasses.replace(self, data=self.data.merged(notes, keep=keep))
 
     def to_dict(self) -> dict[str, t.Any]:
         return {
@@ -158,14 +175,16 @@ class Journal:
             "started": [step.value for step in self.started],
             "done": [step.value for step in self.done],
             "rolling_back": self.rolling_back,
-            "data": dict(self.data),
+            "data": self.data.to_dict(),
+            "began": {step.value: at for step, at in self.began},
         }
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, t.Any]) -> Journal:
-        if raw.get("schema") != SCHEMA:
+        schema = raw.get("schema")
+        if isinstance(schema, bool) or schema not in range(1, SCHEMA + 1):
             raise SwapRefused(
-                f"the swap journal has schema {raw.get('schema')}, this version reads {SCHEMA};"
+                f"the swap journal has schema {schema}, this version reads 1 to {SCHEMA};"
                 " finish the swap with the version of the collection that began it"
             )
         try:
@@ -180,10 +199,18 @@ class Journal:
                 started=tuple(Step(name) for name in raw["started"]),
                 done=tuple(Step(name) for name in raw["done"]),
                 rolling_back=bool(raw["rolling_back"]),
-                data=dict(raw["data"]),
+                data=SwapNotes.from_dict(raw["data"]),
+                began=_times(raw.get("began", {})),
             )
         except KeyError as exc:
             raise SwapRefused(f"the swap journal lacks the field '{exc.args[0]}'") from exc
+
+
+def _times(raw: Mapping[str, str]) -> tuple[tuple[Step, str], ...]:
+    """Journals of earlier versions have none. A file sorts names, so the times give the order."""
+    for at in raw.values():
+        datetime.strptime(at, _TIME)
+    return tuple((Step(name), at) for name, at in sorted(raw.items(), key=lambda item: item[1]))
 
 
 @dataclass(frozen=True)

@@ -21,15 +21,19 @@ from .._escrows.funding import deposits_needed, gnk
 from .._escrows.observe import read_clock
 from .._escrows.payment import Facts, Payment, PaymentAnswer, payment_checks, refuse_fee
 from .sessions import open_intents, phases_of
-from .window_rules import Window, window_refusals
+from .window_rules import (
+    ModelsWish,
+    Window,
+    disk_refusals,
+    model_refusals,
+    window_refusals,
+)
 
 if t.TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from .._escrows.ports import Ports
-    from .._gateway.models import GatewayState, RotationStatus
-
-# settings
+    from .._gateway.models import Devshard, GatewayState, RotationStatus
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,6 +54,11 @@ class WindowWish:
     wait: bool
     settle: bool = False
     """Whether the escrows of the temporary gateway are settled within the swap."""
+    models: ModelsWish | None = None
+    """None where another gateway serves meanwhile and has its own."""
+    min_free_mb: int = 0
+    disks: Callable[[], Sequence[Mapping[str, t.Any]]] = tuple
+    """What is free where the swap writes."""
 
 
 def cost_of(wish: WindowWish) -> dict[str, t.Any]:
@@ -80,6 +89,10 @@ def window_of(status: RotationStatus, state: GatewayState) -> Window:
             item.id for item in state.devshards if item.active and item.runtime is None
         ),
     )
+
+
+def model_of(item: Devshard) -> str:
+    return item.model or "a model that the gateway does not name"
 
 
 _SETTLING: t.Final = 30.0
@@ -173,6 +186,14 @@ class SwapWindow:
                 reasons.append(
                     f"escrow {item.id} must be settled within {max(0, left)} blocks, settle it first"
                 )
+        if self._w.models is not None:
+            active = [item for item in state.devshards if item.active]
+            reasons += model_refusals(
+                self._w.models,
+                loaded={model_of(item) for item in active if item.runtime is not None},
+                active={model_of(item) for item in active},
+            )
+        reasons += disk_refusals(self._w.disks(), min_free_mb=self._w.min_free_mb)
         return reasons + self._unaffordable()
 
     def _unaffordable(self) -> list[str]:

@@ -11,7 +11,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
 
 @dataclass(frozen=True)
@@ -74,3 +74,47 @@ def window_refusals(window: Window, *, min_blocks: int) -> list[str]:
         for escrow in window.active_without_runtime
     ]
     return reasons
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelsWish:
+    """``served`` get an escrow of the temporary gateway; ``asked`` are asked for a reply later."""
+
+    served: tuple[str, ...]
+    asked: tuple[str, ...]
+
+
+def model_refusals(
+    wish: ModelsWish, *, loaded: Collection[str], active: Collection[str]
+) -> list[str]:
+    """Reasons why clients of some model would find no gateway, or the swap could not check it.
+
+    ``loaded`` are the models of escrows that the gateway serves, ``active`` those of escrows in
+    use: an image that does not load its sessions may be why there is a swap.
+    """
+    reasons = []
+    if unserved := sorted(set(loaded) - set(wish.served)):
+        reasons.append(
+            f"the gateway serves {', '.join(unserved)}, of which devshard_models wants no escrow,"
+            " so the temporary gateway would not serve it. Name it in devshard_models with a count"
+            " of 1 or more, or settle its escrows first"
+        )
+    if unchecked := sorted(set(wish.asked) - set(active)):
+        reasons.append(
+            f"the gateway has no escrow in use for {', '.join(unchecked)}, so it serves no client,"
+            " and the swap would stop when it asks the new container for a reply. Create the escrow"
+            " first with the playbook gonka.devshard.escrow, or set the model's count to 0 in"
+            " devshard_models"
+        )
+    return reasons
+
+
+def disk_refusals(disks: Iterable[Mapping[str, t.Any]], *, min_free_mb: int) -> list[str]:
+    """Reasons why sessions, copies of the state or the new image could not be written."""
+    return [
+        f"the disk of {disk['path']} is nearly full: {disk['free_mb']} MiB are left, and a swap"
+        f" needs {min_free_mb} (hot_swap_min_free_mb), since sessions, copies of the state and the"
+        " new image are written there"
+        for disk in disks
+        if disk["free_mb"] < min_free_mb
+    ]

@@ -46,11 +46,16 @@ def first_column(heading: str) -> list[str]:
     return [row.removeprefix(f"{FULL_NAME}.") for row in rows]
 
 
+# parts of one role, which no playbook of a user names
+INTERNAL = [name for name in MODULES if name.startswith("swap_")]
+
+
 @pytest.mark.parametrize(
     ("heading", "present"),
     [
         ("Playbooks", PLAYBOOKS),
-        ("Modules", MODULES),
+        ("Modules", [name for name in MODULES if name not in INTERNAL]),
+        ("Internal modules", INTERNAL),
         ("Roles", ROLES),
         ("Filters", FILTERS),
         ("Lookups", LOOKUPS),
@@ -198,3 +203,9 @@ def playbook_words() -> set[str]:
     """Words of the playbooks and of the roles' tasks, such as tags and results."""
     tasks = [path.read_text() for path in (ROOT / "roles").rglob("tasks/*.yml")]
     return set(re.findall(r"\w+", playbook_text() + "".join(tasks)))
+
+
+@pytest.mark.parametrize("name", INTERNAL)
+def test_an_internal_module_says_so(name: str) -> None:
+    text = " ".join(module_docs(name)["description"])
+    assert "Internal to the role P(gonka.devshard.hot_swap#role)" in text

@@ -82,6 +82,8 @@ PURE = frozenset(
         "_status.rotation_rules",
         "_status.rules",
         "_status.scene",
+        "_swap.aftermath",
+        "_swap.notes",
         "_swap.plan",
         "_swap.session_rules",
         "_swap.steps",

@@ -61,7 +61,8 @@ from ansible_collections.gonka.devshard.plugins.module_utils._presence import ga
 from ansible_collections.gonka.devshard.plugins.module_utils._presence.model import PLAYS, Presence
 from ansible_collections.gonka.devshard.plugins.module_utils._presence.rules import notes, refuse
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.host import lasting, observe
-from ansible_collections.gonka.devshard.plugins.module_utils._swap.journal import RUN, JournalFile
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.journal import JournalFile
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.notes import SwapNotes
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.plan import (
     gives_rotation_back,
     plan,
@@ -75,6 +76,9 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import 
     Step,
     SwapSeen,
     sequence,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.temporary import (
+    temp_environment,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._wiring import gateway_settings
 from ansible_collections.gonka.devshard.plugins.module_utils._wiring.gateway_env import HEADER
@@ -460,7 +464,8 @@ def test_an_open_swap_goes_on_where_it_stopped(tmp_path: Path, raw: dict[str, t.
     file = JournalFile(path)
     journal = file.read()
     assert journal is not None
-    assert journal.to_dict() == raw
+    # carried over with every note; schema 2 tells when each step began
+    assert journal.to_dict() == {**raw, "schema": 2, "began": {}}
     seen = as_left(journal)
     found = plan(
         lasting(journal),
@@ -480,10 +485,10 @@ def test_an_open_swap_goes_on_where_it_stopped(tmp_path: Path, raw: dict[str, t.
     assert list(found.steps) == sorted(found.steps, key=list(Step).index)
     assert found.target == journal.target
     # taken over by another run, it keeps all that it knew
-    file.write(journal.remember({RUN: "new"}))
+    file.write(journal.remember(SwapNotes(run="new")))
     taken = file.read()
     assert taken is not None
-    assert {**taken.data, RUN: journal.data[RUN]} == dict(journal.data)
+    assert dataclasses.replace(taken.data, run=journal.data.run) == journal.data
     assert gives_rotation_back(taken) is gives_rotation_back(journal)
 
 
@@ -528,9 +533,9 @@ def test_the_containers_of_an_open_swap_are_what_its_journal_says(tmp_path: Path
     assert steps[:2] == (Step.DRAIN_MAIN, Step.REPLACE_MAIN)
     assert Step.SEED_TEMP not in steps
     # the temporary gateway was started with the one environment file that there was
+    env_file = Path("/e")
+    assert temp_environment(journal.data.temp_env, env_file, started=True) == env_file
     variables = read_yaml(ROOT / "roles/hot_swap/vars/main.yml")
-    names = {"__hot_swap": {"data": dict(journal.data)}, "devshard_env_file": "/e"}
-    assert evaluated(variables["__hot_swap_temp_env"], names) == "/e"
     temp = evaluated(variables["__hot_swap_temp_name"], {"__hot_swap": {"id": journal.id}})
     assert (host.deploy / ".devshardctl" / temp / "gateway.db").exists()
     after = record_after(journal, host.record)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ansible_collections.gonka.devshard.plugins.module_utils._presence.look import Asked, Host, look
 from ansible_collections.gonka.devshard.plugins.module_utils._presence.model import Presence
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.notes import SwapNotes
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import Journal, Step
 
 IMAGE = f"registry.example.org/gateway@sha256:{'a' * 64}"
@@ -111,7 +112,7 @@ class FakeHost:
             origin_asked="g:1",
             started=steps,
             done=steps[:-1],
-            data={"run": "77", "temp_escrow_ids": [9, 10]},
+            data=SwapNotes(run="77", temp_escrow_ids=(9, 10)),
         )
         name = "swap.json" if slot == "main" else f"swap-{slot}.json"
         return self.write(self.state / name, {**journal.to_dict(), **changes})

@@ -132,3 +132,9 @@ def test_defaults_are_those_of_the_module() -> None:
 def test_workers_are_told() -> None:
     line = describe("h", {"last": {"verdict": "busy", "requests": 0, "workers": 2}}, 5)
     assert "2 nginx workers" in line
+
+
+def test_a_fraction_of_a_second_between_looks_is_sliced_too(run: t.Callable[..., Run]) -> None:
+    found = run([timed_out(), DONE], wait_interval=0.5, wait_timeout=60)
+    assert [call["wait_timeout"] for call in found.calls] == [10, 10]
+    assert len(found.lines) == 1

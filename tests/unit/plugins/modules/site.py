@@ -198,9 +198,19 @@ class Site:
         close(exposed(Path(options["keyring_dir"])))
 
     def snapshot(self) -> dict[str, tuple[int, str]]:
-        """All files and folders with their modes and contents."""
-        found = {}
-        for path in sorted(self.folder.rglob("*")):
-            content = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
-            found[str(path.relative_to(self.folder))] = (path.stat().st_mode, content)
+        return snapshot_of(self.folder)
+
+    def writes(self) -> list[str]:
+        """What chain and gateway were asked to change since the last call."""
+        found = self.net.writes()
+        self.net.forget()
         return found
+
+
+def snapshot_of(folder: Path) -> dict[str, tuple[int, str]]:
+    """All files and folders with their modes and contents."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        content = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+        found[str(path.relative_to(folder))] = (path.stat().st_mode, content)
+    return found

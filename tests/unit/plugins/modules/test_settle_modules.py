@@ -14,6 +14,7 @@ import pytest
 
 from ansible_collections.gonka.devshard.plugins.filter.deadline_alarms import deadline_alarms
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_run import failed, succeeded
+from ansible_collections.gonka.devshard.tests.unit.plugins.modules.equality import prove
 from ansible_collections.gonka.devshard.tests.unit.plugins.modules.site import Net, Site
 
 Params = dict[str, t.Any]
@@ -183,3 +184,17 @@ def test_rotation_that_is_on_warns_when_the_chain_refuses_its_settles(
     assert "rotation_enabled: false" in warning
     site.net.admin.post("/v1/admin/settings", {"escrow_rotation": {"enabled": False}})
     assert "not on the chain's list" in failed("escrow_rotation", params).msg
+
+
+def test_check_mode_tells_what_a_settle_does(site: Site) -> None:
+    number = make_settleable(site)
+    known_later = ("settled", "predicted", "spent", "fees", "tx_fee", "tx_hash")
+    done = prove(
+        "escrow_settle",
+        settle(site, ids=[number]),
+        site.folder,
+        writes=site.writes,
+        assigned=(*(f"escrows.*.{name}" for name in known_later), "actions"),
+    )
+    (row,) = done["escrows"]
+    assert row["refund"] == row["deposit"] - row["spent"] - row["fees"]

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.gonka.devshard.tests.unit.plugins.module_run import succeeded, without
+from ansible_collections.gonka.devshard.tests.unit.plugins.module_run import succeeded
+from ansible_collections.gonka.devshard.tests.unit.plugins.modules.equality import prove
 from ansible_collections.gonka.devshard.tests.unit.plugins.modules.site import Site
 
 Params = dict[str, t.Any]
@@ -203,29 +204,12 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.module}: {case.name}")
 def test_check_mode_tells_what_a_real_run_does(case: Case, site: Site) -> None:
     case.prepare(site)
-    params = case.params(site)
-    site.net.forget()
-    files = site.snapshot()
-
-    checked = succeeded(case.module, params, check=True)
-    assert site.net.writes() == [], "check mode writes nothing"
-    assert site.snapshot() == files, "check mode leaves no file behind"
-
-    done = succeeded(case.module, params)
-    assert done["changed"] is True, "the case would prove nothing"
-    for key in case.partly:
-        predicted, found = checked.pop(key), done.pop(key)
-        assert predicted.items() <= found.items(), "what is predicted came true"
-    assert without(checked, case.assigned) == without(done, case.assigned)
-    assert done["diff"]["before"] != done["diff"]["after"]
-
-    site.net.forget()
-    files = site.snapshot()
-    again = succeeded(case.module, params)
-    assert again["changed"] is False
-    assert again["diff"]["before"] == again["diff"]["after"]
-    assert again.get("actions", []) == []
-    assert site.net.writes() == [], "a second run writes nothing"
-    assert site.snapshot() == files
-    checked = succeeded(case.module, params, check=True)
-    assert without(checked, MOVING) == without(again, MOVING)
+    prove(
+        case.module,
+        case.params(site),
+        site.folder,
+        writes=site.writes,
+        assigned=case.assigned,
+        partly=case.partly,
+        moving=MOVING,
+    )

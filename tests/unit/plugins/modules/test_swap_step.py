@@ -16,7 +16,11 @@ from ansible_collections.gonka.devshard.plugins.module_utils._host.docker import
     Container,
     from_inspect,
 )
-from ansible_collections.gonka.devshard.tests.unit.plugins.module_run import run_module, succeeded
+from ansible_collections.gonka.devshard.tests.unit.plugins.module_run import (
+    failed,
+    run_module,
+    succeeded,
+)
 
 OLD = f"r:5000/gateway@sha256:{'0' * 64}"
 NEW = f"r:5000/gateway@sha256:{'1' * 64}"
@@ -48,12 +52,21 @@ class Host:
         self.env_file = folder / "env"
         self.env_file.write_text("GATEWAY_EXTRA=1\n")
         self.containers = {MAIN: container(OLD, environment={"GATEWAY_EXTRA": "1"})}
-        self.record: dict[str, t.Any] = {"image": "r:5000/gateway:old", "digest": OLD}
-        self.record["storage"] = "/s"
+        self.deploy = folder / "deploy"
+        self.deploy.mkdir()
+        self.set_record(image="r:5000/gateway:old", digest=OLD, storage="/s", profile="v2", more=1)
+
+    @property
+    def record(self) -> dict[str, t.Any]:
+        found: dict[str, t.Any] = json.loads((self.deploy / ".gonka-devshard.json").read_text())
+        return found
+
+    def set_record(self, **record: t.Any) -> None:
+        (self.deploy / ".gonka-devshard.json").write_text(json.dumps(record))
 
     def params(self, state: str = "planned", **given: t.Any) -> dict[str, t.Any]:
-        plain = {"path": str(self.journal), "run": "r1", "image": "r:5000/gateway:new"}
-        known = {"record": self.record, "env_file": str(self.env_file), "port": 18080}
+        plain = {"journal": str(self.journal), "run": "r1", "image": "r:5000/gateway:new"}
+        known = {"deploy_dir": str(self.deploy), "env_file": str(self.env_file), "port": 18080}
         return {**plain, **known, "state": state, **given}
 
     def swap(self, state: str = "planned", *, check: bool = False, **given: t.Any) -> t.Any:
@@ -61,7 +74,7 @@ class Host:
 
     def note(self, step: str, **given: t.Any) -> None:
         succeeded("swap_step", self.params("started", step=step, **given))
-        succeeded("swap_step", self.params("finished", step=step, **given))
+        succeeded("swap_step", self.params("ended", step=step, **given))
 
 
 @pytest.fixture
@@ -124,31 +137,131 @@ def test_another_environment_is_planned_and_only_its_names_are_shown(host: Host)
     assert host.swap(image=OLD, env_file=None)["steps"] == []
 
 
-def test_what_a_step_needs_to_know_is_decided_by_digest(host: Host) -> None:
+def test_a_step_is_noted_with_the_one_before_it(host: Host) -> None:
     host.swap("begun")
+    host.swap("started", step="freeze_rotation")
+    found = succeeded(
+        "swap_step", host.params("started", step="start_temp", finished="freeze_rotation")
+    )
+    assert found["changed"] is True
+    assert found["swap"]["done"] == ["preflight", "freeze_rotation"]
+    assert found["diff"]["before"] == {
+        "started": ["preflight", "freeze_rotation"],
+        "done": ["preflight"],
+    }
+    assert host.swap("ended", step="seed_temp", temp_escrow_ids=[7])["data"]["temp_escrow_ids"] == [
+        7
+    ]
+    assert json.loads(host.journal.read_text())["data"]["temp_escrow_ids"] == [7]
+    wrong = failed("swap_step", host.params("started", step="start_temp", finished="nowhere"))
+    assert "there is no step nowhere" in wrong.msg
+    assert "step is required" in failed("swap_step", host.params("started")).msg
+
+
+def test_the_record_is_written_once_the_container_is_what_the_swap_leads_to(host: Host) -> None:
+    host.swap("begun")
+    before = host.record
     host.note("freeze_rotation")
-    found = host.swap("observed")
-    assert found["ask_before_stop"] is True
-    assert found["record"]["previous_image"] == "r:5000/gateway:old"
+    recorded = host.params("recorded", step="replace_main")
+    found = failed("swap_step", recorded)
+    assert "should have the image r:5000/gateway:new (sha256:111111111111)" in found.msg
+    host.containers[MAIN] = container(NEW, number="b", environment={"GATEWAY_EXTRA": "2"})
+    found = failed("swap_step", recorded)
+    assert "it is not what was asked for" in found.msg
+    assert host.record == before
+    host.containers[MAIN] = container(NEW, number="b", environment={"GATEWAY_EXTRA": "1"})
+    checked = succeeded("swap_step", recorded, check=True)
+    assert host.record == before
+    done = succeeded("swap_step", recorded)
+    assert (checked["changed"], checked["diff"]) == (done["changed"], done["diff"])
+    assert host.record == {
+        **before,
+        "image": "r:5000/gateway:new",
+        "digest": NEW,
+        "previous_digest": OLD,
+        "previous_image": "r:5000/gateway:old",
+    }
+    assert succeeded("swap_step", recorded)["changed"] is False
+
+
+def test_a_mirror_of_the_target_is_the_target(host: Host) -> None:
+    host.swap("begun")
     mirrored = NEW.replace("r:5000/gateway", "mirror/other")
     host.containers[MAIN] = container(mirrored, number="b", environment={"GATEWAY_EXTRA": "1"})
-    assert host.swap("observed")["ask_before_stop"] is False
+    host.swap("recorded", step="replace_main")
+    assert host.record["digest"] == NEW
 
 
 def test_a_swap_ends_on_the_image_of_its_journal_or_not_at_all(host: Host) -> None:
     host.swap("begun")
     host.note("freeze_rotation")
-    done = host.params("finished", step="done")
+    done = host.params("ended", step="done")
     found = run_module("swap_step", done)
     assert "should have the image r:5000/gateway:new (sha256:111111111111)" in found.msg
     assert host.journal.exists()
     host.containers[MAIN] = container(NEW, environment={})
-    succeeded("swap_step", done)
+    ended = succeeded("swap_step", done)["swap"]
+    assert [item["step"] for item in ended["took"]] == ["freeze_rotation", "done"]
     assert not host.journal.exists()
 
 
 def test_a_record_that_lies_is_corrected_where_no_step_is_to_be_run(host: Host) -> None:
-    host.record["digest"], host.record["image"] = NEW, "r:5000/gateway:new"
-    found = host.swap(image=OLD)
-    assert found["steps"] == []
-    assert found["record"] == {"image": OLD, "digest": OLD, "storage": "/s"}
+    host.set_record(image="r:5000/gateway:new", digest=NEW, storage="/s", more=1)
+    right = {"image": OLD, "digest": OLD, "storage": "/s", "more": 1}
+    params = host.params(image=OLD)
+    checked = succeeded("swap_step", params, check=True)
+    assert (checked["swap"]["steps"], checked["swap"]["record"]) == ([], right)
+    assert host.record["digest"] == NEW
+    done = succeeded("swap_step", params)
+    assert checked == done
+    assert (done["changed"], host.record) == (True, right)
+    assert succeeded("swap_step", params)["changed"] is False
+
+
+@pytest.mark.parametrize(
+    ("record", "why"),
+    [
+        ({"profile": "v3", "digest": OLD}, "belongs to a gateway of generation v3"),
+        ({"profile": "v2"}, "was never started"),
+    ],
+)
+def test_a_directory_without_a_gateway_to_swap_is_refused(
+    host: Host, record: dict[str, t.Any], why: str
+) -> None:
+    host.set_record(**record)
+    for check in (True, False):
+        assert why in run_module("swap_step", host.params(), check=check).msg
+
+
+def test_where_nothing_is_deployed_only_check_mode_goes_on(host: Host) -> None:
+    (host.deploy / ".gonka-devshard.json").unlink()
+    found = host.swap(check=True)
+    assert (found["deployed"], found["steps"]) == (False, [])
+    assert "no gateway is deployed" in failed("swap_step", host.params()).msg
+
+
+def test_what_a_failure_asks_for(host: Host) -> None:
+    found = host.swap("aftermath", step="freeze_rotation")
+    assert found == {
+        "gives_rotation_back": False,
+        "advice": "Nothing was changed. Correct what is named and run the same again.",
+    }
+    host.swap("begun")
+    host.note("freeze_rotation")
+    found = host.swap("aftermath", step="drain_main")
+    assert f"docker stop {MAIN}" in found["advice"]
+
+
+def test_the_temporary_gateway_keeps_its_image_and_its_environment(host: Host) -> None:
+    found = host.swap("begun")
+    assert (found["temp_image"], found["temp_env"]) == (NEW, f"{host.env_file}.temp")
+    assert (found["seed_needed"], found["storage"]) == (True, "/s")
+    # a journal of a version that started both with the same file
+    body = json.loads(host.journal.read_text())
+    started = ["preflight", "freeze_rotation", "start_temp", "seed_temp"]
+    old = {**body, "schema": 1, "started": started, "data": {"run": "r1", "temp_image": OLD}}
+    del old["began"]
+    host.journal.write_text(json.dumps(old))
+    found = host.swap(rollback=True)
+    assert (found["temp_image"], found["temp_env"]) == (OLD, str(host.env_file))
+    assert found["seed_needed"] is False

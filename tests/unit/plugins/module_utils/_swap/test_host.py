@@ -43,9 +43,9 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap.host import (
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.journal import (
     JournalFile,
-    note,
-    note_undone,
+    Notebook,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.notes import SwapNotes
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import (
     Journal,
     Step,
@@ -140,60 +140,54 @@ def test_a_full_disk_stops_the_swap_by_name(tmp_path: Path) -> None:
         JournalFile(tmp_path / "swap.json").write(journal)
 
 
+def notebook(file: JournalFile, step: Step, **given: t.Any) -> Notebook:
+    plain: dict[str, t.Any] = {"run": "r1", "finished": None, "check_mode": False}
+    return Notebook(file=file, step=step, now=lambda: NOW, **{**plain, **given})
+
+
 def test_one_write_finishes_a_step_and_begins_the_next(tmp_path: Path) -> None:
     file, _unused = start(tmp_path)
-    journal, changed = note(
-        file,
-        "r1",
-        finished=(Step.PREFLIGHT, {"a": 1}),
-        started=(Step.FREEZE_ROTATION, {"rotation": {"enabled": True}}),
-        check_mode=False,
-    )
-    assert changed
+    book = notebook(file, Step.FREEZE_ROTATION, finished=Step.PREFLIGHT)
+    journal = book.begin(SwapNotes(rotation={"enabled": True}))
     assert file.read() == journal
     assert (journal.done, journal.started[-1]) == ((Step.PREFLIGHT,), Step.FREEZE_ROTATION)
-    assert journal.data["a"] == 1
-    assert journal.data["rotation"] == {"enabled": True}
+    assert journal.data.rotation == {"enabled": True}
 
 
-def test_what_was_saved_first_is_kept(tmp_path: Path) -> None:
+def test_what_was_noted_before_a_step_acted_is_kept_and_its_result_is_not(tmp_path: Path) -> None:
     file, _unused = start(tmp_path)
+    book = notebook(file, Step.FREEZE_ROTATION)
     for value in (True, False):
-        note(
-            file,
-            "r1",
-            finished=None,
-            started=(Step.FREEZE_ROTATION, {"rotation": value}),
-            check_mode=False,
-        )
+        book.begin(SwapNotes(rotation={"enabled": value}))
+        book.result(SwapNotes(workers=(f"1:{value:d}",)))
     read = file.read()
     assert read is not None
-    assert read.data["rotation"] is True
+    assert (read.data.rotation, read.data.workers) == ({"enabled": True}, ("1:0",))
 
 
 def test_a_step_that_was_taken_back_is_forgotten(tmp_path: Path) -> None:
     file, _unused = start(tmp_path, Step.PREFLIGHT)
-    note(
-        file,
-        "r1",
-        finished=None,
-        started=(Step.FREEZE_ROTATION, {"rotation": 1}),
-        check_mode=False,
-    )
-    journal, _undone = note_undone(file, "r1", Step.FREEZE_ROTATION, ["rotation"], check_mode=False)
+    book = notebook(file, Step.FREEZE_ROTATION)
+    book.begin(SwapNotes(rotation={"enabled": True}))
+    assert book.undo().data.rotation == {"enabled": True}
+    journal = book.undo(forget=("rotation",))
     assert journal.started == journal.done == (Step.PREFLIGHT,)
-    assert "rotation" not in journal.data
+    assert journal.data.rotation is None
+    assert file.read() == journal
 
 
 def test_check_mode_writes_nothing(tmp_path: Path) -> None:
     file, journal = start(tmp_path)
-    assert note(file, "r1", finished=(Step.DONE, {}), started=None, check_mode=True)[1]
+    book = notebook(file, Step.DONE, check_mode=True)
+    assert Step.DONE in book.end(SwapNotes()).done
+    book.begin(SwapNotes(workers=()))
+    book.result(SwapNotes(workers=()))
     assert file.read() == journal
 
 
 def test_the_last_step_closes_the_journal(tmp_path: Path) -> None:
     file, journal = start(tmp_path)
-    note(file, "r1", finished=(Step.DONE, {}), started=None, check_mode=False)
+    notebook(file, Step.DONE).end(SwapNotes())
     assert file.read() is None
     assert [item.name for item in file.path.parent.iterdir()] == [f"swap-{journal.id}.json"]
 
@@ -206,19 +200,14 @@ def test_a_run_whose_swap_was_taken_over_stops(tmp_path: Path) -> None:
     assert taken is not None
     file.write(taken)
     with pytest.raises(BusyError, match="another run has taken over"):
-        note(file, "r1", finished=(Step.PREFLIGHT, {}), started=None, check_mode=False)
+        notebook(file, Step.START_TEMP).begin()
+    assert file.read() == taken
     assert found.steps
 
 
 def test_without_a_swap_no_step_is_noted(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="no swap is open"):
-        note(
-            JournalFile(tmp_path / "swap.json"),
-            "r1",
-            finished=(Step.DONE, {}),
-            started=None,
-            check_mode=False,
-        )
+        notebook(JournalFile(tmp_path / "swap.json"), Step.DONE).end(SwapNotes())
 
 
 # what containers show
@@ -277,7 +266,7 @@ def test_an_open_swap_goes_on_without_the_registry(tmp_path: Path) -> None:
     assert found.target == NEW
     assert found.steps[0] is Step.DRAIN_MAIN
     assert taken is not None
-    assert taken.data["run"] == "r2"
+    assert taken.data.run == "r2"
 
 
 def test_another_image_while_a_swap_is_open_is_refused(tmp_path: Path) -> None:

@@ -6,13 +6,23 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
+import typing as t
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.gonka.devshard.plugins.module_utils._host.image import digest_of
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.aftermath import after_failure
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.journal import (
+    JournalFile,
+    Notebook,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.notes import SwapNotes
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.plan import (
     generation_of_tag,
     gives_rotation_back,
@@ -22,15 +32,16 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap.plan import (
     remaining,
     roll_back,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.rotation import (
+    freeze_rotation,
+    give_rotation_back,
+)
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.session_rules import (
     ServedSession,
     is_past,
     session_losses,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import (
-    REPLACED,
-    ROTATION,
-    STANDBY,
     Journal,
     Step,
     SwapRefused,
@@ -44,6 +55,54 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap.window_rules 
 
 OLD = "registry/gateway@sha256:old"
 NEW = "registry/gateway@sha256:new"
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
+
+
+class Killed(Exception):
+    """The controller and what it started are gone."""
+
+
+class Memory(JournalFile):
+    """A journal that is not on a disk; after ``writes`` of them its run is killed."""
+
+    def __init__(self, journal: Journal, *, writes: int | None = None) -> None:
+        super().__init__(Path("/nowhere"))
+        self.journal = journal.remember(SwapNotes(run="r1"))
+        self.writes = writes
+
+    def read(self) -> Journal:
+        return self.journal
+
+    def write(self, journal: Journal) -> None:
+        if self.writes is not None:
+            if not self.writes:
+                raise Killed
+            self.writes -= 1
+        self.journal = journal
+
+    def archive(self, journal: Journal) -> None:
+        self.journal = journal
+
+    def notebook(self, step: Step, *, finished: Step | None = None) -> Notebook:
+        return Notebook(
+            file=self, run="r1", step=step, finished=finished, now=lambda: NOW, check_mode=False
+        )
+
+
+ROTATION = {"settlement_enabled": False, "pre_poc_blocks": 300, "models": []}
+
+
+class Rotating:
+    """The gateway of a world, as far as its rotation goes."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def settings(self) -> dict[str, t.Any]:
+        return {"escrow_rotation": {**ROTATION, "enabled": self.world.rotation}}
+
+    def post_settings(self, patch: dict[str, t.Any]) -> None:
+        self.world.rotation = patch["escrow_rotation"]["enabled"]
 
 
 @dataclass
@@ -143,17 +202,18 @@ class World:
         elif step is Step.RESTORE_ROTATION:
             self.rotation = True
 
-    def fail(self, journal: Journal) -> Journal:
-        """What the play does when a step fails: rotation comes back where main serves."""
-        if not gives_rotation_back(journal):
+    def fail(self, journal: Journal, *, writes: int | None = None) -> Journal:
+        """What the role does when a step fails; it may be killed after so many writes."""
+        if not journal.open:
             return journal
-        self.rotation = True
-        return journal.undo(Step.FREEZE_ROTATION, [ROTATION])
-
-    def cut_off_after_giving_back(self, journal: Journal) -> Journal:
-        """The same play, killed between the rotation that is back and its last note."""
-        given_back = self.fail(journal)
-        return given_back if given_back == journal else given_back.remember({ROTATION: {}})
+        found = after_failure(journal, None, run="r1", container="m", other_container="t")
+        memory = Memory(journal, writes=writes)
+        if found.gives_rotation_back:
+            with contextlib.suppress(Killed):
+                give_rotation_back(
+                    memory.notebook(Step.FREEZE_ROTATION), lambda: Rotating(self), check_mode=False
+                )
+        return memory.journal
 
     def disturb(self, what: str, journal: Journal) -> None:
         if what == "reboot":
@@ -179,25 +239,46 @@ def fresh(mode: str = "temp", temp_escrows: str = "import", *, target: str = NEW
         origin=OLD,
         asked="gateway:new",
         origin_asked="gateway:old",
-        data={REPLACED: "1"},
+        data=SwapNotes(replaced_container="1"),
     )
 
 
+def note_rotation(notebook: Notebook, was: dict[str, t.Any]) -> None:
+    notebook.begin(SwapNotes(rotation=was))
+
+
 def drive(world: World, journal: Journal, stop_after: int, *, half: bool) -> Journal:
-    """Runs the steps until done or until the controller is killed after ``stop_after`` steps."""
+    """Runs the steps until done or until the controller is killed after ``stop_after`` steps.
+
+    Each step notes in the journal what its modules note, by the functions that they use.
+    """
+    memory = Memory(journal)
+    before: Step | None = None
     for count, step in enumerate(remaining(journal, world.seen())):
-        if step is Step.FREEZE_ROTATION:
-            journal = journal.remember({ROTATION: {}})
+        notebook = memory.notebook(step, finished=before)
+        if step is Step.DONE:
+            world.run(step, memory.journal)
+            if count == stop_after:
+                return memory.journal
+            notebook.end(SwapNotes())
+            break
+        if step is not Step.FREEZE_ROTATION:
+            notebook.begin()
+        else:
+            # with what it was, in the same write
+            freeze_rotation(
+                Rotating(world),
+                intend=functools.partial(note_rotation, notebook),
+                check_mode=count == stop_after and not half,
+            )
         if count == stop_after:
-            journal = journal.start(step)
             if half:
-                world.run(step, journal)
-            return journal
-        journal = journal.start(step)
-        world.run(step, journal)
-        journal = journal.finish(step)
+                world.run(step, memory.journal)
+            return memory.journal
+        world.run(step, memory.journal)
         world.traffic()
-    return journal
+        before = step
+    return memory.journal
 
 
 @settings(max_examples=600, deadline=None)
@@ -232,7 +313,7 @@ def test_killed_anywhere_ends_right(
         if what == "failure" and journal.open:
             journal = world.fail(journal)
         if what == "given back" and journal.open:
-            journal = world.cut_off_after_giving_back(journal)
+            journal = world.fail(journal, writes=1)
         world.disturb(what, journal)
         world.traffic()
     journal = drive(world, journal, 99, half=False)
@@ -271,7 +352,7 @@ def test_the_gateway_that_stands_by_is_replaced_and_goes_on_standing_by() -> Non
     world = World(temp_exists=True, temp_running=True, flag="temp", rotation=False)
     steps = ask(world, mode="pool")
     assert Step.SWITCH_BACK not in steps
-    journal = drive(world, fresh(mode="pool").remember({STANDBY: True}), 99, half=False)
+    journal = drive(world, fresh(mode="pool").remember(SwapNotes(standby=True)), 99, half=False)
     assert tuple(journal.done) == steps
     assert (world.violations, world.main_image, world.flag) == ([], NEW, "temp")
 
@@ -405,7 +486,12 @@ def test_a_temp_without_escrows_need_not_be_drained() -> None:
 
 
 def test_journal_round_trip() -> None:
-    journal = fresh().start(Step.PREFLIGHT).finish(Step.FREEZE_ROTATION).remember({"a": [1]})
+    journal = (
+        fresh()
+        .start(Step.PREFLIGHT)
+        .finish(Step.FREEZE_ROTATION)
+        .remember(SwapNotes(workers=("1:2",)))
+    )
     assert Journal.from_dict(journal.to_dict()) == journal
 
 
@@ -573,13 +659,95 @@ def test_a_swap_continued_before_its_switch_looks_at_the_window_again() -> None:
     assert Step.PREFLIGHT not in remaining(roll_back(journal), world.seen())
 
 
+# the journal
+
+
+def test_the_journal_of_an_earlier_version_is_carried_over() -> None:
+    """0.1.0 and 0.2.0 wrote schema 1: the same names, and no times."""
+    noted = {
+        "run": "r0",
+        "rotation": {**ROTATION, "enabled": True},
+        "temp_image": NEW,
+        "temp_escrow_ids": [7],
+        "workers": ["1:2"],
+        "main_sessions": {"3": {"nonce": 4, "balance": 5, "active": True}},
+        "temp_sessions": {"7": {"nonce": 2, "balance": 9, "active": True}},
+        "left": [{"id": 7, "nonce": 2, "storage_path": "/root/temp/escrow-7"}],
+        "failed_target": NEW,
+        "never_up": False,
+    }
+    now = fresh().start(Step.PREFLIGHT).to_dict()
+    raw = {key: value for key, value in now.items() if key != "began"}
+    journal = Journal.from_dict({**raw, "schema": 1, "data": noted})
+    assert journal.data.main_sessions == {"3": ServedSession(nonce=4, balance=5)}
+    assert (journal.data.left or ())[0].storage_path == "/root/temp/escrow-7"
+    assert journal.data.temp_env is None
+    written = journal.to_dict()
+    assert (written["schema"], written["data"]) == (2, noted)
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        ({"rotation": True}, "its note rotation is not"),
+        ({"left": [{"id": 1}]}, "its note left is not"),
+        ({"main_sessions": {"1": 2}}, "its note main_sessions is not"),
+        ({"workers": "1:2"}, "its note workers is not"),
+        ({"surprise": 1}, "unknown note surprise"),
+    ],
+)
+def test_a_note_that_no_step_writes_is_refused(data: dict[str, object], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        Journal.from_dict({**fresh().to_dict(), "data": data})
+
+
+def test_how_long_the_steps_took_follows_from_when_they_began() -> None:
+    later = NOW + timedelta(seconds=4)
+    journal = fresh().begun_at(Step.DRAIN_MAIN, later).begun_at(Step.CHECK_TEMP, NOW)
+    # the file keeps the names in order of the alphabet
+    journal = Journal.from_dict(journal.to_dict())
+    assert journal.durations(later + timedelta(seconds=1)) == [
+        (Step.CHECK_TEMP, 4.0),
+        (Step.DRAIN_MAIN, 1.0),
+    ]
+
+
+# after a failure
+
+
+@pytest.mark.parametrize("step", list(Step))
+def test_each_step_has_its_advice_and_only_an_untouched_swap_says_that_nothing_was_changed(
+    step: Step,
+) -> None:
+    names = {"run": "r1", "container": "gw-main", "other_container": "gw-temp"}
+    journal = fresh().remember(SwapNotes(run="r1"))
+    for untouched in (None, journal, journal.finish(Step.PREFLIGHT)):
+        found = after_failure(untouched, step, **names)
+        assert (found.gives_rotation_back, "Nothing was changed" in found.advice) == (False, True)
+    open_one = journal.finish(Step.FREEZE_ROTATION)
+    for at in (step, None):
+        advice = after_failure(open_one, at, **names).advice
+        assert "Nothing was changed" not in advice
+        assert "un the same again" in advice or "hot_swap_rollback=true" in advice
+        assert "{" not in advice
+
+
+def test_a_run_whose_swap_another_one_has_taken_over_gives_nothing_back() -> None:
+    journal = fresh().remember(SwapNotes(run="r2", rotation={"enabled": True}))
+    journal = journal.finish(Step.FREEZE_ROTATION)
+    names = {"container": "m", "other_container": "t"}
+    found = after_failure(journal, Step.START_TEMP, run="r1", **names)
+    assert (found.gives_rotation_back, "stays open" in found.advice) == (False, True)
+    assert after_failure(journal, Step.START_TEMP, run="r2", **names).gives_rotation_back
+
+
 # what the role asks the state machine
 
 
 def test_a_rotation_is_given_back_only_where_the_gateway_itself_serves() -> None:
-    frozen = fresh().finish(Step.FREEZE_ROTATION)
-    assert not gives_rotation_back(frozen)
-    noted = frozen.remember({ROTATION: {"enabled": True}})
+    done = fresh().finish(Step.FREEZE_ROTATION)
+    assert not gives_rotation_back(done)
+    noted = done.remember(SwapNotes(rotation={"enabled": True}))
     assert gives_rotation_back(noted)
     replacing = noted.start(Step.REPLACE_MAIN)
     assert not gives_rotation_back(replacing)
@@ -610,7 +778,7 @@ MIRRORED = "mirror/gateway@sha256:new"
 def test_a_main_that_cannot_answer_is_not_asked_before_it_is_replaced(
     seen: dict[str, object], data: dict[str, object], asked: bool
 ) -> None:
-    journal = fresh().start(Step.REPLACE_MAIN).remember(data)
+    journal = fresh().start(Step.REPLACE_MAIN).remember(SwapNotes.from_dict(data))
     found = dataclasses.replace(World().seen(), **seen)  # type: ignore[arg-type]
     assert is_asked_before_its_stop(journal, found) is asked
 
@@ -648,7 +816,7 @@ def test_the_record_after_a_swap_leads_back_and_after_a_rollback_no_further() ->
     }
     back = dataclasses.replace(
         fresh(), target=OLD, asked="gateway:old", rolling_back=True
-    ).remember({"failed_target": NEW})
+    ).remember(SwapNotes(failed_target=NEW))
     assert record_after(back, after) == {**RECORD, "rolled_back_digest": NEW}
 
 

@@ -9,20 +9,25 @@ from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import UnknownStateError
+from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
+    TransportError,
+    UnknownStateError,
+)
 from ansible_collections.gonka.devshard.plugins.module_utils._core.http import Request, Response
-from ansible_collections.gonka.devshard.plugins.modules.gateway_drain import edge_is_busy
+from ansible_collections.gonka.devshard.plugins.module_utils._edge.nginx import is_edge_busy
 
 URL = "http://127.0.0.1/-/busy/main"
 
 
-def ask(status: int) -> bool:
+def ask(status: int | None) -> bool:
     def send(request: Request) -> Response:
         assert (request.method, request.url, request.retry) == ("GET", URL, False)
+        if status is None:
+            raise TransportError("connection refused")
         return Response(status=status, headers={}, body=b"")
 
-    context: t.Any = SimpleNamespace(new_transport=lambda: SimpleNamespace(send=send))
-    return edge_is_busy(context, URL)
+    transport: t.Any = SimpleNamespace(send=send)
+    return is_edge_busy(transport, URL)
 
 
 def test_the_edge_tells_by_its_status() -> None:
@@ -32,5 +37,10 @@ def test_the_edge_tells_by_its_status() -> None:
 
 @pytest.mark.parametrize("status", [200, 308, 404, 502])
 def test_any_other_answer_is_unknown(status: int) -> None:
-    with pytest.raises(UnknownStateError, match=f"got {status}"):
+    with pytest.raises(UnknownStateError, match=f"{URL} answered {status}.*edge_counts=false"):
         ask(status)
+
+
+def test_no_answer_is_unknown() -> None:
+    with pytest.raises(UnknownStateError, match=r"does not answer \(connection refused\)"):
+        ask(None)

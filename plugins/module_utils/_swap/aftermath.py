@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
+
+# This module is private to the collection.
+
+"""What is done, and what the operator is told, when a step of a swap has failed."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import asdict, dataclass
+
+from .plan import gives_rotation_back
+from .steps import Step
+
+if t.TYPE_CHECKING:
+    from .steps import Journal
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Aftermath:
+    """``gives_rotation_back``: the gateway itself serves, so its rotation must not stay off."""
+
+    gives_rotation_back: bool
+    advice: str
+
+    def to_result(self) -> dict[str, t.Any]:
+        return asdict(self)
+
+
+def after_failure(
+    journal: Journal | None,
+    step: Step | None,
+    *,
+    run: str,
+    container: str,
+    other_container: str,
+) -> Aftermath:
+    """``step`` is where the run failed, None before the first one; ``journal`` is the open one."""
+    if journal is None or not journal.open or not journal.touched:
+        return Aftermath(gives_rotation_back=False, advice=_NOTHING_BEGUN)
+    if journal.data.run != run:
+        return Aftermath(gives_rotation_back=False, advice=_STILL_OPEN.format(id=journal.id))
+    advice = _STILL_OPEN.format(id=journal.id)
+    if step is not None and step is not Step.PREFLIGHT:
+        advice = _ADVICE[step].format(container=container, other=other_container)
+    return Aftermath(gives_rotation_back=gives_rotation_back(journal), advice=advice)
+
+
+_NOTHING_BEGUN: t.Final = "Nothing was changed. Correct what is named and run the same again."
+_STILL_OPEN: t.Final = (
+    "The swap {id} stays open as it was, and what serves goes on serving. Correct what is named and"
+    " run the same again, or give up with hot_swap_rollback=true."
+)
+_MAIN_DOWN: t.Final = (
+    " If the gateway does not run any more, hot_swap_rollback=true puts the earlier image in its"
+    " place; if it hangs, run 'docker stop {container}' first."
+)
+_UNMOVED: t.Final = "Requests still go to the gateway, nothing has moved. "
+
+# Both slots serve in all cases but the ones that say otherwise.
+_ADVICE: t.Final = {
+    Step.FREEZE_ROTATION: "What serves goes on serving. Run the same again.",
+    Step.START_TEMP: _UNMOVED + "'docker logs {other}' shows why the temporary gateway does not"
+    " serve. Correct it and run the same again, or give up with hot_swap_rollback=true.",
+    Step.SEED_TEMP: _UNMOVED + "What was paid for is in the ledger; the same run again goes on from"
+    " there and pays nothing twice. Or give up with hot_swap_rollback=true, which imports what was"
+    " paid for.",
+    Step.CHECK_TEMP: _UNMOVED + "The temporary gateway does not serve a client as it should."
+    " Correct it and run the same again, or give up with hot_swap_rollback=true.",
+    Step.SWITCH_TO_TEMP: "Look at what the edge has in service with the playbook"
+    " gonka.devshard.status. Run the same again, or give up with hot_swap_rollback=true.",
+    Step.DRAIN_MAIN: "The other gateway serves new requests, the gateway serves the old ones on."
+    " If the gateway hangs for good, end what it still holds with 'docker stop {container}' and run"
+    " the same again.",
+    Step.REPLACE_MAIN: "The temporary gateway serves. Run the same again once the cause is gone, or"
+    " go back to the earlier image with hot_swap_rollback=true.",
+    Step.CHECK_MAIN: "The temporary gateway serves. The gateway with the new image does not serve"
+    " what it should. Go back to the earlier image with hot_swap_rollback=true, or correct the"
+    " cause and run the same again.",
+    Step.SWITCH_BACK: "The temporary gateway serves, and the gateway stands ready. Run the same"
+    " again.",
+    Step.DRAIN_TEMP: "The gateway serves new requests, the temporary gateway serves the old ones"
+    " on. If the temporary gateway hangs for good, end what it still holds with"
+    " 'docker stop {other}' and run the same again.",
+    Step.SETTLE_TEMP: "The gateway serves. The temporary gateway keeps its escrows until they are"
+    " settled. Run the same again.",
+    Step.STOP_TEMP: "The gateway serves. Run the same again.",
+    Step.IMPORT_ESCROWS: "The gateway serves. The escrows of the temporary gateway are safe on the"
+    " disk and not served by any gateway. Run the same again before their deadline." + _MAIN_DOWN,
+    Step.ACTIVATE: "The gateway serves. Escrows that were imported are not all in use yet. Run the"
+    " same again before their deadline." + _MAIN_DOWN,
+    Step.RESTORE_ROTATION: "The gateway serves, with its rotation off. Run the same again before"
+    " the next change of epoch." + _MAIN_DOWN,
+    Step.DONE: "The gateway serves. Run the same again.",
+}

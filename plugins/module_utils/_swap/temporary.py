@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
+
+# This module is private to the collection.
+
+"""The files of the temporary gateway: its storage, its environment, and how Compose starts it."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from dataclasses import dataclass
+
+from .._core.errors import ConfigurationError
+from .._core.files import private_folder
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TempFiles:
+    """What :func:`prepare` writes. ``environment`` is copied from ``env_file``."""
+
+    storage: Path
+    env_file: Path
+    environment: Path
+    compose_file: Path
+    compose: str
+
+
+def temp_environment(noted: str | None, env_file: Path, *, started: bool) -> Path:
+    """The file that the temporary gateway has its environment from.
+
+    The gateway may get another environment, and another admin key, while this one still serves.
+    Swaps of early versions gave both the same file.
+    """
+    if noted is not None:
+        return type(env_file)(noted)
+    return env_file if started else env_file.with_name(f"{env_file.name}.temp")
+
+
+def prepare(files: TempFiles, *, running: bool, check_mode: bool) -> list[str]:
+    """Makes what a start needs, and tells what had to be made.
+
+    ``running``: what may serve already keeps the environment that it was started with.
+    """
+    made = []
+    if not files.storage.is_dir():
+        made.append(str(files.storage))
+        if not check_mode:
+            private_folder(files.storage)
+    if files.environment != files.env_file:
+        made += _copied(files, running=running, check_mode=check_mode)
+    text = files.compose_file.read_text("utf-8") if files.compose_file.exists() else None
+    if text != files.compose:
+        made.append(str(files.compose_file))
+        if not check_mode:
+            _write(files.compose_file, files.compose.encode(), 0o644)
+    return made
+
+
+def _copied(files: TempFiles, *, running: bool, check_mode: bool) -> list[str]:
+    there = files.environment.exists()
+    if there and running:
+        return []
+    try:
+        wanted = files.env_file.read_bytes()
+    except FileNotFoundError as exc:
+        raise ConfigurationError(
+            f"there is no {files.env_file}; run the playbook gonka.devshard.site first"
+        ) from exc
+    if there and files.environment.read_bytes() == wanted:
+        return []
+    if not check_mode:
+        _write(files.environment, wanted, 0o600)
+    return [str(files.environment)]
+
+
+def _write(path: Path, content: bytes, mode: int) -> None:
+    candidate = path.with_name(f".{path.name}.new")
+    descriptor = os.open(candidate, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    with os.fdopen(descriptor, "wb") as handle:
+        os.fchmod(handle.fileno(), mode)
+        handle.write(content)
+        handle.flush()
+        os.fsync(handle.fileno())
+    candidate.replace(path)
+
+
+def offer(flag: Path, *, check_mode: bool) -> bool:
+    """Lets the edge hand to the temporary gateway what the gateway itself does not take."""
+    if flag.exists():
+        return False
+    if not check_mode:
+        _write(flag, b"", 0o644)
+    return True
+
+
+def withdraw(flag: Path, *, check_mode: bool) -> bool:
+    """The opposite, before the temporary gateway is stopped."""
+    if not flag.exists():
+        return False
+    if not check_mode:
+        flag.unlink()
+    return True
