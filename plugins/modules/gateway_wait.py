@@ -34,6 +34,13 @@ options:
       - The environment file of the gateway. Its secrets are removed from the log. A missing file has none.
     type: path
     default: /srv/gonka/devshard-gateway/config.devshard.env
+  health_check:
+    description:
+      - Wait for the first health check of the container too, which Docker runs some seconds after the start. With
+        V(false) an answer of the gateway is enough, for a caller that checks more than that afterwards. A container
+        that is unhealthy never counts as up.
+    type: bool
+    default: true
   timeout_variable:
     description:
       - Variable by which the user sets O(wait_timeout), for the message.
@@ -106,6 +113,7 @@ SPEC = _argspec.ArgumentSpec(
             "type": "path",
             "default": "/srv/gonka/devshard-gateway/config.devshard.env",
         },
+        "health_check": {"type": "bool", "default": True},
         "timeout_variable": {"type": "str", "default": "wait_timeout"},
     },
 ).merge(
@@ -120,7 +128,8 @@ class Options:
     container_name: str
     timeout_variable: str
     request_timeout: int
-    wait_interval: int
+    wait_interval: float
+    health_check: bool
 
 
 def work(context: Context) -> Outcome:
@@ -156,6 +165,7 @@ def work(context: Context) -> Outcome:
         deadline=context.deadline(),
         interval=options.wait_interval,
         option=options.timeout_variable,
+        checked=options.health_check,
     )
     waited = 0.0 if context.check_mode else wait.run()
     return Outcome(changed=False, values={"waited": round(waited, 1)})

@@ -54,13 +54,20 @@ def _ending(container: Container) -> str:
     return f"{container.state}, status {container.exit_code}{killed}"
 
 
-def pending(container: Container | None, answer: GatewayAnswer) -> str | None:
-    """What is still missing, or None when the gateway is up."""
+def pending(
+    container: Container | None, answer: GatewayAnswer, *, checked: bool = True
+) -> str | None:
+    """What is still missing, or None when the gateway is up.
+
+    ``checked``: the first health check must have succeeded too, which the engine runs only some
+    seconds after the start.
+    """
     if container is None or container.state != "running":
         return f"its container is {'gone' if container is None else container.state}"
     if answer.problem is not None:
         return answer.problem
-    if container.health not in ("healthy", None):
+    early = container.health == "starting" and not checked
+    if container.health not in ("healthy", None) and not early:
         return f"it answers, and its health check is {container.health}"
     return None
 
@@ -87,6 +94,7 @@ class GatewayWait:
     interval: float
     option: str
     """How the user sets the deadline."""
+    checked: bool = True
 
     def run(self) -> float:
         """Seconds that were waited. Raises as soon as waiting is in vain, or at the deadline."""
@@ -99,7 +107,7 @@ class GatewayWait:
                     f"the gateway at {self.url} does not come up: {why}{self._said()}"
                 )
             answer = self.answers(self.deadline.left)
-            missing = pending(container, answer)
+            missing = pending(container, answer, checked=self.checked)
             if missing is None:
                 return self.deadline.elapsed
             if not self.deadline.pause(self.interval):

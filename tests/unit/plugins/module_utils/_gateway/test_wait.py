@@ -85,7 +85,7 @@ class World:
             raise TransportError("no engine")
         return self.lines
 
-    def wait(self, seconds: float = 30) -> float:
+    def wait(self, seconds: float = 30, *, checked: bool = True) -> float:
         return GatewayWait(
             name="g",
             url="http://127.0.0.1:1",
@@ -95,6 +95,7 @@ class World:
             deadline=WaitBudget(seconds, clock=lambda: self.now, sleep=self.sleep),
             interval=2,
             option="hot_swap_wait_timeout",
+            checked=checked,
         ).run()
 
 
@@ -105,6 +106,13 @@ def test_a_gateway_that_replays_its_sessions_is_waited_for() -> None:
 def test_its_health_check_has_to_succeed_too() -> None:
     first = container(health="starting")
     assert World([first, first, first, container(health="healthy")], [UP]).wait() == 4
+
+
+def test_where_more_is_checked_afterwards_an_answer_is_enough() -> None:
+    first = container(health="starting")
+    assert World([first], [REFUSED, UP]).wait(checked=False) == 2
+    with pytest.raises(WaitTimeoutError, match="its health check is unhealthy"):
+        World([container(health="unhealthy")], [UP]).wait(checked=False)
 
 
 @pytest.mark.parametrize("slow", [0, 5, 1000])
