@@ -13,7 +13,16 @@ from pathlib import Path
 
 from .._core.errors import ConfigurationError, DevshardError, UnknownStateError
 from .._gateway import env_file
-from .._gateway.plan import RECORDED, SETTING, SIBLING, Available, Folder, GatewaySeen, Own, Use
+from .._gateway.plan_model import (
+    RECORDED,
+    SETTING,
+    SIBLING,
+    Available,
+    Folder,
+    GatewaySeen,
+    Own,
+    Use,
+)
 from .._gateway.record import Places
 from .._host import docker as _docker
 from .._host import docker_cli
@@ -24,7 +33,7 @@ from .look import DATABASE, SWAP_LABEL, Asked, Host, look
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .._gateway.plan import GatewayPlan, Relation
+    from .._gateway.plan_model import GatewayPlan, Relation
     from .._host.docker_cli import Docker, Listed, Run
     from .model import Found, Presence
 

@@ -14,6 +14,7 @@ from .._adapter import Context, Outcome
 from .._core.errors import ConfigurationError
 from .._gateway import env
 from .._gateway import plan as _gateway_plan
+from .._gateway.plan_model import GatewayWish
 from .._gateway.record import Places
 from .._presence import (
     gateway as _gateway_look,
@@ -69,7 +70,7 @@ def work(context: Context) -> Outcome:
     planned = env.plan(wish, present, running, str(file), adopting=seen.record is None)
     context.hide_secrets(planned.variables)
     plan = _gateway_plan.make(
-        _gateway_plan.GatewayWish(
+        GatewayWish(
             deploy_dir=str(places.deploy_dir),
             container=params["container_name"],
             image=params["image"],

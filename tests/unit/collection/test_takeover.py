@@ -45,10 +45,10 @@ from ansible_collections.gonka.devshard.plugins.module_utils._escrows.settlement
     SettlementFiles,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway import env, env_file
-from ansible_collections.gonka.devshard.plugins.module_utils._gateway.plan import (
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.plan import make
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.plan_model import (
     GatewayPlan,
     GatewayWish,
-    make,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.profiles import profile
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.record import (

@@ -10,7 +10,8 @@ import typing as t
 
 import pytest
 
-from ansible_collections.gonka.devshard.plugins.module_utils._gateway.plan import (
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.plan import make
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.plan_model import (
     RECORDED,
     SETTING,
     SIBLING,
@@ -21,7 +22,6 @@ from ansible_collections.gonka.devshard.plugins.module_utils._gateway.plan impor
     GatewayWish,
     Own,
     Use,
-    make,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.profiles import profile
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.record import DeployRecord

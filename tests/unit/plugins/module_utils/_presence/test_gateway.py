@@ -15,10 +15,10 @@ from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import
     ConfigurationError,
     TransportError,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._gateway.plan import (
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.plan import make
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.plan_model import (
     GatewaySeen,
     GatewayWish,
-    make,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.profiles import profile
 from ansible_collections.gonka.devshard.plugins.module_utils._host import docker as _docker
