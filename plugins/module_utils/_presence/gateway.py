@@ -28,7 +28,8 @@ from .._host import docker as _docker
 from .._host import docker_cli
 from .._host.image import digest_of, is_image
 from .._host.storage import identity, mounted
-from .look import DATABASE, SWAP_LABEL, Asked, Host, look
+from .asked import DATABASE, SWAP_LABEL, Asked, Host
+from .look import look
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping

@@ -19,7 +19,7 @@ from .._gateway.record import Places
 from .._presence import (
     gateway as _gateway_look,
 )
-from .._presence.look import Asked, Host
+from .._presence.asked import Asked, Host
 
 SPEC = _argspec.ArgumentSpec(
     options={

@@ -13,7 +13,8 @@ from pathlib import Path
 from .. import _argspec
 from .._adapter import Context, Outcome
 from .._gateway.record import Places
-from .._presence.look import Asked, Host, look
+from .._presence.asked import Asked, Host
+from .._presence.look import look
 from .._presence.model import PLAYS
 from .._presence.rules import notes, refuse
 

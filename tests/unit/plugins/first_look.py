@@ -12,7 +12,8 @@ import typing as t
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ansible_collections.gonka.devshard.plugins.module_utils._presence.look import Asked, Host, look
+from ansible_collections.gonka.devshard.plugins.module_utils._presence.asked import Asked, Host
+from ansible_collections.gonka.devshard.plugins.module_utils._presence.look import look
 from ansible_collections.gonka.devshard.plugins.module_utils._presence.model import Presence
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.notes import SwapNotes
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import Journal, Step

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
+
+# This module is private to the collection.
+
+"""What the look at a host is asked for, and what it may use of the host."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+from pathlib import Path
+
+from .._host import docker_cli
+from .._host.processes import PROC
+from .._host.storage import identity
+from .model import (
+    File,
+)
+
+if t.TYPE_CHECKING:
+    pass
+
+
+DATABASE: t.Final = "gateway.db"
+
+
+STATE_DIR: t.Final = Path("/var/lib/gonka-devshard")
+
+
+NGINX: t.Final = Path("/etc/nginx")
+
+
+SWAP_LABEL: t.Final = "gonka.devshard.swap"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """The play's settings, as the look needs them."""
+
+    deploy_dir: Path
+    state_dir: Path
+    env_file: Path
+    keyring: Path
+    ledger: Path
+    container: str
+    temp_container: str
+    storage_dir: str
+    """Of a gateway of this generation, inside its container."""
+    ports: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Host:
+    """Where this host shows itself; tests have one of their own."""
+
+    run: docker_cli.Run
+    proc: Path = PROC
+    nginx: Path = NGINX
+    default_state_dir: Path = STATE_DIR
+    sockets: tuple[Path, ...] = docker_cli.SOCKETS
+
+
+def look_at_file(path: Path) -> File:
+    try:
+        return File(path=str(path), exists=identity(path) is not None)
+    except PermissionError:
+        return File(path=str(path), exists=None)

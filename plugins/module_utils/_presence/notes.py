@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
+
+# This module is private to the collection.
+
+"""What is noted on the host: the deploy record, open swaps, and a redirect."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from datetime import datetime
+from pathlib import Path
+
+from .._core.errors import UnknownStateError
+from .._gateway import record as _record
+from .._swap.journal import JournalFile
+from .asked import Host, look_at_file
+from .model import (
+    FoundRecord,
+    Redirect,
+    Swap,
+    Swaps,
+)
+
+if t.TYPE_CHECKING:
+    pass
+
+
+_REDIRECTED: t.Final = re.compile(r"^\s*return\s+308\s+(\S+?)\$request_uri\s*;", re.MULTILINE)
+
+
+def read_record(path: Path) -> FoundRecord:
+    try:
+        content = _record.parse(path.read_bytes(), str(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return FoundRecord(path=str(path), exists=False)
+    except PermissionError:
+        return FoundRecord(path=str(path), exists=None)
+    except UnknownStateError as exc:
+        return FoundRecord(path=str(path), exists=True, error=str(exc))
+    return FoundRecord(path=str(path), exists=True, content=content)
+
+
+def storage_of(record: FoundRecord, places: _record.Places) -> Path:
+    recorded = None if record.content is None else record.content.storage
+    return places.storage if recorded is None else Path(recorded)
+
+
+def _since(identifier: str) -> str | None:
+    """The id of a swap is the time at which it began."""
+    try:
+        return datetime.strptime(identifier, "%Y%m%dT%H%M%SZ").strftime("%Y-%m-%dT%H:%M:%SZ")
+    except ValueError:
+        return None
+
+
+def read_swaps(places: _record.Places) -> Swaps:
+    found: list[Swap] = []
+    for slot, path in places.journals.items():
+        try:
+            journal = JournalFile(path).read()
+        except UnknownStateError as exc:
+            return Swaps(found=tuple(found), error=str(exc))
+        except PermissionError:
+            return Swaps(
+                found=tuple(found),
+                error=f"the swap journal {path} may not be read; run with become: true",
+            )
+        if journal is None or not journal.open:
+            continue
+        pending = [step for step in journal.started if step not in journal.done]
+        at = next(iter(pending), next(iter(reversed(journal.started)), None))
+        ids = journal.data.temp_escrow_ids
+        found.append(
+            Swap(
+                path=str(path),
+                slot=slot,
+                id=journal.id,
+                run=journal.data.run,
+                mode=journal.mode,
+                temp_escrows=journal.temp_escrows,
+                target=journal.target,
+                asked=journal.asked,
+                origin=journal.origin,
+                origin_asked=journal.origin_asked,
+                started=tuple(step.value for step in journal.started),
+                done=tuple(step.value for step in journal.done),
+                step=None if at is None else at.value,
+                since=_since(journal.id),
+                rolling_back=journal.rolling_back,
+                touched=journal.touched,
+                temp_escrow_ids=tuple(str(one) for one in ids) if ids is not None else (),
+            )
+        )
+    return Swaps(found=tuple(found))
+
+
+def read_redirect(places: _record.Places, host: Host) -> Redirect:
+    path = host.nginx / "devshard/server.d/redirect.conf"
+    noted = look_at_file(places.redirect_note).exists
+    edge: bool | None
+    url: str | None = None
+    try:
+        match = _REDIRECTED.search(path.read_text(encoding="utf-8", errors="replace"))
+        edge, url = True, None if match is None else match[1]
+    except (FileNotFoundError, NotADirectoryError):
+        edge = False
+    except PermissionError:
+        edge = None
+    return Redirect(edge=edge, noted=noted, base_url=url, path=str(path))
