@@ -29,7 +29,7 @@ _SETTINGS: t.Final = 300.0
 
 
 class GatewayApi:
-    """One gateway. Each call is sent once; what a lost answer left behind, the caller finds out."""
+    """One gateway. Each call is sent once; after a lost answer the caller checks the result."""
 
     def __init__(self, transport: Transport, *, url: str, admin_key: str, profile: Profile) -> None:
         self._http = transport
@@ -47,7 +47,8 @@ class GatewayApi:
             return expect_json_object(request, self._http.send(request))
         except AuthenticationError as exc:
             raise AuthenticationError(
-                f"{str(exc).rstrip('.')}. The gateway has another admin key than the one that was used"
+                f"{str(exc).rstrip('.')}. The gateway has a different admin key than the one that "
+                f"was used"
                 " (gateway_admin_api_key, else DEVSHARD_ADMIN_API_KEY in the environment file). It"
                 " reads its key when the container is created",
                 **exc.details,
@@ -55,8 +56,9 @@ class GatewayApi:
         except NotFoundError as exc:
             if exc.details.get("server_message") == "404 page not found":
                 raise NotFoundError(
-                    f"{str(exc).rstrip('.')}. A gateway without an admin key answers so on every admin path; a"
-                    " gateway of another generation on paths that it does not have",
+                    f"{str(exc).rstrip('.')}. A gateway started without an admin key returns this "
+                    f"for every admin path; a gateway of another generation returns it for paths "
+                    f"that it does not know",
                     **exc.details,
                 ) from exc
             raise

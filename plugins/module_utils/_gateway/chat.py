@@ -3,7 +3,7 @@
 
 # This module is private to the collection.
 
-"""A real chat request as a client sends it (guide §5), judged by what came back.
+"""A real chat request as a client sends it (guide §5), judged by its reply.
 
 Each request has a prompt of its own: the gateway answers a repeated one, errors included, from its
 cache for an hour, which would prove nothing.
@@ -99,7 +99,7 @@ def read_stream(events: Iterable[str], where: str) -> tuple[str, int, str]:
 
     A gateway's error inside a stream is one event without ``[DONE]``; a host's error is an event
     before it. Both are failures, and so are a stream that just ends and one that never says why
-    the model stopped: a host that gives up in the middle can still be followed by ``[DONE]``.
+    the model stopped: a host that gives up midway can still be followed by ``[DONE]``.
     """
     content: list[str] = []
     finish: str | None = None
@@ -107,7 +107,7 @@ def read_stream(events: Iterable[str], where: str) -> tuple[str, int, str]:
     for event in events:
         if event == "[DONE]":
             if count == 0:
-                raise ProtocolError(f"{where}: the stream ended before anything came")
+                raise ProtocolError(f"{where}: the stream ended before any data arrived")
             return "".join(content), count, _finished(finish, where)
         try:
             body = json.loads(event)
@@ -130,7 +130,8 @@ def read_stream(events: Iterable[str], where: str) -> tuple[str, int, str]:
 def _finished(reason: object, where: str) -> str:
     if not isinstance(reason, str) or not reason:
         raise ProtocolError(
-            f"{where}: the reply has no finish_reason, so it was cut off before the model ended it"
+            f"{where}: the reply has no finish_reason, so it was interrupted before the model "
+            f"ended it"
         )
     return reason
 
@@ -163,19 +164,19 @@ def _redirected(request: Request, response: Response) -> RedirectedError:
     asked, given = urlsplit(request.url), urlsplit(target)
     if not target:
         said = (
-            "the gateway is in its disabled state, and nothing in front of it names the new place."
-            " End it with the playbook gonka.devshard.redirect (-e redirect_enabled=false)"
+            "the gateway is in its disabled state, and no edge in front of it names the new URL. "
+            "End that state with the playbook gonka.devshard.redirect (-e redirect_enabled=false)"
         )
     elif (asked.scheme, given.scheme) == ("http", "https") and asked.hostname == given.hostname:
         said = (
-            f"the edge takes clients over https only. Set devshard_client_base_url to"
+            f"the edge accepts clients over https only. Set devshard_client_base_url to"
             f" {given.scheme}://{given.netloc}"
         )
     else:
         said = (
-            f"clients are sent to {given.scheme}://{given.netloc}, as the playbook"
-            " gonka.devshard.redirect does it. Nothing can be asked here until"
-            " -e redirect_enabled=false lets them in again"
+            f"clients are sent to {given.scheme}://{given.netloc}, as the playbook "
+            f"gonka.devshard.redirect does it. No request can be tried here until -e "
+            f"redirect_enabled=false lets them in again"
         )
     return RedirectedError(
         f"{request.where}: got {response.status}: {said}",
@@ -283,7 +284,7 @@ def ask_through_poc(
     interval: float,
     warn: Callable[[str], None],
 ) -> ChatReply:
-    """A PoC phase is no fault of the deployment: wait for its end, within the deadline."""
+    """A PoC phase is not a fault of the deployment: wait for its end, within the deadline."""
     told = False
     while True:
         try:
@@ -296,7 +297,7 @@ def ask_through_poc(
                 told = True
             if not deadline.pause(interval):
                 raise WaitTimeoutError(
-                    "the network is still in a PoC phase, so no chat could be tried; nothing is"
-                    " known to be wrong with the gateway. Run again when the phase is Inference",
+                    "the network is still in a PoC phase, so no chat could be tried; no fault of "
+                    "the gateway is known. Run this again when the phase is Inference",
                     waited=round(deadline.elapsed),
                 ) from exc

@@ -20,15 +20,15 @@ if t.TYPE_CHECKING:
     from .models import GatewayState
 
 _SAFE: t.Final = (
-    "nothing was stopped. Run the same again to go on waiting; a hot swap can also go back with"
-    " hot_swap_rollback=true"
+    "nothing was stopped. Run this again to continue waiting; a hot swap can also be rolled back "
+    "with hot_swap_rollback=true"
 )
 
 
 def look(
     state: Callable[[], GatewayState], workers: Callable[[], int], edge: Callable[[], bool]
 ) -> Sample:
-    """One look. Whatever is not a complete answer is unknown, never zero."""
+    """One check. Anything but a complete answer is unknown, never zero."""
     try:
         # the edge first: what it hands over after this look is then seen in the gateway
         held = edge()
@@ -48,7 +48,7 @@ def look(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Drained:
-    """How the wait ended well."""
+    """The result of a successful wait."""
 
     polls: int
     elapsed: float
@@ -71,10 +71,10 @@ def wait_until_drained(
     interval: float,
     unknown_timeout: float,
 ) -> Drained:
-    """Looks until ``needed`` samples in a row say drained.
+    """Check until ``needed`` samples in a row say drained.
 
-    Fails at the deadline, and earlier when nothing could be found out for ``unknown_timeout``
-    seconds on end: that does not heal by waiting for streams.
+    Fail at the deadline, and earlier when the state stays unknown for ``unknown_timeout`` seconds:
+    waiting for streams does not help in that case.
     """
     row = Row(needed)
     polls = 0
@@ -94,7 +94,8 @@ def wait_until_drained(
         seen = {"last": sample.to_result(), "polls": polls, "unknown_for": round(blind, 1)}
         if blind >= unknown_timeout:
             raise UnknownStateError(
-                f"the gateway cannot be drained, for {blind:.0f} s {in_words(sample)}; {_SAFE}",
+                f"the gateway cannot be drained, its state has been unknown for {blind:.0f} s"
+                f" ({sample.reason}); {_SAFE}",
                 **seen,
             )
         if not deadline.pause(interval):

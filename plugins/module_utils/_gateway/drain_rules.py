@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright (c) 2026 The gonka.devshard authors
 # This file is private to the gonka.devshard collection; its content may change at any time.
-"""When a gateway may be stopped without cutting anybody (contract ``gateway.md`` §7.3).
+"""When a gateway may be stopped without cutting a stream (contract ``gateway.md`` §7.3).
 
 Pure: one sample of what the gateway says gives a verdict, a row of verdicts gives the decision.
 Unknown is a verdict of its own and never counts as drained.
@@ -18,7 +18,7 @@ if t.TYPE_CHECKING:
 
 
 class DrainVerdict(str, enum.Enum):
-    """What one look at a gateway says."""
+    """The verdict of one check of a gateway."""
 
     DRAINED = "drained"
     BUSY = "busy"
@@ -36,7 +36,7 @@ class DrainRecord:
 
 @dataclass(frozen=True)
 class Sample:
-    """One look: the verdict, and the numbers it rests on."""
+    """One check: the verdict, and the numbers behind it."""
 
     verdict: DrainVerdict
     requests: int | None = None
@@ -59,7 +59,7 @@ class Sample:
 
 
 def unknown(reason: str) -> Sample:
-    """A look that could not be taken; the reason tells what came back instead."""
+    """A check that failed; the reason says what was returned instead."""
     return Sample(DrainVerdict.UNKNOWN, reason=reason)
 
 
@@ -71,7 +71,7 @@ def judge(
 
     ``limiter`` alone proves nothing (it is bypassed in some PoC modes), and neither do the
     records alone. A record that is active but not loaded has no counter: unknown. An inactive
-    record without a runtime serves nobody. A counter below zero counts nothing: unknown.
+    record without a runtime serves no client. A counter below zero counts nothing: unknown.
     """
     counted: dict[str, int] = {}
     if limiter < 0:
@@ -97,7 +97,7 @@ def judge(
 
 @dataclass(frozen=True)
 class Row:
-    """Consecutive drained samples so far. Anything else starts the row anew."""
+    """Consecutive drained samples so far. Any other sample restarts the row."""
 
     needed: int
     length: int = 0
@@ -113,20 +113,22 @@ class Row:
 
 
 def in_words(sample: Sample) -> str:
-    """What the last look showed, for a message."""
+    """The result of the last check, for a message."""
     if sample.verdict is DrainVerdict.UNKNOWN:
         return f"it is unknown what it still serves ({sample.reason})"
     if sample.verdict is DrainVerdict.DRAINED:
-        return "it was idle in the last look, but not often enough in a row"
+        return "it was idle in the last check, but not often enough in a row"
     parts = []
     if sample.requests:
         where = ", ".join(f"escrow {key}: {count}" for key, count in sample.per_escrow.items())
         parts.append(f"{sample.requests} request(s) left" + (f" ({where})" if where else ""))
     if sample.workers:
-        parts.append(f"{sample.workers} nginx worker(s) of before the reload still serve")
+        parts.append(
+            f"{sample.workers} nginx worker(s) from before the reload are still serving requests"
+        )
     if sample.edge and not sample.requests:
         parts.append(
-            "the edge still holds a request for it whose body is not complete (if that never ends,"
-            " an nginx worker may have died with its count, which a restart of nginx heals)"
+            "the edge still holds a request for it whose body is not complete (if that never ends, "
+            "an nginx worker may have died with its count, which a restart of nginx corrects)"
         )
     return " and ".join(parts)

@@ -3,7 +3,7 @@
 
 # This module is private to the collection.
 
-"""Would a container have to be recreated to be what is wanted? Recreating cuts every stream."""
+"""Whether a container must be recreated to match what is wanted. That cuts every stream."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def same_value(name: str, wanted: str, found: str | None, profile: Profile) -> b
 
 
 def find_drift(container: Container | None, wanted: Wanted, profile: Profile) -> Drift:
-    """Pure. Names of variables are told, never their values."""
+    """Pure. Returns names of variables, never their values."""
     if container is None:
         return Drift(exists=False, running=False)
     reasons = []

@@ -58,7 +58,7 @@ def read(file: Path) -> str | None:
 def parse(
     text: str, where: str, *, literal: bool = False, replaced: Collection[str] = ()
 ) -> dict[str, str]:
-    """Names and values. What is no assignment, comment or blank is refused with its line.
+    """Names and values. A line that is not an assignment, a comment or blank is refused.
 
     A value that shell and Compose would expand stays as it is written; ``literal`` refuses it, and
     for a secret it is always refused. Those that are ``replaced`` may be what they are.
@@ -149,7 +149,7 @@ class EnvWish:
     defaults: Mapping[str, str] = field(default_factory=dict)
     """For variables that neither the file nor the container has."""
     running: Mapping[str, str] = field(default_factory=dict)
-    """What the container has and the file may lack: its secrets are never made anew."""
+    """Variables of the container that the file may lack: its secrets are never generated again."""
     purge: bool = False
 
 
@@ -177,9 +177,9 @@ def plan(wish: EnvWish, present: Mapping[str, str] | None, where: str) -> EnvPla
             present_key = there.get(name, "").lower()
             if name == PRIVATE_KEY and present_key not in ("", given.lower()):
                 raise ConfigurationError(
-                    f"{where} holds another creator key than the one given. Escrows of the key in"
-                    " the file could not be settled any more, so it is not replaced. Settle them"
-                    " (playbook gonka.devshard.retire), or leave the key out of the options"
+                    f"{where} holds another creator key than the one given. Escrows of the key in "
+                    f"the file could no longer be settled, so it is not replaced. Settle them"
+                    " (playbook gonka.devshard.retire), or omit the key from the options"
                 )
             wanted[name] = given
         elif name in there:
@@ -203,7 +203,7 @@ def plan(wish: EnvWish, present: Mapping[str, str] | None, where: str) -> EnvPla
 def carried(environment: Mapping[str, str], *, adopting: bool) -> dict[str, str]:
     """Of a container's variables those that the file is to have too.
 
-    A deployment that somebody else made may have them in its compose file alone.
+    A deployment that another tool made may have them only in its compose file.
     """
     return {
         name: value

@@ -36,7 +36,7 @@ def running_digest(container: Container, asked: str) -> str:
 
 
 def _is_running(wish: GatewayWish, seen: GatewaySeen, container: Container) -> bool:
-    """Whether what is asked for is what the container was made from."""
+    """Whether the container was made from the wanted image."""
     digests = {digest_of(item) for item in (container.image, *container.digests)} - {None}
     if (asked := digest_of(wish.image)) is not None:
         return asked in digests
@@ -56,7 +56,7 @@ def _is_running(wish: GatewayWish, seen: GatewaySeen, container: Container) -> b
 
 
 def running_tag(container: Container, record: DeployRecord | None) -> str:
-    """The name of what runs, as a user gave it; the reference itself where nobody knows one."""
+    """The name of the running image, as a user gave it, or the reference where none is known."""
     digests = {digest_of(item) for item in (container.image, *container.digests)} - {None}
     if record is not None:
         for image, digest in (
@@ -83,8 +83,9 @@ def plan_image(wish: GatewayWish, seen: GatewaySeen) -> tuple[str | None, list[s
     return target, [
         (
             f"the gateway runs {shown}, and"
-            f" {'what its tag means now' if wish.image == tag else wish.image} is asked for. To keep what"
-            f" runs set gateway_image to {tag}{_update(wish)}. To change it run the playbook"
+            f" {'what its tag means now' if wish.image == tag else wish.image} is wanted. To keep "
+            f"the running image, set gateway_image to {tag}{_update(wish)}. To change it run the "
+            f"playbook"
             " gonka.devshard.hot_swap, which cuts no stream, or set gateway_allow_recreate: true to"
             " replace it in place"
         )
@@ -110,9 +111,10 @@ def _image_anew(wish: GatewayWish, record: DeployRecord | None) -> tuple[str | N
     return asked, [
         (
             f"the gateway in {wish.deploy_dir} was last started from {record.image} ({record.digest}),"
-            f" and {'what its tag means now' if same else wish.image} is asked for. To start it as it"
-            f" was set gateway_image to {record.image}{_update(wish)}, and change it then with the"
-            " playbook gonka.devshard.hot_swap; or set gateway_allow_recreate: true to start the other"
+            f" and {'what its tag means now' if same else wish.image} is wanted. To start it as it "
+            f"was, set gateway_image to {record.image}{_update(wish)}, and then change it with the "
+            f"playbook gonka.devshard.hot_swap; or set gateway_allow_recreate: true to start the "
+            f"other"
             " image on its storage"
         )
     ]

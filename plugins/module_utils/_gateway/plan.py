@@ -25,7 +25,7 @@ if t.TYPE_CHECKING:
 
 
 def make(wish: GatewayWish, seen: GatewaySeen, profile: Profile) -> GatewayPlan:
-    """All that would be refused is named at once, so that nothing has been written by then."""
+    """Everything that would be refused is named in one message, before anything is written."""
     refused = [*_directory(wish, seen), *_generation(wish, seen, profile)]
     own = seen.own
     storage, why = plan_storage(wish, seen)
@@ -83,8 +83,9 @@ def _generation(wish: GatewayWish, seen: GatewaySeen, profile: Profile) -> list[
         return []
     return [
         (
-            f"{wish.deploy_dir} belongs to a gateway of generation {there}, and {profile.name} is"
-            " asked for (devshard_profile). An escrow belongs to one generation for life, so this would"
+            f"{wish.deploy_dir} belongs to a gateway of generation {there}, but {profile.name} is "
+            f"wanted (devshard_profile). An escrow belongs to one generation for life, so this "
+            f"would"
             " strand its deposit. Deploy the other generation side by side, in a directory and on ports"
             " of its own, and settle the old escrows here"
         )
@@ -98,8 +99,8 @@ def _port(wish: GatewayWish, seen: GatewaySeen) -> list[str]:
     return [
         (
             f"port {wish.port} on 127.0.0.1 is taken by {seen.port_owner}, which is not the container"
-            f" {wish.container}. If it is this gateway, give its name as gateway_container_name; else"
-            " set devshard_gateway_url to a port that is free"
+            f" {wish.container}. If it is this gateway, give its name as gateway_container_name; "
+            f"otherwise set devshard_gateway_url to a free port"
         )
     ]
 
@@ -112,8 +113,9 @@ def _recreate(wish: GatewayWish, own: Own, drift: Drift, profile: Profile) -> li
         return [
             (
                 f"the container {wish.container} keeps its storage in itself ({own.inside} is not mounted"
-                f" from the host), and it would have to be recreated, since {why}. Its sessions would be"
-                " deleted with it. Stop it, copy the folder out with 'docker cp', and start it with the"
+                f" from the host), and it must be recreated, because {why}. Its sessions would be "
+                f"deleted with it. Stop it, copy the folder out with 'docker cp', and start it "
+                f"with the"
                 " copy mounted there"
             )
         ]
@@ -121,16 +123,18 @@ def _recreate(wish: GatewayWish, own: Own, drift: Drift, profile: Profile) -> li
         return [
             (
                 f"the container {wish.container} has its storage at {own.inside}, and the collection has"
-                f" it at {profile.storage_dir}. Its records hold paths below {own.inside}, so a recreated"
-                f" gateway would not find its sessions. It would have to be recreated, since {why}"
+                f" it at {profile.storage_dir}. Its records hold paths below {own.inside}, so a "
+                f"recreated gateway would not find its sessions. It must be recreated, because "
+                f"{why}"
             )
         ]
     if wish.allow_recreate:
         return []
     return [
         (
-            f"the container {wish.container} would have to be recreated, which cuts every stream it"
-            f" serves, since {why}. Use the playbook gonka.devshard.hot_swap, which cuts no stream, or set"
+            f"the container {wish.container} must be recreated, which would cut every stream that "
+            f"it serves, because {why}. Use the playbook gonka.devshard.hot_swap, which cuts no "
+            f"stream, or set"
             " gateway_allow_recreate: true to recreate it in place"
         )
     ]

@@ -29,7 +29,7 @@ OWN_SERVICE: t.Final = "devshardctl"
 
 @dataclass(frozen=True, kw_only=True)
 class Folder:
-    """A folder that may be the storage. ``says`` is who names it, in words."""
+    """A folder that may be the storage. ``says`` names its source, in words."""
 
     path: str
     says: str
@@ -87,9 +87,9 @@ class GatewaySeen:
     default: Folder
     uses: tuple[Use, ...] = ()
     port_owner: str | None = None
-    """Who has the port, when it is not the container."""
+    """The program on the port, when it is not the container."""
     asked_is_running: bool | None = None
-    """Whether the image that is asked for is the one of the container; None is not known."""
+    """Whether the wanted image is the one of the container; None means unknown."""
     engine: str | None = None
     answers: bool = False
     """Whether there is an engine, and it answers."""
@@ -125,16 +125,16 @@ class GatewayPlan:
     pinned: str | None
     """The image by its digest; None when it is still to be pulled by its tag."""
     adopting: bool
-    """The deployment was made by somebody else: owners and modes of its directories are kept."""
+    """Made by another tool or by hand: owners and modes of its directories are kept."""
     project: str | None
     service: str
     runs_image: str | None
-    """The image of the container, as somebody asked for it; None where there is no container."""
+    """The image of the container, by the name that was given; None where there is no container."""
     runs_digest: str | None
-    image: Available = Available(there=None, text="it was not looked for")
+    image: Available = Available(there=None, text="it was not searched")
 
     def with_image(self, image: Available) -> GatewayPlan:
-        """What the look for the image adds; one that is not there is refused before a write."""
+        """The result of the search for the image; a missing one is refused before a write."""
         refused = (f"{image.text} (gateway_image)",) if image.there is False else ()
         return replace(self, image=image, refused=(*self.refused, *refused))
 

@@ -27,7 +27,7 @@ RETIRED: t.Final = ".retired.json"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeployRecord:
-    """None where the record does not say it: one of version 0.1.0, or of a gateway not started."""
+    """None where the record does not have it: one of version 0.1.0, or of a gateway not started."""
 
     schema: int = 1
     profile: str | None = None
@@ -49,7 +49,7 @@ class DeployRecord:
     """Of the container, for Compose. None: the names that the collection gives."""
     port: int | None = None
     adopted: bool = False
-    """Somebody else made the deployment: owners and modes of its directories are kept."""
+    """Another tool made the deployment: owners and modes of its directories are kept."""
 
     def to_result(self) -> dict[str, t.Any]:
         return dataclasses.asdict(self)
@@ -63,7 +63,7 @@ _TEXTS: t.Final = tuple(
 
 
 class _Unusable(Exception):
-    """Why a content is no deploy record."""
+    """Why a content is not a deploy record."""
 
 
 def parse(content: bytes, where: str) -> DeployRecord:
@@ -72,8 +72,8 @@ def parse(content: bytes, where: str) -> DeployRecord:
         return DeployRecord(**_values(_object(content)))
     except _Unusable as exc:
         raise UnknownStateError(
-            f"the deploy record {where} cannot be read ({exc}), so which gateway this is, is"
-            " unknown. Put it back from a copy, or move it away and run the playbook"
+            f"the deploy record {where} cannot be read ({exc}), so it is unknown which gateway "
+            f"this is. Restore it from a copy, or move it away and run the playbook"
             " gonka.devshard.site with gateway_adopt_directory=true",
             path=where,
         ) from exc

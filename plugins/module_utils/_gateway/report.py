@@ -3,7 +3,7 @@
 
 # This module is private to the collection.
 
-"""One object that tells what a gateway is doing, without any secret."""
+"""One object with the state of a gateway, without any secret."""
 
 from __future__ import annotations
 

@@ -5,7 +5,8 @@
 
 """The gateway's settings: what differs, and what must be sent for it (contract gateway.md §1.6).
 
-The gateway merges scalars, replaces lists whole, and ignores what it does not know without a word.
+The gateway merges scalars, replaces lists whole, and ignores what it does not know without an
+error.
 """
 
 from __future__ import annotations
@@ -64,8 +65,8 @@ def _compare(current: Mapping[str, t.Any], wanted: Mapping[str, t.Any], path: st
         if name not in current and name not in _OMITTED_WHEN_ZERO:
             known = ", ".join(sorted(current))
             raise ConfigurationError(
-                f"the gateway has no setting {where}, and would ignore it without a word. It has:"
-                f" {known}"
+                f"the gateway has no setting {where}, and would ignore it without an error. It "
+                f"has: {known}"
             )
         found = current.get(name, 0)
         if isinstance(found, dict) or isinstance(value, dict):
@@ -186,7 +187,7 @@ def _shown(settings: Mapping[str, t.Any], patch: Mapping[str, t.Any]) -> Setting
 
 
 def send(gateway: Posts, patch: Settings) -> TransportError | None:
-    """Post once. An answer that was lost is returned: only what the gateway shows then tells."""
+    """Post once. A lost answer is returned: only the settings afterwards show the result."""
     try:
         gateway.post_settings(patch)
     except TransportError as exc:
@@ -197,11 +198,11 @@ def send(gateway: Posts, patch: Settings) -> TransportError | None:
 
 
 def check_applied(answered: Mapping[str, t.Any], wish: SettingsWish) -> None:
-    """The gateway drops without a word what it does not take; reading back proves."""
+    """The gateway silently drops values that it does not accept; reading back proves it."""
     left = plan(answered, wish).patch
     if left:
         raise ProtocolError(
-            f"the gateway accepted the settings but did not take {', '.join(sorted(left))}",
+            f"the gateway accepted the settings but did not apply {', '.join(sorted(left))}",
             not_taken=sorted(left),
         )
 

@@ -22,9 +22,9 @@ def plan_storage(wish: GatewayWish, seen: GatewaySeen) -> tuple[Folder, list[str
         if seen.own.moved:
             return chosen, [
                 (
-                    f"the container {wish.container} has another folder as its storage than the one that"
-                    f" {chosen.path} leads to by now. Let that path lead to the folder that the container"
-                    " has, or a new container would begin without its sessions"
+                    f"the container {wish.container} has a different folder as its storage than "
+                    f"the one that {chosen.path} leads to now. Make that path lead to the folder "
+                    f"of the container, or a new container would start without its sessions"
                 )
             ]
         given = next((folder for folder in seen.folders if folder.says == SETTING), None)
@@ -32,7 +32,7 @@ def plan_storage(wish: GatewayWish, seen: GatewaySeen) -> tuple[Folder, list[str
             return chosen, [
                 (
                     f"gateway_storage_dir is {given.path}, but the container {wish.container} has its"
-                    f" storage in {chosen.path}. Leave gateway_storage_dir out to keep that one"
+                    f" storage in {chosen.path}. Omit gateway_storage_dir to keep that one"
                 )
             ]
         others = _holding(seen.folders, chosen)
@@ -70,8 +70,8 @@ def _lost(wish: GatewayWish, chosen: Folder, others: Sequence[Folder]) -> list[s
         (
             f"the gateway would start on {chosen.text}, which holds no gateway.db, but"
             f" {'; '.join(folder.text for folder in others)}, holds one. Its escrows would not be"
-            f" served and could not be settled. Set gateway_storage_dir to the folder that is meant,"
-            f" or move the other one out of {wish.deploy_dir}"
+            f" served and could not be settled. Set gateway_storage_dir to the right folder, or "
+            f"move the other one out of {wish.deploy_dir}"
         )
     ]
 
@@ -79,13 +79,13 @@ def _lost(wish: GatewayWish, chosen: Folder, others: Sequence[Folder]) -> list[s
 def _several(wish: GatewayWish, holding: Sequence[Folder]) -> str:
     return (
         "several folders hold a gateway.db, and it is not known which one is the storage of the"
-        f" gateway in {wish.deploy_dir}: {'; '.join(folder.text for folder in holding)}. Set"
-        " gateway_storage_dir to the one that is meant"
+        f" gateway in {wish.deploy_dir}: {'; '.join(folder.text for folder in holding)}. Set "
+        f"gateway_storage_dir to the right one"
     )
 
 
 def first_limits(wish: GatewayWish) -> list[str]:
-    """A gateway takes any at its first start, and then refuses every change of its settings."""
+    """A gateway accepts any at its first start, and then refuses every change of its settings."""
     limits = [
         wish.environment.get(f"GATEWAY_{name}", "")
         for name in ("DEFAULT_MAX_TOKENS", "MAX_TOKENS_CAP")
@@ -115,8 +115,8 @@ def rivals(storage: Folder, uses: Sequence[Use]) -> list[str]:
         }[use.relation]
         refused.append(
             f"{storage.path} {how} the container {use.container}. Two gateways on one storage write"
-            " the same sessions, and the deposits of their escrows are lost. If it is this gateway,"
-            " give its name as gateway_container_name; else set devshard_deploy_dir to another"
-            " directory"
+            " the same sessions, and the deposits of their escrows are lost. If it is this "
+            "gateway, give its name as gateway_container_name; otherwise set devshard_deploy_dir "
+            "to another directory"
         )
     return refused

@@ -3,7 +3,7 @@
 
 # This module is private to the collection.
 
-"""Waits until a gateway that was started answers: one deadline, and an end as soon as it is over."""
+"""Waits until a started gateway answers: one deadline, and an early end after a failure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if t.TYPE_CHECKING:
     from .._host.docker import Container
 
 CRASHES: t.Final = 5
-"""So many starts that ended at once are no hiccup of the chain any more."""
+"""Number of starts that ended immediately after which the chain is no longer the likely cause."""
 SHOWN: t.Final = 3
 """Lines of the log in a message."""
 _KEY = re.compile(r"(?<![0-9a-fA-F])(?:0x)?[0-9a-fA-F]{64}(?![0-9a-fA-F])")
@@ -29,21 +29,21 @@ _LINE: t.Final = 300
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GatewayAnswer:
-    """What the gateway said over HTTP: nothing against it, or why it does not count."""
+    """The gateway's answer over HTTP: whether it counts, or why not."""
 
     problem: str | None
 
 
 def fatal(container: Container | None, name: str, restarts_before: int) -> str | None:
-    """Why waiting on would be in vain, or None."""
+    """Why the gateway can no longer come up, or None."""
     if container is None:
         return f"there is no container {name}"
     again = container.restart_policy not in ("no", "")
     if container.state in ("exited", "dead", "created", "removing") and not again:
-        return f"the container {name} has ended ({_ending(container)})"
+        return f"the container {name} has exited ({_ending(container)})"
     crashes = container.restart_count - restarts_before
     if crashes >= CRASHES:
-        return f"the container {name} ends each time it is started, {crashes} times so far"
+        return f"the container {name} exits each time it is started, {crashes} times so far"
     return None
 
 
@@ -57,7 +57,7 @@ def _ending(container: Container) -> str:
 def pending(
     container: Container | None, answer: GatewayAnswer, *, checked: bool = True
 ) -> str | None:
-    """What is still missing, or None when the gateway is up.
+    """The missing condition, or None when the gateway is up.
 
     ``checked``: the first health check must have succeeded too, which the engine runs only some
     seconds after the start.
@@ -97,7 +97,7 @@ class GatewayWait:
     checked: bool = True
 
     def run(self) -> float:
-        """Seconds that were waited. Raises as soon as waiting is in vain, or at the deadline."""
+        """Wait, in seconds; raise once the gateway can no longer come up, or at the deadline."""
         first = self.look()
         before = 0 if first is None else first.restart_count
         while True:

@@ -40,7 +40,7 @@ class Container:
     health: str | None
     restart_count: int
     exit_code: int | None
-    """Of a container that has ended; None while it runs or when it never ran."""
+    """Of an exited container; None while it runs or when it never ran."""
     out_of_memory: bool
     pid: int
     """Its first process, in the host's numbering; 0 when it does not run."""
@@ -155,9 +155,9 @@ def execute(name: str, argv: list[str]) -> tuple[int, str, str]:
 
 
 def resolve(image: str) -> str:
-    """An image by its digest, asked of its registry by the engine; nothing is pulled.
+    """An image by its digest, which the engine gets from its registry; nothing is pulled.
 
-    An image by digest that the host has already is not asked for.
+    The registry is not asked for an image by digest that the host already has.
     """
     by_digest = digest_of(image) is not None
     name, tag = ("", "") if by_digest else split_tag(image)

@@ -29,7 +29,7 @@ TIMED_OUT: t.Final = (124, 137)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Listed:
-    """A container with what a look at the whole host needs besides."""
+    """A container with the additional data that an inspection of the whole host needs."""
 
     container: Container
     id: str
@@ -91,7 +91,7 @@ def _objects(text: str) -> list[dict[str, t.Any]]:
     except ValueError as exc:
         raise TransportError("the docker program printed no JSON") from exc
     if not isinstance(found, list):
-        raise TransportError("the docker program printed something else than a list")
+        raise TransportError("the docker program printed JSON that is not a list")
     return found
 
 
@@ -148,7 +148,7 @@ def containers(docker: Docker) -> list[Listed]:
         return [_listed(attrs, digests) for attrs in found]
     except (KeyError, TypeError, ValueError) as exc:
         raise TransportError(
-            f"the docker program describes a container in a way that is not known: {exc}"
+            f"the docker program describes a container in an unknown format: {exc}"
         ) from exc
 
 

@@ -53,13 +53,13 @@ def same_place(one: Path, other: Path) -> bool | None:
 
 
 def require_absolute(path: str, option: str) -> None:
-    """Refuse what the gateway would look for in its working directory.
+    """Refuse a path that the gateway would resolve from its working directory.
 
-    There it makes an empty session and answers 200; finalizing then ends without enough
+    There it creates an empty session and answers 200; finalizing then ends without enough
     signatures.
     """
     if not PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
         raise ConfigurationError(
-            f"{option} must be an absolute path as the gateway sees it, not {path}. The gateway"
-            " takes any other path from its working directory, where it begins an empty session"
+            f"{option} must be an absolute path as the gateway sees it, not {path}. The gateway "
+            f"resolves any other path from its working directory, where it starts an empty session"
         )

@@ -244,7 +244,7 @@ CASES = [
     Case("a key that no header can carry", "gateway_info", settings(admin_api_key="a\nb"),
          ("the gateway's admin key is empty, or holds",)),
     Case("unknown setting", "gateway_settings", settings(settings={"max_requests": 5}),
-         ("has no setting max_requests", "ignore it without a word", "max_concurrent_requests")),
+         ("has no setting max_requests", "ignore it without an error", "max_concurrent_requests")),
     Case("setting of another type", "gateway_settings",
          settings(settings={"request_max_tokens_cap": "many"}),
          ("request_max_tokens_cap: the gateway holds int, got str",)),

@@ -292,7 +292,7 @@ def test_a_wrong_admin_key(site: Site) -> None:
     run = run_module("gateway_status", options(site, admin_api_key="sk-admin-" + "x" * 32))
     assert not run.failed
     why = run.result["status"]["parts"]["main"]["why"]
-    assert "has another admin key" in why
+    assert "has a different admin key" in why
     assert "x" * 32 not in run.output
 
 

@@ -115,7 +115,7 @@ def test_the_wrong_admin_key() -> None:
 
 def test_a_gateway_without_an_admin_key() -> None:
     gateway, _unused = api({"GET /": "unknown"})
-    with pytest.raises(NotFoundError, match="A gateway without an admin key answers so"):
+    with pytest.raises(NotFoundError, match="A gateway started without an admin key returns this"):
         gateway.state()
 
 

@@ -125,7 +125,9 @@ def test_an_event_of_another_shape(content: object) -> None:
 def test_a_stream_that_never_says_why_it_ended_was_cut(reason: object) -> None:
     last = event({"choices": [{"delta": {}, "finish_reason": reason}]})
     raw = chunk("a") + last + "data: [DONE]\n\n"
-    with pytest.raises(ProtocolError, match="^x: the reply has no finish_reason, so it was cut"):
+    with pytest.raises(
+        ProtocolError, match="^x: the reply has no finish_reason, so it was interrupted"
+    ):
         read_stream(sse_events([raw.encode()]), "x")
 
 
@@ -135,7 +137,7 @@ def test_usage_may_follow_the_end() -> None:
 
 
 def test_a_stream_with_nothing_in_it() -> None:
-    with pytest.raises(ProtocolError, match="ended before anything came"):
+    with pytest.raises(ProtocolError, match="ended before any data arrived"):
         read_stream(sse_events([b"data: [DONE]\n\n"]), "x")
 
 
@@ -253,7 +255,7 @@ def test_a_stream_that_the_connection_cuts(server: Server) -> None:
             "set access_mode of the model in devshard_models",
         ),
         ("chat_429", RateLimitedError, "limits are reached"),
-        ("dis_status", RedirectedError, "in its disabled state, and nothing in front of it names"),
+        ("dis_status", RedirectedError, "in its disabled state, and no edge in front of it names"),
         ("chat_poc_503", PocPhaseError, "PoC generation"),
     ],
 )
@@ -359,7 +361,7 @@ def test_but_not_for_ever() -> None:
         raise PocPhaseError("PoC")
 
     deadline = WaitBudget(12, clock=clock, sleep=clock.sleep)
-    with pytest.raises(WaitTimeoutError, match="nothing is known to be wrong") as caught:
+    with pytest.raises(WaitTimeoutError, match="no fault of the gateway is known") as caught:
         ask_through_poc(once, deadline, 5, lambda _text: None)
     assert caught.value.details == {"waited": 12}
 

@@ -241,7 +241,7 @@ def test_settings_of_another_shape_are_never_sent_back(part: dict[str, t.Any]) -
 
 def test_what_the_gateway_dropped_is_told() -> None:
     wish = SettingsWish(settings={"perf": {"sample_size": 9}}, model_limits=[{"model_id": QWEN}])
-    with pytest.raises(ProtocolError, match="did not take model_limits, perf$") as caught:
+    with pytest.raises(ProtocolError, match="did not apply model_limits, perf$") as caught:
         check_applied(body("settings_get"), wish)
     assert caught.value.details == {"not_taken": ["model_limits", "perf"]}
 

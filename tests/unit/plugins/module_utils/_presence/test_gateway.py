@@ -144,7 +144,7 @@ def test_a_link_that_was_turned_after_the_start(host: FakeHost) -> None:
     seen = look(host)
     assert seen.own is not None
     assert seen.own.moved
-    assert "leads to by now" in refused(seen, host)[0]
+    assert "leads to now" in refused(seen, host)[0]
 
 
 def test_the_folder_of_the_environment_file(host: FakeHost) -> None:

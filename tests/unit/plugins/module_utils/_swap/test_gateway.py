@@ -159,7 +159,7 @@ def test_a_rotation_on_the_target_is_switched_off() -> None:
 
 
 def test_settings_that_were_not_taken_are_found_out() -> None:
-    with pytest.raises(ProtocolError, match="did not take model_limits"):
+    with pytest.raises(ProtocolError, match="did not apply model_limits"):
         copy_settings(
             api(Gateway(SETTINGS)), api(Gateway(FRESH, deaf=("model_limits",))), check_mode=False
         )
