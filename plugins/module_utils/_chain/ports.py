@@ -3,7 +3,7 @@
 
 # This module is private to the collection.
 
-"""What use cases ask of the chain and of the creator's key, whoever answers."""
+"""What use cases need of the chain and of the creator's key, whatever implements it."""
 
 from __future__ import annotations
 

@@ -66,8 +66,8 @@ class Adoption:
             exc.details.setdefault("escrow_id", escrow_id)
             exc.details.setdefault("tx_hash", intent.tx_hash)
             self._ports.warn(
-                f"escrow {escrow_id} is paid for but the gateway does not serve it yet. Nothing is"
-                " lost: run the same again, it will be registered and no other is created"
+                f"escrow {escrow_id} is paid for but the gateway does not serve it yet. Nothing is "
+                f"lost: run this again, it will be registered and no other is created"
             )
             raise
         self._ports.record().apply(intent, Event.FINISH, {"registered_now": fresh})

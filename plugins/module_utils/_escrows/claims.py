@@ -47,7 +47,7 @@ class Claims:
         """Escrows that another gateway of this host made or imported, or that are named.
 
         With ``held`` only those that it surely got: an open create may belong to a gateway that
-        is gone, and then nobody else would speak of it.
+        is gone, and then no other run would report it.
         """
         here = {
             intent.escrow_id
@@ -92,6 +92,6 @@ class Claims:
         *,
         but: frozenset[int] = frozenset(),
     ) -> tuple[CreatedEvent, ...]:
-        """Create events that may be what became of an intent; ``but`` are not taken by others."""
+        """Create events that may be the outcome of an intent; ``but`` are not taken by others."""
         taken = self.claimed_ids(intent) - but
         return match_create(intent, events, taken=taken, window=tx.signing_window(intent))

@@ -67,7 +67,7 @@ class Creates:
         """The gas limit. One that goes to the gateway is lowered by a random little.
 
         The gateway signs a transaction of its own and the reply may be lost: then this limit is
-        what tells it from those of other gateways and of rotation.
+        what distinguishes it from those of other gateways and of rotation.
         """
         limit = self._options.gas_limit
         if self._options.create_via is Via.SIGNED:
@@ -127,7 +127,7 @@ class Creates:
             actions.append(f"intent {intent.id} is void: it never was included")
 
     def _resolve_asked(self, intent: Intent) -> Intent:
-        """Find out what the gateway did when its answer did not tell."""
+        """Find out what the gateway did when its answer did not say."""
         if intent.tx_hash is not None:
             return tx.await_outcome(self._ports, intent)
         ends = tx.lifetime_end(intent)
@@ -154,7 +154,7 @@ class Creates:
             raise UnsafeError(
                 f"escrows {numbers} all fit the create that the gateway never answered"
                 f" (intent {intent.id}); name those of other gateways in"
-                " escrow_other_gateway_ids (other_gateway_escrow_ids) and run again",
+                " escrow_other_gateway_ids (other_gateway_escrow_ids) and run this again",
                 intent=intent.to_result(),
             )
         if not found:

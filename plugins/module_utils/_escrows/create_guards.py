@@ -75,8 +75,8 @@ class CreateGuards:
         self._refuse_paid_elsewhere(seen, seen.created)
         if plan.unclaimed and not self._options.allow_unclaimed:
             raise UnsafeError(
-                f"no escrow is created, since {creator} has unsettled escrows that nothing"
-                f" explains: {_with_deposits(seen, plan.unclaimed)}. Neither this gateway nor the"
+                f"no escrow is created, because {creator} has unsettled escrows that nothing "
+                f"explains: {_with_deposits(seen, plan.unclaimed)}. Neither this gateway nor the"
                 " ledger of this host knows them, so another storage or another gateway may serve"
                 " them. If another gateway has them, name them in escrow_other_gateway_ids"
                 " (other_gateway_escrow_ids), or run this for all hosts of this creator at once."
@@ -134,9 +134,10 @@ class CreateGuards:
         )
 
     def _refuse_paid_elsewhere(self, seen: PoolSeen, created: list[CreatedEvent]) -> None:
-        """No second deposit beside one that nobody registered.
+        """No second deposit beside one that no gateway registered.
 
-        A gateway whose URL is spelled anew looks like another one, and so would its open creates.
+        A gateway whose URL is spelled differently looks like another one, and so would its open
+        creates.
         """
         named = self._options.other_gateway_escrow_ids | seen.records
         for intent in self._claims.open_creates(elsewhere=True):

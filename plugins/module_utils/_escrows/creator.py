@@ -63,7 +63,7 @@ def membership(params: EscrowParams, address: str) -> Membership:
 def await_membership(
     chain: ChainPort, address: str, *, deadline: WaitBudget | None, interval: float
 ) -> tuple[Membership, EscrowParams]:
-    """Listed, or an error that tells apart 'not listed' and 'could not ask'.
+    """Listed, or an error that distinguishes 'not listed' and 'could not ask'.
 
     With a deadline both are waited for: a vote may pass, a node may come back.
     """
@@ -85,7 +85,7 @@ def await_membership(
             problem = NotListedError(
                 f"{address} is not on the chain's list of allowed escrow creators"
                 f" ({len(params.allowed_creator_addresses)} addresses are). It cannot create"
-                " escrows, so do not fund it yet. Ask for its inclusion by a governance vote on"
+                " escrows, so do not fund it yet. Request its inclusion by a governance vote on"
                 " devshard_escrow_params.allowed_creator_addresses (guide §2.4, 'Become a broker')"
                 " and run this again after the vote",
                 address=address,
@@ -115,7 +115,7 @@ def address_of(signer: Inferenced, key: str) -> str:
         probe.import_key(key)
         found = probe.address()
     if found is None:
-        raise ProtocolError("inferenced imported a key and does not find it again")
+        raise ProtocolError("inferenced imported a key but does not find it afterwards")
     return found
 
 

@@ -74,7 +74,7 @@ def settle_deadline(epoch_index: int, clock: EpochClock) -> SettleDeadline:
     """The end of the epoch after the escrow's own; negative ``blocks_left`` means passed.
 
     An escrow of a later epoch than the clock shows proves that the epoch is that far already: the
-    chain stamped it. The deadline must rather be told too early than too late.
+    chain stamped it. The deadline must rather be reported too early than too late.
     """
     last = epoch_index + SETTLE_EPOCHS
     effective = max(clock.effective, epoch_index)

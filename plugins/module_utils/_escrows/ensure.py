@@ -30,7 +30,7 @@ if t.TYPE_CHECKING:
 
 
 class EnsureEscrows:
-    """One run of the module. Every step looks first, so a run cut off anywhere can be repeated."""
+    """One run of the module. Every step looks first, so an interrupted run can be repeated."""
 
     def __init__(self, ports: Ports, options: EscrowOptions) -> None:
         self._ports = ports
@@ -48,7 +48,7 @@ class EnsureEscrows:
 
 
 class PoolRound:
-    """Observe, decide, perform, for one creator. What was seen is passed down, not asked again."""
+    """Observe, decide, perform, for one creator. The observed state is read once, passed down."""
 
     def __init__(self, run: PoolRun) -> None:
         self._run = run
@@ -149,7 +149,7 @@ class PoolRound:
         return frozenset(event.escrow_id for event in seen.created or () if event.height > since)
 
     def _paid_already(self, seen: PoolSeen) -> int:
-        """Open creates that this run would finish, as far as it can be told without doing it."""
+        """Open creates that this run would finish, as far as that is known without doing it."""
         expected = 0
         for intent in self._claims.open_creates():
             if intent.state is State.PLANNED or intent.model != self._options.model_id:
@@ -176,7 +176,8 @@ class PoolRound:
         if idle:
             self._ports.warn(
                 f"escrow {', '.join(idle)}: inactive in the gateway, but paid for and able to serve."
-                " Another one is paid for beside it since escrow_reactivate (reactivate) is false."
+                " Another one is paid for beside it because escrow_reactivate (reactivate) is "
+                "false."
                 f" Settle it before its deadline (gonka.devshard.settle, settle_ids={','.join(idle)})"
             )
 
@@ -199,7 +200,7 @@ class PoolRound:
             self._creates.create()
 
     def _close_open_intents(self) -> bool:
-        """Finish what an earlier run left open; True when that may have changed what was seen."""
+        """Finish what an earlier run left open; True when the observed state may have changed."""
         found = self._claims.open_creates()
         for intent in found:
             own = intent.model == self._options.model_id

@@ -64,7 +64,7 @@ class EscrowOptions:
             )
         if not 30 <= self.tx_lifetime <= 600:
             raise ConfigurationError(
-                f"tx_lifetime must lie between 30 and 600 seconds, got {self.tx_lifetime}"
+                f"tx_lifetime must be between 30 and 600 seconds, got {self.tx_lifetime}"
             )
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", self.private_key_env):
             raise ConfigurationError(
@@ -73,8 +73,8 @@ class EscrowOptions:
             )
         if self.create_via is Via.GATEWAY and not self.creator:
             raise ConfigurationError(
-                "escrow_create_via (create_via) is gateway, which needs escrow_creator (creator): without"
-                " the keyring nothing else says whose escrows to look for"
+                "escrow_create_via (create_via) is gateway, which needs escrow_creator (creator): "
+                "without the keyring nothing else names the creator whose escrows to look for"
             )
 
 

@@ -26,7 +26,7 @@ def gnk(amount: int) -> str:
 
 
 def deposits_needed(amounts: Iterable[int], fee: int) -> int:
-    """Deposits with the fees to create and to settle each of them, which nobody else pays."""
+    """Deposits with the fees to create and to settle each of them, which no other account pays."""
     return sum(amount + 2 * fee for amount in amounts)
 
 

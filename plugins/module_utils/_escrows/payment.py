@@ -68,7 +68,7 @@ class Payment:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Facts:
-    """What was found out about chain and wallet; None could not be asked."""
+    """The known state of chain and wallet; None could not be asked."""
 
     creator: str | None
     terms: PaymentTerms | None
@@ -186,7 +186,7 @@ def _allowlist(facts: Facts) -> Check:
     reason = refuse_creator(facts.creator, facts.terms)
     if reason is not None:
         reason += (
-            ". Ask for it by a governance proposal. The playbook site waits for the vote with"
+            ". Request it by a governance proposal. The playbook site waits for the vote with"
             " creator_allowlist_wait: true"
         )
     return _check(name, reason, facts.creator if listed else "open to everyone")

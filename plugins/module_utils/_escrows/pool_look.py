@@ -30,7 +30,7 @@ class PoolSeen:
 
     views: dict[int, EscrowView]
     created: list[CreatedEvent] | None
-    """What this creator ever made; None where the chain could not tell."""
+    """What this creator ever made; None where the chain did not answer."""
     why_unknown: str
     records: frozenset[int]
 

@@ -128,7 +128,9 @@ def _why_not_served(view: EscrowView, limits: Limits) -> list[str]:
 def _why_not_on_chain(view: EscrowView, limits: Limits) -> list[str]:
     reasons: list[str] = []
     if not view.on_chain:
-        reasons.append("the chain does not have it: pruned two epochs after its own, or never made")
+        reasons.append(
+            "the chain does not have it: it was pruned two epochs after its own, or never created"
+        )
     elif view.settled:
         reasons.append("settled on the chain")
     elif view.deadline is None:
@@ -244,7 +246,7 @@ def match_create(
 
     The gateway signs its own transaction, so without a hash only circumstances speak: the gas
     limit, which is the intent's mark, model, amount, not before the intent, signed within the call
-    (its lifetime is fixed, so the end of the lifetime tells when it was signed), and not known to
+    (its lifetime is fixed, so the end of the lifetime shows when it was signed), and not known to
     be anything else's.
     """
     if intent.tx_hash is not None:

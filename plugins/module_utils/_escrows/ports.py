@@ -93,7 +93,7 @@ class Ports(ChainPorts):
         )
 
     def known_creator(self, expected: str | None) -> str | None:
-        """The creator's address if anything tells it."""
+        """The creator's address, if it is known."""
         found = None if self.signer is None else self.signer.address()
         return expected if found is None else found
 

@@ -6,7 +6,7 @@
 """The gateway's records: registered, active, inactive, imported or gone, each guarded.
 
 A record is money as long as its escrow is unsettled: deleting it wipes the session that settling
-needs, and a session that begins anew or from an older copy cannot be settled at all.
+needs, and a session that starts from scratch or from an older copy cannot be settled at all.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class SetDevshard:
         return replace(before, recorded=wanted != "absent", active=wanted in ("present", "active"))
 
     def _close_open_intents(self) -> bool:
-        """What an earlier run left open in this gateway: only the record tells what became of it."""
+        """What an earlier run left open in this gateway: only the record shows its outcome."""
         closed = False
         for intent in self._look.intents(Kind.DELETE, Kind.IMPORT):
             if not intent.open or intent.gateway != self._ports.gateway_id:
@@ -175,8 +175,8 @@ class SetDevshard:
         self._guards.must_be_on_chain(view)
         if self._options.expected_nonce is None and self._look.marked_nonce() == 0:
             raise ConfigurationError(
-                "state=imported needs expected_nonce, what the source last said: the gateway"
-                " answers 200 also for a folder without a session"
+                "state=imported needs expected_nonce, the last nonce that the source reported: the "
+                "gateway answers 200 even for a folder without a session"
             )
         self._do(f"imported escrow {view.id}", lambda: self._calls.import_session(view, path))
         if not self._ports.check_mode:

@@ -163,9 +163,9 @@ def refuse_rotation(
     if wanted["pre_poc_blocks"] > facts.poc_blocks:
         reasons.append(
             f"rotation_pre_poc_blocks (pre_poc_blocks) {wanted['pre_poc_blocks']} is more than the"
-            f" {facts.poc_blocks} blocks between the start of PoC and the switch of the epoch: the"
-            " window would open under one epoch and go on under the next, and temporary escrows"
-            f" would be paid for twice. Set rotation_pre_poc_blocks: {facts.poc_blocks} or less"
+            f" {facts.poc_blocks} blocks between the start of PoC and the switch of the epoch: the "
+            f"window would open under one epoch and continue under the next, and temporary escrows "
+            f"would be paid for twice. Set rotation_pre_poc_blocks: {facts.poc_blocks} or less"
         )
     reasons += _said(
         refuse_creator(facts.creator, facts.terms),
@@ -183,8 +183,8 @@ def refuse_rotation(
         )
         if name not in facts.usable_models:
             reasons.append(
-                f"{name} has no usable escrow in this gateway, and rotation never makes the first"
-                " one: create it with gonka.devshard.escrow"
+                f"{name} has no usable escrow in this gateway, and rotation never creates the "
+                f"first one: create it with gonka.devshard.escrow"
             )
         if known_env is not None and model.private_key_env not in known_env:
             reasons.append(
@@ -250,7 +250,7 @@ class SetRotation:
             creator, terms = self._p.creator(self._o.creator), self._p.chain.escrow_params()
         except DevshardError as exc:
             self._p.warn(
-                "rotation is on, and it could not be asked whether the chain takes its settlements:"
+                "rotation is on, and it is unknown whether the chain accepts its settlements:"
                 f" {exc}"
             )
             return

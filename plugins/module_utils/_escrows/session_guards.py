@@ -20,7 +20,7 @@ if t.TYPE_CHECKING:
 
 
 class SessionGuards:
-    """A session that begins anew or from an older copy cannot be settled, so it is refused."""
+    """Refuse a session from scratch or from an older copy, which cannot be settled."""
 
     def __init__(
         self, ports: Ports, options: DevshardOptions, look: RecordLook | None = None
@@ -32,8 +32,8 @@ class SessionGuards:
     def must_be_on_chain(self, view: EscrowView) -> EscrowView:
         if not view.on_chain:
             raise UnsafeError(
-                f"the chain does not have escrow {view.id}: pruned two epochs after its own, or"
-                " never made",
+                f"the chain does not have escrow {view.id}: it was pruned two epochs after its "
+                f"own, or never created",
                 escrow_id=view.id,
             )
         if view.settled:
@@ -87,7 +87,7 @@ class SessionGuards:
         return self._ports.hosts_nonce(escrow, since)
 
     def _compare_session(self, view: EscrowView) -> None:
-        """The loaded session must be the one that the source last told of, never an older one."""
+        """The loaded session must be the one that the source last reported, never an older one."""
         nonce, balance = view.nonce or 0, view.balance or 0
         wanted_nonce, wanted_balance = self._options.expected_nonce, self._options.expected_balance
         risk = f"Do not activate it: its deposit of {view.amount} ngonka would be lost"

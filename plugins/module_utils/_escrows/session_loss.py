@@ -20,7 +20,7 @@ if t.TYPE_CHECKING:
 
 
 class Risk(t.NamedTuple):
-    """What would be lost with a session, and why; ``unknown`` when the chain could not tell."""
+    """What would be lost with a session, and why; ``unknown`` when the chain did not answer."""
 
     amount: int
     why: str

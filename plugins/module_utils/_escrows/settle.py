@@ -138,8 +138,8 @@ class SettleRounds:
             return None
         if step in work.taken:
             again = UnknownStateError(
-                f"escrow {work.id} does not get on: after '{step.value}' the same is to be done"
-                " again; something else works on it too",
+                f"escrow {work.id} makes no progress: step '{step.value}' succeeded but is due "
+                f"again. Another process is probably changing it",
                 escrow_id=work.id,
             )
             return Waiting(again)

@@ -49,9 +49,8 @@ class SettleCalls:
         limit = self._ports.limits.longest_request
         reason = BusyError(
             f"escrow {view.id} still has {view.active_requests} active request(s); it is"
-            " deactivated and gets no new ones. The gateway ends each of them at the latest"
-            f" {limit // 60} minutes after it began, also one whose client is gone. Run again"
-            " to continue",
+            " deactivated and gets no new ones. The gateway ends each of them at the latest {limit "
+            "// 60} minutes after it began, even if its client is gone. Run this again to continue",
             escrow_id=view.id,
             active_requests=view.active_requests,
             longest_request=limit,
@@ -108,8 +107,8 @@ class SettleCalls:
         record = self._look.records().get(number)
         phase = record.runtime.phase if record and record.runtime else "unknown"
         reason = WaitTimeoutError(
-            f"escrow {number} could not be finalized in time (phase {phase}): {last}. Its"
-            " deposit is not lost: run again, signatures that are missing are collected then",
+            f"escrow {number} could not be finalized in time (phase {phase}): {last}. Its deposit "
+            f"is not lost: run this again, which collects the missing signatures",
             escrow_id=number,
             phase=phase,
         )

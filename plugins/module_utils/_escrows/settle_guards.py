@@ -80,7 +80,7 @@ class SettleGuards:
                 f"escrow {view.id} ({view.amount} ngonka) has no settlement in"
                 f" {self._run.files.path(view.id)} and this gateway has not loaded its session. Bring"
                 " the session back (start the gateway that has it, import it, or restore a backup"
-                " that is at the newest nonce) and run again before its deadline",
+                " that is at the newest nonce) and run this again before its deadline",
                 escrow_id=view.id,
             )
 
@@ -105,8 +105,9 @@ class SettleGuards:
         if reason is None:
             return None
         waiting = WaitTimeoutError(
-            f"escrow {seen.view.id} is not settled{_untouched(seen.view)}: {reason}. Run again when"
-            " more hosts answer. Where only this host cannot reach them, settlement_ask_hosts:"
+            f"escrow {seen.view.id} is not settled{_untouched(seen.view)}: {reason}. Run this "
+            f"again when more hosts answer. Where only this host cannot reach them, "
+            f"settlement_ask_hosts:"
             " false (ask_hosts) leaves that to the gateway",
             escrow_id=seen.view.id,
         )
@@ -165,18 +166,18 @@ class SettleGuards:
     @staticmethod
     def stuck(view: EscrowView) -> UnsafeError:
         return UnsafeError(
-            f"the session of escrow {view.id} ({view.amount} ngonka) is in phase finalizing and"
-            " does not leave it: a finalize is still running or was cut off, and no call leads out"
-            " of that. The other escrows are not affected. What can still be done: wait while a"
-            " finalize may be running and run again; else keep its session directory, do not delete"
-            " the record, and ask the network's developers before its deadline, after which its"
-            " deposit goes to the hosts",
+            f"the session of escrow {view.id} ({view.amount} ngonka) is stuck in phase finalizing: "
+            f"a finalize is still running or was interrupted, and no call ends that phase. The "
+            f"other escrows are not affected. If a finalize may still be running, wait and run "
+            f"this again. Otherwise keep its session directory, do not delete the record, and "
+            f"contact the network's developers before its deadline, after which its deposit goes "
+            f"to the hosts",
             escrow_id=view.id,
             phase=view.phase,
         )
 
     def refuse_pay_out(self, outcome: SettledEscrow, seen: SettleView) -> None:
-        """Asked anew for each escrow: what was settled before it changed the wallet."""
+        """Checked again for each escrow: what was settled before it changed the wallet."""
         now = self._look.round()
         settlement = seen.settlement
         if settlement is None:
@@ -201,4 +202,4 @@ class SettleGuards:
 
 def _untouched(view: EscrowView) -> str:
     """Said only where it is so: an earlier run may have taken it out of service."""
-    return " and goes on serving" if view.active and view.loaded else ""
+    return " and continues to serve" if view.active and view.loaded else ""

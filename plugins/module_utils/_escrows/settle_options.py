@@ -3,7 +3,7 @@
 
 # This module is private to the collection.
 
-"""What is to be settled and how, and what became of each deposit."""
+"""What is to be settled and how, and the outcome of each deposit."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ class SettleOptions:
             raise ConfigurationError("give either ids or select")
         if not 30 <= self.tx_lifetime <= 600:
             raise ConfigurationError(
-                f"tx_lifetime must lie between 30 and 600 seconds, got {self.tx_lifetime}"
+                f"tx_lifetime must be between 30 and 600 seconds, got {self.tx_lifetime}"
             )
 
 
 @dataclass(kw_only=True, slots=True)
 class SettledEscrow:
-    """What became of one deposit. ``refund`` is what the chain says it paid back, or None."""
+    """The outcome of one deposit. ``refund`` is what the chain says it paid back, or None."""
 
     id: int
     settled: bool

@@ -92,7 +92,7 @@ class Payout:
         return self._resolve_asked(ledger.apply(intent, Event.NOTE, tx_hash=reply.tx_hash.upper()))
 
     def _resolve_asked(self, intent: Intent) -> Intent:
-        """What the gateway's settle came to; without a hash only the escrow itself tells."""
+        """What the gateway's settle came to; without a hash only the escrow itself shows it."""
         ledger = self._ports.record()
         if intent.tx_hash is not None:
             return tx.await_outcome(self._ports, intent)
@@ -179,7 +179,7 @@ class Payout:
             if not self._ports.deadline.pause(self._ports.interval):
                 raise WaitTimeoutError(
                     f"the transaction {intent.tx_hash} is included but the chain does not show"
-                    f" escrow {intent.escrow_id} as settled yet; run again",
+                    f" escrow {intent.escrow_id} as settled yet; run this again",
                     escrow_id=intent.escrow_id,
                 )
         self.account(outcome)
@@ -192,7 +192,7 @@ class Payout:
         """Deposit, spent, fees and refund, by the chain's own settle event.
 
         The ledger has the event of our own transaction; for anybody else's the node's index is
-        asked, and what it does not tell stays unknown.
+        asked, and what it does not report stays unknown.
         """
         outcome.settled = True
         kept = self._look.paid_by_us(outcome.id)

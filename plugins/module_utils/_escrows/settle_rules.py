@@ -187,7 +187,8 @@ def objections(
             Objection(
                 kind="too_late",
                 reason="its deadline has passed",
-                advice="Its deposit goes to the hosts of the network, and nothing can change that",
+                advice="Its deposit goes to the hosts of the network, which cannot be changed any "
+                "more",
             ),
         )
     found = () if terms.params is None else _by_params(view, terms, terms.params, settlement)
@@ -206,7 +207,8 @@ def _by_params(
                 " stops settling"
             ),
             advice=(
-                "Ask governance to list it again (devshard_escrow_params.allowed_creator_addresses)"
+                "Request that governance lists it again "
+                "(devshard_escrow_params.allowed_creator_addresses)"
                 f" before the deadline, {_KEEP}"
             ),
         )
@@ -220,7 +222,8 @@ def _by_params(
                 f" (approved: {', '.join(sorted(approved))})"
             ),
             advice=(
-                "Ask governance to approve it again (devshard_escrow_params.approved_versions)"
+                "Request that governance approves it again "
+                "(devshard_escrow_params.approved_versions)"
                 f" before the deadline, {_KEEP}"
             ),
         )
@@ -235,7 +238,8 @@ def _by_params(
                 f" {nonce}, above the chain's max_nonce {params.max_nonce}"
             ),
             advice=(
-                "Ask governance to raise the limit (devshard_escrow_params.max_nonce) before the"
+                "Request that governance raises the limit (devshard_escrow_params.max_nonce) "
+                "before the"
                 f" deadline, {_KEEP}"
             ),
         )
@@ -260,8 +264,8 @@ def _by_session(view: EscrowView, settlement: Settlement | None) -> t.Iterator[O
             kind="no_session",
             reason="the gateway has a record of it but has not loaded its session",
             advice=(
-                "See the gateway's log for the reason, correct that, and start the gateway again,"
-                " or bring the session back from a backup that is at its newest nonce"
+                "Find the reason in the gateway's log, correct it, and start the gateway again, or "
+                "restore the session from a backup that is at its newest nonce"
             ),
         )
     if view.loaded and view.phase == "finalizing":
@@ -269,8 +273,9 @@ def _by_session(view: EscrowView, settlement: Settlement | None) -> t.Iterator[O
             kind="stuck",
             reason="its session is in phase finalizing",
             advice=(
-                "Wait some minutes, a finalize may be running. If the phase stays, keep the session"
-                " directory, do not delete the record, and ask the network's developers"
+                "Wait some minutes, a finalize may be running. If the phase does not change, keep "
+                "the session directory, do not delete the record, and contact the network's "
+                "developers"
             ),
         )
 

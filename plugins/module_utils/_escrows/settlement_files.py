@@ -42,8 +42,8 @@ class SettlementFiles:
             return Settlement.parse(document, str(file))
         except (ValueError, ProtocolError) as exc:
             raise ProtocolError(
-                f"{file} is not a settlement: {exc}. Move it away and run again: a gateway that has"
-                " the session gives it once more"
+                f"{file} is not a settlement: {exc}. Move it away and run this again: a gateway "
+                f"that has the session produces it once more"
             ) from exc
 
     def kept(self) -> list[int]:

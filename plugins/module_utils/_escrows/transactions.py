@@ -218,7 +218,9 @@ def check_unsigned(text: str, wanted: dict[str, t.Any]) -> str:
         raise ProtocolError(f"inferenced made no unordered transaction: {exc}") from exc
     wrong = {key: message.get(key) for key, value in wanted.items() if message.get(key) != value}
     if wrong or unordered is not True:
-        raise ProtocolError(f"inferenced made another transaction than asked: {wrong or 'ordered'}")
+        raise ProtocolError(
+            f"inferenced made a different transaction than requested: {wrong or 'ordered'}"
+        )
     parse_time(ends)
     return str(ends)
 
@@ -321,8 +323,8 @@ def deliver(ports: Ports, intent: Intent) -> Intent:
                 raise ChainRejectedError(
                     f"the node refuses transaction {intent.tx_hash}: {reply.raw_log} (code"
                     f" {reply.code}). Nothing was locked, but the transaction could still be"
-                    f" included until {intent.timeout_at}: put right what is wrong and run again;"
-                    " after that time a new one is signed",
+                    f" included until {intent.timeout_at}: correct the cause and run this again; "
+                    f"after that time a new one is signed",
                     tx_hash=intent.tx_hash,
                     code=reply.code,
                     codespace=reply.codespace,
@@ -349,7 +351,7 @@ def _look_in_time(ports: Ports, intent: Intent) -> TxFinding:
 
 
 def await_outcome(ports: Ports, intent: Intent) -> Intent:
-    """Wait until the chain has decided about a transaction that somebody else sent."""
+    """Wait until the chain has decided about a transaction that another program sent."""
     ledger = ports.record()
     while True:
         finding = _look_in_time(ports, intent)
@@ -362,10 +364,12 @@ def await_outcome(ports: Ports, intent: Intent) -> Intent:
 def pending_text(intent: Intent) -> str:
     ends = lifetime_end(intent)
     until = (
-        "" if ends is None else f"; it is decided at the latest after {stamp(ends)}, run again then"
+        ""
+        if ends is None
+        else f"; it is decided at the latest after {stamp(ends)}, run this again then"
     )
     return (
-        f"it is not known yet what became of {_what(intent)} ({intent.kind.value}"
+        f"the outcome of {_what(intent)} is not known yet ({intent.kind.value}"
         f"{f' for model {intent.model}' if intent.model else ''}, intent {intent.id})."
         f" Nothing new is signed while that is open{until}"
     )

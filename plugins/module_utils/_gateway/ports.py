@@ -3,7 +3,7 @@
 
 # This module is private to the collection.
 
-"""What use cases ask of a gateway, whoever answers."""
+"""What use cases need of a gateway, whatever implements it."""
 
 from __future__ import annotations
 

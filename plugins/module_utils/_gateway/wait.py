@@ -40,10 +40,10 @@ def fatal(container: Container | None, name: str, restarts_before: int) -> str |
         return f"there is no container {name}"
     again = container.restart_policy not in ("no", "")
     if container.state in ("exited", "dead", "created", "removing") and not again:
-        return f"the container {name} has exited ({_ending(container)})"
+        return f"the container {name} has ended ({_ending(container)})"
     crashes = container.restart_count - restarts_before
     if crashes >= CRASHES:
-        return f"the container {name} exits each time it is started, {crashes} times so far"
+        return f"the container {name} ends each time it is started, {crashes} times so far"
     return None
 
 

@@ -144,7 +144,7 @@ def _own(mine: Listed, found: Found | None, subject: Subject, host: Host) -> Own
 def _folders(
     subject: Subject, presence: Presence, places: Places, docker: Docker | None, *, searched: bool
 ) -> list[Folder]:
-    """All folders that somebody names as the storage, and those beside it with a database."""
+    """All folders named as the storage, and those beside it with a database."""
     found: list[Folder] = []
     if subject.storage_dir is not None:
         found.append(_folder(Path(subject.storage_dir), SETTING, None))
@@ -269,7 +269,7 @@ def available(image: str, plan: GatewayPlan, run: Run) -> Available:
     docker = docker_cli.find(run) if plan.engine else None
     if docker is None:
         return Available(
-            there=None, text=f"{wanted} was not asked for: no Docker Engine answers on this host"
+            there=None, text=f"{wanted} was not searched: no Docker Engine answers on this host"
         )
     try:
         # a tag is always pulled
@@ -277,7 +277,7 @@ def available(image: str, plan: GatewayPlan, run: Run) -> Available:
             return Available(there=True, text=f"{wanted} is on this host")
         if _docker.DOCKER_IMPORT_ERROR is not None:
             return Available(
-                there=None, text=f"{wanted} was not asked for: the Docker SDK is not installed yet"
+                there=None, text=f"{wanted} was not searched: the Docker SDK is not installed yet"
             )
         return Available(there=True, text=f"the registry has {_docker.resolve(wanted)}")
     except ConfigurationError as exc:

@@ -336,7 +336,7 @@ class Presence:
 
     @property
     def is_retired(self) -> bool:
-        """A note beside a container that runs is left from a site that was cut off."""
+        """A note beside a container that runs is left from an interrupted site run."""
         return bool(self.retired.exists) and (
             self.container.container is None or not self.container.container.running
         )

@@ -50,7 +50,7 @@ def refuse(play: Play, presence: Presence, *, unretire: bool = False) -> str | N
 
 
 def notes(play: Play, presence: Presence) -> list[str]:
-    """What whoever runs a playbook has to know, although it goes on."""
+    """What the operator of a playbook has to know, although it goes on."""
     found = []
     if presence.redirect.edge:
         found.append(f"clients are redirected to {_target(presence)} by {REDIRECT}")
@@ -74,7 +74,7 @@ def way_on(swap: Swap) -> str:
     )
     finish, *back = (" ".join(way) for way in ways)
     return f"To finish it, run {SWAP} with {finish}." + "".join(
-        f" To go back, run it with {way}." for way in back
+        f" To roll back, run it with {way}." for way in back
     )
 
 
@@ -94,13 +94,13 @@ def _unreadable(play: Play, presence: Presence) -> str | None:
 
 
 def _second_ledger(presence: Presence) -> str | None:
-    """A ledger that begins anew knows nothing of what the first one has paid for."""
+    """A ledger that starts from scratch does not know what the first one has paid for."""
     if not presence.record.exists or not presence.other_ledgers:
         return None
     first = presence.other_ledgers[0]
     return (
-        f"The gateway in {presence.deploy_dir} keeps its ledger in {first}, and"
-        f" {presence.ledger.path} is asked for. A second ledger does not know what the first one has"
+        f"The gateway in {presence.deploy_dir} keeps its ledger in {first}, but "
+        f"{presence.ledger.path} is wanted. A second ledger does not know what the first one has"
         f" paid for. Set devshard_state_dir: {PurePosixPath(first).parent}"
     )
 
@@ -162,8 +162,8 @@ def _not_deployed(play: Play, presence: Presence) -> str | None:
 
 
 def _engine(presence: Presence) -> str:
-    error = presence.engine.error or "The Docker Engine of this host could not be asked"
-    return f"{error[:1].upper()}{error[1:]}, so what runs here is not known."
+    error = presence.engine.error or "The Docker Engine of this host did not answer"
+    return f"{error[:1].upper()}{error[1:]}, so it is unknown which containers run here."
 
 
 def _retired(play: Play, presence: Presence, *, unretire: bool) -> str | None:
@@ -208,8 +208,8 @@ def _foreign(play: Play, presence: Presence) -> str | None:
         recorded = None if record.content is None else record.content.storage
         return (
             f"The {main.text} does not use the storage of the deploy record, {recorded}."
-            f" Which of the two holds the escrows is not known, so nothing is done. Run {SITE}, which"
-            " names the difference and changes nothing by itself"
+            f" It is unknown which of the two holds the escrows, so nothing is done. Run {SITE}, "
+            f"which names the difference and changes nothing by itself"
         )
     if port is None or play not in _SHOW_KEY:
         return None
@@ -270,8 +270,9 @@ def _redirected(play: Play, presence: Presence) -> str | None:
     if play != "hot_swap" or not presence.redirect.edge or presence.swaps.binding is not None:
         return None
     return (
-        f"Clients are redirected to {_target(presence)} by {REDIRECT}, so there are no clients to"
-        f" swap for. Let them in again with {REDIRECT} and redirect_enabled=false, and swap then. Or"
+        f"Clients are redirected to {_target(presence)} by {REDIRECT}, so the gateway has no "
+        f"clients to serve during a swap. Let them in again with {REDIRECT} and "
+        f"redirect_enabled=false, and swap then. Or"
         " replace the container in place, which cuts the requests that are still running:"
         f" {SITE} with gateway_allow_recreate=true"
     )

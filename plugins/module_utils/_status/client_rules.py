@@ -54,7 +54,7 @@ def _reached(scene: Scene) -> tuple[str, str, str | None]:
 
 def _answered(route: Data, *, direct: bool) -> tuple[str, str, str | None]:
     if route["status"] in (502, 503, 504):
-        return "nobody", f"the edge answers {route['status']}: no gateway behind it answers", None
+        return "nobody", f"the edge returns {route['status']}: no gateway behind it answers", None
     if route["status"] != 200:
         return "nobody", f"{route['url']} answers {route['status']}: {route['message']}", None
     if route["slot"] is None and not direct:

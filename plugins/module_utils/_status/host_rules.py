@@ -86,7 +86,7 @@ def _port(scene: Scene, name: str) -> Data | None:
 
 
 def _remains(scene: Scene) -> list[str]:
-    """What speaks against 'nothing is here' where the deploy record is missing."""
+    """What contradicts 'nothing is here' where the deploy record is missing."""
     presence = scene.presence or {}
     found = [presence[name]["text"] for name in ("container", "temp") if presence[name]["exists"]]
     found += [other["text"] for other in presence["others"]]
@@ -251,7 +251,7 @@ def _container(scene: Scene, found: Data) -> Iterator[Finding]:
 
 
 def edge_findings(scene: Scene) -> Iterator[Finding]:
-    """The state of nginx matters by itself only while the route does not tell."""
+    """The state of nginx matters by itself only while the route does not show it."""
     if scene.seen is None or scene.deployed is False or scene.retired or scene.direct:
         return
     why, state = scene.part("nginx"), scene.seen["nginx"]

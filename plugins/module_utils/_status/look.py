@@ -195,7 +195,7 @@ def _refused(http: Transport, url: str) -> int:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RouteSeen:
-    """What a client without a key is told; nothing of it can cost anything.
+    """The answer to a client without a key; nothing of it can cost anything.
 
     ``chat`` is what ``GET /v1/chat/completions`` answers: a gateway says 400 to a request that has
     no body, before it looks at keys or capacity, so that one proves the way to the gateway.
@@ -349,7 +349,7 @@ def escrow_rows(sight: Sight, terms: StatusTerms) -> list[dict[str, t.Any]]:
 
 def _row(number: int, sight: Sight, terms: StatusTerms) -> dict[str, t.Any]:
     slot, record = _record_of(number, sight)
-    unasked: Part[Escrow | None] = Part(why=sight.chain.why or "it was not asked for")
+    unasked: Part[Escrow | None] = Part(why=sight.chain.why or "it was not requested")
     part = sight.escrows.get(number, unasked)
     view = view_of(number, record, part.value, sight.clock.value, terms.limits)
     if not part.known:
@@ -387,7 +387,7 @@ def _settling(view: EscrowView, sight: Sight, terms: StatusTerms) -> dict[str, t
 
 
 def _without_chain(view: EscrowView, limits: Limits) -> tuple[str, ...]:
-    """What speaks against it in the gateway alone."""
+    """What forbids it in the gateway alone."""
     reasons = why_not_usable(replace(view, on_chain=True, settled=False, deadline=None), limits)
     return tuple(item for item in reasons if item != UNKNOWN_DEADLINE)
 

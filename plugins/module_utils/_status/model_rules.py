@@ -61,7 +61,7 @@ def model_row(scene: Scene, model: Model) -> dict[str, t.Any]:
 
 
 def _maybe(row: Data) -> bool:
-    """Nothing but the silence of the chain speaks against it."""
+    """Only the silence of the chain keeps it from being usable."""
     return not row["usable"] and row["why_not"] == ["not known on the chain"]
 
 

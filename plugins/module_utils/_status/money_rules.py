@@ -45,8 +45,8 @@ def escrow_findings(scene: Scene) -> Iterator[Finding]:
             yield warning(
                 "escrows",
                 f"escrow {row['id']} ({coins(row['amount'])}) is paid for, and the gateway has no"
-                " record of it: another gateway of this creator has it, or the playbook escrow"
-                " takes it in",
+                " record of it: another gateway of this creator has it, or the playbook escrow "
+                "registers it",
                 ESCROW,
             )
 

@@ -5,7 +5,7 @@
 
 """What the state of a gateway means: findings, and whether all is well. Pure.
 
-What was seen comes as plain data: ``presence`` from the module presence_info, ``seen`` from
+The observed state comes as plain data: ``presence`` from the module presence_info, ``seen`` from
 gateway_status. Unknown is never well: a part that did not answer is a finding of its own.
 """
 

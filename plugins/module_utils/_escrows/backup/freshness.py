@@ -54,7 +54,7 @@ class Freshness:
             who = ", ".join(self.silent_hosts) or "no host could be asked"
             return (
                 f"escrow {self.escrow_id} ({self.amount} ngonka): it is not known whether the hosts"
-                f" have a newer nonce than {self.nonce}, silent: {who}"
+                f" have a newer nonce than {self.nonce}, no answer from: {who}"
             )
         return None
 

@@ -211,8 +211,8 @@ def refuse_other_gateway(backup: Backup, storage: Path, allowed: str | None) -> 
         return
     if same_place(Path(backup.storage_dir), storage) is not True:
         raise UnsafeError(
-            f"backup {backup.name} was made from the storage {backup.storage_dir}, and {storage} is"
-            " asked for. If that is another gateway, both could serve one escrow, and its deposit"
+            f"backup {backup.name} was made from the storage {backup.storage_dir}, not from "
+            f"{storage}. If that is another gateway, both could serve one escrow, and its deposit"
             " would be lost. If it is this gateway before it was moved, and nothing runs on the old"
             f" storage, give backup_from_storage={backup.storage_dir}",
             storage_dir=backup.storage_dir,
@@ -227,7 +227,7 @@ def _number(folder: Path) -> int:
 
 
 def session_folders(storage: Path) -> list[Path]:
-    """Folders that hold a session's files; an empty one is no proof of a session."""
+    """Folders that hold a session's files; an empty one does not prove a session."""
     if not storage.is_dir():
         return []
     return sorted(

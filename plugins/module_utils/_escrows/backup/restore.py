@@ -23,7 +23,7 @@ if t.TYPE_CHECKING:
 
 
 def present_storage(storage: Path) -> Path:
-    """What is there: the storage itself, or what a restore that was cut off had put aside."""
+    """The present storage, or the one that an interrupted restore had moved away."""
     if storage.exists() or not _fresh(storage).exists():
         return storage
     aside = sorted(storage.parent.glob(f"{glob.escape(storage.name)}.before-*"))
@@ -50,7 +50,7 @@ def restore(backup: Backup, storage: Path, now: datetime) -> Path | None:
     """Put a backup in place; what was there is kept beside it. Returns where.
 
     Sessions that the backup does not hold are carried over from the present storage: its records
-    would otherwise begin them anew at nonce 0.
+    would otherwise start them from scratch at nonce 0.
     """
     if storage.exists():
         refuse_in_use(storage)

@@ -18,7 +18,7 @@ from ..._core.files import private_folder, stamp, utc_now
 
 
 class HostLock:
-    """Only one run per host may move money; the second one is told who is first."""
+    """Only one run per host may move money; the second one reports the first."""
 
     def __init__(self, ledger_path: str, run_id: str, purpose: str) -> None:
         self._file = Path(ledger_path + ".lock")
@@ -41,7 +41,8 @@ class HostLock:
             )
             raise BusyError(
                 f"{who} holds {self._file}: only one run per host may move money. Wait until it"
-                " ends; if it hangs, end that process and run again, the ledger will continue",
+                " ends; if it hangs, end that process and run this again, the ledger lets the run "
+                "continue",
                 holder=holder,
                 path=str(self._file),
             ) from exc

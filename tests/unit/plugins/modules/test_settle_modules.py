@@ -124,7 +124,7 @@ def test_what_the_chain_would_refuse_leaves_the_escrow_serving(
     site.net.forget()
     run = failed("escrow_settle", settle(site, ids=[number]), check=check)
     assert text in run.msg
-    assert "goes on serving" in run.msg
+    assert "continues to serve" in run.msg
     assert run.result["escrows"][0]["problem"]["objection"] == kind
     assert site.net.writes() == []
     record = records(site)[number]

@@ -77,7 +77,7 @@ def test_what_is_open_is_finished_also_with_a_clock_behind_the_chain(world: Worl
 
 def test_late_inclusion_is_waited_for_and_then_adopted_by_the_next_run(world: World) -> None:
     world.chain.delay = 15
-    with pytest.raises(WaitTimeoutError, match="run again then") as caught:
+    with pytest.raises(WaitTimeoutError, match="run this again then") as caught:
         run(world, seconds=30)
     assert caught.value.details["intent"]["open"]
     result = run(world)

@@ -164,7 +164,7 @@ def test_a_program_that_does_not_find_its_key_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Inferenced, "address", lambda _self: None)
-    with pytest.raises(ProtocolError, match="does not find it again"):
+    with pytest.raises(ProtocolError, match="does not find it afterwards"):
         creator.address_of(signer(Keyrings(), tmp_path), KEY)
 
 

@@ -92,7 +92,7 @@ def test_one_that_cannot_be_settled_does_not_stop_the_others(world: World) -> No
 
 def test_a_refused_escrow_goes_on_serving_and_the_others_come_home(world: World) -> None:
     world.gateway.records["1"].runtime.nonce = 19_990
-    with pytest.raises(PartialFailure, match="escrow 1 is not settled and goes on") as info:
+    with pytest.raises(PartialFailure, match="escrow 1 is not settled and continues") as info:
         settle_all(world, ids=(1, 2))
     first, second = info.value.result.to_result()["escrows"]
     assert (first["settled"], first["problem"]["objection"]) == (False, "nonce")

@@ -64,7 +64,7 @@ def test_a_damaged_settlement_is_told_with_the_way_out(world: World) -> None:
     file = Path(world.path).parent / "settlements" / "fake" / "escrow-1.json"
     for content in ("{", "{}"):
         file.write_text(content)
-        with pytest.raises(ProtocolError, match="Move it away and run again"):
+        with pytest.raises(ProtocolError, match="Move it away and run this again"):
             settle(world)
     file.unlink()
     assert only(settle(world)).refund == REFUND

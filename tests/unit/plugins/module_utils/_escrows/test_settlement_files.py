@@ -68,7 +68,7 @@ def test_a_damaged_file_is_named_with_the_way_out(tmp_path: Path, content: str) 
     files = SettlementFiles(tmp_path, "gonka-mainnet")
     files.keep(settlement(7))
     files.path(7).write_text(content)
-    with pytest.raises(ProtocolError, match="Move it away and run again") as caught:
+    with pytest.raises(ProtocolError, match="Move it away and run this again") as caught:
         files.read(7)
     assert str(files.path(7)) in str(caught.value)
 

@@ -107,7 +107,7 @@ def test_no_private_key_is_ever_sent(name: str) -> None:
 def test_the_wrong_admin_key() -> None:
     gateway, _unused = api({"GET /": "admin_state_noauth"})
     with pytest.raises(
-        AuthenticationError, match="Invalid admin API key.*another admin key"
+        AuthenticationError, match="Invalid admin API key.*different admin key"
     ) as err:
         gateway.state()
     assert err.value.details["http_status"] == 401

@@ -306,7 +306,7 @@ def test_client_keys_may_change() -> None:
 def test_another_creator_key_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="^/x.env holds another creator key") as caught:
         plan(wish(given={PRIVATE_KEY: OTHER}), PRESENT, "/x.env")
-    assert "could not be settled" in str(caught.value)
+    assert "could no longer be settled" in str(caught.value)
     assert OTHER not in str(caught.value)
     assert KEY not in str(caught.value)
 

@@ -194,9 +194,9 @@ CASES: list[tuple[t.Callable[[FakeHost], None], frozenset[str], str]] = [
     (
         engine_down,
         LOOK | {"site", "settle", "redirect"},
-        "so what runs here is not known. Start it",
+        "so it is unknown which containers run here. Start it",
     ),
-    (nothing_but_engine_down, START, "so what runs here is not known"),
+    (nothing_but_engine_down, START, "so it is unknown which containers run here"),
 ]
 
 
@@ -249,11 +249,11 @@ def test_a_retired_gateway_comes_back_when_that_is_meant(
 @pytest.mark.parametrize(
     ("changes", "way"),
     [
-        ({}, "hot_swap_image=g:2. To go back, run it with hot_swap_rollback=true."),
+        ({}, "hot_swap_image=g:2. To roll back, run it with hot_swap_rollback=true."),
         ({"rolling_back": True, "asked": "g:1"}, "hot_swap_image=g:1."),
         (
             {"mode": "pool", "slot": "temp"},
-            f"hot_swap_image=g:2 {POOL}. To go back, run it with hot_swap_rollback=true {POOL}.",
+            f"hot_swap_image=g:2 {POOL}. To roll back, run it with hot_swap_rollback=true {POOL}.",
         ),
     ],
 )
