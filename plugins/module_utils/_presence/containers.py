@@ -41,7 +41,7 @@ def ask_engine(host: Host) -> tuple[Engine, list[Listed] | None]:
     docker = docker_cli.find(host.run)
     if docker is None:
         if any(path.exists() for path in host.sockets):
-            error = "the socket of a Docker Engine is there, but no docker program to ask it with"
+            error = "the host has the socket of a Docker Engine, but no docker program to query it"
             return Engine(program=None, answers=None, error=error), None
         return Engine(program=None, answers=False), []
     try:

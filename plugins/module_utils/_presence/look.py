@@ -61,7 +61,7 @@ def look(asked: Asked, host: Host) -> Presence:
 
 
 def _env_ledger(asked: Asked) -> Path | None:
-    """0.1.0 recorded the place of its ledger only by the keyring in the environment file."""
+    """0.1.0 showed the place of its ledger only by the keyring in the environment file."""
     try:
         text = _env_file.read(asked.env_file)
         home = None if text is None else _env_file.parse(text, "").get("INFERENCED_HOME")
