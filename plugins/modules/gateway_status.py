@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 DOCUMENTATION = r"""
 ---
 module: gateway_status
@@ -241,6 +243,22 @@ SPEC = _argspec.ArgumentSpec(
 )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    slot: str
+    gateway_url: str
+    other_url: str | None
+    ask: tuple[str, ...]
+    public_url: str
+    nginx_container: str | None
+    creator: str | None
+    deadline_blocks: int
+    time_limit: int
+    env_file: str
+    ledger_path: str
+    chain_id: str
+
+
 def http_until(context: Context, deadline: WaitBudget) -> transport.HttpTransport:
     if transport.REQUESTS_IMPORT_ERROR is not None:
         raise ConfigurationError(
@@ -250,19 +268,12 @@ def http_until(context: Context, deadline: WaitBudget) -> transport.HttpTranspor
 
 
 def chain_until(context: Context, deadline: WaitBudget) -> ChainApi:
-    params = context.params
-    return ChainApi(
-        http_until(context, deadline),
-        rest=params["chain_rest"],
-        public_api=params["public_api"],
-        chain_id=params["chain_id"],
-        max_block_age=params["max_block_age"],
-    )
+    return context.new_chain(http_until(context, deadline))
 
 
 def creator_of(context: Context) -> str | None:
     found = None if context.signer is None else context.signer.address()
-    expected: str | None = context.params["creator"]
+    expected = context.read(Options).creator
     if found is not None and expected not in (None, found):
         raise ConfigurationError(
             f"the key in the keyring belongs to {found}, but {expected} is expected (creator_address)"
@@ -271,15 +282,16 @@ def creator_of(context: Context) -> str | None:
 
 
 def intents_of(context: Context) -> list[Intent]:
-    ledger = Ledger.read(context.params["ledger_path"])
+    options = context.read(Options)
+    ledger = Ledger.read(options.ledger_path)
     if ledger is None:
         return []
     with ledger:
-        return ledger.intents(chain_id=context.params["chain_id"], only_open=True)
+        return ledger.intents(chain_id=options.chain_id, only_open=True)
 
 
 def nginx_state(context: Context) -> str:
-    name = context.params["nginx_container"]
+    name = context.read(Options).nginx_container
     argv = ["timeout", "5", "systemctl", "is-active", "nginx"]
     if name is not None:
         argv = ["timeout", "5", "docker", "inspect", "--format", "{{.State.Status}}", name]
@@ -294,7 +306,7 @@ def gateway_look(context: Context, url: str, admin_key: Part[str]) -> Callable[[
     def look() -> GatewaySeen:
         if admin_key.value is None:
             raise ConfigurationError(str(admin_key.why))
-        http = http_until(context, WaitBudget(context.params["time_limit"]))
+        http = http_until(context, WaitBudget(context.read(Options).time_limit))
         api = GatewayApi(http, url=url, admin_key=admin_key.value, profile=context.profile)
         return look_at_gateway(api, http)
 
@@ -302,17 +314,18 @@ def gateway_look(context: Context, url: str, admin_key: Part[str]) -> Callable[[
 
 
 def slots_of(context: Context) -> dict[str, str]:
-    params = context.params
-    other = {"main": "temp", "temp": "main"}[params["slot"]]
-    urls = {params["slot"]: params["gateway_url"], other: params["other_url"]}
-    return {slot: url for slot, url in urls.items() if slot in params["ask"] and url is not None}
+    options = context.read(Options)
+    other = {"main": "temp", "temp": "main"}[options.slot]
+    urls = {options.slot: options.gateway_url, other: options.other_url}
+    return {slot: url for slot, url in urls.items() if slot in options.ask and url is not None}
 
 
 def look(context: Context) -> tuple[Sight, dict[str, Part[t.Any]]]:
-    limit = context.params["time_limit"]
+    options = context.read(Options)
+    limit = options.time_limit
     creator = attempt(lambda: creator_of(context))
     key = attempt(lambda: context.secret("admin_api_key", keys.ADMIN_API_KEY))
-    public = context.params["public_url"]
+    public = options.public_url
     used: list[float] = []
 
     def chain() -> ChainSeen:
@@ -334,14 +347,13 @@ def look(context: Context) -> tuple[Sight, dict[str, Part[t.Any]]]:
         limit,
     )
     parts["nginx"] = attempt(lambda: nginx_state(context))
-    kept = (context.params[name] for name in ("env_file", "ledger_path"))
-    folders = [Path(path).parent for path in kept if path is not None]
+    folders = [Path(path).parent for path in (options.env_file, options.ledger_path)]
     parts["disks"] = attempt(lambda: free_space(folders))
     # one that was not asked may have any escrow, as one that does not answer
     unasked: Part[GatewaySeen] = Part(why="it was not asked")
     sight = Sight(
         gateways={
-            context.params["slot"]: unasked,
+            options.slot: unasked,
             **{slot: parts[slot] for slot in slots},
         },
         chain=parts["chain"],
@@ -356,8 +368,8 @@ def look(context: Context) -> tuple[Sight, dict[str, Part[t.Any]]]:
 
 def complete(context: Context, sight: Sight, of_chain: WaitBudget) -> Sight:
     """What can be asked for only when the names of the escrows are known."""
-    params = context.params
-    files = SettlementFiles(Path(params["ledger_path"]).parent, params["chain_id"])
+    options = context.read(Options)
+    files = SettlementFiles(Path(options.ledger_path).parent, options.chain_id)
 
     def kept(names: tuple[int, ...]) -> dict[int, Part[Settlement | None]]:
         return {number: attempt(functools.partial(files.read, number)) for number in names}
@@ -379,7 +391,7 @@ def report(context: Context, sight: Sight, parts: dict[str, Part[t.Any]]) -> dic
             min_balance=context.profile.min_balance, max_nonce=context.profile.nonce_limit
         ),
         settlement_tag=context.profile.settlement_tag,
-        deadline_blocks=context.params["deadline_blocks"],
+        deadline_blocks=context.read(Options).deadline_blocks,
     )
     chain, epoch, clock = sight.chain.value, parts["public_api"].value, sight.clock
     address = sight.creator.value

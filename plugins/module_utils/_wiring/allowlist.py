@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from .. import _argspec
 from .._adapter import Context, Outcome
 from .._core.errors import ConfigurationError
@@ -19,8 +21,16 @@ SPEC = _argspec.ArgumentSpec(
 ).merge(_argspec.chain(), _argspec.http(), _argspec.inferenced(), _argspec.wait())
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    address: str | None
+    wait: bool
+    wait_interval: float
+
+
 def work(context: Context) -> Outcome:
-    address = context.params["address"]
+    options = context.read(Options)
+    address = options.address
     if address is None and context.signer is not None:
         address = context.signer.address()
     if address is None:
@@ -28,12 +38,12 @@ def work(context: Context) -> Outcome:
             "there is no address to ask about: give address, or import the creator's key with"
             " gonka.devshard.creator_key"
         )
-    waits = context.params["wait"] and not context.check_mode
+    waits = options.wait and not context.check_mode
     found, params = await_membership(
         context.chain,
         address,
         deadline=context.deadline() if waits else None,
-        interval=context.params["wait_interval"],
+        interval=options.wait_interval,
     )
     return Outcome(
         changed=False,

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -50,30 +51,41 @@ def read(context: Context, path: str) -> Certificate:
     return parse_certificate(text, key.strip())
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    path: str
+    key_path: str
+    names: tuple[str, ...]
+    warn_days: int
+
+
 def work(context: Context) -> Outcome:
-    params = context.params
-    for option, variable in (("path", "edge_tls_certificate"), ("key_path", "edge_tls_key")):
-        if not Path(params[option]).is_file():
-            raise ConfigurationError(f"there is no {params[option]} on this host ({variable})")
-    certificate = read(context, params["path"])
+    options = context.read(Options)
+    for path, variable in (
+        (options.path, "edge_tls_certificate"),
+        (options.key_path, "edge_tls_key"),
+    ):
+        if not Path(path).is_file():
+            raise ConfigurationError(f"there is no {path} on this host ({variable})")
+    certificate = read(context, options.path)
     # an empty passphrase: nginx could not ask for one at boot
     key = ask_openssl(
         context,
-        *("pkey", "-in", params["key_path"], "-passin", "pass:", "-pubout"),
-        what=f"the private key {params['key_path']} (edge_tls_key), which must have no passphrase,",
+        *("pkey", "-in", options.key_path, "-passin", "pass:", "-pubout"),
+        what=f"the private key {options.key_path} (edge_tls_key), which must have no passphrase,",
     )
     now = datetime.now(timezone.utc)
-    faults = faults_of(certificate, key.strip(), params["names"], now)
+    faults = faults_of(certificate, key.strip(), options.names, now)
     if faults:
         raise ConfigurationError(
-            f"clients would refuse the certificate {params['path']} (edge_tls_certificate):"
+            f"clients would refuse the certificate {options.path} (edge_tls_certificate):"
             f" {'; '.join(faults)}",
             faults=faults,
         )
     days = (certificate.not_after - now).days
-    if days < params["warn_days"]:
+    if days < options.warn_days:
         context.warn(
-            f"the certificate {params['path']} expires in {days} days, on"
+            f"the certificate {options.path} expires in {days} days, on"
             f" {certificate.not_after:%Y-%m-%d}. Renew it and run the role edge again"
         )
     return Outcome(

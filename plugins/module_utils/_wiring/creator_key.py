@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from .. import _argspec
@@ -35,25 +36,33 @@ SPEC = _argspec.ArgumentSpec(
 ).merge(_argspec.inferenced())
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    keyring_dir: str
+    key_name: str
+    inferenced_path: str
+    address: str | None
+
+
 def work(context: Context) -> Outcome:
-    params = context.params
+    options = context.read(Options)
     key = check_private_key(context.secret("private_key", PRIVATE_KEY), PRIVATE_KEY)
     context.hide(key)
-    name = params["key_name"]
+    name = options.key_name
     signer = context.signer
     if signer is None:
         if not context.check_mode:
             raise ConfigurationError(
-                f"there is no program {params['inferenced_path']} on this host; apply the role"
+                f"there is no program {options.inferenced_path} on this host; apply the role"
                 " gonka.devshard.inferenced first"
             )
         return Outcome(
-            changed=True, values={"creator": {"address": params["address"], "key_name": name}}
+            changed=True, values={"creator": {"address": options.address, "key_name": name}}
         )
-    plan = plan_key(signer, key, params["address"])
+    plan = plan_key(signer, key, options.address)
     creator = {"address": plan.address, "key_name": name}
     if not context.check_mode:
-        keyring = Path(params["keyring_dir"])
+        keyring = Path(options.keyring_dir)
         if not plan.present:
             private_folder(keyring)
             signer.import_key(key)
