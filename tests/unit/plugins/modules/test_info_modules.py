@@ -274,6 +274,7 @@ def test_no_chat_in_check_mode(site: Site) -> None:
     assert succeeded("chat_completion", params, check=True) == {
         "changed": False,
         "chat": None,
+        "chats": [],
         "limited": False,
     }
     assert site.net.writes() == []
