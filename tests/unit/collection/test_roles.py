@@ -277,3 +277,27 @@ def test_status_asks_for_the_slot_as_the_swap_does() -> None:
     where |= {"main_url", "temp_url"}
     assert set(asked[f"{FULL_NAME}.edge_slot"]) == where
     assert where <= set(swap[f"{FULL_NAME}.edge_slot"])
+
+
+def names_in(tasks: list[Data]) -> t.Iterator[tuple[str, str]]:
+    """What tasks store for later (``fact``), and what they name for themselves (``own``)."""
+    for task in tasks or ():
+        for word in ("block", "rescue", "always"):
+            yield from names_in(task.get(word))
+        stored = task.get("ansible.builtin.set_fact")
+        yield from (("fact", name) for name in stored or {} if isinstance(stored, dict))
+        if "register" in task:
+            yield "fact", task["register"]
+        yield from (("own", name) for name in task.get("vars") or {})
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_no_task_names_a_variable_as_a_fact(role: str) -> None:
+    """A fact of an earlier run in the same play would be taken in its place."""
+    found = [
+        item
+        for path in (ROOT / "roles" / role / "tasks").rglob("*.yml")
+        for item in names_in(read_yaml(path))
+    ]
+    facts = {name for kind, name in found if kind == "fact"}
+    assert sorted({name for kind, name in found if kind == "own"} & facts) == []
