@@ -279,7 +279,7 @@ def test_status_asks_for_the_slot_as_the_swap_does() -> None:
     assert where <= set(swap[f"{FULL_NAME}.edge_slot"])
 
 
-def names_in(tasks: list[Data]) -> t.Iterator[tuple[str, str]]:
+def names_in(tasks: t.Any) -> t.Iterator[tuple[str, str]]:
     """What tasks store for later (``fact``), and what they name for themselves (``own``)."""
     for task in tasks or ():
         for word in ("block", "rescue", "always"):
