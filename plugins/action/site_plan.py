@@ -149,7 +149,7 @@ class ActionModule(ActionBase):
 
 
 def told_others(predictions: Result) -> Result:
-    """What the hosts of the play tell each other, since they may share a creator."""
+    """What the hosts of the play report to each other, since they may share a creator."""
     reports = predictions.get("escrow", {}).get("escrow_info")
     if not reports:
         return {}

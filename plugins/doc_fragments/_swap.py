@@ -16,8 +16,8 @@ options:
     type: path
   run:
     description:
-      - A word that tells this run of the play from others. A run whose swap another one has taken over fails at its
-        next step. Required with O(journal).
+      - A word that distinguishes this run of the play from others. A run whose swap another one has taken over fails at
+        its next step. Required with O(journal).
     type: str
   step:
     description:

@@ -84,8 +84,8 @@ options:
     default: /v1/chat/completions
   edge_busy_url:
     description:
-      - Where the edge tells whether it holds a request for a slot, see M(gonka.devshard.gateway_drain). An edge that
-        does not report it is refused before anything is changed.
+      - URL at which the edge reports whether it holds a request for a slot, see M(gonka.devshard.gateway_drain). An
+        edge that does not report it is refused before anything is changed.
     type: str
   slot_header:
     description:

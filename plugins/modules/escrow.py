@@ -175,7 +175,7 @@ EXAMPLES = r"""
     group/gonka.devshard.ledger:
       ledger_path: /var/lib/gonka-devshard/ledger.db
   block:
-    - name: Keep two escrows of 5 GNK for a model
+    - name: Ensure two escrows of 5 GNK for a model
       gonka.devshard.escrow:
         model_id: "{{ model }}"
         amount: 5000000000

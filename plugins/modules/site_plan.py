@@ -33,7 +33,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Find out what differs from the settings
+- name: Determine what differs from the settings
   gonka.devshard.site_plan:
     roles: [docker_engine, gateway, edge]
   register: devshard_look

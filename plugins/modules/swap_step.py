@@ -14,9 +14,9 @@ author:
   - The gonka.devshard authors (@gonka-devshard)
 description:
   - Internal to the role P(gonka.devshard.hot_swap#role), with which it changes.
-  - The memory of the role P(gonka.devshard.hot_swap#role). Which steps are to be run follows from what is seen on the
-    host and from a journal that outlives the controller, so a swap that was cut off anywhere is continued or rolled
-    back by the next run.
+  - The memory of the role P(gonka.devshard.hot_swap#role). Which steps are to be run follows from the observed state of
+    the host and from a journal that outlives the controller, so a swap that was interrupted anywhere is continued or
+    rolled back by the next run.
   - This module starts and stops nothing. It writes the journal, and the deploy record of the gateway once another
     container is its container.
 options:
@@ -34,7 +34,7 @@ options:
       recorded: Verify that the gateway is what the swap leads to, and write that and the way back into the deploy
         record.
       ended: Note that O(step) is done. The last step closes the journal.
-      aftermath: After O(step) has failed, tell what is to be done. Nothing is written.
+      aftermath: After O(step) has failed, return what is to be done. Nothing is written.
   deploy_dir:
     description:
       - The directory of the gateway. Its deploy record names the image that runs, the one that O(rollback=true) leads
@@ -70,7 +70,7 @@ options:
     type: int
   rollback:
     description:
-      - Lead back to the image of before.
+      - Roll back to the previous image.
     type: bool
     default: false
   mode:
@@ -81,7 +81,7 @@ options:
     choices: [temp, pool]
   temp_escrows:
     description:
-      - What becomes of the escrows of a temporary gateway.
+      - What to do with the escrows of a temporary gateway.
     type: str
     default: import
     choices: [import, settle]
@@ -142,7 +142,7 @@ EXAMPLES = r"""
     image: registry.example.org/gateway:2.1
   register: swap
 
-- name: Note that a step begins, and that the one before is done
+- name: Record that a step begins, and that the previous one is done
   gonka.devshard.swap_step:
     journal: /var/lib/gonka-devshard/swap.json
     run: "{{ run }}"
@@ -183,7 +183,7 @@ swap:
       type: str
       sample: temp
     temp_escrows:
-      description: What becomes of the escrows of the temporary gateway.
+      description: What to do with the escrows of the temporary gateway.
       type: str
       sample: import
     target:
@@ -255,7 +255,7 @@ swap:
     advice:
       description: With O(state=aftermath), what still serves and how to go on.
       type: str
-      sample: The gateway serves. Run the same again.
+      sample: The gateway serves. Run this again.
     took:
       description: With O(state=ended), how long each step of this run took, in seconds, in their order.
       type: list
@@ -268,7 +268,7 @@ swap:
       type: dict
       sample: {}
     seen:
-      description: What was seen on the host. Only with O(state=planned) and O(state=begun).
+      description: The observed state of the host. Only with O(state=planned) and O(state=begun).
       type: dict
       sample:
         main_image: registry.example.org/gateway@sha256:4567

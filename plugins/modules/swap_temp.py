@@ -53,7 +53,7 @@ options:
     type: str
   flag_path:
     description:
-      - The flag of the edge. Left out, the edge has none.
+      - The flag of the edge. If omitted, the edge has none.
     type: path
 extends_documentation_fragment:
   - gonka.devshard._attributes

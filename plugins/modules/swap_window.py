@@ -61,8 +61,8 @@ options:
     default: false
   served_models:
     description:
-      - Models that the temporary gateway gets an escrow for. A gateway that serves others is refused. Left out, this is
-        not asked, as another gateway serves meanwhile.
+      - Models that the temporary gateway gets an escrow for. A gateway that serves others is refused. If omitted, this
+        is not checked, as another gateway serves meanwhile.
     type: list
     elements: str
   asked_models:
@@ -80,7 +80,7 @@ options:
     default: []
   min_free_mb:
     description:
-      - So much space, in MiB, must be free on each of O(disks).
+      - Space in MiB that must be free on each of O(disks).
     type: int
     default: 1024
   fee_amount:

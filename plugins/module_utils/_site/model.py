@@ -63,7 +63,7 @@ class FileSeen:
 
 
 def file_reasons(wish: FileWish, seen: FileSeen) -> list[str]:
-    """Why a path is not as it is wanted; every difference that can be told at once."""
+    """Why a path is not as it is wanted; every difference that can be reported together."""
     if seen.error is not None:
         return [f"{wish.path} could not be checked: {seen.error}"]
     if seen.kind != wish.state:

@@ -85,7 +85,7 @@ def of_escrows(values: Values, changed: bool) -> list[str]:
             reasons.append(f"paid for and {text}: escrow {numbers}")
     if values["pending"]:
         models = sorted({str(intent["model"]) for intent in values["pending"]})
-        reasons.append(f"what became of a create is not known yet, for {', '.join(models)}")
+        reasons.append(f"the outcome of a create is not known yet, for {', '.join(models)}")
     if changed and not reasons:
         reasons += list(values["actions"]) or ["it differs"]
     return reasons

@@ -3,7 +3,7 @@
 
 # This module is private to the collection.
 
-"""What is done, and what the operator is told, when a step of a swap has failed."""
+"""What is done, and what is reported to the operator, when a step of a swap has failed."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ def after_failure(
     return Aftermath(gives_rotation_back=gives_rotation_back(journal), advice=advice)
 
 
-_NOTHING_BEGUN: t.Final = "Nothing was changed. Correct what is named and run the same again."
+_NOTHING_BEGUN: t.Final = "Nothing was changed. Correct what is named and run this again."
 _STILL_OPEN: t.Final = (
     "The swap {id} stays open as it was, and what serves goes on serving. Correct what is named and"
-    " run the same again, or give up with hot_swap_rollback=true."
+    " run this again, or give up with hot_swap_rollback=true."
 )
 _MAIN_DOWN: t.Final = (
     " If the gateway does not run any more, hot_swap_rollback=true puts the earlier image in its"
@@ -60,37 +60,36 @@ _UNMOVED: t.Final = "Requests still go to the gateway, nothing has moved. "
 
 # Both slots serve in all cases but the ones that say otherwise.
 _ADVICE: t.Final = {
-    Step.FREEZE_ROTATION: "What serves goes on serving. Run the same again.",
+    Step.FREEZE_ROTATION: "What serves goes on serving. Run this again.",
     Step.START_TEMP: _UNMOVED + "'docker logs {other}' shows why the temporary gateway does not"
-    " serve. Correct it and run the same again, or give up with hot_swap_rollback=true.",
-    Step.SEED_TEMP: _UNMOVED + "What was paid for is in the ledger; the same run again goes on from"
-    " there and pays nothing twice. Or give up with hot_swap_rollback=true, which imports what was"
+    " serve. Correct it and run this again, or give up with hot_swap_rollback=true.",
+    Step.SEED_TEMP: _UNMOVED + "What was paid for is in the ledger; a new run continues from there "
+    "and pays nothing twice. Or give up with hot_swap_rollback=true, which imports what was"
     " paid for.",
     Step.CHECK_TEMP: _UNMOVED + "The temporary gateway does not serve a client as it should."
-    " Correct it and run the same again, or give up with hot_swap_rollback=true.",
+    " Correct it and run this again, or give up with hot_swap_rollback=true.",
     Step.SWITCH_TO_TEMP: "Look at what the edge has in service with the playbook"
-    " gonka.devshard.status. Run the same again, or give up with hot_swap_rollback=true.",
+    " gonka.devshard.status. Run this again, or give up with hot_swap_rollback=true.",
     Step.DRAIN_MAIN: "The other gateway serves new requests, the gateway serves the old ones on."
-    " If the gateway hangs for good, end what it still holds with 'docker stop {container}' and run"
-    " the same again.",
-    Step.REPLACE_MAIN: "The temporary gateway serves. Run the same again once the cause is gone, or"
+    " If the gateway hangs for good, end what it still holds with 'docker stop {container}' and "
+    "run this again.",
+    Step.REPLACE_MAIN: "The temporary gateway serves. Run this again once the cause is gone, or"
     " go back to the earlier image with hot_swap_rollback=true.",
     Step.CHECK_MAIN: "The temporary gateway serves. The gateway with the new image does not serve"
     " what it should. Go back to the earlier image with hot_swap_rollback=true, or correct the"
-    " cause and run the same again.",
-    Step.SWITCH_BACK: "The temporary gateway serves, and the gateway stands ready. Run the same"
-    " again.",
+    " cause and run this again.",
+    Step.SWITCH_BACK: "The temporary gateway serves, and the gateway stands ready. Run this again.",
     Step.DRAIN_TEMP: "The gateway serves new requests, the temporary gateway serves the old ones"
     " on. If the temporary gateway hangs for good, end what it still holds with"
-    " 'docker stop {other}' and run the same again.",
+    " 'docker stop {other}' and run this again.",
     Step.SETTLE_TEMP: "The gateway serves. The temporary gateway keeps its escrows until they are"
-    " settled. Run the same again.",
-    Step.STOP_TEMP: "The gateway serves. Run the same again.",
+    " settled. Run this again.",
+    Step.STOP_TEMP: "The gateway serves. Run this again.",
     Step.IMPORT_ESCROWS: "The gateway serves. The escrows of the temporary gateway are safe on the"
-    " disk and not served by any gateway. Run the same again before their deadline." + _MAIN_DOWN,
-    Step.ACTIVATE: "The gateway serves. Escrows that were imported are not all in use yet. Run the"
-    " same again before their deadline." + _MAIN_DOWN,
-    Step.RESTORE_ROTATION: "The gateway serves, with its rotation off. Run the same again before"
+    " disk and not served by any gateway. Run this again before their deadline." + _MAIN_DOWN,
+    Step.ACTIVATE: "The gateway serves. Escrows that were imported are not all in use yet. Run "
+    "this again before their deadline." + _MAIN_DOWN,
+    Step.RESTORE_ROTATION: "The gateway serves, with its rotation off. Run this again before"
     " the next change of epoch." + _MAIN_DOWN,
-    Step.DONE: "The gateway serves. Run the same again.",
+    Step.DONE: "The gateway serves. Run this again.",
 }

@@ -23,7 +23,7 @@ _DATABASE: t.Final = "gateway.db"
 
 
 def hand_over(storage: Path, seen_as: str, *, check_mode: bool) -> tuple[bool, list[LeftSession]]:
-    """Takes ``gateway.db`` out of a stopped gateway's storage, and lists the sessions left there.
+    """Take ``gateway.db`` out of a stopped gateway's storage, and list the sessions left there.
 
     A gateway that is started on this storage again finds no record and serves nothing. The move
     is a rename in the same folder, so it happens or it does not.
@@ -35,8 +35,8 @@ def hand_over(storage: Path, seen_as: str, *, check_mode: bool) -> tuple[bool, l
     kept = archive / _DATABASE
     if there.exists() and kept.exists():
         raise UnsafeError(
-            f"{there} is there again although it was archived: something was started on this"
-            " storage after its sessions were handed over. Look at both before anything else"
+            f"{there} is there again although it was archived: a gateway was started on this "
+            f"storage after its sessions were handed over. Check both before you do anything else"
         )
     changed = there.exists()
     if changed and not check_mode:

@@ -97,8 +97,8 @@ def refuse_generation(asked: str | None, profile: str) -> None:
 def lasting(journal: Journal | None) -> Journal | None:
     """The swap that has to be gone on with, or None.
 
-    One that got no further than its preflight binds no run: nothing was begun. Neither does one
-    that is done and was only not put away any more.
+    One that got no further than its preflight binds no run: nothing was begun. Nor does a finished
+    swap whose journal was not archived.
     """
     return journal if journal is not None and journal.open and journal.touched else None
 
@@ -145,7 +145,7 @@ def make_plan(
 
 
 def _target(journal: Journal | None, wish: RecreateWish) -> str:
-    """The wanted image by digest. The registry is asked only where nothing else tells it."""
+    """The wanted image by digest. The registry is asked only where nothing else names it."""
     if journal is not None and (wish.rollback or wish.asked in (None, journal.asked)):
         return journal.target
     if wish.rollback:
@@ -157,7 +157,7 @@ def _target(journal: Journal | None, wish: RecreateWish) -> str:
         return wish.previous
     if wish.asked is None:
         raise ConfigurationError(
-            "no image is asked for, and no swap is open; give hot_swap_image (or gateway_image)"
+            "no image is wanted, and no swap is open; give hot_swap_image (or gateway_image)"
         )
     if (why := refused_form(wish.asked)) is not None:
         raise ConfigurationError(
@@ -197,8 +197,8 @@ def refuse_another_image(journal: Journal, main: Container | None, name: str) ->
         return
     found = "there is no such container" if main is None else f"it has {main.image}"
     raise UnsafeError(
-        f"{name} should have the image {described(journal.asked, journal.target)}, but {found}. Run"
-        " the same again"
+        f"{name} should have the image {described(journal.asked, journal.target)}, but {found}. "
+        f"Run this again"
     )
 
 
@@ -206,9 +206,9 @@ def refuse_drift(drift: Drift | None, name: str) -> None:
     """Refuses a container that was started and is not what its environment file asks for."""
     if drift is not None and drift.reasons:
         raise UnsafeError(
-            f"the container {name} was started, but it is not what was asked for:"
-            f" {'; '.join(drift.reasons)}. Look at its compose file and at what else starts this"
-            " container, and run the same again"
+            f"the container {name} was started, but it differs from the wanted one:"
+            f" {'; '.join(drift.reasons)}. Check its compose file and other programs that start "
+            f"this container, then run this again"
         )
 
 

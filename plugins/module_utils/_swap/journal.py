@@ -83,8 +83,8 @@ class JournalFile:
         except OSError as exc:
             raise ConfigurationError(
                 f"the swap journal {self.path} cannot be written ({exc.strerror}), so the swap stops"
-                " here; what serves now goes on serving. Make room or correct the path, and run the"
-                " same again",
+                " here; what serves now goes on serving. Make room or correct the path, and run "
+                "this again",
                 path=str(self.path),
             ) from exc
 

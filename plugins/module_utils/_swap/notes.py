@@ -72,7 +72,7 @@ class SwapNotes:
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, t.Any]) -> SwapNotes:
-        """Raises ValueError for what is no note of a swap."""
+        """Raise ValueError for anything but a note of a swap."""
         unknown = sorted(set(raw) - set(_READERS))
         if unknown:
             raise ValueError(f"it holds the unknown note {', '.join(unknown)}")

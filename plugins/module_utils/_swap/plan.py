@@ -50,7 +50,7 @@ def roll_back(journal: Journal, *, main_down: bool = False) -> Journal:
       replaced by the origin image, and the swap ends as usual;
     * temp already stopped: unchanged; the swap is finished first, a new one leads back. Where main
       does not run any more, it could not be finished: the origin image takes its place at once,
-      which cuts nobody.
+      which cuts no stream.
     """
     if journal.rolling_back or not journal.open:
         return journal
@@ -129,7 +129,7 @@ def recreates(journal: Journal) -> bool:
 
 
 def is_replaced(journal: Journal, seen: SwapSeen) -> bool:
-    """Whether main is the container that the swap leads to, and no longer the one of before."""
+    """Whether main is the container that the swap leads to, and no longer the previous one."""
     if not same_image(seen.main_image, journal.target):
         return False
     if not recreates(journal):
@@ -272,8 +272,8 @@ def plan(
         if not any(same_image(target, way) for way in ways):
             raise SwapRefused(
                 f"a swap to {described(journal.asked, journal.target)} is not finished (id"
-                f" {journal.id}), and now {described(asked, target)} is asked for; run the play"
-                f" again with hot_swap_image={journal.asked} to finish it, or with"
+                f" {journal.id}), and now {described(asked, target)} is wanted; run the play again "
+                f"with hot_swap_image={journal.asked} to finish it, or with"
                 " hot_swap_rollback=true to go back to"
                 f" {described(journal.origin_asked, journal.origin)}"
             )

@@ -34,7 +34,7 @@ def freeze_rotation(
     intend: Callable[[dict[str, t.Any]], object] = lambda _before: None,
     check_mode: bool,
 ) -> dict[str, t.Any]:
-    """Switches rotation off and tells what it was. The answer comes after a running pass ended.
+    """Switch rotation off and return what it was. The answer comes after a running pass ended.
 
     ``intend`` is given what the rotation was, before anything is changed.
     """
@@ -59,7 +59,7 @@ def freeze_rotation(
 def restore_rotation(
     gateway: RotatingGateway, saved: Mapping[str, t.Any], *, check_mode: bool
 ) -> dict[str, t.Any]:
-    """Puts back exactly what was there before, field by field."""
+    """Restore the previous settings exactly, field by field."""
     wanted = rotation_of({"escrow_rotation": dict(saved)})
     before = rotation_of(gateway.settings())
     patch = patch_for(before, wanted)
@@ -81,8 +81,8 @@ def give_rotation_back(
 ) -> dict[str, t.Any] | None:
     """Restores the rotation of a gateway that serves although its swap has failed.
 
-    First it is noted, so that a run that is cut off in between is followed by one that freezes it
-    again; what it was is forgotten only when it is back. None when it is not given back.
+    First it is noted, so that a run that is interrupted in between is followed by one that freezes
+    it again; what it was is forgotten only when it is back. None when it is not given back.
     """
     journal = notebook.read()
     if not gives_rotation_back(journal) or journal.data.rotation is None:

@@ -72,7 +72,7 @@ def served_before(sessions: Mapping[str, ServedSession]) -> list[NotedSession]:
 def handed_over(
     left: Iterable[LeftSession], asked: Mapping[str, ServedSession]
 ) -> list[NotedSession]:
-    """The sessions that the temporary gateway left; ``asked`` is what it told before its stop."""
+    """The sessions that the temporary gateway left; ``asked`` is its report before its stop."""
     noted = []
     for item in left:
         mark = asked.get(str(item.id))

@@ -74,11 +74,11 @@ def expected_sessions(journal: Journal, step: Step) -> dict[str, ServedSession]:
 def refuse_stop(
     ports: ChainPorts, gateway_id: str, state: GatewayState, *, idle: bool = False
 ) -> None:
-    """Refuses to stop a gateway that could not start again, or that is in the middle of something.
+    """Refuse to stop a gateway that could not start again, or that is working on something.
 
     With ``idle`` one that serves a request is refused as well; a swap has drained it before. One
     with active escrows exits when the chain does not answer for each of them, and takes one
-    that the chain does not have out of service for ever.
+    that the chain does not have out of service permanently.
     """
     busy = [
         f"escrow {item.id} is in phase {item.runtime.phase}"
@@ -114,14 +114,14 @@ def refuse_stop(
             raise UnsafeError(
                 f"the gateway must not be stopped now: the chain does not answer for escrow"
                 f" {item.id} ({exc}), so a gateway that starts would exit. What serves goes on"
-                " serving; run the same again once the chain answers",
+                " serving; run this again once the chain answers",
                 escrow_id=item.id,
             ) from exc
         if escrow is None:
             raise UnsafeError(
                 f"the gateway must not be stopped now: the chain does not have escrow {item.id}, so"
-                " a gateway that starts would take it out of service for ever. Look at it with"
-                " gonka.devshard.escrow_info, and deactivate it if it is settled and pruned",
+                " a gateway that starts would take it out of service permanently. Check it with "
+                "gonka.devshard.escrow_info, and deactivate it if it is settled and pruned",
                 escrow_id=item.id,
             )
 
@@ -137,7 +137,7 @@ def on_chain(chain: ChainPort, number: str) -> tuple[bool | None, bool | None]:
 
 
 def over_on_chain(chain: ChainPort) -> Callable[[str, str | None], bool]:
-    """Tells whether no gateway can serve an escrow any more, given its phase in the gateway."""
+    """Return whether no gateway can serve an escrow any more, given its phase in the gateway."""
 
     def is_over(number: str, phase: str | None) -> bool:
         settled, there = on_chain(chain, number)
@@ -184,10 +184,10 @@ def compare_sessions(
     interval: float,
     is_over: Callable[[str, str | None], bool],
 ) -> dict[str, ServedSession]:
-    """Waits until every expected session is loaded, active and not behind. Returns all sessions.
+    """Wait until every expected session is loaded, active and not behind. Return all sessions.
 
     A gateway that was just started may still load; a loss that stays is a loss. An escrow that was
-    settled or pruned meanwhile is none: nobody can serve it any more.
+    settled or pruned meanwhile is none: no gateway can serve it any more.
     """
     asked = False
     phases: dict[str, str] = {}

@@ -55,7 +55,7 @@ def settings_wish(source: Mapping[str, t.Any]) -> SettingsWish:
 
 
 def copy_settings(source: GatewayApi, target: GatewayApi, *, check_mode: bool) -> dict[str, t.Any]:
-    """Makes the target's settings those of the source; compares first, reads back after."""
+    """Make the target's settings those of the source; compare first, read back after."""
     wish = settings_wish(source.settings())
     current = target.settings()
     plan = _settings.plan(current, wish)
@@ -82,7 +82,7 @@ def copy_settings(source: GatewayApi, target: GatewayApi, *, check_mode: bool) -
 
 
 def refuse_foreign(gateway: GatewayApi, profile: Profile) -> None:
-    """Refuses a gateway that behaves like another generation; no answer says which it is."""
+    """Refuse a gateway that behaves like another generation; no answer says which it is."""
     signs = [path for path in profile.foreign_paths if gateway.has(path)]
     held = gateway.settings()
     signs += [f"the setting {name}" for name in profile.foreign_settings if name in held]

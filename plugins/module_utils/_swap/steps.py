@@ -85,7 +85,7 @@ def sequence(mode: Mode, temp_escrows: TempEscrows) -> tuple[Step, ...]:
 
 
 class SwapRefused(ValueError):
-    """The wish cannot be planned from what is seen; the message says what to do."""
+    """The wish cannot be planned from the observed state; the message says what to do."""
 
 
 @dataclass(frozen=True)

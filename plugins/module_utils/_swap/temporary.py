@@ -41,7 +41,7 @@ def temp_environment(noted: str | None, env_file: Path, *, started: bool) -> Pat
 
 
 def prepare(files: TempFiles, *, running: bool, check_mode: bool) -> list[str]:
-    """Makes what a start needs, and tells what had to be made.
+    """Make what a start needs, and return what had to be made.
 
     ``running``: what may serve already keeps the environment that it was started with.
     """
@@ -89,7 +89,7 @@ def _write(path: Path, content: bytes, mode: int) -> None:
 
 
 def offer(flag: Path, *, check_mode: bool) -> bool:
-    """Lets the edge hand to the temporary gateway what the gateway itself does not take."""
+    """Let the edge hand to the temporary gateway what the gateway itself does not accept."""
     if flag.exists():
         return False
     if not check_mode:

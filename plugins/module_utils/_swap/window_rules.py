@@ -65,7 +65,7 @@ def window_refusals(window: Window, *, min_blocks: int) -> list[str]:
         )
     reasons += _rotation_refusals(window, min_blocks)
     reasons += [
-        f"escrow {escrow} is in phase {phase}: a finalize is under way or was cut off"
+        f"escrow {escrow} is in phase {phase}: a finalize is running or was interrupted"
         for escrow, phase in sorted(window.phases.items())
         if phase == "finalizing"
     ]

@@ -155,7 +155,7 @@ class Looking:
 
     @staticmethod
     def _try(look: Callable[[], t.Any]) -> t.Any:
-        """What was seen, or why nothing could be seen, as text."""
+        """The observed state, or why nothing could be observed, as text."""
         try:
             return look()
         except OSError as exc:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
 
 import pytest
@@ -91,19 +90,5 @@ def test_each_model_is_asked_streamed_and_at_once() -> None:
         for task in tasks_of(read_yaml(ROOT / path))
         if "gonka.devshard.chat_completion" in task
     ]
-    assert "product([true, false])" in chat["loop"]
-    assert ".1 " in chat["gonka.devshard.chat_completion"]["stream"]
-
-
-# names of tasks say what is done, in the imperative
-VAGUE = re.compile(r"^(Look|Note|Let|Say|Keep|Forget|Give|Tell|Before|Check that)\b")
-
-
-def test_task_names_say_what_is_done() -> None:
-    names = [
-        f"{path.relative_to(ROOT)}: {task['name']}"
-        for path in FILES
-        for task in tasks_of(read_yaml(path))
-        if "name" in task and "hosts" not in task and VAGUE.match(str(task["name"]))
-    ]
-    assert names == []
+    assert "__hot_swap_models" in chat["gonka.devshard.chat_completion"]["models"]
+    assert "stream" not in chat["gonka.devshard.chat_completion"]

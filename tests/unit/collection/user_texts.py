@@ -24,12 +24,12 @@ PROSE = sorted(
     path
     for pattern in (
         *("*.md", "roles/*/README.md", "docs/docsite/rst/*.rst", "changelogs/fragments/*.yml"),
-        *("plugins/**/*.yml", "roles/*/*/*.yml", "roles/*/templates/*", "playbooks/*.yml"),
+        *("plugins/**/*.yml", "roles/*/**/*.yml", "roles/*/templates/*", "playbooks/*.yml"),
     )
     for path in ROOT.glob(pattern)
     if path.name != "CHANGELOG.md"
 )
-TASKS = sorted([*ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("playbooks/*.yml")])
+TASKS = sorted([*ROOT.glob("roles/*/tasks/**/*.yml"), *ROOT.glob("playbooks/*.yml")])
 BLOCKS = ("block", "rescue", "always", "pre_tasks", "tasks", "post_tasks", "handlers")
 # It names the phrases that are refused.
 GLOSSARY = re.compile(r"(?ms)^## Language$.*?(?=^## )")

@@ -167,7 +167,7 @@ def test_the_record_is_written_once_the_container_is_what_the_swap_leads_to(host
     assert "should have the image r:5000/gateway:new (sha256:111111111111)" in found.msg
     host.containers[MAIN] = container(NEW, number="b", environment={"GATEWAY_EXTRA": "2"})
     found = failed("swap_step", recorded)
-    assert "it is not what was asked for" in found.msg
+    assert "it differs from the wanted one" in found.msg
     assert host.record == before
     host.containers[MAIN] = container(NEW, number="b", environment={"GATEWAY_EXTRA": "1"})
     checked = succeeded("swap_step", recorded, check=True)
@@ -244,7 +244,7 @@ def test_what_a_failure_asks_for(host: Host) -> None:
     found = host.swap("aftermath", step="freeze_rotation")
     assert found == {
         "gives_rotation_back": False,
-        "advice": "Nothing was changed. Correct what is named and run the same again.",
+        "advice": "Nothing was changed. Correct what is named and run this again.",
     }
     host.swap("begun")
     host.note("freeze_rotation")

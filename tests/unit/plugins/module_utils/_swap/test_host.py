@@ -305,7 +305,7 @@ def test_an_open_swap_is_named_by_the_tags_that_its_operator_knows(tmp_path: Pat
     with pytest.raises(UnsafeError, match="is not finished") as caught:
         make_plan(journal, container(), container(NEW), "main", third)
     assert "a swap to r:5000/gateway:new (sha256:111111111111)" in str(caught.value)
-    assert "r:5000/gateway:third (sha256:000000000000) is asked for" in str(caught.value)
+    assert "r:5000/gateway:third (sha256:000000000000) is wanted" in str(caught.value)
     assert "hot_swap_image=r:5000/gateway:new to finish it" in str(caught.value)
     assert "go back to r:5000/gateway:old (sha256:0" in str(caught.value)
 
@@ -355,7 +355,7 @@ def test_an_image_without_a_digest_could_not_be_rolled_back_to() -> None:
 @pytest.mark.parametrize(
     ("given", "kind", "words"),
     [
-        ({"asked": None}, ConfigurationError, "no image is asked for"),
+        ({"asked": None}, ConfigurationError, "no image is wanted"),
         ({"asked": "https://r/g:1"}, ConfigurationError, "hot_swap_image.* begins with a scheme"),
         ({"asked": "r/g 1"}, ConfigurationError, "holds a blank"),
         ({"asked": "r:5000/g"}, ConfigurationError, "neither a tag nor a digest"),

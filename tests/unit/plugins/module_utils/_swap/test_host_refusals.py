@@ -92,7 +92,7 @@ def test_the_image_of_the_journal_is_noted(found: Container) -> None:
 def test_a_container_that_differs_from_its_environment_file_is_refused() -> None:
     refuse_drift(None, "devshardctl-multi")
     refuse_drift(Drift(exists=True, running=True), "devshardctl-multi")
-    with pytest.raises(UnsafeError, match=r"is not what was asked for: the port; the image\."):
+    with pytest.raises(UnsafeError, match=r"differs from the wanted one: the port; the image\."):
         refuse_drift(
             Drift(exists=True, running=True, reasons=("the port", "the image")), "devshardctl-multi"
         )

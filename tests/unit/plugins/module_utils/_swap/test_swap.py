@@ -728,7 +728,7 @@ def test_each_step_has_its_advice_and_only_an_untouched_swap_says_that_nothing_w
     for at in (step, None):
         advice = after_failure(open_one, at, **names).advice
         assert "Nothing was changed" not in advice
-        assert "un the same again" in advice or "hot_swap_rollback=true" in advice
+        assert "un this again" in advice or "hot_swap_rollback=true" in advice
         assert "{" not in advice
 
 
