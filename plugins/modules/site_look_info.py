@@ -83,7 +83,7 @@ options:
             type: path
           fields:
             description:
-              - All fields of a file of C(Name: value) lines.
+              - All fields of a file whose lines are C(NAME) and C(VALUE) with a colon between them.
             type: dict
           options:
             description:

@@ -314,7 +314,9 @@ def test_shapes_of_the_epoch(tmp_path: Path) -> None:
 
     async def scenario(network: Network) -> None:
         network.chain.controls.epochs_shapes = ["legacy", "transition", "flat"]
-        bodies = [(await ask(network, "public_api", "/v1/epochs/latest"))[1] for _ in range(4)]
+        bodies = [
+            (await ask(network, "public_api", "/v1/epochs/latest"))[1] for _unused in range(4)
+        ]
         lengths = [
             bodies[0]["epoch_params"]["epoch_length"],
             bodies[1]["epoch_params"]["epoch_params"]["epoch_length"],
