@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import re
 import typing as t
 
@@ -12,6 +14,10 @@ import pytest
 
 from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
 from ansible_collections.gonka.devshard.plugins.module_utils._argspec import ArgumentSpec
+from ansible_collections.gonka.devshard.plugins.module_utils._core.options import (
+    OptionTypeError,
+    _read,
+)
 from ansible_collections.gonka.devshard.tests.unit.collection.collection_files import (
     MODULES,
     module_docs,
@@ -247,3 +253,49 @@ def test_parts_are_not_shared() -> None:
     first = _argspec.http()
     first.options["request_timeout"]["default"] = 99
     assert _argspec.http().options["request_timeout"]["default"] == 10
+
+
+OF_TYPE: Spec = {
+    "int": 7,
+    "float": 0.5,
+    "bool": True,
+    "str": "text",
+    "path": "/text",
+    "dict": {},
+}
+
+
+def read_by(name: str) -> t.Iterator[t.Any]:
+    """The dataclasses in which a module, or the unit that does its work, reads its options."""
+    module = load(name)
+    units = [module, *(value for value in vars(module).values() if inspect.ismodule(value))]
+    for unit in units:
+        for value in vars(unit).values():
+            named = inspect.isclass(value) and value.__name__.endswith("Options")
+            if named and dataclasses.is_dataclass(value):
+                yield value
+
+
+def test_each_option_is_read_as_the_type_that_the_spec_gives_it() -> None:
+    """A number that the spec makes a fraction is no whole number to whoever reads it."""
+    wrong = set()
+    checked = 0
+    for name in MODULES:
+        spec = spec_of(name).options
+        for kind in read_by(name):
+            hints = t.get_type_hints(kind)
+            if not set(hints) <= set(spec):
+                # it is made of options, and not read from them
+                continue
+            for key, hint in hints.items():
+                option = spec[key]
+                kind_of = option.get("type", "str")
+                choices = option.get("choices") if kind_of != "list" else None
+                sample = choices[0] if choices else OF_TYPE.get(kind_of, [])
+                checked += 1
+                try:
+                    _read(hint, sample, key)
+                except OptionTypeError:
+                    wrong.add((name, kind.__name__, key))
+    assert checked > 50
+    assert sorted(wrong) == []
