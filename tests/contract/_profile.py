@@ -8,6 +8,8 @@ import typing as t
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from ansible_collections.gonka.devshard.tests.contract._shape import GATEWAY, GATEWAY_4_1, Rules
+
 VARIABLE: t.Final = "DEVSHARD_TEST_PROFILE"
 CHAIN_VARIABLE: t.Final = "DEVSHARD_TEST_CHAIN"
 CHAINS: t.Final = ("v0.2.13", "v0.2.16")
@@ -18,6 +20,9 @@ class Profile:
     """A generation of the gateway."""
 
     name: str
+    rules: Rules = GATEWAY
+    # of the simulated gateway
+    face: str = ""
     # below recordings/, empty: those at its top
     folder: str = ""
     # what its recordings were made with
@@ -30,6 +35,8 @@ class Profile:
     unloads: bool = True
     # of the admin's state, after those that all have
     state_keys: tuple[str, ...] = ()
+    # of a status without any runtime, besides
+    nothing_loaded: tuple[str, ...] = ()
     # settings that are told and not stored
     told: tuple[str, ...] = ()
     no_path: str = "storage_path is required for import"
@@ -69,7 +76,13 @@ V4: t.Final = replace(
     no_path="storage_path is required",
     no_account=r"rpc error: code = NotFound desc = account {} not found: .*",
 )
-PROFILES: t.Final[Mapping[str, Profile]] = {each.name: each for each in (V2, V3, V4)}
+# nothing was recorded of it; `v4.1:late` and `v4.1:4.0` are other faces of the simulated one
+V4_1: t.Final = replace(V4, name="v4.1", folder="", life=None, rules=GATEWAY_4_1)
+PROFILES: t.Final[Mapping[str, Profile]] = {
+    **{each.name: each for each in (V2, V3, V4, V4_1)},
+    "v4.1:late": replace(V4_1, face="late", nothing_loaded=("phase", "error")),
+    "v4.1:4.0": replace(V4_1, face="4.0"),
+}
 
 
 class ProfileError(Exception):

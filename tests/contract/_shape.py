@@ -12,7 +12,7 @@ from __future__ import annotations
 import fnmatch
 import typing as t
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,6 +197,18 @@ GATEWAY = Rules(
         "live_status_counts",
         "status_counts",
     ),
+)
+
+# gateway-v4.1.md §4.7
+GATEWAY_4_1 = replace(
+    GATEWAY,
+    optional={
+        **GATEWAY.optional,
+        "redundancy.force_upstream_streaming": "bool",
+        "redundancy.non_stream_response_floor_ms": "number",
+        "redundancy.non_stream_no_content_timeout_ms": "number",
+        "redundancy.non_stream_max_attempt_wait_ms": "number",
+    },
 )
 
 # gateway.md §1.5: the host's own object, which engines extend

@@ -112,7 +112,9 @@ def simulator(folder: Path) -> Iterator[Target]:
     more = os.environ.get(SIMULATED, "").split()
     argv = [sys.executable, "-m", "simnet", "run", "--dir", str(folder / "state")]
     expected = _expected(os.environ)
-    argv += ["--gateway", expected["profile"].name, "--chain", expected["chain"]]
+    profile = expected["profile"]
+    argv += ["--gateway", profile.name, "--chain", expected["chain"]]
+    argv += ["--face", profile.face] if profile.face else []
     argv += ["--block-interval", "0.2", *[f"--gateway-env={entry}" for entry in (*_FAST, *more)]]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests" / "simnet")}
     process = Process(argv, environment, folder / "simulator.log")

@@ -16,7 +16,7 @@ from ansible_collections.gonka.devshard.tests.contract._client import (
     until,
 )
 from ansible_collections.gonka.devshard.tests.contract._recordings import one
-from ansible_collections.gonka.devshard.tests.contract._shape import GATEWAY, differences
+from ansible_collections.gonka.devshard.tests.contract._shape import differences
 from ansible_collections.gonka.devshard.tests.contract._story import KEY_ENV, Json, Story
 
 SETTINGS = "/v1/admin/settings"
@@ -42,7 +42,7 @@ def same(story: Story, before: Json) -> None:
 def test_fields(story: Story) -> None:
     recorded = one("gateway-0-runtimes", "settings_get").response["json"]
     found = story.settings()
-    assert not differences([recorded], found, GATEWAY)
+    assert not differences([recorded], found, story.profile.rules)
     same(story, found)
 
 
@@ -153,6 +153,9 @@ OUT_OF_BOUNDS: list[tuple[Json, str]] = [
 def test_out_of_bounds(story: Story, patch: Json, part: str) -> None:
     """The contract names the bound, not the words around it."""
     before = story.settings()
+    unknown = set(patch.get("redundancy", {})) - set(before["redundancy"])
+    if unknown:
+        pytest.skip(f"this generation does not have {', '.join(unknown)}")
     answer = story.gateway.post(SETTINGS, patch)
     is_text_error(answer, 400)
     assert part in answer.message, answer

@@ -18,7 +18,7 @@ from typing import Any
 
 from simnet import crypto
 from simnet.chainrelease import RELEASES
-from simnet.gateway.generation import GENERATIONS
+from simnet.gateway.generation import FACES, GENERATIONS
 from simnet.launch import GatewayProcess, ready_line
 from simnet.net import NetOptions, Network, Ports
 from simnet.network import (
@@ -55,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--gateway", choices=sorted(GENERATIONS), default="v2", help="generation of the gateway"
     )
+    run.add_argument("--face", choices=FACES, help="of v4.1, which is known by reading (base)")
     run.add_argument("--gateway-port", type=int, default=0)
     run.add_argument(
         "--gateway-env",

@@ -113,6 +113,19 @@ class Answers:
             }
         }
 
+    def epoch_info(self) -> Data:
+        chain, epoch = self.chain, self.chain.epoch
+        return {
+            "block_height": str(chain.height),
+            "params": chain.params(),
+            "latest_epoch": {
+                "index": str(epoch.index),
+                "poc_start_block_height": str(epoch.poc_start),
+            },
+            "is_confirmation_poc_active": chain.controls.confirmation_poc,
+            "active_confirmation_poc_event": None,
+        }
+
     def grantees(self) -> Data:
         return {"grantees": []}
 
@@ -161,6 +174,7 @@ class Answers:
             queries.EPOCH_GROUP: lambda: self.epoch_group(
                 int(asked["epoch_index"]), asked["model_id"]
             ),
+            queries.EPOCH_INFO: self.epoch_info,
             queries.GRANTEES: self.grantees,
             queries.PRESERVED: self.preserved_nodes,
         }

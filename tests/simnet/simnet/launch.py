@@ -17,7 +17,7 @@ from typing import Any
 import aiohttp
 
 from simnet import crypto
-from simnet.gateway.generation import GENERATIONS
+from simnet.gateway.generation import generation_of
 from simnet.net import Network
 from simnet.network import DEFAULT_AMOUNT
 from simnet.release import write_inferenced
@@ -77,11 +77,14 @@ def prefix_environment(generation: str) -> dict[str, str]:
 
 def grpc_environment(generation: str, urls: dict[str, str]) -> dict[str, str]:
     """From v4 on the chain is asked by gRPC, if it can be."""
-    if GENERATIONS[generation].chain == "rest":
+    if generation_of(generation).chain == "rest":
         return {}
     if "chain_grpc" not in urls:
         raise GatewayStartError(f"--gateway {generation} needs grpcio: pip install grpcio")
-    return {"DEVSHARD_CHAIN_GRPC": urls["chain_grpc"]}
+    return {
+        "DEVSHARD_CHAIN_GRPC": urls["chain_grpc"],
+        "DEVSHARD_CHAIN_RPC": f"{urls['chain_rpc']}/",
+    }
 
 
 class GatewayProcess:
@@ -98,7 +101,8 @@ class GatewayProcess:
         self._host = options.host
         self._port = options.gateway_port or free_port(options.host)
         self._faults_port = free_port(options.host)
-        self._generation = options.gateway
+        self._generation, self._face = options.gateway, options.face or ""
+        self._stats_port = free_port(options.host)
         self._more = dict(entry.split("=", 1) for entry in options.gateway_env)
         self._process: asyncio.subprocess.Process | None = None
 
@@ -128,6 +132,8 @@ class GatewayProcess:
             "DEVSHARD_TX_POLL_INTERVAL_MS": "200",
             "SIMNET_FAULTS_PORT": str(self._faults_port),
             "SIMNET_GATEWAY": self._generation,
+            "SIMNET_FACE": self._face,
+            "DEVSHARD_STATS_PORT": str(self._stats_port),
             **prefix_environment(self._generation),
             **grpc_environment(self._generation, urls),
             **self._more,
@@ -142,6 +148,11 @@ class GatewayProcess:
         return {
             "gateway": url,
             "gateway_faults": url.rsplit(":", 1)[0] + f":{self._faults_port}",
+            "accounting": (
+                f"{url.rsplit(':', 1)[0]}:{self._stats_port}"
+                if generation_of(self._generation, self._face).accounting
+                else ""
+            ),
             "admin_key": admin_key,
             "api_key": api_key,
         }

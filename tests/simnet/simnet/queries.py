@@ -292,6 +292,7 @@ ESCROW = "/inference.inference.Query/DevshardEscrow"
 PARTICIPANT = "/inference.inference.Query/Participant"
 EPOCH_GROUP = "/inference.inference.Query/EpochGroupData"
 GRANTEES = "/inference.inference.Query/GranteesByMessageType"
+EPOCH_INFO = "/inference.inference.Query/EpochInfo"
 PRESERVED = "/inference.inference.Query/PreservedNodesSnapshot"
 BALANCES = "/cosmos.bank.v1beta1.Query/AllBalances"
 ACCOUNT = "/cosmos.auth.v1beta1.Query/Account"
@@ -307,6 +308,15 @@ QUERIES: dict[str, tuple[Message, Message]] = {
     GRANTEES: (
         _message(*_all(TEXT, "granter_address message_type_url")),
         _message(("grantees*", _message(*_all(TEXT, "address pub_key")))),
+    ),
+    EPOCH_INFO: (
+        _message(),
+        _message(
+            ("block_height", I64),
+            ("params", _message(*_PARAMS.items())),
+            ("latest_epoch", _message(*_all(I64, "index poc_start_block_height"))),
+            ("is_confirmation_poc_active", BOOL),
+        ),
     ),
     PRESERVED: (_message(), _message(("snapshot", _PRESERVED), ("found", BOOL))),
     BALANCES: (

@@ -163,20 +163,10 @@ class RestApi:
         return json_reply(self._answers.params())
 
     async def epoch_info(self, request: web.Request) -> web.Response:
-        chain, epoch = self.chain, self.chain.epoch
-        return json_reply(
-            {
-                "block_height": str(chain.height),
-                "params": chain.params(),
-                "latest_epoch": {
-                    "index": str(epoch.index),
-                    "poc_start_block_height": str(epoch.poc_start),
-                },
-                "is_confirmation_poc_active": chain.controls.confirmation_poc,
-                "active_confirmation_poc_event": None,
-                **(_newer_epoch(chain) if chain.release.newer_queries else {}),
-            }
-        )
+        found = self._answers.epoch_info()
+        if self.chain.release.newer_queries:
+            found.update(_newer_epoch(self.chain))
+        return json_reply(found)
 
     async def approved_versions(self, request: web.Request) -> web.Response:
         return json_reply({"versions": self.chain.approved()})

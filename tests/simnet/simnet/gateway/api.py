@@ -76,7 +76,15 @@ _ADD = Struct("adminDevshardRequest", _ADD_FIELDS)
 _IMPORT = Struct(
     "adminImportDevshardRequest", {**_ADD_FIELDS, "active": "bool", "perf_path": "string"}
 )
-_SETTLE = Struct("adminSettleRequest", {**_KEYS, **_TX})
+_SETTLE_FIELDS = {**_KEYS, **_TX}
+_SETTLE = Struct("adminSettleRequest", _SETTLE_FIELDS)
+_FORCED = Struct("adminSettleRequest", {**_SETTLE_FIELDS, "force": "bool"})
+_BATCH = Struct(
+    "adminBatchSettleRequest",
+    {**_SETTLE_FIELDS, "force": "bool", "escrow_ids": Strings(), "batch_size": "int"},
+)
+_PURGE = Struct("adminPurgeRequest", {"epoch": "int"})
+_NO_ESCROW = {"message": "no active escrow", "type": "not_found"}
 _SUSPICIOUS = Struct(
     "adminSuspiciousHostsRequest",
     {"participant_key": "string", "participant_keys": Strings(), "note": "string"},
@@ -175,15 +183,17 @@ class Api:
         if len(runtimes) == 1:
             return self._single_status(runtimes[0], method)
         capacity = gateway.capacity()
-        return reply(
-            {
-                "capacity": capacity.capacity_json(),
-                "devshards": [gateway.runtime_json(runtime) for runtime in runtimes],
-                "limiter": capacity.limiter_json(gateway.load),
-                "mode": "gateway",
-                "runtimes": len(runtimes),
-            }
-        )
+        told: dict[str, t.Any] = {
+            "capacity": capacity.capacity_json(),
+            "devshards": [gateway.runtime_json(runtime) for runtime in runtimes],
+            "limiter": capacity.limiter_json(gateway.load),
+            "mode": "gateway",
+            "runtimes": len(runtimes),
+        }
+        if gateway.generation.empty_status and not runtimes:
+            told.update(phase="not_found", error=_NO_ESCROW)
+        # A map, so in the order of the alphabet.
+        return reply(dict(sorted(told.items())))
 
     def _single_status(self, runtime: Runtime, method: str) -> Answer:
         if method == "HEAD":
@@ -266,6 +276,8 @@ class Api:
             return self._unquarantine(decode(await request.read(), _UNQUARANTINE))
         if rest == "suspicious-hosts" and gateway.generation.activates:
             return await self._suspicious(request)
+        if rest == "accounting/purge" and gateway.generation.accounting:
+            return await self._purge(request)
         if rest.startswith("devshards/"):
             return await self._admin_devshard(request, rest.removeprefix("devshards/"))
         return not_found()
@@ -287,6 +299,18 @@ class Api:
                     db.trust(key)
         return reply({"suspicious_hosts": db.suspicious()})
 
+    async def _purge(self, request: web.Request) -> Answer:
+        if request.method != "POST":
+            return wrong_method()
+        body = decode(await request.read(), _PURGE)
+        if not body.get("epoch"):
+            raise ApiError(400, "epoch is required")
+        accounting = self._gateway.accounting
+        if accounting is None:
+            raise ApiError(503, "accounting is not enabled")
+        removed = accounting.purge(body["epoch"])
+        return reply({"epoch": body["epoch"], "escrows_removed": removed})
+
     def _unquarantine(self, body: dict[str, t.Any]) -> Answer:
         key = str(body.get("participant_key", "")).strip()
         if not key:
@@ -297,6 +321,8 @@ class Api:
     async def _admin_devshard(self, request: web.Request, rest: str) -> Answer:
         """A wrong method is as unknown here as a wrong path."""
         gateway, method = self._gateway, request.method
+        if rest == "settle" and method == "POST" and gateway.generation.settles_batches:
+            return await self._settle_batch(request)
         if rest == "import" and method == "POST":
             return reply(await gateway.import_devshard(decode(await request.read(), _IMPORT)))
         name, _unused, verb = rest.partition("/")
@@ -314,11 +340,52 @@ class Api:
             return self._participants(gateway.loaded(name, "not found"))
         return not_found()
 
+    async def _settle_batch(self, request: web.Request) -> Answer:
+        """One line for each escrow, in the order in which they are done."""
+        body = decode(await request.read(), _BATCH)
+        names = body.pop("escrow_ids", [])
+        if not names:
+            raise ApiError(400, "escrow_ids is required")
+        limit = asyncio.Semaphore(min(50, max(1, body.pop("batch_size", 10))))
+        response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+        await response.prepare(request)
+
+        async def one(name: str) -> dict[str, t.Any]:
+            async with limit:
+                return await self._settled(name, body)
+
+        for done in asyncio.as_completed([one(name) for name in names]):
+            await response.write(compact(await done) + b"\n")
+        await response.write_eof()
+        return response
+
+    async def _settled(self, name: str, body: dict[str, t.Any]) -> dict[str, t.Any]:
+        settling = self._gateway.settling
+        try:
+            settling.may_settle(name)
+            done = await settling.settle(name, body)
+        except BusyError as error:
+            reason, text = "busy", str(error)
+        except ApiError as error:
+            reason, text = "not_found", str(error)
+        except SettleError as error:
+            text = str(error)
+            reason = "invalid_request" if "private key" in text else "broadcast_failed"
+        else:
+            return {
+                "escrow_id": name,
+                "ok": True,
+                "tx_hash": done["tx_hash"],
+                "settler": done["settler"],
+            }
+        return {"escrow_id": name, "ok": False, "error": text, "reason": reason}
+
     async def _settle(self, request: web.Request, name: str) -> Answer:
         gateway, raw = self._gateway, await request.read()
         gateway.settling.may_settle(name)
         # Here, and only here, nothing may follow the JSON.
-        body = decode(raw, _SETTLE, whole=True) if raw.strip() else {}
+        kind = _FORCED if gateway.generation.settles_batches else _SETTLE
+        body = decode(raw, kind, whole=True) if raw.strip() else {}
         try:
             return reply(await gateway.settling.settle(name, body))
         except BusyError as error:
@@ -372,13 +439,14 @@ class Api:
         record = gateway.db.record(name) if gateway.generation.reads_unloaded else None
         if record is None or method != "GET":
             raise ApiError(404, f"unknown devshard {name}")
-        headers = {"X-Devshard-Id": name, "X-Devshard-Readonly": "1"}
+        headers = {"X-Devshard-Id": name}
         key = request.headers.get("Authorization", "")
         admin = key == _BEARER + gateway.environment.admin_key
         if not admin or path == "/v1/models":
-            found = self._of_record(record, path)
+            found, mark = self._of_record(record, path), gateway.generation.unloaded_header
         else:
-            found = self._of_files(record, path)
+            found, mark = self._of_files(record, path), "X-Devshard-Readonly"
+        headers[mark] = "1"
         if found is None:
             raise ApiError(404, f"unknown devshard {name}")
         found.headers.update(headers)

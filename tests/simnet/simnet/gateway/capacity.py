@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import typing as t
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from simnet.gateway.generation import Generation
 from simnet.gateway.goish import ApiError, number
 from simnet.gateway.participants import Participants
 from simnet.gateway.poller import Weights
@@ -49,8 +50,10 @@ class Capacity:
         runtimes: Mapping[str, Runtime],
         participants: Participants,
         preserved: set[str] | None,
+        generation: Generation,
     ) -> None:
         """``preserved``: during PoC those hosts that go on serving, else nothing."""
+        self._generation = generation
         self._settings = settings
         self._weights = weights
         self._runtimes = runtimes
@@ -117,17 +120,24 @@ class Capacity:
         return int(static * self.current(model) / full) if full else int(static)
 
     def admit(self, load: Load, model: str, tokens: int) -> None:
+        if self._generation.no_host_status != 429:
+            self.need_hosts(model)
         cap = self.request_cap(model)
         if cap is not None and load.requests_of[model] + 1 > cap:
-            raise ApiError(429, "rate limit exceeded: too many concurrent requests")
+            counts = self._counts(load.requests_of[model], cap)
+            raise ApiError(429, f"rate limit exceeded: too many concurrent requests{counts}")
         limit = self.token_cap(model)
         if limit is not None and load.tokens_of[model] + tokens > limit:
-            raise ApiError(429, "rate limit exceeded: too many input tokens in flight")
+            counts = self._counts(load.tokens_of[model], limit)
+            raise ApiError(429, f"rate limit exceeded: too many input tokens in flight{counts}")
+
+    def _counts(self, now: int, most: int) -> str:
+        return f" ({now}/{most})" if self._generation.limit_counts else ""
 
     def need_hosts(self, model: str) -> None:
         """Asked also where the limits are not in force: without any weight nobody is admitted."""
         if self._weights and self.full(model) > 0 and self.current(model) == 0:
-            raise ApiError(429, "rate limit exceeded: too many concurrent requests")
+            raise ApiError(self._generation.no_host_status, self._generation.no_host_text)
 
     # --- views -----------------------------------------------------------------
 
@@ -269,6 +279,7 @@ class Picker:
         nonce_limit: int,
         participants: Participants,
         weights: Mapping[str, float],
+        refused: Collection[str] = (),
     ) -> Runtime:
         """The least busy runtime by weight; of equals each in turn. No model is any model."""
         if model is not None:
@@ -278,8 +289,12 @@ class Picker:
         for runtime in runtimes.values():
             if model is not None and runtime.model != model:
                 continue
-            if not runtime.active:
+            if runtime.id in refused:
+                skipped["cannot_fund_request"] += 1
+            elif not runtime.active:
                 skipped["inactive"] += 1
+            elif runtime.on_hold:
+                skipped["on_hold"] += 1
             elif runtime.session.phase != "active":
                 skipped[runtime.session.phase] += 1
             elif runtime.session.nonce >= nonce_limit:

@@ -47,6 +47,7 @@ class ChainEscrow:
     token_price: int
     config: dict[str, int]
     host_urls: dict[str, str]
+    settled: bool = False
 
 
 def _go_error(error: Exception, method: str, url: str) -> str:
@@ -150,6 +151,7 @@ class ChainClient(abc.ABC):
             token_price=int(row["token_price"]),
             config=config,
             host_urls=urls,
+            settled=bool(row.get("settled", False)),
         )
 
     # --- transactions ----------------------------------------------------------

@@ -21,6 +21,7 @@ import aiohttp
 from simnet import crypto, txs
 from simnet.gateway import environment as env
 from simnet.gateway import settings as settings_of
+from simnet.gateway.accounting import Accounting
 from simnet.gateway.capacity import Capacity, Load, Picker
 from simnet.gateway.chainclient import ChainClient, ChainError, RestChain
 from simnet.gateway.chat import ResponseCache, Script
@@ -29,7 +30,13 @@ from simnet.gateway.database import GatewayDb, PerfDb, Record
 from simnet.gateway.devsession import FinalizeError
 from simnet.gateway.generation import PathError
 from simnet.gateway.goish import ApiError
-from simnet.gateway.grpcchain import GrpcCaller, ProtobufChain
+from simnet.gateway.grpcchain import (
+    FallbackCaller,
+    GrpcCaller,
+    ProtobufChain,
+    RpcCaller,
+    rpc_url,
+)
 from simnet.gateway.metrics import Chats
 from simnet.gateway.participants import Participants
 from simnet.gateway.points import PointError, Points
@@ -45,6 +52,7 @@ from simnet.gateway.runtime import (
 )
 from simnet.gateway.sessiondb import SessionError
 from simnet.gateway.settling import Settling
+from simnet.gateway.warmup import warm_up
 
 LOG = logging.getLogger("devshardctl")
 Result = dict[str, t.Any]
@@ -69,6 +77,7 @@ class Gateway:
         self.tuning = environment.tuning
         self.http = http
         self.process_id = secrets.token_hex(16)
+        environment.storage.mkdir(parents=True, exist_ok=True)
         self.points = Points()
         self.clock = Clock()
         self._caller = (
@@ -76,8 +85,24 @@ class Gateway:
             if self.generation.chain == "rest"
             else GrpcCaller(environment.chain_grpc, environment.chain_tls, self.clock)
         )
+        self._rpc = (
+            RpcCaller(http, rpc_url(environment), self.clock)
+            if self.generation.rpc_fallback
+            else None
+        )
+        self._ask_chain = (
+            self._caller
+            if self._caller is None or self._rpc is None
+            else FallbackCaller(self._caller, self._rpc, self.clock)
+        )
+        self.accounting = (
+            None
+            if environment.stats_port is None
+            else Accounting(
+                environment.storage / "accounting.db", lambda: self.snapshot.epoch_index
+            )
+        )
         self.script = Script()
-        environment.storage.mkdir(parents=True, exist_ok=True)
         self.db = GatewayDb(environment.storage / "gateway.db", self.generation)
         self.perf = PerfDb(environment.storage / "perf.db")
         self.settings: settings_of.Settings = settings_of.defaults(self.generation)
@@ -140,6 +165,12 @@ class Gateway:
         for record, result in zip(records, results, strict=True):
             if isinstance(result, Runtime):
                 result.reloaded = True
+                if self.generation.recognises_settled and result.session.escrow.settled:
+                    LOG.info("devshard %s escrow settled on chain, marking inactive", record.id)
+                    self.db.set_active(record.id, False)
+                    result.close()
+                    continue
+                result.held_since = record.on_hold_since
                 self.runtimes[record.id] = result
             elif not isinstance(result, BuildError):
                 raise result
@@ -186,6 +217,8 @@ class Gateway:
             runtime.close()
         if self._caller is not None:
             await self._caller.close()
+        if self.accounting is not None:
+            self.accounting.close()
         self.perf.close()
         self.db.close()
 
@@ -209,14 +242,19 @@ class Gateway:
             self.tuning.poll_seconds,
             self.tuning.public_timeout,
             self.clock,
+            self._protobuf() if self.generation.api_may_be_none else None,
+            falls_back=self.generation.api_fallback,
         )
 
     def chain(self) -> ChainClient:
-        if self._caller is not None:
-            return ProtobufChain(
-                self._caller, self.environment.chain_grpc, self.clock, self.generation.fixed_config
-            )
-        return self._rest(str(self.settings["chain_rest"]))
+        return self._protobuf() or self._rest(str(self.settings["chain_rest"]))
+
+    def _protobuf(self) -> ProtobufChain | None:
+        if self._ask_chain is None:
+            return None
+        return ProtobufChain(
+            self._ask_chain, self.environment.chain_grpc, self.clock, self.generation.fixed_config
+        )
 
     def _rest(self, base: str) -> RestChain:
         return RestChain(
@@ -252,6 +290,7 @@ class Gateway:
             self.runtimes,
             self.participants,
             self.poller.preserved if self.snapshot.in_poc else None,
+            self.generation,
         )
 
     @property
@@ -279,13 +318,20 @@ class Gateway:
 
     def runtime_json(self, runtime: Runtime) -> Result:
         version = version_of(runtime, self.db.record(runtime.id), self.generation)
-        return runtime_json(runtime, (self.generation.version_field, version), self.chain_json())
+        shown = runtime_json(runtime, (self.generation.version_field, version), self.chain_json())
+        if self.generation.shows_cleanup:
+            shown["pending_race_cleanup"] = runtime.cleanup
+        if self.generation.holds:
+            shown["on_hold"] = runtime.on_hold
+        return shown
 
     def state_json(self) -> Result:
         capacity = self.capacity()
         devshards = []
         for record in self.db.records():
             item = record.to_json()
+            if not self.generation.shows_keys:
+                item.pop("private_key", None)
             runtime = self.runtimes.get(record.id)
             if runtime is not None:
                 item["runtime"] = self.runtime_json(runtime)
@@ -356,6 +402,8 @@ class Gateway:
         if not text:
             raise ApiError(400, "private_key or private_key_env is required")
         signer = self.transaction_key(text)
+        if self.generation.path_first:
+            self._checked_path(body, "new")
         if self._caller is None and not self.settings["chain_rest"]:
             raise ApiError(400, "chain REST URL is required")
         record = Record(
@@ -363,7 +411,7 @@ class Gateway:
             private_key=key,
             private_key_env="" if key else variable,
             model=model,
-            **self._bound(body),
+            **{**self._bound(body), **self._born(role)},
             active=True,
             rotation_role=role,
             rotation_epoch=epoch,
@@ -387,6 +435,7 @@ class Gateway:
                 self.register(record, await self.build(record))
         except (BuildError, PathError, PointError, sqlite3.Error) as error:
             raise ApiError(500, str(error), escrow_id=record.id, tx_hash=digest) from error
+        self.warm_up(self.runtimes[record.id])
         await self.points.reach("create.after_register")
         if mint.committed is not None:
             self.db.forget_commitment(digest)
@@ -423,6 +472,33 @@ class Gateway:
         if self.generation.protocol_versions is None:
             names.discard("protocol_version")
         return {name: str(body.get(name, "")) for name in names}
+
+    def _born(self, role: str) -> dict[str, t.Any]:
+        """What escrows of the rotation keep of the prefix of their birth."""
+        generation = self.generation
+        if not role or generation.rotation_version is None:
+            return {}
+        prefix = self.environment.get("DEVSHARD_ROUTE_PREFIX") or self.generation.default_prefix
+        version = generation.rotation_version(generation.tags(prefix).bind)
+        pinned = {"route_prefix": prefix.rstrip("/")} if self.generation.pins_rotation else {}
+        return {"protocol_version": version, **pinned}
+
+    def warm_up(self, runtime: Runtime) -> None:
+        if self.generation.warms_up:
+            self.in_background(runtime, warm_up(self, runtime))
+
+    def in_background(self, runtime: Runtime, work: Coroutine[t.Any, t.Any, None]) -> None:
+        """Work that goes on when nobody is served; the generation says whether that is busy."""
+        task = asyncio.create_task(work)
+        runtime.background.add(task)
+        if self.generation.cleanup_is_busy:
+            runtime.idle.clear()
+
+        def ended(task: asyncio.Task[None]) -> None:
+            runtime.background.discard(task)
+            self.work_ended(runtime)
+
+        task.add_done_callback(ended)
 
     def _path(self, body: Mapping[str, t.Any], devshard_id: str) -> Path:
         given = str(body.get("storage_path", ""))
@@ -559,14 +635,26 @@ class Gateway:
                 return {"active": True, "already_resident": True, "id": devshard_id}
             if record is None:
                 raise ApiError(404, f"devshard {devshard_id} not found")
+            if self.generation.recognises_settled and await self.settled_on_chain(devshard_id):
+                raise ApiError(409, f"devshard {devshard_id}: escrow settled on chain")
             try:
                 await self.points.reach("add.before_build")
                 runtime = await self.build(replace(record, active=True))
             except (BuildError, PointError) as error:
                 raise ApiError(502, str(error)) from error
             runtime.reloaded = True
-            self.register(replace(record, active=True), runtime)
+            changed: Result = (
+                {"settlement_pending": False} if self.generation.forgets_pending else {}
+            )
+            self.register(replace(record, active=True, on_hold_since="", **changed), runtime)
+        self.warm_up(runtime)
         return {"active": True, "id": devshard_id, "model": runtime.model}
+
+    async def settled_on_chain(self, devshard_id: str) -> bool:
+        try:
+            return bool((await self.chain().escrow_row(devshard_id))["settled"])
+        except ChainError:
+            return False
 
     def deactivate(self, devshard_id: str) -> Result:
         runtime = self.loaded(devshard_id)

@@ -124,7 +124,7 @@ class State:
         charged = self.phase == session.PHASE_ACTIVE and not finalizing
         reserve = sum(op["reserved"] for op in ops if op["t"] == "start")
         fee = self.fee_per_nonce if charged else 0
-        if charged and self.balance + self._refunds(ops) < reserve + fee:
+        if charged and self.balance + self.refunds(ops) < reserve + fee:
             raise InsufficientBalanceError(
                 "local apply: mandatory start inference: insufficient escrow balance"
             )
@@ -146,7 +146,7 @@ class State:
         inference = self.inferences.get(op["id"]) if op["t"] in ("finish", "timeout") else None
         return inference if inference and inference.status == "pending" else None
 
-    def _refunds(self, ops: list[Op]) -> int:
+    def refunds(self, ops: list[Op]) -> int:
         found = ((self._pending(op), op) for op in ops)
         return sum(max(0, each.reserved - op.get("cost", 0)) for each, op in found if each)
 
@@ -270,6 +270,16 @@ class DevSession:
     @property
     def phase(self) -> str:
         return PHASES[self.state.phase]
+
+    @property
+    def refunds(self) -> int:
+        """What the next diff gives back."""
+        return self.state.refunds(self.pending)
+
+    @property
+    def signed(self) -> bool:
+        """Signatures for a quorum over the current state are in memory."""
+        return self.signed_nonce == self.nonce and len(self.signatures) >= self.quorum
 
     @property
     def quorum(self) -> int:
@@ -492,7 +502,7 @@ class DevSession:
                 LOG.info("escrow=%d finalize round %d: %s", self.escrow.id, number, error)
 
     async def _quorum(self, host_timeout: float, retry_seconds: float) -> None:
-        if self.signed_nonce == self.nonce and len(self.signatures) >= self.quorum:
+        if self.signed:
             return
         weight = 0
         for attempt in range(_RETRIES + 1):

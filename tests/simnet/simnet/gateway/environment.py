@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from simnet.gateway import settings as settings_of
-from simnet.gateway.generation import GENERATIONS, Generation
+from simnet.gateway.generation import Generation, UnknownGenerationError, generation_of
 from simnet.gateway.goish import ApiError, Struct, decode, parse
 
 LOG = logging.getLogger("devshardctl")
@@ -55,7 +55,10 @@ class Environment:
     variables: Mapping[str, str]
     generation: Generation
     chain_grpc: str
+    chain_rpc: str
     chain_tls: bool
+    # nothing: no accounting
+    stats_port: int | None
     port: int
     host: str
     storage: Path
@@ -129,16 +132,25 @@ def read_environment(variables: Mapping[str, str]) -> Environment:
     if fail not in FAILURES:
         raise FatalError(f"SIMNET_FAIL must be one of {', '.join(FAILURES)}")
     faults_port = variables.get("SIMNET_FAULTS_PORT", "")
-    generation = variables.get("SIMNET_GATEWAY") or "v2"
-    if generation not in GENERATIONS:
-        raise FatalError(f"SIMNET_GATEWAY must be one of {', '.join(GENERATIONS)}")
+    try:
+        generation = generation_of(
+            variables.get("SIMNET_GATEWAY", ""), variables.get("SIMNET_FACE", "")
+        )
+    except UnknownGenerationError as error:
+        raise FatalError(str(error)) from error
     capacity = variables.get("DEVSHARD_CAPACITY_AWARE_LIMITS", "").strip().lower()
     return Environment(
         variables=dict(variables),
-        generation=GENERATIONS[generation],
+        generation=generation,
         chain_grpc=variables.get("DEVSHARD_CHAIN_GRPC")
         or variables.get("NODE_GRPC_URL")
         or "localhost:9090",
+        chain_rpc=variables.get("DEVSHARD_CHAIN_RPC") or variables.get("NODE_RPC_URL", ""),
+        stats_port=(
+            _number(variables, "DEVSHARD_STATS_PORT", 9091)
+            if generation.accounting and _flag(variables, "DEVSHARD_STATS_ENABLED", True)
+            else None
+        ),
         chain_tls=variables.get("CHAIN_GRPC_TLS", "").strip().lower() in ("1", "true", "yes"),
         port=_number(variables, "DEVSHARD_PORT", 8080),
         host=variables.get("SIMNET_HOST", "0.0.0.0"),
@@ -225,8 +237,17 @@ def _list(text: str, name: str, kind: Struct) -> list[dict[str, t.Any]]:
         raise FatalError(f"parse {name}: {error}") from error
 
 
+def without_api(text: str) -> bool:
+    return text.strip().lower() in ("none", "disabled")
+
+
 def refill_urls(settings: settings_of.Settings, environment: Environment) -> None:
     """Blank URLs in the database are taken from the environment, at every start."""
+    if environment.generation.api_may_be_none and without_api(
+        environment.get("DEVSHARD_PUBLIC_API")
+    ):
+        # The word wins at every start and is kept; a URL later does not undo it.
+        settings["public_api"] = "none"
     for field, name in _urls(environment.generation).items():
         if not settings[field]:
             settings[field] = environment.get(name) or settings_of.DEFAULTS[field]

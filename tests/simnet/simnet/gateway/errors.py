@@ -14,3 +14,7 @@ class BusyError(Exception):
 
 class SettleError(Exception):
     """Settling failed; the record stays inactive."""
+
+
+class AlreadySettledError(SettleError):
+    """The chain has settled it already; the answer is an error all the same."""

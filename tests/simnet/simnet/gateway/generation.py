@@ -166,8 +166,16 @@ class Generation:
     fixed_config: Mapping[str, int] | None = None
     second_tx_endpoint: bool = True
 
+    # what cannot be reached by gRPC is asked by RPC
+    rpc_fallback: bool = False
+    # `none` as the public API: the chain is asked, and the word is kept
+    api_may_be_none: bool = False
+    # a public API that fails is replaced by the chain
+    api_fallback: bool = False
+
     # --- settings
-    redundancy: Mapping[str, int]
+    redundancy: Mapping[str, int | bool]
+    redundancy_gone: tuple[str, ...] = ()
     suspicious_in_state: bool = False
 
     # --- routes (§3)
@@ -177,9 +185,28 @@ class Generation:
     all_stats: bool = True
     logprobs: bool = False
     reads_unloaded: bool = False
+    # of who asks without the admin's key
+    unloaded_header: str = "X-Devshard-Readonly"
+    shows_keys: bool = True
+    shows_cleanup: bool = False
+    # a status of its own where nothing is loaded
+    empty_status: bool = False
+    settles_batches: bool = False
+    accounting: bool = False
+
+    # --- chat
+    # the limiter's numbers in its texts
+    limit_counts: bool = False
+    no_host_status: int = 429
+    no_host_text: str = "rate limit exceeded: too many concurrent requests"
+    # a request that its escrow cannot pay is offered to the others
+    offers_around: bool = False
+    caches_truncated: bool = True
 
     # --- storage (§4)
     storage_path: t.Callable[[Path, str], Path] = any_path
+    # refused before the deposit is paid
+    path_first: bool = False
     storage_path_required: str = "storage_path is required for import"
     journal: str = "DELETE"
     more_columns: tuple[str, ...] = ("protocol_version",)
@@ -197,6 +224,26 @@ class Generation:
     commitments: bool = False
     skips_absent_models: bool = False
     settles_pending: bool = False
+    # a busy settle takes the escrow out of service and is made up for when its work has ended
+    remembers_busy: bool = False
+    # a settle is answered when its transaction is in a block
+    confirms: bool = False
+    # signatures that are missing are asked for again
+    collects_again: bool = False
+    # the chain is asked whether a failed settle was none
+    recognises_settled: bool = False
+    # adding, activating and settling forget a wish to settle
+    forgets_pending: bool = False
+    # one request of its own to every new session
+    warms_up: bool = False
+    # escrows of the rotation keep the prefix of their birth, and so much of it as a version
+    pins_rotation: bool = False
+    rotation_version: t.Callable[[str], str] | None = None
+    tells_unpinned: bool = False
+    # escrows whose reservations would do are held instead of replaced
+    holds: bool = False
+    # loaded escrows older than so many epochs are dropped
+    retention: int | None = None
 
 
 V2 = Generation(
@@ -261,4 +308,84 @@ V4 = replace(
     delete_sees_cleanup=False,
     suppressed_text=V2.suppressed_text,
 )
-GENERATIONS: Mapping[str, Generation] = {each.name: each for each in (V2, V3, V4)}
+
+
+def _major(tag: str) -> str:
+    return tag.removeprefix("v").partition(".")[0]
+
+
+def _whole(tag: str) -> str:
+    return tag.removeprefix("v")
+
+
+# The three faces of 4.1, by reading: what an image really has is to be probed. 4.0 lacks what a busy
+# settle does, base is the nearest to 4.1.x, late has what may be in 4.1.2 and later.
+V4_1_0 = replace(
+    V4,
+    name="v4.1",
+    default_prefix="/devshard/v4.1",
+    rpc_fallback=True,
+    api_may_be_none=True,
+    redundancy={"force_upstream_streaming": True, "streaming_attempt_hard_timeout_ms": 30 * MINUTE},
+    redundancy_gone=(
+        "non_stream_response_floor_ms",
+        "non_stream_no_content_timeout_ms",
+        "non_stream_max_attempt_wait_ms",
+    ),
+    admin_prefixes=("/debug/pprof/",),
+    unloaded_header="X-Devshard-Metadata-Only",
+    shows_keys=False,
+    shows_cleanup=True,
+    logprobs=False,
+    limit_counts=True,
+    path_first=True,
+    more_columns=("protocol_version", "settlement_pending", "route_prefix"),
+    loads_inactive=False,
+    tolerates_broken_state=True,
+    confirms=True,
+    collects_again=True,
+    warms_up=True,
+    accounting=True,
+    rotation_version=_major,
+    tells_unpinned=True,
+)
+V4_1 = replace(V4_1_0, remembers_busy=True, pins_rotation=True)
+V4_1_LATE = replace(
+    V4_1,
+    api_fallback=True,
+    empty_status=True,
+    settles_batches=True,
+    no_host_status=503,
+    no_host_text="no live host capacity",
+    offers_around=True,
+    caches_truncated=False,
+    more_columns=(*V4_1.more_columns, "on_hold_since"),
+    recognises_settled=True,
+    forgets_pending=True,
+    rotation_version=_whole,
+    holds=True,
+    retention=3,
+)
+GENERATIONS: Mapping[str, Mapping[str, Generation]] = {
+    "v2": {"": V2},
+    "v3": {"": V3},
+    "v4": {"": V4},
+    "v4.1": {"": V4_1, "base": V4_1, "4.0": V4_1_0, "late": V4_1_LATE},
+}
+FACES = ("base", "4.0", "late")
+
+
+class UnknownGenerationError(Exception):
+    """No such generation, or no such face of it."""
+
+
+def generation_of(name: str, face: str = "") -> Generation:
+    """By its name; only 4.1 has faces."""
+    faces = GENERATIONS.get(name or "v2")
+    if faces is None:
+        raise UnknownGenerationError(f"SIMNET_GATEWAY must be one of {', '.join(GENERATIONS)}")
+    if face not in faces:
+        raise UnknownGenerationError(
+            f"SIMNET_FACE must be one of {', '.join(FACES)}, for v4.1 only"
+        )
+    return faces[face]

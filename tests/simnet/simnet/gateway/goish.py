@@ -26,14 +26,24 @@ _INTEGERS = {
 class ApiError(Exception):
     """An error that is answered as ``E-TXT``: JSON text that is not labelled JSON."""
 
-    def __init__(self, status: int, message: str, **more: t.Any) -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        **more: t.Any,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
+        self.headers = headers or {}
         self.more = more
 
     def response(self, headers: Mapping[str, str] | None = None) -> web.Response:
-        return text_error(self.status, self.message, headers, **self.more)
+        return text_error(
+            self.status, self.message, {**(headers or {}), **self.headers}, **self.more
+        )
 
 
 class ProxyError(Exception):

@@ -10,12 +10,12 @@ import itertools
 import logging
 import time
 import typing as t
-from collections.abc import Coroutine, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from aiohttp import web
 
-from simnet.gateway.capacity import check_model
+from simnet.gateway.capacity import Capacity, check_model
 from simnet.gateway.chat import Chat, Chunks, host_error, parse_chat, usage, whole_reply
 from simnet.gateway.database import now_text
 from simnet.gateway.devsession import (
@@ -108,6 +108,8 @@ class Inference:
 
     def _check_direct(self, runtime: Runtime) -> None:
         why = "inactive" if not runtime.active else f"phase={runtime.session.phase}"
+        if runtime.active and runtime.on_hold:
+            why = "on_hold"
         if not runtime.routable:
             raise ApiError(409, f"devshard {runtime.id} is unavailable for new inferences: {why}")
 
@@ -137,6 +139,8 @@ class Inference:
             gateway.rejected(error.message)
             raise
         runtime = direct or self._pick(request_id, chat, capacity.escrow_weights())
+        if direct is None and gateway.generation.offers_around:
+            runtime = self._who_can_pay(request_id, chat, capacity, runtime)
         served = replace(chat, model=runtime.model)
         work = Work(request_id, served, runtime, now_text())
         if engaged:
@@ -153,7 +157,30 @@ class Inference:
             runtime.reserved_tokens -= chat.tokens
             gateway.work_ended(runtime)
 
-    def _pick(self, request_id: str, chat: Chat, weights: Mapping[str, float]) -> Runtime:
+    def _who_can_pay(
+        self, request_id: str, chat: Chat, capacity: Capacity, first: Runtime
+    ) -> Runtime:
+        """Offered once to every escrow; none that refuses is taken out of service."""
+        runtime, refused = first, set[str]()
+        while not _can_pay(runtime, chat):
+            refused.add(runtime.id)
+            try:
+                runtime = self._pick(request_id, chat, capacity.escrow_weights(), refused)
+            except ApiError as error:
+                raise ApiError(
+                    503,
+                    f"no escrow can fund this request ({len(refused)} refused): {error}",
+                    headers={"Retry-After": "10"},
+                ) from error
+        return runtime
+
+    def _pick(
+        self,
+        request_id: str,
+        chat: Chat,
+        weights: Mapping[str, float],
+        refused: Collection[str] = (),
+    ) -> Runtime:
         gateway = self._gateway
         for runtime in gateway.runtimes.values():
             if runtime.routable and runtime.session.nonce >= gateway.tuning.nonce_limit:
@@ -165,6 +192,7 @@ class Inference:
                 gateway.tuning.nonce_limit,
                 gateway.participants,
                 weights,
+                refused,
             )
         except ApiError as error:
             LOG.info("request=%s stage=gateway_runtime_select_failed: %s", request_id, error)
@@ -173,7 +201,7 @@ class Inference:
     # --- the proxy -------------------------------------------------------------
 
     async def _proxied(self, request: web.Request, work: Work) -> web.StreamResponse:
-        gateway, runtime = self._gateway, work.runtime
+        gateway = self._gateway
         outcome = "failed"
         try:
             if gateway.blocked:
@@ -188,9 +216,21 @@ class Inference:
             return self._error(work, error)
         finally:
             body = b"".join(work.sent)
-            gateway.cache.put(work.chat.cache_key, work.status, work.content_type, body, runtime.id)
+            if gateway.generation.caches_truncated or _whole(work, body):
+                self._cache(work, body)
             if work.attempts:
                 self._finish(work, body, outcome)
+                self._account(work, outcome)
+
+    def _account(self, work: Work, outcome: str) -> None:
+        accounting = self._gateway.accounting
+        if accounting is not None:
+            kind = "finished_used" if outcome == "success" else "unfinished_execution"
+            accounting.add(work.runtime.id, work.nonce, work.host, work.chat.model, kind)
+
+    def _cache(self, work: Work, body: bytes) -> None:
+        key, kind = work.chat.cache_key, work.content_type
+        self._gateway.cache.put(key, work.status, kind, body, work.runtime.id)
 
     async def _fails_at(self, point: str) -> bool:
         try:
@@ -261,7 +301,7 @@ class Inference:
             self._gateway.rotator.exhausted(work.runtime)
             raise ProxyError(502, f"prepare: {error}") from error
         except SessionError as error:
-            self._in_background(work.runtime, self._show_fork(work.runtime))
+            self._gateway.in_background(work.runtime, self._show_fork(work.runtime))
             raise ProxyError(502, str(error)) from error
         work.attempts.append({"nonce": work.nonce, "host_idx": slot, "outcome": "started"})
 
@@ -349,7 +389,7 @@ class Inference:
                     raise ProxyError(502, "inference: no non-probe attempt finished")
                 error = {"error": {"message": "inference: upstream stream failed"}}
                 if self._gateway.generation.cleanup_is_busy:
-                    self._in_background(work.runtime, self._race_cleanup(work))
+                    self._gateway.in_background(work.runtime, self._race_cleanup(work))
                 await self._write(response, work, b"data: " + compact(error) + b"\n\n")
                 return response
             if index == script.cut:
@@ -428,19 +468,7 @@ class Inference:
         )
         if chat.script.after > 0:
             LOG.info("request=%s stage=request_returned_while_speculation_pending", work.id)
-            self._in_background(work.runtime, self._late(work))
-
-    def _in_background(self, runtime: Runtime, work: Coroutine[t.Any, t.Any, None]) -> None:
-        task = asyncio.create_task(work)
-        runtime.background.add(task)
-        if self._gateway.generation.cleanup_is_busy:
-            runtime.idle.clear()
-
-        def ended(task: asyncio.Task[None]) -> None:
-            runtime.background.discard(task)
-            self._gateway.work_ended(runtime)
-
-        task.add_done_callback(ended)
+            self._gateway.in_background(work.runtime, self._late(work))
 
     async def _show_fork(self, runtime: Runtime) -> None:
         # The other author may be telling its hosts in batches.
@@ -470,6 +498,17 @@ class Inference:
                 LOG.info("request=%s late diff: %s", work.id, error)
                 return
             self._flush_later(runtime)
+
+
+def _can_pay(runtime: Runtime, chat: Chat) -> bool:
+    session = runtime.session
+    needed = chat.reserved * session.escrow.token_price + session.state.fee_per_nonce
+    return session.state.balance + session.refunds >= needed
+
+
+def _whole(work: Work, body: bytes) -> bool:
+    """A stream that ended, or an answer that is none."""
+    return work.status < 300 and (work.content_type != _STREAM or b"data: [DONE]" in body)
 
 
 def _bearer(request: web.Request) -> str:

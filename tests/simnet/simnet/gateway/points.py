@@ -29,6 +29,7 @@ POINTS = (
     "settle.after_broadcast",
     "start.before_listen",
     "unload.before_close",
+    "warmup.before_start",
 )
 ACTIONS = ("crash", "error", "wait")
 

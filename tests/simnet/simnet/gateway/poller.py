@@ -12,7 +12,10 @@ from dataclasses import dataclass
 
 import aiohttp
 
+from simnet.gateway.chainclient import ChainError
 from simnet.gateway.clock import Clock
+from simnet.gateway.environment import without_api
+from simnet.gateway.grpcchain import ProtobufChain
 
 LOG = logging.getLogger("devshardctl")
 
@@ -116,7 +119,11 @@ class Poller:
         every: float,
         limit: float,
         clock: Clock,
+        chain: ProtobufChain | None = None,
+        *,
+        falls_back: bool = False,
     ) -> None:
+        """``chain``: asked instead where the base is `none`, or where it fails."""
         self.snapshot = Snapshot()
         self.weights: Weights = {}
         self.preserved: set[str] = set()
@@ -125,6 +132,8 @@ class Poller:
         self._every = every
         self._limit = limit
         self._clock = clock
+        self._chain = chain
+        self._falls_back = falls_back
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -157,15 +166,42 @@ class Poller:
             raise ValueError(f"{path}: not an object")
         return data
 
+    async def _of_api(self) -> tuple[Snapshot, Weights, set[str]]:
+        latest = snapshot_of(await self._ask("/v1/epochs/latest"))
+        participants = await self._ask("/v1/epochs/current/participants")
+        return latest, weights_of(participants), preserved_of(participants)
+
+    async def _of_chain(self, chain: ProtobufChain) -> tuple[Snapshot, Weights, set[str]]:
+        latest = snapshot_of(await chain.epoch_info())
+        weights = await chain.weights(latest.epoch_index)
+        # Who goes on serving is not told there.
+        return latest, weights, {host for hosts in weights.values() for host in hosts}
+
     async def poll(self) -> None:
         try:
-            latest = snapshot_of(await self._ask("/v1/epochs/latest"))
-            participants = await self._ask("/v1/epochs/current/participants")
-            weights, preserved = weights_of(participants), preserved_of(participants)
+            found = await self._polled()
         except (
-            aiohttp.ClientError, asyncio.TimeoutError, ValueError, TypeError, AttributeError
+            aiohttp.ClientError, asyncio.TimeoutError, ValueError, TypeError, AttributeError,
+            ChainError,
         ) as error:  # fmt: skip
             # The last known phase stays, also a blocking one.
             LOG.info("chain phase poll failed: %s", str(error) or type(error).__name__)
             return
-        self.snapshot, self.weights, self.preserved = latest, weights, preserved
+        self.snapshot, self.weights, self.preserved = found
+
+    async def _polled(self) -> tuple[Snapshot, Weights, set[str]]:
+        if self._chain is None:
+            return await self._of_api()
+        if without_api(self._base):
+            return await self._of_chain(self._chain)
+        try:
+            return await self._of_api()
+        except (
+            aiohttp.ClientError, asyncio.TimeoutError, ValueError, TypeError, AttributeError
+        ) as error:  # fmt: skip
+            if not self._falls_back:
+                raise
+            try:
+                return await self._of_chain(self._chain)
+            except ChainError as other:
+                raise ChainError(f"public API: {error}; chain fallback: {other}") from other

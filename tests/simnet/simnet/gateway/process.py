@@ -38,6 +38,7 @@ class Server:
         self.gateway: Gateway | None = None
         self.port = 0
         self.faults_port = 0
+        self.stats_port = 0
 
     async def start(self) -> None:
         environment = self.environment
@@ -59,6 +60,7 @@ class Server:
                 app, environment.faults_host, environment.faults_port
             )
         await gateway.start()
+        await self._serve_accounting(gateway)
         await gateway.points.reach("start.before_listen")
         LOG.info(
             "gateway API keys loaded (%d key(s)) suffixes=%s",
@@ -74,6 +76,18 @@ class Server:
             "devshardctl gateway listening on :%d (devshards=%d storage=%s)",
             self.port, len(gateway.runtimes), environment.storage,
         )  # fmt: skip
+
+    async def _serve_accounting(self, gateway: Gateway) -> None:
+        """Without it the process goes on."""
+        port = self.environment.stats_port
+        if gateway.accounting is None or port is None:
+            return
+        app = web.Application()
+        app.add_routes(gateway.accounting.routes())
+        try:
+            self.stats_port = await self._listen(app, self.environment.host, port)
+        except OSError as error:
+            LOG.info("start accounting server: %s", error)
 
     async def _listen(self, app: web.Application, host: str, port: int) -> int:
         # Handlers end when their client leaves: the real one's request context does that.

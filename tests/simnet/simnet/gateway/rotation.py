@@ -12,6 +12,7 @@ import typing as t
 from dataclasses import asdict, dataclass, replace
 
 from simnet.gateway.chainclient import ChainError, TxFailedError
+from simnet.gateway.database import now_text
 from simnet.gateway.errors import BusyError, SettleError
 from simnet.gateway.goish import ApiError
 from simnet.gateway.runtime import BuildError
@@ -280,8 +281,9 @@ class Rotator:
             try:
                 await self._gateway.settling.settle(record.id, {})
             except BusyError as error:
-                # Stays active: the next tick tries again.
+                # Stays active, or settles by itself later: the next tick looks again.
                 status.completed = False
+                status.settle_failed_count += int(self._gateway.generation.remembers_busy)
                 LOG.info("escrow_rotation_%s_retire_failed: %s", kind, error)
             except SettleError as error:
                 status.settle_failed_count += 1
@@ -301,18 +303,62 @@ class Rotator:
     # --- depletion -------------------------------------------------------------
 
     async def check_balances(self) -> None:
+        self._drop_old()
+        self._release_held()
         if not self.settings["enabled"]:
             return
         for runtime in self._gateway.ordered():
             if not runtime.routable:
                 continue
             if runtime.session.state.balance < self._gateway.tuning.low_balance:
+                if self._may_hold(runtime):
+                    self._hold(runtime, now_text())
+                    continue
                 LOG.info("escrow_balance_low devshard=%s", runtime.id)
             elif runtime.session.nonce >= self._gateway.tuning.nonce_limit:
                 LOG.info("escrow_nonce_high devshard=%s", runtime.id)
             else:
                 continue
             self.replace(runtime)
+
+    def _drop_old(self) -> None:
+        """Loaded escrows of epochs that are long over go without being settled."""
+        gateway, retain = self._gateway, self._gateway.generation.retention
+        epoch = gateway.snapshot.epoch_index
+        if retain is None or not epoch:
+            return
+        for runtime in gateway.ordered():
+            record = gateway.db.record(runtime.id)
+            pending = record is not None and record.settlement_pending
+            if runtime.session.escrow.epoch_index < epoch - (retain - 1) and not pending:
+                LOG.info("escrow_epoch_retention_retire escrow=%s", runtime.id)
+                gateway.set_active(runtime, False)
+                gateway.retire(runtime)
+
+    def _recoverable(self, runtime: Runtime) -> int:
+        """What comes back when the requests that are under way cost nothing."""
+        inferences = runtime.session.state.inferences.values()
+        return sum(entry.reserved for entry in inferences if entry.status == "pending")
+
+    def _may_hold(self, runtime: Runtime) -> bool:
+        if not self._gateway.generation.holds or self._model(runtime) is None:
+            return False
+        cap = self._gateway.settings["request_max_tokens_cap"]
+        needed = self._gateway.tuning.low_balance + 32 * cap * runtime.session.escrow.token_price
+        return bool(runtime.session.state.balance + self._recoverable(runtime) >= needed)
+
+    def _hold(self, runtime: Runtime, since: str) -> None:
+        runtime.held_since = since
+        self._gateway.db.change(runtime.id, on_hold_since=since)
+        LOG.info("escrow_hold escrow=%s held=%s", runtime.id, bool(since))
+
+    def _release_held(self) -> None:
+        for runtime in self._gateway.ordered():
+            if not runtime.on_hold:
+                continue
+            recovered = runtime.session.state.balance >= self._gateway.tuning.low_balance
+            if recovered or not self.settings["enabled"] or self._model(runtime) is None:
+                self._hold(runtime, "")
 
     def nonce_high(self, runtime: Runtime) -> None:
         """Noticed while routing."""

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import typing as t
 from collections import deque
 from dataclasses import dataclass, field, replace
@@ -31,6 +32,7 @@ from simnet.gateway.sessiondb import (
     read_session,
 )
 
+LOG = logging.getLogger("devshardctl")
 SYNC_BURST = 4
 LOCKED = "database is locked (5) (SQLITE_BUSY)"
 
@@ -74,6 +76,8 @@ class Runtime:
     syncs: deque[float] = field(default_factory=lambda: deque(maxlen=SYNC_BURST))
     flush: asyncio.Task[None] | None = None
     background: set[asyncio.Task[None]] = field(default_factory=set)
+    # Since when it is held instead of replaced.
+    held_since: str = ""
     # Set while nothing is under way.
     idle: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -86,8 +90,12 @@ class Runtime:
         return len(self.background)
 
     @property
+    def on_hold(self) -> bool:
+        return self.held_since != ""
+
+    @property
     def routable(self) -> bool:
-        return self.active and self.session.phase == "active"
+        return self.active and self.session.phase == "active" and not self.on_hold
 
     def close(self) -> None:
         for task in (*self.background, *([self.flush] if self.flush else [])):
@@ -186,6 +194,11 @@ async def _build(
 def tags_of(record: Record, environment: Environment) -> Tags:
     """The record's own prefix, else the one of this start."""
     generation = environment.generation
+    if generation.tells_unpinned and not record.route_prefix:
+        LOG.info(
+            "escrow_route_prefix_unpinned escrow=%s route_prefix=%s",
+            record.id, environment.get("DEVSHARD_ROUTE_PREFIX") or generation.default_prefix,
+        )  # fmt: skip
     prefix = record.route_prefix or environment.get("DEVSHARD_ROUTE_PREFIX")
     return generation.tags(prefix or generation.default_prefix)
 

@@ -77,6 +77,8 @@ DEFAULTS: Settings = {
 def defaults(generation: Generation) -> Settings:
     result = copy.deepcopy(DEFAULTS)
     result["redundancy"].update(generation.redundancy)
+    for name in generation.redundancy_gone:
+        del result["redundancy"][name]
     if generation.chain != "rest":
         result["chain_rest"] = ""
     return result
@@ -115,6 +117,11 @@ def _section(name: str, leave_out: str = "") -> Struct:
     return Struct(f"admin{name.title().replace('_', '')}Request", fields)
 
 
+def _redundancy() -> Struct:
+    known = _section("redundancy")
+    return Struct(known.name, {**known.fields, "force_upstream_streaming": "bool"})
+
+
 _ROTATION = Struct(
     "adminEscrowRotationRequest",
     {
@@ -141,7 +148,7 @@ REQUEST = Struct(
         "disabled": _section("disabled"),
         # GET shows the threshold, POST does not know it.
         "participant_throttle": _section("participant_throttle", "eof_transport_failure_threshold"),
-        "redundancy": _section("redundancy"),
+        "redundancy": _redundancy(),
         "perf": _section("perf"),
         "escrow_rotation": _ROTATION,
     },
@@ -185,7 +192,8 @@ def merged(current: Settings, patch: dict[str, t.Any]) -> Settings:
         if name == "model_limits":
             result[name] = _limits(value)
         elif isinstance(value, dict):
-            result[name].update(value)
+            # What this generation does not have is as good as unknown.
+            result[name].update({key: value[key] for key in value if key in result[name]})
         else:
             result[name] = value
     if "models" in patch.get("escrow_rotation", {}):
@@ -270,12 +278,15 @@ def _validate_redundancy(section: dict[str, t.Any]) -> None:
             _need(0 < value < 1, f"{where} must be > 0 and < 1")
         elif name in ("unresponsive_threshold", "pairwise_winner_hold_min_speedup"):
             _need(0 < value <= 1, f"{where} must be > 0 and <= 1")
+        elif isinstance(value, bool):
+            continue
         elif name in _MAY_BE_ZERO:
             _need(value >= 0, f"{where} must be >= 0")
         else:
             _need(value > 0, f"{where} must be > 0")
     _need(
-        section["non_stream_max_attempt_wait_ms"] >= section["non_stream_no_content_timeout_ms"],
+        section.get("non_stream_max_attempt_wait_ms", 0)
+        >= section.get("non_stream_no_content_timeout_ms", 0),
         "redundancy.non_stream_max_attempt_wait_ms must be >= non_stream_no_content_timeout_ms",
     )
 

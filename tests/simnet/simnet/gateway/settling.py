@@ -12,7 +12,7 @@ from simnet import crypto
 from simnet.gateway import environment as env
 from simnet.gateway.chainclient import ChainError
 from simnet.gateway.devsession import FinalizeError
-from simnet.gateway.errors import BusyError, SettleError
+from simnet.gateway.errors import AlreadySettledError, BusyError, SettleError
 from simnet.gateway.goish import ApiError
 from simnet.gateway.points import PointError
 from simnet.gateway.runtime import BuildError, Runtime, key_text
@@ -41,8 +41,8 @@ class Settling:
         gateway = self._gateway
         LOG.info("devshard=%s devshard_settle_start", name)
         runtime = gateway.runtimes.get(name)
-        if runtime is not None and gateway.busy(runtime):
-            LOG.info("devshard=%s devshard_settle_blocked active_requests", name)
+        if runtime is not None and gateway.busy(runtime) and not body.get("force"):
+            self._blocked(runtime, body)
             raise BusyError(name)
         if runtime is None:
             runtime = await self._rehydrated(name)
@@ -54,7 +54,10 @@ class Settling:
             LOG.info("devshard=%s devshard_settle_key_loaded", name)
             stage = "finalize"
             await gateway.points.reach("settle.before_finalize")
-            if runtime.session.phase == "settlement":
+            session = runtime.session
+            if session.phase == "settlement" and (
+                session.signed or not gateway.generation.collects_again
+            ):
                 LOG.info("devshard=%s devshard_settle_finalize_skipped", name)
             else:
                 await gateway.finalized(runtime)
@@ -66,10 +69,15 @@ class Settling:
             ChainError, FinalizeError, SessionError, SettleError, PointError, ApiError
         ) as error:  # fmt: skip
             LOG.info("devshard=%s devshard_settle_failed stage=%s: %s", name, stage, error)
+            if gateway.generation.recognises_settled and await gateway.settled_on_chain(name):
+                raise AlreadySettledError(f"escrow settled on chain: {error}") from error
             raise SettleError(str(error)) from error
         finally:
             self._leave(runtime, settled)
-        LOG.info("devshard=%s devshard_settle_submitted tx=%s", name, digest)
+        if gateway.generation.forgets_pending:
+            gateway.db.change(name, settlement_pending=False)
+        done = "confirmed" if gateway.generation.confirms else "submitted"
+        LOG.info("devshard=%s devshard_settle_%s tx=%s", name, done, digest)
         return {
             "active": False,
             "escrow_id": runtime.session.escrow.id,
@@ -77,6 +85,22 @@ class Settling:
             "settler": signer.address,
             "tx_hash": digest,
         }
+
+    def _blocked(self, runtime: Runtime, body: Mapping[str, t.Any]) -> None:
+        """From 4.1 on the escrow is out of service now, and settled when its work has ended."""
+        gateway, name = self._gateway, runtime.id
+        if not gateway.generation.remembers_busy:
+            LOG.info("devshard=%s devshard_settle_blocked active_requests", name)
+            return
+        LOG.info(
+            "devshard_settle_blocked escrow=%s reason=background_work active_requests=%d "
+            "pending_race_cleanup=%d admission=closed",
+            name, runtime.active_requests, runtime.cleanup,
+        )  # fmt: skip
+        gateway.set_active(runtime, False)
+        if not any(gateway.given_key(body)):
+            # With another key it would not be the same settlement.
+            self.later(runtime)
 
     async def _rehydrated(self, name: str) -> Runtime:
         """A runtime for this settlement alone."""
@@ -119,6 +143,8 @@ class Settling:
         await gateway.points.reach("settle.before_broadcast")
         digest = await chain.broadcast(raw)
         await gateway.points.reach("settle.after_broadcast")
+        if gateway.generation.confirms:
+            await chain.included(digest, options)
         return digest
 
     # --- settlements that wait ---------------------------------------------------
@@ -170,13 +196,21 @@ class Settling:
         for number in range(1, _TRIES + 1):
             try:
                 await self.settle(name, {})
+            except AlreadySettledError:
+                LOG.info("auto_settle_already_settled devshard=%s", name)
+                gateway.db.change(name, settlement_pending=False, active=False)
+                runtime = gateway.runtimes.get(name)
+                if runtime is not None:
+                    gateway.unload(runtime)
+                return
             except (BusyError, SettleError) as error:
                 LOG.info(
                     "auto_settle_failed devshard=%s attempt=%d/%d: %s", name, number, _TRIES, error
                 )
                 await gateway.clock.sleep(gateway.tuning.auto_settle_seconds)
             else:
-                LOG.info("auto_settle_submitted devshard=%s", name)
+                done = "confirmed" if gateway.generation.confirms else "submitted"
+                LOG.info("auto_settle_%s devshard=%s", done, name)
                 gateway.db.change(name, settlement_pending=False)
                 return
         LOG.info(
@@ -184,3 +218,6 @@ class Settling:
             "action=will_retry_on_restart_or_reenable",
             name, str(gateway.generation.settles_pending).lower(),
         )  # fmt: skip
+        runtime = gateway.runtimes.get(name)
+        if runtime is not None and gateway.generation.remembers_busy:
+            gateway.unload(runtime)

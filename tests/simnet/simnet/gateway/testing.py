@@ -182,6 +182,8 @@ class Setup:
             "DEVSHARD_CHAIN_REST": urls["chain_rest"],
             "DEVSHARD_TX_QUERY_REST": urls["chain_rest"],
             "DEVSHARD_CHAIN_GRPC": urls.get("chain_grpc", ""),
+            "DEVSHARD_CHAIN_RPC": f"{urls['chain_rpc']}/",
+            "DEVSHARD_STATS_ENABLED": "false",
             "DEVSHARD_PUBLIC_API": urls["public_api"],
             "DEVSHARD_PRIVATE_KEY": CREATOR.hex,
             "DEVSHARD_API_KEYS": f"{API_KEY}, second-key",
