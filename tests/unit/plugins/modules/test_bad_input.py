@@ -154,7 +154,7 @@ CASES = [
     Case("key with 0x", "gateway_env", env(private_key="0x" + KEY), (WHERE, "begins with 0x"),
          prepare=no_env),
     Case("another creator's key", "gateway_env", env(private_key=KEY),
-         ("holds another creator key", "could not be settled", "gonka.devshard.retire")),
+         ("holds another creator key", "no longer be settled", "gonka.devshard.retire")),
     *(
         Case(f"{what} in {option}", "gateway_env", env(**{option: value}), told, prepare=no_env)
         for option in ("api_keys", "admin_api_key")
@@ -232,8 +232,8 @@ CASES = [
     # the gateway
     Case("gateway unreachable", "gateway_settings", settings(gateway_url=GONE),
          ("the connection was refused",), "transport"),
-    Case("another admin key", "gateway_settings", settings(), ("got 401: Invalid admin API key",
-         "another admin key", "gateway_admin_api_key", "DEVSHARD_ADMIN_API_KEY"), "authentication",
+    Case("different admin key", "gateway_settings", settings(), ("got 401: Invalid admin API key",
+         "different admin key", "gateway_admin_api_key", "DEVSHARD_ADMIN_API_KEY"), "authentication",
          in_env(DEVSHARD_ADMIN_API_KEY="sk-0123456789abcdef")),
     Case("no admin key", "gateway_settings", settings(), ("does not set DEVSHARD_ADMIN_API_KEY",),
          prepare=in_env(DEVSHARD_ADMIN_API_KEY=None)),
