@@ -296,7 +296,7 @@ def test_wrong_admin_key(story: Story, transport: HttpTransport) -> None:
         admin_key=WRONG_KEY,
         profile=profile(DEFAULT_PROFILE),
     )
-    with pytest.raises(AuthenticationError, match="another admin key"):
+    with pytest.raises(AuthenticationError, match="different admin key"):
         other.state()
 
 
