@@ -130,6 +130,20 @@ def parts_of(host: Host) -> dict[str, Result]:
     return {part["name"]: part for part in host.asked[1]["parts"]}
 
 
+@pytest.mark.parametrize(
+    ("retired", "unretire", "removes"),
+    [(False, False, True), (True, False, False), (True, True, True), (True, "true", True)],
+)
+def test_the_edge_of_a_gateway_that_is_taken_back_into_service_lets_clients_in(
+    retired: bool, unretire: bool | str, removes: bool
+) -> None:
+    host = Host()
+    host.presence["retired"] = {"exists": retired}
+    look(host, gateway_unretire=unretire)
+    asked = [question["what"] for question in parts_of(host)["edge"]["questions"]]
+    assert any(what.endswith("/retired.conf") for what in asked) is removes
+
+
 def test_a_host_that_is_as_it_is_wanted_has_an_empty_plan_after_two_runs() -> None:
     host = Host()
     found = look(host)
