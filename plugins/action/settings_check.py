@@ -10,6 +10,10 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.instance import (
+    VARIABLE,
+    name_fault,
+)
 from ansible_collections.gonka.devshard.plugins.plugin_utils._invocation import (
     ALLOW,
     describe,
@@ -52,6 +56,10 @@ class ActionModule(ActionBase):
             if role == SHARED:
                 foreign = values.get(ALLOW) or []
                 unknown = unknown_variables(given, known_variables(ROLES), foreign)
+                if fault := name_fault(values.get(VARIABLE, "")):
+                    # names and paths of all roles follow from it
+                    faults = [fault]
+                    break
             # a fault of the shared settings is the reason of others
             faults += wrong or faults_of(role, values, spec)
         if unknown:

@@ -30,6 +30,13 @@ options:
       - The state directory of the collection.
     type: path
     default: /var/lib/gonka-devshard
+  instance:
+    description:
+      - Name of the gateway among those of the host; empty for the one without a name. Its journal and the note of
+        a redirect follow from it.
+    type: str
+    default: ''
+    version_added: 0.3.0
   env_file:
     description:
       - The present environment file. By default C(config.devshard.env) in O(deploy_dir).

@@ -31,6 +31,13 @@ options:
       - Directory of the ledger, the keyring and the notes.
     type: path
     default: /var/lib/gonka-devshard
+  instance:
+    description:
+      - Name of the gateway among those of the host; empty for the one without a name. Its journal and the note of a
+        redirect, and its edge, follow from it.
+    type: str
+    default: ''
+    version_added: 0.3.0
   env_file:
     description:
       - The gateway's environment file. The default is V(config.devshard.env) in O(deploy_dir).
@@ -176,8 +183,8 @@ presence:
         - If it exists, also C(id), C(image), C(image_id), C(digest), C(digests), C(generation), C(state), C(health),
           C(exit_code), C(pid), C(started_at), C(restart_count), C(restart_policy), C(project) and C(working_dir) of
           Compose, C(swap_id), C(published) ports, C(mounts) as pairs of target and source, C(storage),
-          C(storage_target), C(storage_holds_database), C(record_path) of the deploy record beside its storage, and
-          C(text), a description for messages.
+          C(storage_target), C(storage_holds_database), C(record_path) of the deploy record beside its storage,
+          C(instance), the name of the gateway in that record, and C(text), a description for messages.
       type: dict
       sample: {name: devshardctl-multi, known: true, exists: true, running: true, ours: true}
     temp:
@@ -200,8 +207,8 @@ presence:
       description:
         - For each port C(name) (V(gateway), V(temp), V(edge)), C(port), C(state) (V(free), V(ours), V(foreign) or
           V(unknown)), C(known), C(text) for a table, and C(owner) with C(kind) (V(container), V(nginx), V(process) or
-          V(unknown)), C(name), C(pid), C(nginx) (whose site it has, V(collection), V(debian) or V(owner)),
-          C(container_id), C(storage), C(record_path) and C(text).
+          V(unknown)), C(name), C(pid), C(nginx) (whose site it has, V(collection), V(another) for the edge of
+          another gateway of the host, V(debian) or V(owner)), C(container_id), C(storage), C(record_path) and C(text).
       type: list
       elements: dict
       sample: [{name: gateway, port: 18080, known: true, state: free, text: free, owner: null}]
@@ -231,6 +238,17 @@ presence:
       description: Whether a Docker Engine is here, with its C(program), C(known), C(exists) and C(error).
       type: dict
       sample: {program: /usr/bin/docker, known: true, exists: true, error: null}
+    instance:
+      description: Name of the gateway, as O(instance) gives it.
+      type: str
+      sample: ''
+    other_edges:
+      description:
+        - Edges of the host's other gateways that listen on a port of O(edge_ports), with C(path) of the file and
+          C(port).
+      type: list
+      elements: dict
+      sample: []
     gateway_proved:
       description: Whether the program on the gateway's port is proved to be this gateway. No secret may go to any other
         program.

@@ -158,6 +158,17 @@ def worker_shutdown_timeout(directives: tuple[Directive, ...]) -> float | None:
     return None
 
 
+def ports(directives: tuple[Directive, ...]) -> set[int]:
+    """The ports on which some server listens, whatever the address."""
+    found = set()
+    for item in walk(directives):
+        if item.name == "listen" and item.args:
+            match = re.search(r"(?:^|:)(\d+)$", item.args[0])
+            if match is not None:
+                found.add(int(match[1]))
+    return found
+
+
 def default_server_ports(directives: tuple[Directive, ...]) -> set[int]:
     """The ports of which some server is the default one, on all addresses of the host."""
     found = set()

@@ -3,7 +3,7 @@
 
 # This module is private to the collection.
 
-"""The deploy record: which gateway a directory holds, and every path that follows from it."""
+"""The deploy record: which gateway a directory holds."""
 
 from __future__ import annotations
 
@@ -13,16 +13,13 @@ import typing as t
 from dataclasses import dataclass
 
 from .._core.errors import UnknownStateError
+from .instance import VARIABLE, name_fault
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 SCHEMA: t.Final = 2
 """Records of version 0.1.0 have no number and count as 1."""
-
-RECORD: t.Final = ".gonka-devshard.json"
-RETIRED: t.Final = ".retired.json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,6 +27,8 @@ class DeployRecord:
     """None where the record does not have it: one of version 0.1.0, or of a gateway not started."""
 
     schema: int = 1
+    instance: str | None = None
+    """The name of this gateway among those of the host; None for the one without a name."""
     profile: str | None = None
     storage: str | None = None
     image: str | None = None
@@ -102,6 +101,8 @@ def _values(raw: Mapping[str, t.Any]) -> dict[str, t.Any]:
             raise _Unusable(f"{name} is not a text")
         # 0.1.0 wrote an empty digest in check mode's way of saying that it knows none
         values[name] = value or None
+    if fault := name_fault(values["instance"] or ""):
+        raise _Unusable(fault.replace(VARIABLE, "instance"))
     values["port"] = _port(raw.get("port"))
     values["adopted"] = raw.get("adopted", False)
     if not isinstance(values["adopted"], bool):
@@ -116,45 +117,3 @@ def _port(value: t.Any) -> int | None:
     if not str(value).isdecimal() or isinstance(value, bool):
         raise _Unusable("port is not a number")
     return int(value)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Places:
-    """Where the files of one gateway lie."""
-
-    deploy_dir: Path
-    state_dir: Path
-
-    @property
-    def record(self) -> Path:
-        return self.deploy_dir / RECORD
-
-    @property
-    def retired(self) -> Path:
-        return self.deploy_dir / RETIRED
-
-    @property
-    def compose(self) -> Path:
-        return self.deploy_dir / "docker-compose.yml"
-
-    @property
-    def temp_compose(self) -> Path:
-        return self.deploy_dir / "docker-compose.temp.yml"
-
-    @property
-    def storage(self) -> Path:
-        return self.deploy_dir / ".devshardctl"
-
-    @property
-    def redirect_note(self) -> Path:
-        """What the gateway's disabled state was before a redirect."""
-        return self.state_dir / "redirect.json"
-
-    @property
-    def journals(self) -> Mapping[str, Path]:
-        """Of an open swap, by the slot of the gateway that is replaced."""
-        return {"main": self.state_dir / "swap.json", "temp": self.state_dir / "swap-temp.json"}
-
-    @property
-    def ledger(self) -> Path:
-        return self.state_dir / "ledger.db"

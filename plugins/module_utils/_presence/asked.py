@@ -11,6 +11,7 @@ import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
+from .._gateway.instance import Instance, Places
 from .._host import docker_cli
 from .._host.processes import PROC
 from .._host.storage import identity
@@ -45,9 +46,14 @@ class Asked:
     ledger: Path
     container: str
     temp_container: str
+    instance: Instance = Instance()
     storage_dir: str
     """Of a gateway of this generation, inside its container."""
     ports: tuple[tuple[str, int], ...]
+
+    @property
+    def places(self) -> Places:
+        return Places(deploy_dir=self.deploy_dir, state_dir=self.state_dir, instance=self.instance)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,7 +11,7 @@ import typing as t
 from pathlib import Path, PurePosixPath
 
 from .._core.errors import TransportError
-from .._gateway import record as _record
+from .._gateway.instance import RECORD
 from .._host import docker_cli
 from .._host.image import digest_of
 from .._host.storage import identity, mounted, same_place
@@ -23,7 +23,7 @@ from .model import (
     FoundRecord,
     Slot,
 )
-from .notes import storage_of
+from .notes import read_record, storage_of
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,9 +103,15 @@ def _record_beside(storage: str | None, labels: Mapping[str, str]) -> str | None
     if working := labels.get(f"{_PROJECT}.working_dir"):
         folders.append(Path(working))
     for folder in folders:
-        if look_at_file(folder / _record.RECORD).exists:
-            return str(folder / _record.RECORD)
+        if look_at_file(folder / RECORD).exists:
+            return str(folder / RECORD)
     return None
+
+
+def _instance_of(record_path: str | None) -> str | None:
+    """The name of a gateway of the collection; None for one that has no record to read."""
+    found = None if record_path is None else read_record(Path(record_path)).content
+    return None if found is None else found.instance or ""
 
 
 def look_at_container(one: Listed, asked: Asked, host: Host) -> Found:
@@ -116,6 +122,7 @@ def look_at_container(one: Listed, asked: Asked, host: Host) -> Found:
         holds = look_at_file(_seen(container.pid, inside, storage, host) / DATABASE).exists
     named = digest_of(container.image)
     known = [digest for item in container.digests if (digest := digest_of(item)) is not None]
+    record_path = _record_beside(storage, container.labels)
     return Found(
         id=one.id,
         name=container.name,
@@ -139,7 +146,8 @@ def look_at_container(one: Listed, asked: Asked, host: Host) -> Found:
         storage=storage,
         storage_target=inside,
         storage_holds_database=holds,
-        record_path=_record_beside(storage, container.labels),
+        record_path=record_path,
+        instance=_instance_of(record_path),
     )
 
 
@@ -161,7 +169,7 @@ def main_slot(
         elif record.content is None:
             ours = False
         else:
-            places = _record.Places(deploy_dir=asked.deploy_dir, state_dir=asked.state_dir)
+            places = asked.places
             ours = storage_is(found, storage_of(record, places), host)
     return Slot(name=asked.container, known=known, container=found, ours=ours)
 
@@ -170,7 +178,7 @@ def temp_slot(asked: Asked, record: FoundRecord, containers: list[Found], *, kno
     found = next((one for one in containers if one.name == asked.temp_container), None)
     ours: bool | None = None
     if found is not None:
-        places = _record.Places(deploy_dir=asked.deploy_dir, state_dir=asked.state_dir)
+        places = asked.places
         storage = storage_of(record, places)
         if found.storage is None or found.swap_id is None:
             ours = False

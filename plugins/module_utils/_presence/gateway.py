@@ -13,6 +13,7 @@ from pathlib import Path
 
 from .._core.errors import ConfigurationError, DevshardError, UnknownStateError
 from .._gateway import env_file
+from .._gateway.instance import Places
 from .._gateway.plan_model import (
     RECORDED,
     SETTING,
@@ -23,7 +24,6 @@ from .._gateway.plan_model import (
     Own,
     Use,
 )
-from .._gateway.record import Places
 from .._host import docker as _docker
 from .._host import docker_cli
 from .._host.image import digest_of, is_image
@@ -63,7 +63,7 @@ def see(subject: Subject, host: Host) -> tuple[GatewaySeen, Mapping[str, str]]:
     presence = look(asked, host)
     if presence.record.error is not None:
         raise UnknownStateError(presence.record.error)
-    places = Places(deploy_dir=asked.deploy_dir, state_dir=asked.state_dir)
+    places = asked.places
     docker = docker_cli.find(host.run) if presence.engine.answers else None
     listed = [] if docker is None else docker_cli.containers(docker)
     mine = next((one for one in listed if one.container.name == asked.container), None)

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from .._core.errors import ConfigurationError
 from .._gateway import env_file as _env_file
-from .._gateway import record as _record
 from .._host.storage import same_place
 from .asked import DATABASE, Asked, Host, look_at_file
 from .containers import ask_engine, is_gateway, look_at_container, main_slot, temp_slot
@@ -21,14 +20,14 @@ from .model import (
     Presence,
 )
 from .notes import read_record, read_redirect, read_swaps, storage_of
-from .port_owners import look_at_ports
+from .port_owners import look_at_ports, other_edges
 
 if t.TYPE_CHECKING:
     pass
 
 
 def look(asked: Asked, host: Host) -> Presence:
-    places = _record.Places(deploy_dir=asked.deploy_dir, state_dir=asked.state_dir)
+    places = asked.places
     record = read_record(places.record)
     engine, listed = ask_engine(host)
     containers = [look_at_container(one, asked, host) for one in listed or ()]
@@ -57,6 +56,8 @@ def look(asked: Asked, host: Host) -> Presence:
         storage=look_at_file(storage_of(record, places) / DATABASE),
         other_ledgers=_other_ledgers(asked, record, host),
         engine=engine,
+        instance=asked.instance.name,
+        other_edges=other_edges(asked, host),
     )
 
 

@@ -154,6 +154,8 @@ class Found:
     storage_holds_database: bool | None
     record_path: str | None
     """The deploy record that lies beside the storage, or in the folder of its compose project."""
+    instance: str | None = None
+    """The name in that record; empty for a gateway without one, None without a record."""
 
     @property
     def running(self) -> bool:
@@ -203,7 +205,7 @@ class Owner:
     name: str
     pid: int | None = None
     container: Found | None = None
-    nginx: t.Literal["collection", "debian", "owner"] | None = None
+    nginx: t.Literal["collection", "another", "debian", "owner"] | None = None
 
     @property
     def text(self) -> str:
@@ -212,7 +214,11 @@ class Owner:
             return f"container {self.name}" + (f" (storage {storage})" if storage else "")
         process = f" (process {self.pid})" if self.pid is not None else ""
         if self.kind == "nginx":
-            whose = {"collection": "the edge", "debian": "Debian's default site"}
+            whose = {
+                "collection": "the edge",
+                "another": "the edge of another gateway",
+                "debian": "Debian's default site",
+            }
             return f"nginx with {whose.get(self.nginx or '', 'a site of its own')}{process}"
         if self.kind == "unknown":
             return f"a process that cannot be identified{process}"
@@ -321,6 +327,9 @@ class Presence:
     other_ledgers: tuple[str, ...]
     """Of earlier runs on this host, when the configured one is not among them."""
     engine: Engine
+    instance: str = ""
+    other_edges: tuple[tuple[str, int], ...] = ()
+    """Files of edges of the host's other gateways that listen on a port of this edge, which port."""
 
     def port(self, name: str) -> Port | None:
         return next((port for port in self.ports if port.name == name), None)
@@ -343,6 +352,7 @@ class Presence:
 
     def to_result(self) -> dict[str, t.Any]:
         return {
+            "instance": self.instance,
             "deploy_dir": self.deploy_dir,
             "state_dir": self.state_dir,
             "record": self.record.to_result(),
@@ -360,6 +370,7 @@ class Presence:
             "storage": self.storage.to_result(),
             "other_ledgers": list(self.other_ledgers),
             "engine": self.engine.to_result(),
+            "other_edges": [{"path": path, "port": port} for path, port in self.other_edges],
             "gateway_proved": self.gateway_proved,
         }
 

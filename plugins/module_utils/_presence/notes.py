@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 import typing as t
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from .._core.errors import UnknownStateError
 from .._gateway import record as _record
+from .._gateway.instance import Places
 from .._swap.journal import JournalFile
 from .asked import Host, look_at_file
 from .model import (
@@ -42,7 +43,7 @@ def read_record(path: Path) -> FoundRecord:
     return FoundRecord(path=str(path), exists=True, content=content)
 
 
-def storage_of(record: FoundRecord, places: _record.Places) -> Path:
+def storage_of(record: FoundRecord, places: Places) -> Path:
     recorded = None if record.content is None else record.content.storage
     return places.storage if recorded is None else Path(recorded)
 
@@ -55,7 +56,7 @@ def _since(identifier: str) -> str | None:
         return None
 
 
-def read_swaps(places: _record.Places) -> Swaps:
+def read_swaps(places: Places) -> Swaps:
     found: list[Swap] = []
     for slot, path in places.journals.items():
         try:
@@ -96,8 +97,8 @@ def read_swaps(places: _record.Places) -> Swaps:
     return Swaps(found=tuple(found))
 
 
-def read_redirect(places: _record.Places, host: Host) -> Redirect:
-    path = host.nginx / "devshard/server.d/redirect.conf"
+def read_redirect(places: Places, host: Host) -> Redirect:
+    path = Path(places.instance.edge_dir(PurePosixPath(host.nginx))) / "server.d/redirect.conf"
     noted = look_at_file(places.redirect_note).exists
     edge: bool | None
     url: str | None = None

@@ -7,9 +7,12 @@
 
 from __future__ import annotations
 
-import re
+import contextlib
 import typing as t
+from pathlib import Path, PurePosixPath
 
+from .._edge import nginx_conf
+from .._gateway.instance import EDGE_FILES
 from .._host import sockets as _sockets
 from .asked import Asked, Host
 from .model import (
@@ -24,19 +27,45 @@ if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def _nginx_kind(host: Host, port: int) -> t.Literal["collection", "debian", "owner"]:
-    conf = host.nginx / "conf.d/gonka-devshard.conf"
-    try:
-        text = conf.read_text(encoding="utf-8", errors="replace")
-        if re.search(rf"^\s*listen\s+(\S*:)?{port}\b", text, re.MULTILINE):
-            return "collection"
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
-        pass
+def _edges(host: Host) -> dict[Path, set[int]]:
+    """The edges of the host's gateways that can be read, with the ports on which they listen."""
+    found = {}
+    for path in sorted((host.nginx / "conf.d").glob(EDGE_FILES)):
+        # a file may go away while it is looked for, and nginx does not run with one that it cannot
+        # read
+        with contextlib.suppress(FileNotFoundError, PermissionError, nginx_conf.NginxSyntaxError):
+            text = path.read_text(encoding="utf-8", errors="replace")
+            found[path] = nginx_conf.ports(nginx_conf.parse(text))
+    return found
+
+
+def _own_edge(asked: Asked, host: Host) -> Path:
+    return Path(asked.instance.edge_file(PurePosixPath(host.nginx)))
+
+
+def other_edges(asked: Asked, host: Host) -> tuple[tuple[str, int], ...]:
+    """The edges of the host's other gateways that have a port of this one, and that port."""
+    wanted = {port for name, port in asked.ports if name == "edge"}
+    return tuple(
+        (str(path), port)
+        for path, ports in _edges(host).items()
+        if path != _own_edge(asked, host)
+        for port in sorted(wanted & ports)
+    )
+
+
+def _nginx_kind(
+    asked: Asked, host: Host, port: int
+) -> t.Literal["collection", "another", "debian", "owner"]:
+    edges = _edges(host)
+    listening = [path for path, ports in edges.items() if port in ports]
+    if listening:
+        return "collection" if _own_edge(asked, host) in listening else "another"
     own = [
         path
         for pattern in ("sites-enabled/*", "conf.d/*.conf")
         for path in host.nginx.glob(pattern)
-        if path != conf
+        if path not in edges
     ]
     default = host.nginx / "sites-enabled/default"
     if own == [default] and default.is_symlink():
@@ -45,7 +74,12 @@ def _nginx_kind(host: Host, port: int) -> t.Literal["collection", "debian", "own
 
 
 def _owners(
-    name: str, port: int, containers: list[Found], sockets: list[_sockets.Listener], host: Host
+    name: str,
+    port: int,
+    containers: list[Found],
+    sockets: list[_sockets.Listener],
+    asked: Asked,
+    host: Host,
 ) -> list[Owner]:
     found = [
         Owner(kind="container", name=one.name, pid=one.pid or None, container=one)
@@ -63,7 +97,7 @@ def _owners(
         elif socket.pid is None:
             owner = Owner(kind="unknown", name="")
         elif socket.program == "nginx":
-            kind = _nginx_kind(host, port)
+            kind = _nginx_kind(asked, host, port)
             owner = Owner(kind="nginx", name="nginx", pid=socket.pid, nginx=kind)
         elif socket.program in ("docker-proxy", "dockerd"):
             # its container is in the list already, or the engine could not be asked
@@ -91,7 +125,7 @@ def look_at_ports(
     slots = {"gateway": main, "temp": temp}
     ports = []
     for name, port in asked.ports:
-        owner = next(iter(_owners(name, port, containers, sockets, host)), None)
+        owner = next(iter(_owners(name, port, containers, sockets, asked, host)), None)
         state: PortState
         if owner is None:
             # an engine may forward a port without a socket to be seen

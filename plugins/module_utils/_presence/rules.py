@@ -10,6 +10,7 @@ from __future__ import annotations
 import typing as t
 from pathlib import PurePosixPath
 
+from .._gateway.instance import Instance
 from .model import swap_options
 
 if t.TYPE_CHECKING:
@@ -38,10 +39,12 @@ def refuse(play: Play, presence: Presence, *, unretire: bool = False) -> str | N
     """Why this playbook must not run here, and what to do instead; None when it may."""
     return (
         _unreadable(play, presence)
+        or _other_instance(presence)
         or _second_ledger(presence)
         or _not_deployed(play, presence)
         or _retired(play, presence, unretire=unretire)
         or _swapping(play, presence)
+        or _edge_taken(play, presence)
         or _foreign(play, presence)
         or _temp_port(play, presence)
         or _not_running(play, presence)
@@ -93,6 +96,31 @@ def _unreadable(play: Play, presence: Presence) -> str | None:
     return None
 
 
+def _other_instance(presence: Presence) -> str | None:
+    """Another name means other notes: an open swap or a redirect would be lost from sight."""
+    record = presence.record.content
+    if record is None or (record.instance or "") == presence.instance:
+        return None
+    recorded = Instance(record.instance or "")
+    return (
+        f"The gateway in {presence.deploy_dir} is {recorded.text}, and devshard_instance asks for"
+        f" {Instance(presence.instance).text}. A gateway keeps its name for life. Set"
+        f" devshard_instance: '{recorded.name}', or for another gateway set devshard_deploy_dir to"
+        " a directory of its own"
+    )
+
+
+def _edge_taken(play: Play, presence: Presence) -> str | None:
+    """Two edges on a port would answer for each other, to clients and to the probes of a swap."""
+    if play not in _ANYWHERE or not presence.other_edges:
+        return None
+    path, port = presence.other_edges[0]
+    return (
+        f"The edge of another gateway of this host, {path}, listens on port {port}. Set"
+        " edge_http_port, and edge_https_port with TLS, to a port of its own for this gateway"
+    )
+
+
 def _second_ledger(presence: Presence) -> str | None:
     """A ledger that starts from scratch does not know what the first one has paid for."""
     if not presence.record.exists or not presence.other_ledgers:
@@ -132,8 +160,9 @@ def _not_deployed(play: Play, presence: Presence) -> str | None:
         elsewhere = PurePosixPath(main.record_path).parent
         return (
             f"There is no deploy record in {presence.deploy_dir}, and {main.text} is deployed in"
-            f" {elsewhere}. Set devshard_deploy_dir: {elsewhere}. For a second gateway on this host"
-            " also set gateway_container_name, devshard_gateway_url and devshard_temp_url"
+            f" {elsewhere}. Set devshard_deploy_dir: {elsewhere}. For another gateway on this host"
+            " set devshard_instance to a name of its own, and devshard_gateway_url,"
+            " devshard_temp_url and edge_http_port to ports that are free"
         )
     if play in _ANYWHERE:
         return None

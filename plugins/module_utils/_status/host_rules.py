@@ -85,11 +85,20 @@ def _port(scene: Scene, name: str) -> Data | None:
     return next((port for port in ports if port["name"] == name), None)
 
 
+def _named_otherwise(scene: Scene, other: Data) -> bool:
+    """Whether it is one of this host's gateways, which is an inventory host of its own."""
+    mine = (scene.presence or {})["instance"]
+    return other["instance"] not in (None, mine)
+
+
 def _remains(scene: Scene) -> list[str]:
     """What contradicts 'nothing is here' where the deploy record is missing."""
     presence = scene.presence or {}
     found = [presence[name]["text"] for name in ("container", "temp") if presence[name]["exists"]]
-    found += [other["text"] for other in presence["others"]]
+    others = [other["text"] for other in presence["others"] if not _named_otherwise(scene, other)]
+    found += others
+    # the host has one of each for all its gateways
+    shared = ("keyring", "ledger") if len(presence["others"]) > len(others) else ()
     found += [
         f"{what} {presence[name]['path']}"
         for name, what in (
@@ -97,7 +106,7 @@ def _remains(scene: Scene) -> list[str]:
             ("ledger", "the ledger"),
             ("storage", "the database"),
         )
-        if presence[name]["exists"]
+        if presence[name]["exists"] and name not in shared
     ]
     found += [f"another ledger {path}" for path in presence["other_ledgers"]]
     if unsettled := scene.unsettled():
@@ -157,7 +166,12 @@ def _after_retirement(scene: Scene) -> Iterator[Finding]:
             f" {listed(row['id'] for row in unsettled)}",
             settle_run(*(row["id"] for row in unsettled)),
         )
-    if remains := [other["text"] for other in (scene.presence or {})["others"]]:
+    remains = [
+        other["text"]
+        for other in (scene.presence or {})["others"]
+        if not _named_otherwise(scene, other)
+    ]
+    if remains:
         yield warning("host", f"this host is retired, and it runs {'; '.join(remains)}")
 
 
@@ -221,6 +235,8 @@ def container_findings(scene: Scene) -> Iterator[Finding]:
                 " gateway: a hot swap will be refused. Remove it, or set hot_swap_temp_container",
             )
     for other in scene.presence["others"]:
+        if _named_otherwise(scene, other):
+            continue
         yield warning("host", f"another gateway is on this host: {other['text']}")
     for name, what in (("gateway", "the gateway"), ("temp", "the temporary gateway")):
         port = _port(scene, name)

@@ -14,8 +14,8 @@ from .._adapter import Context, Outcome
 from .._core.errors import ConfigurationError
 from .._gateway import env
 from .._gateway import plan as _gateway_plan
+from .._gateway.instance import Instance, Places
 from .._gateway.plan_model import GatewayWish
-from .._gateway.record import Places
 from .._presence import (
     gateway as _gateway_look,
 )
@@ -25,6 +25,7 @@ SPEC = _argspec.ArgumentSpec(
     options={
         "deploy_dir": {"type": "path", "required": True},
         "state_dir": {"type": "path", "default": _argspec.STATE_DIR},
+        "instance": {"type": "str", "default": ""},
         "env_file": {"type": "path"},
         "storage_dir": {"type": "path"},
         "container_name": {"type": "str", "default": "devshardctl-multi"},
@@ -42,7 +43,11 @@ def work(context: Context) -> Outcome:
     params = context.params
     if not 0 < params["port"] < 65536:
         raise ConfigurationError(f"port must be from 1 to 65535, got {params['port']}")
-    places = Places(deploy_dir=Path(params["deploy_dir"]), state_dir=Path(params["state_dir"]))
+    places = Places(
+        deploy_dir=Path(params["deploy_dir"]),
+        state_dir=Path(params["state_dir"]),
+        instance=Instance(params["instance"]),
+    )
     file = Path(params["env_file"] or places.deploy_dir / "config.devshard.env")
     wish = env.wish(params, context.hide_secrets)
     _text, present = env.present(file, wish, context.hide_secrets)
@@ -51,6 +56,7 @@ def work(context: Context) -> Outcome:
             asked=Asked(
                 deploy_dir=places.deploy_dir,
                 state_dir=places.state_dir,
+                instance=places.instance,
                 env_file=file,
                 keyring=places.state_dir / "keyring",
                 ledger=places.ledger,

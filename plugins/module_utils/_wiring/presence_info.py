@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .. import _argspec
 from .._adapter import Context, Outcome
-from .._gateway.record import Places
+from .._gateway.instance import Instance, Places
 from .._presence.asked import Asked, Host
 from .._presence.look import look
 from .._presence.model import PLAYS
@@ -21,6 +21,7 @@ from .._presence.rules import notes, refuse
 SPEC = _argspec.ArgumentSpec(
     options={
         "deploy_dir": {"type": "path", "required": True},
+        "instance": {"type": "str", "default": ""},
         "state_dir": {"type": "path", "default": _argspec.STATE_DIR},
         "env_file": {"type": "path"},
         # a file's name
@@ -41,11 +42,16 @@ KEY = "inferenced/keyring-devshard/keyring-test/devshard-create.info"
 
 def asked(context: Context) -> Asked:
     params = context.params
-    places = Places(deploy_dir=Path(params["deploy_dir"]), state_dir=Path(params["state_dir"]))
+    places = Places(
+        deploy_dir=Path(params["deploy_dir"]),
+        state_dir=Path(params["state_dir"]),
+        instance=Instance(params["instance"]),
+    )
     context.positive("gateway_port", "temp_port")
     return Asked(
         deploy_dir=places.deploy_dir,
         state_dir=places.state_dir,
+        instance=places.instance,
         env_file=Path(params["env_file"] or places.deploy_dir / "config.devshard.env"),
         keyring=Path(params["keyring"] or places.state_dir / KEY),
         ledger=Path(params["ledger_path"] or places.ledger),

@@ -18,18 +18,19 @@ from ansible_collections.gonka.devshard.tests.unit.collection.collection_files i
 EDGE = ROOT / "roles/edge"
 
 
-def rendered(*, tls: bool) -> tuple[nginx_conf.Directive, ...]:
+def written(*, tls: bool, prefix: str = "devshard") -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(EDGE / "templates"), undefined=jinja2.StrictUndefined
     )
     environment.filters.update({"regex_escape": re.escape, "bool": bool, "comment": str})
     environment.tests["version"] = lambda *_given: True
     defaults = read_yaml(EDGE / "defaults/main.yml")
-    text = environment.get_template("gonka-devshard.conf.j2").render(
+    return environment.get_template("gonka-devshard.conf.j2").render(
         **defaults,
         ansible_managed="managed",
         edge_tls_certificate="/c",
         edge_tls_key="/k",
+        __edge_prefix=prefix,
         __edge_dir="/d",
         __edge_flag="/d/temp-in-service",
         __edge_runs="/d/temp-runs",
@@ -40,7 +41,10 @@ def rendered(*, tls: bool) -> tuple[nginx_conf.Directive, ...]:
         __edge_tls=tls,
         __edge_version="1.26.0",
     )
-    return nginx_conf.parse(text)
+
+
+def rendered(*, tls: bool) -> tuple[nginx_conf.Directive, ...]:
+    return nginx_conf.parse(written(tls=tls))
 
 
 def arguments(block: nginx_conf.Directive, name: str) -> list[tuple[str, ...]]:
@@ -113,3 +117,27 @@ def test_a_request_whose_slot_took_no_byte(key: str, then: str) -> None:
 def test_what_is_costly_or_telling_is_closed() -> None:
     paths = read_yaml(EDGE / "defaults/main.yml")["edge_public_paths"]
     assert paths == ["/v1/chat/completions", "/v1/models"]
+
+
+def names_in_nginx(tree: tuple[nginx_conf.Directive, ...]) -> set[str]:
+    """What all servers of an nginx have in common by its name."""
+    found = set()
+    for item in nginx_conf.walk(tree):
+        if item.name in ("upstream", "set"):
+            found.add(item.args[0])
+        elif item.name == "map":
+            found.add(item.args[1])
+        elif item.name in ("limit_conn_zone", "ssl_session_cache"):
+            found.add(item.args[-1].partition(":")[2] if ":" in item.args[0] else item.args[1])
+    return found
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_two_edges_of_an_nginx_have_no_name_in_common(tls: bool) -> None:
+    one = rendered(tls=tls)
+    other = nginx_conf.parse(written(tls=tls, prefix="devshard_blue"))
+    assert len(names_in_nginx(one)) == len(names_in_nginx(other)) == 9 + tls
+    assert not names_in_nginx(one) & names_in_nginx(other)
+    # and every use follows the name
+    plain = re.findall(r"[$/ =:]devshard_(?!blue)\w*", written(tls=tls, prefix="devshard_blue"))
+    assert not plain

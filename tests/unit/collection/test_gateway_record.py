@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.instance import Instance
 from ansible_collections.gonka.devshard.tests.unit.collection.collection_files import (
     ROOT,
     Data,
@@ -14,10 +15,12 @@ from ansible_collections.gonka.devshard.tests.unit.collection.collection_files i
 from ansible_collections.gonka.devshard.tests.unit.collection.test_hot_swap_role import evaluated
 
 
-def identity(**plan: object) -> Data:
+def identity(name: str = "", **plan: object) -> Data:
     place = {"storage": "/s", "volume": None, "service": "devshardctl", "adopting": False, **plan}
     names = {
         "devshard_profile": "v2",
+        "devshard_instance": name,
+        "__devshard_names": Instance(name).to_result("/var/lib/x"),
         "gateway_container_name": "multi",
         "devshard_gateway_url": "http://127.0.0.1:18080",
         "devshard_state_dir": "/var/lib/x",
@@ -40,3 +43,13 @@ def test_the_second_run_records_the_same_project(recreate: bool) -> None:
 def test_a_container_that_compose_did_not_make_has_no_project_until_it_is_recreated() -> None:
     assert "project" not in identity(project=None, composed=False, recreate=False)
     assert "project" in identity(project=None, composed=False, recreate=True)
+
+
+def test_a_gateway_without_a_name_records_none() -> None:
+    assert "instance" not in identity()
+
+
+def test_a_named_gateway_has_a_project_of_its_own_whatever_its_directory_is_called() -> None:
+    """Compose removes what has the same project and service, so two must never share one."""
+    found = identity("blue", project=None)
+    assert (found["instance"], found["project"]) == ("blue", "devshard-gateway-blue")

@@ -62,6 +62,7 @@ PURE = frozenset(
         "_escrows.settle_rules",
         "_gateway.drain_rules",
         "_gateway.drift",
+        "_gateway.instance",
         "_gateway.models",
         "_gateway.image_plan",
         "_gateway.plan",

@@ -45,6 +45,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._escrows.settlement
     SettlementFiles,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway import env, env_file
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.instance import Instance
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.plan import make
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.plan_model import (
     GatewayPlan,
@@ -139,6 +140,8 @@ def inventory(host: EarlierHost, state: str, **changes: t.Any) -> Data:
     chain = "http://net.gonka.test"
     given: Data = {
         "devshard_profile": "v2",
+        "devshard_instance": "",
+        "__devshard_names": Instance().to_result(str(host.state)),
         "devshard_deploy_dir": str(host.deploy),
         "devshard_env_file": str(host.deploy / "config.devshard.env"),
         "devshard_state_dir": str(host.state),

@@ -5,15 +5,12 @@
 from __future__ import annotations
 
 import json
-import typing as t
-from pathlib import Path
 
 import pytest
 
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import UnknownStateError
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.record import (
     DeployRecord,
-    Places,
     parse,
 )
 
@@ -42,6 +39,12 @@ def test_a_record_of_now() -> None:
         assert (found.schema, found.port, found.ledger) == (2, 18080, "/s/ledger.db")
 
 
+def test_the_name_of_one_of_several_gateways() -> None:
+    assert parse(json.dumps({**STARTED, "instance": "blue"}).encode(), "here").instance == "blue"
+    # what 0.1.0 and 0.2.0 wrote is the gateway without a name
+    assert parse(json.dumps({**STARTED, "schema": 2}).encode(), "here").instance is None
+
+
 def test_a_field_of_another_version_is_left_alone() -> None:
     assert parse(json.dumps({**STARTED, "colour": "red"}).encode(), "here").image == IMAGE
 
@@ -56,6 +59,7 @@ def test_a_field_of_another_version_is_left_alone() -> None:
         (b'{"schema": 3}', "has schema 3, this version reads 1 to 2"),
         (b'{"schema": true}', "has schema True"),
         (b'{"storage": 5}', "storage is not a text"),
+        (b'{"instance": "Blue"}', "instance must be empty, or start with a lower-case letter"),
         (b'{"port": "x"}', "port is not a number"),
         (b'{"port": true}', "port is not a number"),
     ],
@@ -64,23 +68,3 @@ def test_what_is_not_understood_is_unknown(content: bytes, why: str) -> None:
     with pytest.raises(UnknownStateError, match="unknown which gateway this is") as caught:
         parse(content, "/d/.gonka-devshard.json")
     assert why in str(caught.value)
-
-
-def test_paths_follow_from_the_two_directories() -> None:
-    places = Places(deploy_dir=Path("/d"), state_dir=Path("/s"))
-    found: dict[str, t.Any] = {
-        name: str(getattr(places, name))
-        for name in ("record", "retired", "compose", "storage", "redirect_note", "ledger")
-    }
-    assert found == {
-        "record": "/d/.gonka-devshard.json",
-        "retired": "/d/.retired.json",
-        "compose": "/d/docker-compose.yml",
-        "storage": "/d/.devshardctl",
-        "redirect_note": "/s/redirect.json",
-        "ledger": "/s/ledger.db",
-    }
-    assert {slot: path.name for slot, path in places.journals.items()} == {
-        "main": "swap.json",
-        "temp": "swap-temp.json",
-    }
