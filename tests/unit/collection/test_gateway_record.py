@@ -46,7 +46,7 @@ def test_a_container_that_compose_did_not_make_has_no_project_until_it_is_recrea
 
 
 def test_a_gateway_without_a_name_records_none() -> None:
-    assert "instance" not in identity()
+    assert "instance" not in identity(project=None)
 
 
 def test_a_named_gateway_has_a_project_of_its_own_whatever_its_directory_is_called() -> None:

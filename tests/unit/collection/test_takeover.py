@@ -337,11 +337,12 @@ def test_a_redirect_is_seen_and_what_was_before_can_come_back(tmp_path: Path) ->
     assert seen.redirect.base_url == "https://other-gateway.example.org"
     # the path is the role's, and the note is what its module takes
     variables = read_yaml(ROOT / "roles/redirect/vars/main.yml")
-    saved = evaluated(variables["__redirect_saved"], {"devshard_state_dir": str(host.state)})
+    names = {"__devshard_names": Instance().to_result(str(host.state))}
+    saved = evaluated(variables["__redirect_saved"], names)
     note = json.loads(Path(saved).read_text())
     assert note == {"enabled": False, "new_url": "", "text": "please use ... base url"}
     assert set(note) == set(gateway_settings.SPEC.options["disabled"]["options"])
-    assert Path(seen.redirect.path) == host.at(variables["__redirect_conf"])
+    assert Path(seen.redirect.path) == host.at(evaluated(variables["__redirect_conf"], names))
 
 
 def test_a_retirement_is_seen_and_its_note_is_believed(tmp_path: Path) -> None:
@@ -562,9 +563,11 @@ def test_a_finished_swap_binds_no_run(tmp_path: Path) -> None:
 def test_the_edge_follows_the_flag_that_it_followed(tmp_path: Path, state: str) -> None:
     host = earlier(tmp_path, state)
     variables = read_yaml(ROOT / "roles/edge/vars/main.yml")
-    places = {name: variables[name] for name in ("__edge_dir", "__edge_flag", "__edge_vhost")}
-    flag = evaluated(places["__edge_flag"], places)
-    text = host.text(host.at(places["__edge_vhost"]))
+    names = {"__devshard_names": Instance().to_result(str(host.state))}
+    directory, flag, vhost = (
+        evaluated(variables[name], names) for name in ("__edge_dir", "__edge_flag", "__edge_vhost")
+    )
+    text = host.text(host.at(vhost))
     refuse_unconfigured(text, f"{tmp_path}{flag}")
     assert read_yaml(ROOT / "roles/hot_swap/defaults/main.yml")["hot_swap_flag_path"] == flag
     assert FlagFile(host.at(flag)).read() == ("temp" if state == "swap_open" else "main")
@@ -577,7 +580,7 @@ def test_the_edge_follows_the_flag_that_it_followed(tmp_path: Path, state: str) 
         busy = [item for item in nginx_conf.walk(tree) if item.args == ("=", f"/-/busy/{slot}")]
         assert busy
     included = [item.args[0] for item in nginx_conf.walk(tree) if item.name == "include"]
-    assert included == [f"{tmp_path}{places['__edge_dir']}/server.d/*.conf"]
+    assert included == [f"{tmp_path}{directory}/server.d/*.conf"]
 
 
 def test_the_timer_is_the_one_of_today(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from ansible_collections.gonka.devshard.plugins.module_utils._host import docker_cli
 from ansible_collections.gonka.devshard.plugins.module_utils._host.storage import same_place
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.instance import Instance
 from ansible_collections.gonka.devshard.plugins.module_utils._presence.model import Port, Presence
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import Step
 from ansible_collections.gonka.devshard.tests.unit.plugins.first_look import (
@@ -291,3 +292,86 @@ def test_a_damaged_record_is_neither_there_nor_absent(host: FakeHost) -> None:
     assert (seen.record.exists, seen.container.ours) == (True, None)
     assert seen.to_result()["record"]["known"] is False
     assert port(seen, "gateway").state == "unknown"
+
+
+# several gateways on a host
+
+
+EDGE = "server {{\n    listen {port} default_server;\n    listen [::]:{port} default_server;\n}}\n"
+
+
+def second(host: FakeHost, name: str = "blue") -> Path:
+    """Another gateway of the collection on the same host, with an edge on port 8080."""
+    deploy = host.folder / "srv/other"
+    record = {"schema": 2, "storage": str(deploy / ".devshardctl"), "instance": name}
+    host.write(deploy / ".gonka-devshard.json", {k: v for k, v in record.items() if v})
+    host.write(deploy / ".devshardctl/gateway.db")
+    host.container("devshardctl-multi-blue", deploy / ".devshardctl", number=7, port=18090)
+    host.write(host.nginx / "conf.d/gonka-devshard-blue.conf", EDGE.format(port=8080))
+    host.listens(8080, host.process(5002, "nginx"))
+    return deploy
+
+
+def test_each_gateway_of_a_host_is_seen_with_its_own_notes(host: FakeHost) -> None:
+    host.deployed()
+    host.container("devshardctl-multi", host.storage)
+    host.journal(Step.SWITCH_TO_TEMP)
+    host.redirected("https://one.example.org")
+    deploy = second(host)
+    one = host.look()
+    assert one.others is not None
+    assert [(other.name, other.instance) for other in one.others] == [
+        ("devshardctl-multi-blue", "blue")
+    ]
+    assert one.swaps.binding is not None
+    assert one.redirect.edge
+    blue = host.look(
+        instance=Instance("blue"),
+        deploy_dir=deploy,
+        container="devshardctl-multi-blue",
+        ports=(("gateway", 18090), ("temp", 18091), ("edge", 8080)),
+    )
+    assert blue.others is not None
+    assert [(other.name, other.instance) for other in blue.others] == [("devshardctl-multi", "")]
+    assert (blue.swaps.binding, blue.redirect.edge, blue.redirect.noted) == (None, False, False)
+    assert [port.state for port in blue.ports] == ["ours", "free", "ours"]
+    assert blue.gateway_proved
+    assert blue.ledger == one.ledger
+    assert all(refuse(play, blue) is None for play in PLAYS)
+
+
+def test_the_port_of_another_edge_is_refused_before_anything_is_changed(host: FakeHost) -> None:
+    host.deployed()
+    host.container("devshardctl-multi", host.storage)
+    second(host)
+    seen = host.look(ports=(("gateway", 18080), ("temp", 18081), ("edge", 8080)))
+    (port,) = [port for port in seen.ports if port.name == "edge"]
+    assert (port.state, port.owner and port.owner.nginx) == ("foreign", "another")
+    for play in ("site", "preflight"):
+        told = refuse(play, seen) or ""
+        assert "gonka-devshard-blue.conf, listens on port 8080. Set edge_http_port" in told
+    # what runs is looked at and mended all the same
+    assert refuse("status", seen) is None
+    assert refuse("redirect", seen) is None
+    assert refuse("site", host.look()) is None
+
+
+@pytest.mark.parametrize(("recorded", "asked"), [("blue", ""), ("blue", "green"), ("", "blue")])
+def test_a_gateway_keeps_its_name(host: FakeHost, recorded: str, asked: str) -> None:
+    host.deployed(**({"instance": recorded} if recorded else {}))
+    host.container("devshardctl-multi", host.storage)
+    seen = host.look(instance=Instance(asked))
+    for play in PLAYS:
+        told = refuse(play, seen) or ""
+        assert "A gateway keeps its name for life" in told
+        assert f"Set devshard_instance: '{recorded}'" in told
+    assert refuse("site", host.look(instance=Instance(recorded))) is None
+
+
+def test_a_container_of_another_gateway_is_no_reason_to_take_its_directory(host: FakeHost) -> None:
+    """A second gateway that got no name of its own finds the first one's container."""
+    deploy = second(host)
+    seen = host.look(container="devshardctl-multi-blue")
+    told = refuse("site", seen) or ""
+    assert f"is deployed in {deploy}" in told
+    assert "set devshard_instance to a name of its own" in told
