@@ -569,7 +569,8 @@ def test_the_edge_follows_the_flag_that_it_followed(tmp_path: Path, state: str) 
     )
     text = host.text(host.at(vhost))
     refuse_unconfigured(text, f"{tmp_path}{flag}")
-    assert read_yaml(ROOT / "roles/hot_swap/defaults/main.yml")["hot_swap_flag_path"] == flag
+    swap = read_yaml(ROOT / "roles/hot_swap/defaults/main.yml")["hot_swap_flag_path"]
+    assert evaluated(swap, names) == flag
     assert FlagFile(host.at(flag)).read() == ("temp" if state == "swap_open" else "main")
     tree = nginx_conf.parse(text)
     for slot, address in (("main", "127.0.0.1:18080"), ("temp", "127.0.0.1:18081")):

@@ -10,10 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.instance import Instance
 from ansible_collections.gonka.devshard.plugins.module_utils._host import docker_cli
 from ansible_collections.gonka.devshard.plugins.module_utils._host.storage import same_place
-from ansible_collections.gonka.devshard.plugins.module_utils._gateway.instance import Instance
-from ansible_collections.gonka.devshard.plugins.module_utils._presence.model import Port, Presence
+from ansible_collections.gonka.devshard.plugins.module_utils._presence.model import (
+    PLAYS,
+    Port,
+    Presence,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._presence.rules import refuse
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import Step
 from ansible_collections.gonka.devshard.tests.unit.plugins.first_look import (
     IMAGE,
