@@ -12,6 +12,7 @@ import typing as t
 
 from .._core.files import write_private
 from . import record as _record
+from .instance import RECORD
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +24,7 @@ class RecordFile:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._path = folder / _record.RECORD
+        self._path = folder / RECORD
 
     def read(self) -> dict[str, t.Any] | None:
         """None when there is none. Fields that another version added are kept."""
