@@ -104,7 +104,9 @@ async def _serve(options: argparse.Namespace, directory: Path) -> int:
     try:
         line: dict[str, Any] = ready_line(network, creator, directory)
         if options.command == "run":
-            gateway = GatewayProcess(network, creator, directory / "gateway", options)
+            # No generation opens the store of another one.
+            name = "gateway" if options.gateway == "v2" else f"gateway-{options.gateway}"
+            gateway = GatewayProcess(network, creator, directory / name, options)
             line.update(await gateway.start())
         print(json.dumps(line), flush=True)
         waits = {stopping}

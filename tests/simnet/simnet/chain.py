@@ -20,6 +20,7 @@ from typing import Any
 from simnet import txs
 from simnet.ante import Ante, Checked, out_of_gas
 from simnet.bank import DENOM, FEE_COLLECTOR, Bank, Event, InsufficientFundsError, event
+from simnet.chainrelease import V0_2_13
 from simnet.epochs import PHASES, Epoch, EpochParams
 from simnet.escrows import Escrows, Executed, MessageError, approved_entry
 from simnet.network import Host, Model, NetworkConfig, default_params, make_hosts, merged
@@ -32,6 +33,10 @@ _INTO_THE_EPOCH = 1_000
 _FIRST_ACCOUNTS = 2
 _GAS_SEND = 78_000
 _GAS_EXEC = 12_000
+
+
+class ReleaseError(Exception):
+    """The state on disk is that of another release."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +129,9 @@ class Chain:
         if store.get("height") is None:
             with store.transaction():
                 self._genesis()
+        began = store.get("release") or V0_2_13.name
+        if began != config.release.name:
+            raise ReleaseError(f"this chain began as {began} and does not become another release")
 
     # --- state -----------------------------------------------------------------
 
@@ -132,6 +140,7 @@ class Chain:
         params = default_params(config.release)
         params["devshard_escrow_params"]["allowed_creator_addresses"] = list(config.allowlist)
         self.store.set("params", params)
+        self.store.set("release", config.release.name)
         if config.release.approved_store is not None:
             self.approve(list(config.release.approved_store))
         self.models = config.models

@@ -17,10 +17,12 @@ from yarl import URL
 
 from simnet import crypto, release, txs
 from simnet.bank import DENOM, ESCROW_MODULE, FEE_COLLECTOR, GOVERNANCE
+from simnet.chain import Chain, ReleaseError
 from simnet.chainrelease import RELEASES, V0_2_13, V0_2_16
 from simnet.gateway.testing import network_in
 from simnet.net import Network
 from simnet.network import NetworkConfig
+from simnet.store import Store
 from simnet.testing import AMOUNT, FEE, Session, World
 
 OTHER = crypto.PrivateKey.from_seed("other").address
@@ -451,6 +453,14 @@ def test_simulation(world: World) -> None:
     assert balance(world) == before
     assert world.chain.escrows.all() == []
     assert world.chain.bank.balance(ESCROW_MODULE) == 0
+
+
+def test_a_state_directory_keeps_its_release() -> None:
+    store = Store()
+    Chain(store, NetworkConfig(release=V0_2_16))
+    Chain(store, NetworkConfig(release=V0_2_16))
+    with pytest.raises(ReleaseError, match=r"began as v0\.2\.16"):
+        Chain(store, NetworkConfig())
 
 
 def test_releases_by_name() -> None:
