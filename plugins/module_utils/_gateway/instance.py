@@ -41,7 +41,7 @@ def name_fault(name: object) -> str | None:
         return None
     return (
         f"{VARIABLE} must be empty, or start with a lower-case letter and have at most {_LONGEST}"
-        f" lower-case letters, digits and single dashes between them, not {name!r}"
+        f" lower-case letters, digits and single dashes between them, not '{name}'"
     )
 
 
