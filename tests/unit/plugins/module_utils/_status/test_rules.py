@@ -103,6 +103,7 @@ def slot(name: str, **changes: t.Any) -> Data:
         "health": "healthy",
         "image": "registry/gateway:1.0",
         "text": f"container {name} (running)",
+        "instance": None,
         **changes,
     }
 
@@ -110,6 +111,7 @@ def slot(name: str, **changes: t.Any) -> Data:
 def well() -> tuple[Data, Data]:
     """Presence and sight of a host where everything is as wanted."""
     presence: Data = {
+        "instance": "",
         "deploy_dir": "/srv/gw",
         "record": {"path": "/srv/gw/r.json", "known": True, "exists": True, "error": None},
         "retired": {"known": True, "exists": False, "retired": False},
@@ -566,6 +568,10 @@ MILD: t.Final[dict[str, tuple[Change, str]]] = {
         "500 MiB are free on the disk of /srv, a deployment or a hot swap needs 1024",
     ),
     "another gateway": (of_presence(others=[slot("plain")]), "another gateway is on this host"),
+    "a gateway that has no name of its own either": (
+        of_presence(others=[slot("plain", instance="")]),
+        "another gateway is on this host",
+    ),
     "at its limit": (of_route(chat=429), "at its limit"),
     "no money for another": (
         of_seen(creator={"address": OURS, "balance": 10**6, "membership": "listed"}),
@@ -602,6 +608,22 @@ def test_what_needs_no_hurry_is_a_warning(name: str) -> None:
     found = verdict(change)
     assert found.worst is Severity.WARNING, told(found)
     assert any(words in line for line in told(found)), told(found)
+
+
+def test_the_named_gateways_of_a_host_are_no_surprise() -> None:
+    """Each is an inventory host of its own, and the ledger and the key belong to all of them."""
+    blue = [slot("blue", instance="blue")]
+    assert verdict(of_presence(others=blue)).worst is Severity.OK
+    retired = of_presence(others=blue, retired={"known": True, "exists": True, "retired": True})
+    assert not any("blue" in line for line in told(verdict(retired)))
+    record = {"path": "/r", "known": True, "exists": False, "error": None}
+    gone = {"exists": False, "running": False, "ours": None}
+    bare = {"record": record, "container": slot("multi", **gone), "instance": "green"}
+    storage = {"path": "/s", "known": True, "exists": False}
+    settled = of_seen(escrows=[])
+    found = told(verdict(both(of_presence(others=blue, storage=storage, **bare), settled)))
+    assert not any("this host has" in line for line in found), found
+    assert any("clients are not served" in line for line in found), found
 
 
 @pytest.mark.parametrize("missing", ["presence", "seen"])
