@@ -316,7 +316,7 @@ BROKEN: t.Final[dict[str, tuple[Change, str, str]]] = {
         "not known",
         "whether clients are served is not known: the host name cannot be resolved",
     ),
-    "edge answers 502": (of_route(status=502), "danger", "the edge answers 502"),
+    "edge answers 502": (of_route(status=502), "danger", "the edge returns 502"),
     "another site answers": (of_route(status=404, slot=None), "danger", "answers 404"),
     "an edge that does not name the slot": (of_route(slot=None), "not known", "name the slot"),
     "the path for chats is closed": (of_route(chat=404), "danger", "path for chats answers 404"),
