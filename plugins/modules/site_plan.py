@@ -14,7 +14,7 @@ author:
   - The gonka.devshard authors (@gonka-devshard)
 description:
   - Compares a host with everything that roles of the collection manage there, in two runs of
-    M(gonka.devshard.site_look_info). What a role manages is declared in its C(vars/look.yml), with the defaults and
+    M(gonka.devshard.site_look_info). What a role manages is declared in its C(meta/look.yml), with the defaults and
     variables that its tasks use.
   - A part that could not be checked is in the plan with the reason.
   - Changes nothing. It needs nothing but Python on the host.

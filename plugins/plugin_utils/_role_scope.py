@@ -36,7 +36,7 @@ class RoleScopes:
 
     def look(self, role: str) -> Variables:
         """What the role declares of itself for the look of the playbook site."""
-        return self._read(role, "vars/look.yml")
+        return self._read(role, "meta/look.yml")
 
     def variables(self, role: str, found: Variables | None = None) -> Variables:
         """``found`` is what the role's tasks would have determined by now."""

@@ -68,7 +68,7 @@ def play_of(item: Data) -> str:
     """For which playbook it checks. The look of site asks the same module as the others."""
     if "vars" in item:
         return str(item["vars"]["devshard_play"])
-    look = read_yaml(ROOT / "roles/devshard/vars/look.yml")["first"]["parts"]
+    look = read_yaml(ROOT / "roles/devshard/meta/look.yml")["first"]["parts"]
     (asked,) = [one["args"]["play"] for part in look for one in part["questions"]]
     return str(asked)
 

@@ -28,7 +28,7 @@ ROLES: list[str] = ["devshard", *SITE_PLAN]
 
 
 def look_of(role: str) -> Data:
-    return read_yaml(ROOT / f"roles/{role}/vars/look.yml") or {}
+    return read_yaml(ROOT / f"roles/{role}/meta/look.yml") or {}
 
 
 def constants(role: str) -> Data:
