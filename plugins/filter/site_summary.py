@@ -57,7 +57,10 @@ def _deadline(facts: Mapping[str, t.Any], found: Mapping[str, t.Any]) -> str:
     due = [
         (escrow["deadline"]["blocks_left"], escrow)
         for escrow in found["escrows"]
-        if escrow.get("settled") is False and escrow.get("deadline")
+        if escrow.get("settled") is False
+        and escrow.get("deadline")
+        # those that another gateway of this creator serves are named by its own summary
+        and (escrow.get("recorded") or escrow["id"] not in (facts.get("elsewhere") or ()))
     ]
     if not due:
         return "No escrow is open, so nothing has to be settled."

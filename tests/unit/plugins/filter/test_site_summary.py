@@ -89,6 +89,14 @@ def test_the_next_deadline(escrows: list[dict[str, t.Any]], words: str) -> None:
     assert lines[-1].startswith(words)
 
 
+def test_the_deadline_is_that_of_an_escrow_of_this_gateway() -> None:
+    rows = [escrow(1, 100, recorded=False), escrow(2, 900)]
+    found = {"not_known": [], "escrows": rows}
+    assert "Settle escrow 2 " in site_summary(facts(found=found, elsewhere=[1]))[-1]
+    # no host says that it has it
+    assert "Settle escrow 1 " in site_summary(facts(found=found, elsewhere=[]))[-1]
+
+
 def test_what_is_not_known_is_said() -> None:
     lines = site_summary(facts(found={"not_known": ["the chain"], "escrows": []}))
     assert lines[-1] == "Deadlines are not all known: the chain."
