@@ -17,6 +17,7 @@ from ansible_collections.gonka.devshard.plugins.action.site_plan import (
     ActionModule,
     without_admin,
 )
+from ansible_collections.gonka.devshard.plugins.filter.instance import instance
 from ansible_collections.gonka.devshard.plugins.filter.profile import profile
 from ansible_collections.gonka.devshard.plugins.module_utils._site.model import PARTS
 from ansible_collections.gonka.devshard.plugins.module_utils._wiring.site_look_info import (
@@ -56,8 +57,9 @@ def plugins(monkeypatch: pytest.MonkeyPatch) -> None:
     wrap: t.Callable[..., t.Any] = filter_loader._wrap_func
 
     def get(name: str, *args: t.Any, **more: t.Any) -> t.Any:
-        if name == "gonka.devshard.profile":
-            return wrap(name, name, profile)
+        ours = {"gonka.devshard.profile": profile, "gonka.devshard.instance": instance}
+        if name in ours:
+            return wrap(name, name, ours[name])
         return find(name, *args, **more)
 
     monkeypatch.setattr(filter_loader, "get", get)
