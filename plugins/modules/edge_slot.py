@@ -204,7 +204,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import
     ConfigurationError,
     DevshardError,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._core.http import Request
+from ansible_collections.gonka.devshard.plugins.module_utils._core.exchange import Request
 from ansible_collections.gonka.devshard.plugins.module_utils._core.timer import WaitBudget
 from ansible_collections.gonka.devshard.plugins.module_utils._core.transport import base_url
 from ansible_collections.gonka.devshard.plugins.module_utils._edge.nginx import (

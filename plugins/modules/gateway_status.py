@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 DOCUMENTATION = r"""
 ---
 module: gateway_status
@@ -166,7 +164,7 @@ status:
 
 import functools
 import typing as t
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ansible_collections.gonka.devshard.plugins.module_utils import _argspec

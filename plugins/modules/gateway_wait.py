@@ -94,7 +94,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     run_module,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import DevshardError
-from ansible_collections.gonka.devshard.plugins.module_utils._core.http import Request
+from ansible_collections.gonka.devshard.plugins.module_utils._core.exchange import Request
 from ansible_collections.gonka.devshard.plugins.module_utils._core.keys import SECRETS
 from ansible_collections.gonka.devshard.plugins.module_utils._core.transport import base_url
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.wait import (

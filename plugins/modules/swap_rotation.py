@@ -143,7 +143,8 @@ def restored(context: Context) -> dict[str, t.Any] | None:
 
 
 def given_back(context: Context) -> dict[str, t.Any] | None:
-    assert context.notebook is not None
+    if context.notebook is None:
+        raise AssertionError("the journal is required")
     notebook = dataclasses.replace(context.notebook, step=Step.FREEZE_ROTATION)
     return give_rotation_back(notebook, lambda: context.gateway, check_mode=context.check_mode)
 

@@ -242,7 +242,7 @@ swap:
       sample: registry.example.org/gateway@sha256:0123
     temp_env:
       description: The environment file of the temporary gateway.
-      type: path
+      type: str
       sample: /srv/gonka/devshard-gateway/config.devshard.env.temp
     seed_needed:
       description: Whether escrows of the temporary gateway are still to be paid.
@@ -614,7 +614,8 @@ def aftermath(context: Context, file: JournalFile) -> Outcome:
 
 
 def notebook_of(context: Context) -> Notebook:
-    assert context.notebook is not None, "the journal is required"
+    if context.notebook is None:
+        raise AssertionError("the journal is required")
     return context.notebook
 
 

@@ -21,7 +21,7 @@ from .._core.errors import (
     ProtocolError,
     UnknownStateError,
 )
-from .._core.http import Request
+from .._core.exchange import Request
 from .._core.reader import Reader, parse_time
 from .._core.transport import base_url
 from .models import (
@@ -41,7 +41,7 @@ from .node import NodeProblem, clock_behind, is_rpc, judge_node, node_of_rest, s
 if t.TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .._core.http import Transport
+    from .._core.exchange import Transport
     from .node import Node, NodeFault
 
 _INFERENCE: t.Final = "/productscience/inference/inference"

@@ -14,12 +14,12 @@ from urllib.parse import quote
 
 from .._core.decoding import expect_json_list
 from .._core.errors import DevshardError, NotFoundError, ProtocolError, TransportError
-from .._core.http import Request
+from .._core.exchange import Request
 from .._core.reader import Reader
 from .models import HostsNonce, Voices, quorum
 
 if t.TYPE_CHECKING:
-    from .._core.http import Transport
+    from .._core.exchange import Transport
     from .api import ChainApi
     from .models import Escrow
 

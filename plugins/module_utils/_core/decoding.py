@@ -22,7 +22,7 @@ from .errors import (
     RateLimitedError,
     RedirectedError,
 )
-from .http import Request, Response
+from .exchange import Request, Response
 
 _MAX_RETRY_AFTER: t.Final = 10.0
 

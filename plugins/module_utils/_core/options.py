@@ -41,9 +41,9 @@ def read_options(kind: type[_Options], params: Mapping[str, t.Any]) -> _Options:
 def _read(hint: t.Any, value: t.Any, name: str) -> t.Any:
     origin, parts = t.get_origin(hint), t.get_args(hint)
     if origin in _UNIONS:
-        if value is None and type(None) in parts:
+        if value is None and types.NoneType in parts:
             return None
-        (inner,) = (part for part in parts if part is not type(None))
+        (inner,) = (part for part in parts if part is not types.NoneType)
         return _read(inner, value, name)
     if origin in (tuple, frozenset):
         # an option that was left out is a list without elements

@@ -26,7 +26,7 @@ from .errors import (
     ProtocolError,
     TransportError,
 )
-from .http import Request, Response
+from .exchange import Request, Response
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

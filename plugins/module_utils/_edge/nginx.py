@@ -18,13 +18,13 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from .._core.errors import ConfigurationError, DevshardError, TransportError, UnknownStateError
-from .._core.http import Request
+from .._core.exchange import Request
 from .._host.processes import PROC, namespace_of, processes
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from .._core.http import Transport
+    from .._core.exchange import Transport
     from .._host.docker import Container
     from .._host.processes import Process
 

@@ -12,13 +12,13 @@ from urllib.parse import quote
 
 from .._core.decoding import expect_json_object
 from .._core.errors import AuthenticationError, NotFoundError
-from .._core.http import Request
+from .._core.exchange import Request
 from .._core.reader import Reader
 from .._core.transport import base_url, bearer
 from .models import CreateReply, GatewayState, RotationStatus, SessionStatus, SettleReply
 
 if t.TYPE_CHECKING:
-    from .._core.http import Transport
+    from .._core.exchange import Transport
     from .profiles import Profile
 
 # Seconds; all are longer than the gateway's own worst case, which the contract sums up in §1.13.

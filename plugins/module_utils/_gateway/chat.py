@@ -28,13 +28,13 @@ from .._core.errors import (
     RedirectedError,
     WaitTimeoutError,
 )
-from .._core.http import Request, Response
+from .._core.exchange import Request, Response
 from .._core.transport import bearer
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from .._core.http import StreamTransport
+    from .._core.exchange import StreamTransport
     from .._core.timer import WaitBudget
 
 Part = t.TypeVar("Part")

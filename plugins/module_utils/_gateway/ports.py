@@ -17,14 +17,21 @@ class GatewayPort(t.Protocol):
     """``GatewayApi`` says what each of them means."""
 
     def state(self) -> GatewayState: ...
+
     def settings(self) -> dict[str, t.Any]: ...
+
     def rotation(self) -> RotationStatus: ...
+
     def finalized(self, number: str) -> dict[str, t.Any]: ...
+
     def post_settings(self, patch: dict[str, t.Any]) -> dict[str, t.Any]: ...
+
     def add(
         self, number: str, *, private_key_env: str | None = None, model: str | None = None
     ) -> dict[str, t.Any]: ...
+
     def activate(self, number: str) -> dict[str, t.Any]: ...
+
     def import_session(
         self,
         number: str,
@@ -34,8 +41,11 @@ class GatewayPort(t.Protocol):
         model: str,
         perf_path: str | None = None,
     ) -> dict[str, t.Any]: ...
+
     def deactivate(self, number: str) -> dict[str, t.Any]: ...
+
     def delete(self, number: str) -> dict[str, t.Any]: ...
+
     def create_escrow(
         self,
         *,
@@ -46,7 +56,9 @@ class GatewayPort(t.Protocol):
         fee_amount: int,
         gas_limit: int,
     ) -> CreateReply: ...
+
     def finalize(self, number: str) -> dict[str, t.Any]: ...
+
     def settle(
         self,
         number: str,

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 
 from .._core.decoding import expect_json_object, server_error
 from .._core.errors import DevshardError, ProtocolError
-from .._core.http import Request
+from .._core.exchange import Request
 from .._core.reader import Reader
 from .._core.timer import WaitBudget
 from .._escrows import settle_rules
@@ -35,7 +35,7 @@ if t.TYPE_CHECKING:
 
     from .._chain.api import ChainApi
     from .._chain.models import ChainHead, CreatedEvent, Epoch, Escrow, EscrowParams
-    from .._core.http import Response, Transport
+    from .._core.exchange import Response, Transport
     from .._escrows.deadlines import EpochClock
     from .._escrows.ledger.states import Intent
     from .._escrows.pool_rules import EscrowView, Limits

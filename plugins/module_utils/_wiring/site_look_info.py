@@ -121,6 +121,8 @@ SPEC = _argspec.ArgumentSpec(
         "common": {"type": "dict", "default": {}},
         "secrets": {
             "type": "dict",
+            # each of them is masked by itself
+            "no_log": False,
             "options": {
                 name: {"type": "str", "no_log": True}
                 for name in ("private_key", "api_keys", "admin_api_key")

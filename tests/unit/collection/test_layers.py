@@ -44,7 +44,7 @@ PURE = frozenset(
         "_core.address",
         "_core.decoding",
         "_core.errors",
-        "_core.http",
+        "_core.exchange",
         "_core.keys",
         "_core.options",
         "_core.outcomes",

@@ -12,7 +12,7 @@ import json
 import typing as t
 from pathlib import Path
 
-from ansible_collections.gonka.devshard.plugins.module_utils._core.http import Request, Response
+from ansible_collections.gonka.devshard.plugins.module_utils._core.exchange import Request, Response
 from ansible_collections.gonka.devshard.plugins.module_utils._core.reader import Reader
 
 ANSWERS: dict[str, dict[str, t.Any]] = json.loads(

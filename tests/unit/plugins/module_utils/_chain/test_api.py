@@ -18,7 +18,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import
     ProtocolError,
     UnknownStateError,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._core.http import Response
+from ansible_collections.gonka.devshard.plugins.module_utils._core.exchange import Response
 from ansible_collections.gonka.devshard.plugins.module_utils._core.reader import parse_time
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils.recorded import (
     CREATOR,

@@ -15,7 +15,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._chain.participants
     newest_nonce,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import TransportError
-from ansible_collections.gonka.devshard.plugins.module_utils._core.http import Request, Response
+from ansible_collections.gonka.devshard.plugins.module_utils._core.exchange import Request, Response
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils.recorded import as_response
 
 PREFIX = "/v1/devshard"

@@ -28,7 +28,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import
     RedirectedError,
     TransportError,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._core.http import Request
+from ansible_collections.gonka.devshard.plugins.module_utils._core.exchange import Request
 from ansible_collections.gonka.devshard.plugins.module_utils._core.timer import WaitBudget
 from ansible_collections.gonka.devshard.plugins.module_utils._core.transport import (
     HttpTransport,

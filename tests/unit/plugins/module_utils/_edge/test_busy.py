@@ -13,7 +13,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import
     TransportError,
     UnknownStateError,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._core.http import Request, Response
+from ansible_collections.gonka.devshard.plugins.module_utils._core.exchange import Request, Response
 from ansible_collections.gonka.devshard.plugins.module_utils._edge.nginx import is_edge_busy
 
 URL = "http://127.0.0.1/-/busy/main"

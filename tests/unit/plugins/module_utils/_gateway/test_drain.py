@@ -15,7 +15,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import
     UnknownStateError,
     WaitTimeoutError,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._core.http import Request, Response
+from ansible_collections.gonka.devshard.plugins.module_utils._core.exchange import Request, Response
 from ansible_collections.gonka.devshard.plugins.module_utils._core.timer import WaitBudget
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.api import GatewayApi
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.drain import (
