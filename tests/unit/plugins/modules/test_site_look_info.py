@@ -20,10 +20,18 @@ from ansible_collections.gonka.devshard.tests.unit.plugins.module_run import (
     succeeded,
     without,
 )
-from ansible_collections.gonka.devshard.tests.unit.plugins.modules.site import Site
+from ansible_collections.gonka.devshard.tests.unit.plugins.modules.site import Net, Site
 
 Params = dict[str, t.Any]
 OWNER = pwd.getpwuid(os.geteuid()).pw_name
+
+
+@pytest.fixture(scope="module")
+def net(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Net]:
+    """One of its own: escrows that other tests took out of service would be in the plan."""
+    started = Net(tmp_path_factory.mktemp("look"))
+    yield started
+    started.stop()
 
 
 def part(name: str, **more: t.Any) -> Params:

@@ -300,11 +300,13 @@ def storage_with(root: Path, number: int, nonce: int) -> Path:
             ],
         ),
     ):
-        with contextlib.closing(sqlite3.connect(file)) as database, database:
+        with contextlib.closing(sqlite3.connect(file)) as database:
             for statement in statements:
                 database.execute(statement)
-    with contextlib.closing(sqlite3.connect(storage / "gateway.db")) as database, database:
+            database.commit()
+    with contextlib.closing(sqlite3.connect(storage / "gateway.db")) as database:
         database.execute("INSERT INTO gateway_devshards VALUES (?, '')", (str(number),))
+        database.commit()
     return storage
 
 
