@@ -132,8 +132,9 @@ def sanity(step: Step, core: Core) -> None:
 def units(step: Step, core: Core) -> None:
     step.call(
         *(core.venv / "bin" / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider"),
-        # those of the simulator say nothing about ansible-core
-        *("-n", "2", "tests/unit", "--ignore", "tests/unit/simnet"),
+        # those of the simulator and the benchmarks say nothing about ansible-core
+        *("-n", "2", "tests/unit"),
+        *("--ignore", "tests/unit/simnet", "--ignore", "tests/unit/benchmarks"),
         env={
             "PATH": search_path(core),
             "PYTHONPATH": os.pathsep.join([str(ROOT / ".tree"), str(ROOT / "tests" / "simnet")]),
