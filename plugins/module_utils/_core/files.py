@@ -3,7 +3,7 @@
 
 # This module is private to the collection.
 
-"""Files that only their owner reads, written whole or not at all."""
+"""Files written whole or not at all, most of them for their owner alone."""
 
 from __future__ import annotations
 
@@ -29,19 +29,30 @@ def private_folder(folder: Path) -> None:
 
 def write_private(file: Path, content: str) -> None:
     """Write a 0600 file so that it is either complete and on the disk, or not there."""
+    write_whole(file, content.encode(), 0o600)
+
+
+def write_whole(file: Path, content: bytes, mode: int) -> None:
+    """Replace a file so that it survives a power cut: its content is on the disk before its name."""
     part = file.with_name(file.name + ".part")
     part.unlink(missing_ok=True)
     fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(fd, "w", encoding="utf-8") as handle:
+    with os.fdopen(fd, "wb") as handle:
+        os.fchmod(handle.fileno(), mode)
         handle.write(content)
         handle.flush()
         os.fsync(handle.fileno())
     part.replace(file)
-    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
+    sync_folder(file.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Put the names in a folder on the disk: what was renamed or removed stays so."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(folder)
+        os.fsync(fd)
     finally:
-        os.close(folder)
+        os.close(fd)
 
 
 def only_ours(path: Path, mode: int) -> None:

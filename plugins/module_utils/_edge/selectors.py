@@ -16,6 +16,7 @@ from .._core.errors import (
     ConfigurationError,
     UnknownStateError,
 )
+from .._core.files import sync_folder
 from . import nginx_conf
 
 if t.TYPE_CHECKING:
@@ -51,7 +52,8 @@ class FlagFile:
                 self._path.touch(mode=0o644)
             else:
                 self._path.unlink(missing_ok=True)
-            _sync_directory(self._path.parent)
+            # a switch must survive a power cut: the directory entry is the switch
+            sync_folder(self._path.parent)
 
 
 class AliasInclude:
@@ -112,7 +114,7 @@ class AliasInclude:
             previous.unlink(missing_ok=True)
             os.link(self._path, previous)
             candidate.replace(self._path)
-            _sync_directory(self._path.parent)
+            sync_folder(self._path.parent)
 
 
 @contextlib.contextmanager
@@ -124,12 +126,3 @@ def _named(path: Path) -> Iterator[None]:
         raise ConfigurationError(
             f"{path} cannot be changed: {exc.strerror}", path=str(path)
         ) from exc
-
-
-def _sync_directory(path: Path) -> None:
-    """A switch must survive a power cut: the directory entry is the switch."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

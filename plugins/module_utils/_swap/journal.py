@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import typing as t
 from dataclasses import dataclass
 
 from .._core.errors import BusyError, ConfigurationError, UnknownStateError
+from .._core.files import sync_folder, write_private
 from .steps import Journal, Step, SwapRefused
 
 if t.TYPE_CHECKING:
@@ -50,30 +50,16 @@ class JournalFile:
 
     def write(self, journal: Journal) -> None:
         """Survives a power cut: the content is on the disk before the name points to it."""
-        candidate = self.path.with_name(f".{self.path.name}.new")
+        text = json.dumps(journal.to_dict(), indent=2, sort_keys=True) + "\n"
         with self._named():
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(candidate, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
-                json.dump(journal.to_dict(), handle, indent=2, sort_keys=True)
-                handle.write("\n")
-                handle.flush()
-                os.fsync(handle.fileno())
-            candidate.replace(self.path)
-            self._sync()
+            write_private(self.path, text)
 
     def archive(self, journal: Journal) -> None:
         """Keeps a finished journal under its id, so that history can be read."""
         with self._named():
             self.path.replace(self.path.with_name(f"{self.path.stem}-{journal.id}.json"))
-            self._sync()
-
-    def _sync(self) -> None:
-        folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+            sync_folder(self.path.parent)
 
     @contextlib.contextmanager
     def _named(self) -> Iterator[None]:

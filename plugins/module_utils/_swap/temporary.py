@@ -7,12 +7,11 @@
 
 from __future__ import annotations
 
-import os
 import typing as t
 from dataclasses import dataclass
 
 from .._core.errors import ConfigurationError
-from .._core.files import private_folder
+from .._core.files import private_folder, write_whole
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -56,7 +55,7 @@ def prepare(files: TempFiles, *, running: bool, check_mode: bool) -> list[str]:
     if text != files.compose:
         made.append(str(files.compose_file))
         if not check_mode:
-            _write(files.compose_file, files.compose.encode(), 0o644)
+            write_whole(files.compose_file, files.compose.encode(), 0o644)
     return made
 
 
@@ -73,19 +72,8 @@ def _copied(files: TempFiles, *, running: bool, check_mode: bool) -> list[str]:
     if there and files.environment.read_bytes() == wanted:
         return []
     if not check_mode:
-        _write(files.environment, wanted, 0o600)
+        write_whole(files.environment, wanted, 0o600)
     return [str(files.environment)]
-
-
-def _write(path: Path, content: bytes, mode: int) -> None:
-    candidate = path.with_name(f".{path.name}.new")
-    descriptor = os.open(candidate, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
-    with os.fdopen(descriptor, "wb") as handle:
-        os.fchmod(handle.fileno(), mode)
-        handle.write(content)
-        handle.flush()
-        os.fsync(handle.fileno())
-    candidate.replace(path)
 
 
 def offer(flag: Path, *, check_mode: bool) -> bool:
@@ -93,7 +81,7 @@ def offer(flag: Path, *, check_mode: bool) -> bool:
     if flag.exists():
         return False
     if not check_mode:
-        _write(flag, b"", 0o644)
+        write_whole(flag, b"", 0o644)
     return True
 
 
