@@ -54,6 +54,16 @@ class RecordCalls:
                 runtime.phase,
             )
 
+    def _subject(self, view: EscrowView, model: str | None) -> Subject:
+        return Subject(
+            gateway=self._ports.gateway_id,
+            chain_id=self._ports.chain_id,
+            creator=view.creator or "",
+            model=model,
+            amount=view.amount,
+            escrow_id=view.id,
+        )
+
     def import_session(self, view: EscrowView, path: str) -> None:
         model = self._options.model_id or view.model
         if model is None:
@@ -62,14 +72,7 @@ class RecordCalls:
         intent = ledger.plan(
             Kind.IMPORT,
             Via.GATEWAY,
-            Subject(
-                gateway=self._ports.gateway_id,
-                chain_id=self._ports.chain_id,
-                creator=view.creator or "",
-                model=model,
-                amount=view.amount,
-                escrow_id=view.id,
-            ),
+            self._subject(view, model),
         )
         intent = ledger.apply(intent, Event.ASK, {"storage_path": path})
         try:
@@ -90,14 +93,7 @@ class RecordCalls:
         intent = ledger.plan(
             Kind.DELETE,
             Via.GATEWAY,
-            Subject(
-                gateway=self._ports.gateway_id,
-                chain_id=self._ports.chain_id,
-                creator=view.creator or "",
-                model=view.model,
-                amount=view.amount,
-                escrow_id=view.id,
-            ),
+            self._subject(view, view.model),
         )
         intent = ledger.apply(intent, Event.ASK)
         try:
