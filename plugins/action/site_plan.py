@@ -121,11 +121,11 @@ class ActionModule(ActionBase):
         """The parts of all roles, and why some of them cannot be compared."""
         parts, reasons = [], []
         for role, look in looks.items():
-            seen: Result = dict(found)
+            seen: Result | None = None
             for part in look.get("parts", []):
                 try:
-                    if seen == found:
-                        seen |= scopes.templar(role, found).template(look.get("found", {}))
+                    if seen is None:
+                        seen = found | scopes.templar(role, found).template(look.get("found", {}))
                     wanted = scopes.templar(role, seen).template(part)
                 except AnsibleError as exc:
                     why = f"it could not be compared: {exc.message.rstrip('.')}"

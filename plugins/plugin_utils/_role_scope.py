@@ -28,6 +28,7 @@ class RoleScopes:
         self._loader = loader
         self._templar = templar
         self._given = given
+        self._files: dict[tuple[str, str], Variables] = {}
 
     def specs(self, role: str) -> Variables:
         """The argument specs of the role's entry points."""
@@ -54,8 +55,12 @@ class RoleScopes:
         return self._templar.copy_with_new_env(available_variables=self.variables(role, found))
 
     def _read(self, role: str, name: str) -> Variables:
-        path = ROLES / role / name
-        if not path.is_file():
-            return {}
-        found: Variables | None = self._loader.load_from_file(str(path), trusted_as_template=True)
-        return found or {}
+        """Each file is read once, and never changed by those who ask for it."""
+        if (role, name) not in self._files:
+            path = ROLES / role / name
+            self._files[role, name] = (
+                self._loader.load_from_file(str(path), trusted_as_template=True) or {}
+                if path.is_file()
+                else {}
+            )
+        return self._files[role, name]
