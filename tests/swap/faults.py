@@ -244,7 +244,7 @@ def stream_at_drain(swap: Swap) -> None:
     kinds: dict[t.Any, int] = {"close": 1}
     with Clients(lab, kinds, stream_s=(60, 61)) as long:
         run = swap.run(hot_swap_drain_timeout=12)
-        swap.stops(run, "drain_main", "request(s) left", "go on waiting")
+        swap.stops(run, "drain_main", "request(s) left", "continue waiting")
         expect(lab.slot() == "temp" and lab.runs(MAIN), "not both gateways serve")
         expect(lab.rotation() == swap.before.rotation, "the rotation stays off")
     expect(not long.harmed(), f"the stream was cut: {long.harmed()}")
