@@ -26,11 +26,12 @@ from . import _argspec
 from ._chain import participants
 from ._chain.api import ChainApi
 from ._chain.inferenced import CliResult, Inferenced, runner
-from ._core import keys, urls
+from ._core import keys, over_requests, urls
 from ._core import transport as _transport
 from ._core.errors import ConfigurationError, DevshardError
 from ._core.options import read_options
 from ._core.outcomes import PartialFailure
+from ._core.over_stdlib import OverStdlib
 from ._core.timer import WaitBudget
 from ._escrows.ledger.lock import HostLock
 from ._escrows.ledger.store import Ledger
@@ -135,14 +136,20 @@ class Context:
         return self.new_transport()
 
     def new_transport(
-        self, deadline: WaitBudget | None = None, *, read_once: bool = False
+        self,
+        deadline: WaitBudget | None = None,
+        *,
+        read_once: bool = False,
+        only_python: bool = False,
     ) -> _transport.HttpTransport:
         """One whose next request certainly uses a connection of its own.
 
-        ``deadline`` is the end of all waiting of all its requests.
+        ``deadline`` is the end of all waiting of all its requests. ``only_python`` is for a look at
+        a host that may have nothing else yet.
         """
-        if _transport.REQUESTS_IMPORT_ERROR is not None:
-            self._missing("requests", _transport.REQUESTS_IMPORT_ERROR)
+        missing = over_requests.REQUESTS_IMPORT_ERROR
+        if missing is not None and not only_python:
+            self._missing("requests", missing)
         self.positive("request_timeout")
         options = self.read(_argspec.HttpOptions)
         if options.ca_path is not None and not Path(options.ca_path).exists():
@@ -153,6 +160,7 @@ class Context:
             ca_path=options.ca_path,
             deadline=deadline,
             read_once=read_once,
+            over=over_requests.OverRequests if missing is None else OverStdlib,
         )
 
     def run(self, argv: list[str]) -> tuple[int, str, str]:

@@ -174,13 +174,16 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     run_module,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._chain.api import ChainApi
-from ansible_collections.gonka.devshard.plugins.module_utils._core import keys, transport
+from ansible_collections.gonka.devshard.plugins.module_utils._core import keys, over_requests
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
     ConfigurationError,
     UnknownStateError,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._core.timer import WaitBudget
-from ansible_collections.gonka.devshard.plugins.module_utils._core.transport import base_url
+from ansible_collections.gonka.devshard.plugins.module_utils._core.transport import (
+    HttpTransport,
+    base_url,
+)
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.creator import membership
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.deadlines import (
     DEADLINE_BLOCKS,
@@ -257,8 +260,8 @@ class Options:
     chain_id: str
 
 
-def http_until(context: Context, deadline: WaitBudget) -> transport.HttpTransport:
-    if transport.REQUESTS_IMPORT_ERROR is not None:
+def http_until(context: Context, deadline: WaitBudget) -> HttpTransport:
+    if over_requests.REQUESTS_IMPORT_ERROR is not None:
         raise ConfigurationError(
             "the Python library requests is missing on this host; the playbook site installs it"
         )

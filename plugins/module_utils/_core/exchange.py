@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import typing as t
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-
-if t.TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,9 +46,35 @@ class Transport(t.Protocol):
     def send(self, request: Request) -> Response: ...
 
 
+class Headers(Mapping[str, str]):
+    """Of an answer; their names have no case."""
+
+    def __init__(self, found: Mapping[str, str]) -> None:
+        self._found = {name.lower(): value for name, value in found.items()}
+
+    def __getitem__(self, name: str) -> str:
+        return self._found[name.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+
+Exchange = tuple[int, Mapping[str, str], Iterator[bytes]]
+"""Status and headers of an answer, and its body as it arrives."""
+
+
+class Wire(t.Protocol):
+    """Sends one request, once. ``timeout`` is in seconds, for connecting and between two reads."""
+
+    def exchange(
+        self, request: Request, timeout: float
+    ) -> contextlib.AbstractContextManager[Exchange]: ...
+
+
 class StreamTransport(Transport, t.Protocol):
     """A transport that can also hand out a reply while it comes in."""
 
-    def stream(
-        self, request: Request
-    ) -> contextlib.AbstractContextManager[tuple[int, Mapping[str, str], Iterator[bytes]]]: ...
+    def stream(self, request: Request) -> contextlib.AbstractContextManager[Exchange]: ...

@@ -3,19 +3,20 @@
 
 # This module is private to the collection.
 
-"""The port to HTTP, over ``requests``: time-outs always, writes sent once, strict decoding.
+"""The port to HTTP: time-outs always, writes sent once, strict decoding.
 
 Reads are repeated on failures that pass by themselves; a write never is. No redirect is followed:
 a gateway's 308 is a state, and a key must not travel to another host. Credentials come only from
 the caller (no netrc).
+
+What sends one request has two forms: over ``requests``, and over Python's library where a host does
+not have it yet.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import re
-import socket
 import time
 import typing as t
 from urllib.parse import urlsplit
@@ -26,22 +27,14 @@ from .errors import (
     ProtocolError,
     TransportError,
 )
-from .exchange import Request, Response
+from .exchange import Exchange, Request, Response
+from .over_requests import OverRequests
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
+    from .exchange import Wire
     from .timer import WaitBudget
-
-
-try:
-    import requests
-    from requests.utils import get_environ_proxies
-    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
-
-    REQUESTS_IMPORT_ERROR: ImportError | None = None
-except ImportError as exc:
-    REQUESTS_IMPORT_ERROR = exc
 
 
 USER_AGENT: t.Final = "gonka.devshard"
@@ -102,16 +95,14 @@ class HttpTransport:
         sleep: Callable[[float], None] = time.sleep,
         deadline: WaitBudget | None = None,
         read_once: bool = False,
+        over: Callable[..., Wire] = OverRequests,
     ) -> None:
         self._replies: dict[tuple[str, str], Response] | None = {} if read_once else None
         self._timeout = timeout
         self._deadline = deadline
         self._retries = retries
-        self._verify: bool | str = ca_path or True if validate_certs else False
         self._sleep = sleep
-        self._session = requests.Session()
-        self._session.trust_env = False
-        self._session.headers["User-Agent"] = USER_AGENT
+        self._wire = over(verify=validate_certs, ca_path=ca_path, user_agent=USER_AGENT)
 
     def send(self, request: Request) -> Response:
         if self._replies is None or request.method != "GET":
@@ -178,82 +169,7 @@ class HttpTransport:
             return Response(status=status, headers=headers, body=bytes(body))
 
     @contextlib.contextmanager
-    def stream(self, request: Request) -> Iterator[tuple[int, Mapping[str, str], Iterator[bytes]]]:
+    def stream(self, request: Request) -> Iterator[Exchange]:
         """Send once; status and headers, and the body as it arrives."""
-        timeout = self._time_out(request)
-        try:
-            answer = self._session.request(
-                request.method,
-                request.url,
-                json=request.json,
-                headers=dict(request.headers),
-                timeout=timeout,
-                allow_redirects=False,
-                verify=self._verify,
-                proxies=_proxies(request.url),
-                stream=True,
-            )
-        except requests.RequestException as exc:
-            raise _no_answer(request, exc) from exc
-        try:
-            yield answer.status_code, answer.headers, _chunks(request, answer)
-        finally:
-            answer.close()
-
-
-def _proxies(url: str) -> dict[str, str]:
-    """The environment's proxies, but none for this host itself: a key stays on its loopback."""
-    host = urlsplit(url).hostname or ""
-    with contextlib.suppress(ValueError):
-        if host == "localhost" or ipaddress.ip_address(host).is_loopback:
-            return {}
-    return dict(get_environ_proxies(url, no_proxy=None))
-
-
-def _chunks(request: Request, answer: requests.Response) -> Iterator[bytes]:
-    try:
-        yield from answer.iter_content(chunk_size=None)
-    except requests.RequestException as exc:
-        raise TransportError(
-            f"{request.where}: the answer broke off: {_reason(exc)}", url=request.url, sent=True
-        ) from exc
-    # urllib3 before 2.0 takes a connection that closes early for the end of the answer
-    length = answer.headers.get("Content-Length", "")
-    if re.fullmatch("[0-9]+", length) and answer.raw.tell() < int(length):
-        raise TransportError(f"{request.where}: the answer broke off", url=request.url, sent=True)
-
-
-def _no_answer(request: Request, exc: requests.RequestException) -> TransportError:
-    """``sent`` is False only where no connection was made, otherwise None: unknown."""
-    unsent = False if _unconnected(exc) else None
-    return TransportError(f"{request.where}: {_reason(exc)}", url=request.url, sent=unsent)
-
-
-def _cause(exc: requests.RequestException) -> object:
-    """What urllib3 says behind the exception of ``requests``."""
-    return getattr(exc.args[0], "reason", None) if exc.args else None
-
-
-def _unconnected(exc: requests.RequestException) -> bool:
-    return isinstance(exc, requests.exceptions.ConnectTimeout) or isinstance(
-        _cause(exc), (NewConnectionError, ConnectTimeoutError)
-    )
-
-
-def _reason(exc: requests.RequestException) -> str:
-    """Short words for the long messages of ``requests``, without URLs and keys."""
-    if isinstance(exc, requests.exceptions.ConnectTimeout):
-        return "no connection within the time-out"
-    if isinstance(exc, requests.exceptions.Timeout):
-        return "no answer within the time-out"
-    if isinstance(exc, requests.exceptions.SSLError):
-        return "the TLS certificate or handshake was refused"
-    cause = _cause(exc)
-    if isinstance(cause, NewConnectionError):
-        system = cause.__cause__ or cause.__context__
-        if isinstance(system, socket.gaierror):
-            return "the host name cannot be resolved"
-        if isinstance(system, OSError) and not isinstance(system, ConnectionRefusedError):
-            return f"no connection: {system.strerror}"
-        return "the connection was refused"
-    return f"the connection failed ({type(cause or exc).__name__})"
+        with self._wire.exchange(request, self._time_out(request)) as answer:
+            yield answer

@@ -7,8 +7,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 import re
 import typing as t
+from urllib.parse import urlsplit
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +34,14 @@ def user_of(url: str) -> list[str]:
         return []
     whole = found[0].removesuffix("@")
     return [part for part in (whole, *whole.split(":", 1)) if part]
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL leads to this host itself."""
+    host = urlsplit(url).hostname or ""
+    with contextlib.suppress(ValueError):
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    return False
 
 
 def url_faults(given: Mapping[str, object]) -> list[str]:

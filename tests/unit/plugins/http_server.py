@@ -36,6 +36,8 @@ class Answer:
     length: int | None = None
     reset: bool = False
     """Cut the connection without an answer."""
+    chunked: bool = False
+    """Say no length and send the body in chunks; one of length 0 ends them, where it is sent."""
     delay: threading.Event | None = None
     """Wait for this before answering."""
 
@@ -74,6 +76,9 @@ class Server:
                 self.send_response(answer.status)
                 for name, value in answer.headers.items():
                     self.send_header(name, value)
+                if answer.chunked:
+                    self._in_chunks(answer)
+                    return
                 length = len(answer.body) if answer.length is None else answer.length
                 self.send_header("Content-Length", str(length))
                 self.end_headers()
@@ -81,6 +86,16 @@ class Server:
                 self.wfile.flush()
                 if length != len(answer.body):
                     self.close_connection = True
+
+            def _in_chunks(self, answer: Answer) -> None:
+                self.send_header("Transfer-Encoding", "chunked")
+                self.send_header("Connection", "close")
+                self.end_headers()
+                for part in (answer.body[:3], answer.body[3:], b""):
+                    if part or answer.length is None:
+                        self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
+                self.wfile.flush()
+                self.close_connection = True
 
             def _cut(self) -> None:
                 linger = struct.pack("ii", 1, 0)

@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.gonka.devshard.plugins.filter.query_problem import query_problem
 from ansible_collections.gonka.devshard.plugins.filter.status_table import status_table
 from ansible_collections.gonka.devshard.plugins.filter.status_verdict import status_verdict
-from ansible_collections.gonka.devshard.plugins.module_utils._core import transport
+from ansible_collections.gonka.devshard.plugins.module_utils._core import over_requests
 from ansible_collections.gonka.devshard.plugins.module_utils._status import look as _status_look
 from ansible_collections.gonka.devshard.plugins.module_utils._status.keys import KEYS, NESTED
 from ansible_collections.gonka.devshard.plugins.module_utils._status.look import (
@@ -266,7 +266,7 @@ def test_a_file_that_may_not_be_read() -> None:
 
 
 def test_a_host_without_the_library(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "REQUESTS_IMPORT_ERROR", ImportError("requests"))
+    monkeypatch.setattr(over_requests, "REQUESTS_IMPORT_ERROR", ImportError("requests"))
     seen = look(site)
     assert {name for name, part in seen["parts"].items() if not part["known"]} >= {
         *("main", "route", "chain", "public_api"),

@@ -79,7 +79,7 @@ def test_what_cannot_be_asked_is_in_the_plan(site: Site) -> None:
 
 def test_a_library_that_is_missing_is_a_reason(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "ansible_collections.gonka.devshard.plugins.module_utils._core.transport"
+        "ansible_collections.gonka.devshard.plugins.module_utils._core.over_requests"
         ".REQUESTS_IMPORT_ERROR",
         ImportError("no requests"),
     )

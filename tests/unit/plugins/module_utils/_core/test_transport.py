@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright (c) 2026 The gonka.devshard authors
 
+"""One set of tests for both forms of an exchange: over ``requests`` and over Python's library."""
+
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import traceback
@@ -28,7 +31,14 @@ from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import
     RedirectedError,
     TransportError,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._core.exchange import Request
+from ansible_collections.gonka.devshard.plugins.module_utils._core.exchange import (
+    Exchange,
+    Headers,
+    Request,
+    Wire,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._core.over_requests import OverRequests
+from ansible_collections.gonka.devshard.plugins.module_utils._core.over_stdlib import OverStdlib
 from ansible_collections.gonka.devshard.plugins.module_utils._core.timer import WaitBudget
 from ansible_collections.gonka.devshard.plugins.module_utils._core.transport import (
     HttpTransport,
@@ -59,9 +69,18 @@ def sleeps() -> Sleeps:
     return Sleeps()
 
 
+Over = t.Callable[..., Wire]
+
+
+@pytest.fixture(params=[OverRequests, OverStdlib])
+def over(request: pytest.FixtureRequest) -> Over:
+    found: Over = request.param
+    return found
+
+
 @pytest.fixture
-def http(sleeps: Sleeps) -> HttpTransport:
-    return HttpTransport(timeout=5, retries=3, sleep=sleeps)
+def http(sleeps: Sleeps, over: Over) -> HttpTransport:
+    return HttpTransport(timeout=5, retries=3, sleep=sleeps, over=over)
 
 
 def ask(http: HttpTransport, server: Server, method: str = "GET") -> t.Any:
@@ -163,22 +182,22 @@ def test_no_such_host(http: HttpTransport) -> None:
     assert caught.value.details["sent"] is False
 
 
-def test_an_answer_that_does_not_come(server: Server, sleeps: Sleeps) -> None:
+def test_an_answer_that_does_not_come(server: Server, sleeps: Sleeps, over: Over) -> None:
     late = threading.Event()
     server.answers(Answer(delay=late))
     request = Request(method="POST", url=server.url, timeout=0.1)
     with pytest.raises(TransportError, match="no answer within the time-out$") as caught:
-        HttpTransport(sleep=sleeps).send(request)
+        HttpTransport(sleep=sleeps, over=over).send(request)
     late.set()
     assert caught.value.details["sent"] is None
     assert len(server.seen) == 1
 
 
-def test_a_host_that_does_not_take_connections(sleeps: Sleeps) -> None:
+def test_a_host_that_does_not_take_connections(sleeps: Sleeps, over: Over) -> None:
     # TEST-NET-1: either no route leads there, or nobody answers
     request = Request(method="POST", url="http://192.0.2.1:81/", timeout=0.2)
     with pytest.raises(TransportError) as caught:
-        HttpTransport(sleep=sleeps).send(request)
+        HttpTransport(sleep=sleeps, over=over).send(request)
     assert caught.value.details["sent"] is False
 
 
@@ -456,41 +475,129 @@ def test_all_requests_together_wait_no_longer_than_the_deadline(server: Server) 
     assert len(server.seen) == asked
 
 
-def test_an_answer_that_trickles_in_ends_with_the_deadline(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+class Told:
+    """A wire that sends nothing, and keeps for how long it might have waited."""
+
+    def __init__(self, chunks: t.Callable[[], t.Iterator[bytes]] = lambda: iter((b"{}",))) -> None:
+        self.timeouts: list[float] = []
+        self._chunks = chunks
+
+    def __call__(self, **_options: object) -> Told:
+        return self
+
+    @contextlib.contextmanager
+    def exchange(self, _request: Request, timeout: float) -> t.Iterator[Exchange]:
+        self.timeouts.append(timeout)
+        yield 200, Headers({}), self._chunks()
+
+
+def test_an_answer_that_trickles_in_ends_with_the_deadline() -> None:
     """Each part comes within the time-out, so only the deadline ends it."""
     clock = Clock()
-    http = HttpTransport(retries=0, deadline=WaitBudget(4, clock=clock, sleep=clock.sleep))
-    server.by_path({}, json_answer({}))
 
-    def slowly(*_unused: object) -> t.Iterator[bytes]:
+    def slowly() -> t.Iterator[bytes]:
         while True:
             clock.sleep(3)
             yield b" "
 
-    monkeypatch.setattr(transport, "_chunks", slowly)
+    deadline = WaitBudget(4, clock=clock, sleep=clock.sleep)
+    http = HttpTransport(retries=0, deadline=deadline, over=Told(slowly))
     with pytest.raises(TransportError, match="no answer within the time"):
-        http.send(Request(method="GET", url=server.url))
+        http.send(Request(method="GET", url="http://node.invalid"))
     assert clock.now == 6
 
 
-def test_a_request_gets_no_more_time_than_is_left(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = Clock()
-    http = HttpTransport(timeout=10, deadline=WaitBudget(4, clock=clock, sleep=clock.sleep))
-    server.by_path({}, json_answer({}))
-    given: list[t.Any] = []
-    real = http._session.request
-
-    def request(*args: t.Any, **more: t.Any) -> t.Any:
-        given.append(more["timeout"])
-        return real(*args, **more)
-
-    monkeypatch.setattr(http._session, "request", request)
-    http.send(Request(method="GET", url=server.url))
+def test_a_request_gets_no_more_time_than_is_left() -> None:
+    clock, told = Clock(), Told()
+    deadline = WaitBudget(4, clock=clock, sleep=clock.sleep)
+    http = HttpTransport(timeout=10, deadline=deadline, over=told)
+    url = "http://node.invalid"
+    http.send(Request(method="GET", url=url))
     clock.sleep(3)
-    http.send(Request(method="GET", url=server.url, timeout=300))
-    http.send(Request(method="GET", url=server.url, timeout=0.5))
-    assert given == [4, 1, 0.5]
+    http.send(Request(method="GET", url=url, timeout=300))
+    http.send(Request(method="GET", url=url, timeout=0.5))
+    assert told.timeouts == [4, 1, 0.5]
+
+
+# what both forms send
+
+
+@pytest.mark.parametrize("method", READS + WRITES)
+@pytest.mark.parametrize("body", [None, {"a": ["ü", 1]}])
+def test_what_is_sent(http: HttpTransport, server: Server, method: str, body: object) -> None:
+    request = Request(
+        method=method,
+        url=f"{server.url}/v1/x%20y?denom=ngonka&query=a%3D'b'",
+        json=body,
+        headers=bearer(KEY, "the key"),
+    )
+    assert expect_json(request, http.send(request)) == {}
+    (seen,) = server.seen
+    assert (seen.method, seen.path) == (method, "/v1/x%20y?denom=ngonka&query=a%3D'b'")
+    assert seen.headers["Host"] == server.url.removeprefix("http://")
+    assert seen.headers["User-Agent"] == "gonka.devshard"
+    assert seen.headers["Authorization"] == f"Bearer {KEY}"
+    assert seen.headers.get("Content-Type") == (None if body is None else "application/json")
+    assert (json.loads(seen.body) if seen.body else None) == body
+
+
+def test_names_of_headers_have_no_case(http: HttpTransport, server: Server) -> None:
+    server.answers(Answer(headers={"X-Devshard-SLOT": "temp"}))
+    answer = http.send(Request(method="GET", url=server.url))
+    assert answer.headers.get("x-devshard-slot") == "temp"
+    assert answer.headers.get("X-Other") is None
+
+
+def test_a_body_comes_as_it_is_sent(http: HttpTransport, server: Server) -> None:
+    body = bytes(range(256)) * 3000
+    server.answers(Answer(body=body))
+    assert http.send(Request(method="GET", url=server.url)).body == body
+    with http.stream(Request(method="GET", url=server.url)) as (status, _headers, chunks):
+        assert status == 200
+        assert b"".join(chunks) == body
+
+
+def test_a_body_in_chunks(http: HttpTransport, server: Server) -> None:
+    server.answers(Answer(body=b'{"a": 1}', chunked=True))
+    assert ask(http, server) == {"a": 1}
+    # the last one is missing, so more may have been meant
+    server.answers(Answer(body=b'{"a": 1}', chunked=True, length=0))
+    with pytest.raises(TransportError, match="the answer broke off") as caught:
+        ask(http, server, "POST")
+    assert caught.value.details["sent"] is True
+
+
+@pytest.mark.parametrize("network", ["192.0.2.0/24", "192.0.2.1", "*", "x.example, 192.0.2.1"])
+def test_a_network_that_needs_no_proxy(
+    http: HttpTransport, server: Server, monkeypatch: pytest.MonkeyPatch, network: str
+) -> None:
+    monkeypatch.setenv("http_proxy", server.url)
+    monkeypatch.setenv("no_proxy", network)
+    # TEST-NET-1: what matters is that the proxy does not see it
+    with contextlib.suppress(TransportError):
+        http.send(Request(method="POST", url="http://192.0.2.1:81/", timeout=0.2))
+    assert server.seen == []
+    monkeypatch.setenv("no_proxy", "192.0.3.0/24")
+    http.send(Request(method="POST", url="http://192.0.2.1:81/", timeout=5))
+    assert len(server.seen) == 1
+
+
+def test_a_proxy_for_all_and_its_password(
+    http: HttpTransport, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("http_proxy", raising=False)
+    monkeypatch.setenv("all_proxy", server.url.replace("//", "//me:s%40cret@"))
+    http.send(Request(method="GET", url="http://node.invalid:81/x?y=1"))
+    assert server.seen[-1].path == "http://node.invalid:81/x?y=1"
+    assert server.seen[-1].headers["Host"] == "node.invalid:81"
+    assert server.seen[-1].headers["Proxy-Authorization"] == "Basic bWU6c0BjcmV0"
+
+
+def test_tls_goes_through_a_tunnel(
+    http: HttpTransport, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The proxy of the test makes none, and says so."""
+    monkeypatch.setenv("https_proxy", server.url)
+    with pytest.raises(TransportError):
+        http.send(Request(method="POST", url="https://node.invalid/x", headers=bearer(KEY, "key")))
+    assert server.seen == [], "a proxy sees nothing but the name of the host"
