@@ -25,7 +25,10 @@ from ansible_collections.gonka.devshard.plugins.plugin_utils._role_scope import 
     SHARED,
     RoleScopes,
 )
-from ansible_collections.gonka.devshard.plugins.plugin_utils._settings import faults_of
+from ansible_collections.gonka.devshard.plugins.plugin_utils._settings import (
+    faults_of,
+    generation_fault,
+)
 
 Result = dict[str, t.Any]
 
@@ -58,6 +61,10 @@ class ActionModule(ActionBase):
                 unknown = unknown_variables(given, known_variables(ROLES), foreign)
                 if fault := name_fault(values.get(VARIABLE, "")):
                     # names and paths of all roles follow from it
+                    faults = [fault]
+                    break
+                if fault := generation_fault(values):
+                    # what the roles read of the generation would only repeat it
                     faults = [fault]
                     break
             # a fault of the shared settings is the reason of others

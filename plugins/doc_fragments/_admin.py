@@ -14,11 +14,6 @@ options:
       - URL of the gateway on the managed host. The gateway listens on its loopback.
     type: str
     default: http://127.0.0.1:18080
-  gateway_profile:
-    description:
-      - Generation of the gateway. It determines the names of environment variables, paths and limits.
-    type: str
-    default: v2
   env_file:
     description:
       - Environment file of the gateway on the managed host. The admin key and, where needed, other secrets are

@@ -129,7 +129,8 @@ class Context:
 
     @functools.cached_property
     def profile(self) -> Profile:
-        return profile(self.read(_argspec.ProfileOptions).gateway_profile)
+        options = self.read(_argspec.ProfileOptions)
+        return profile(options.gateway_profile, options.gateway_protocol)
 
     @functools.cached_property
     def transport(self) -> _transport.HttpTransport:

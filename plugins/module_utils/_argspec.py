@@ -77,6 +77,7 @@ class ProfileOptions:
     """A module that never speaks with a gateway has no option for it."""
 
     gateway_profile: str = DEFAULT_PROFILE
+    gateway_protocol: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,12 +124,22 @@ def http() -> ArgumentSpec:
     )
 
 
+def generation() -> ArgumentSpec:
+    """Fragment ``_generation``: which generation the gateway is of, and its protocol."""
+    return ArgumentSpec(
+        options={
+            "gateway_profile": {"type": "str", "default": DEFAULT_PROFILE},
+            "gateway_protocol": {"type": "str"},
+        }
+    )
+
+
 def admin() -> ArgumentSpec:
-    """Fragment ``_admin``: the gateway's admin API."""
+    """Fragments ``_admin`` and ``_generation``: the gateway's admin API."""
     return ArgumentSpec(
         options={
             "gateway_url": {"type": "str", "default": "http://127.0.0.1:18080"},
-            "gateway_profile": {"type": "str", "default": DEFAULT_PROFILE},
+            **generation().options,
             "env_file": {
                 "type": "path",
                 "default": "/srv/gonka/devshard-gateway/config.devshard.env",

@@ -94,6 +94,7 @@ options:
 extends_documentation_fragment:
   - gonka.devshard._attributes
   - gonka.devshard._admin
+  - gonka.devshard._generation
   - gonka.devshard._chain
   - gonka.devshard._http
   - gonka.devshard._inferenced

@@ -64,6 +64,7 @@ options:
         refusal named.
     type: int
 extends_documentation_fragment:
+  - gonka.devshard._generation
   - gonka.devshard._attributes
   - gonka.devshard._chain
   - gonka.devshard._http
@@ -215,7 +216,13 @@ SPEC = _argspec.ArgumentSpec(
         "force": {"type": "int"},
     },
     required_if=(("state", "restored", ("name",)),),
-).merge(_argspec.chain(), _argspec.http(), _argspec.ledger(), _argspec.swap())
+).merge(
+    _argspec.generation(),
+    _argspec.chain(),
+    _argspec.http(),
+    _argspec.ledger(),
+    _argspec.swap(),
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

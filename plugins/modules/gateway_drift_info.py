@@ -43,12 +43,8 @@ options:
       - Port on the loopback of the host.
     type: int
     required: true
-  gateway_profile:
-    description:
-      - Generation of the gateway.
-    type: str
-    default: v2
 extends_documentation_fragment:
+  - gonka.devshard._generation
   - gonka.devshard._attributes
   - gonka.devshard._attributes.info_module
 requirements:
@@ -133,7 +129,6 @@ SPEC = _argspec.ArgumentSpec(
         "env_file": {"type": "path", "required": True},
         "storage": {"type": "path", "required": True},
         "port": {"type": "int", "required": True},
-        "gateway_profile": {"type": "str", "default": "v2"},
     },
 )
 

@@ -25,6 +25,7 @@ extends_documentation_fragment:
   - gonka.devshard._attributes
   - gonka.devshard._attributes.info_module
   - gonka.devshard._admin
+  - gonka.devshard._generation
   - gonka.devshard._http
 requirements:
   - docker (Python SDK) on the managed host, with O(container_name)

@@ -75,12 +75,8 @@ options:
       - Port on the loopback of the host.
     type: int
     required: true
-  gateway_profile:
-    description:
-      - Generation of the gateway.
-    type: str
-    default: v2
 extends_documentation_fragment:
+  - gonka.devshard._generation
   - gonka.devshard._attributes
   - gonka.devshard._attributes.info_module
   - gonka.devshard._environment

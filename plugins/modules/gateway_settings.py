@@ -98,6 +98,7 @@ options:
 extends_documentation_fragment:
   - gonka.devshard._attributes
   - gonka.devshard._admin
+  - gonka.devshard._generation
   - gonka.devshard._http
 attributes:
   check_mode:

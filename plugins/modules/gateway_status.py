@@ -64,6 +64,7 @@ extends_documentation_fragment:
   - gonka.devshard._attributes
   - gonka.devshard._attributes.info_module
   - gonka.devshard._admin
+  - gonka.devshard._generation
   - gonka.devshard._chain
   - gonka.devshard._http
   - gonka.devshard._inferenced

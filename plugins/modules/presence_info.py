@@ -76,11 +76,6 @@ options:
     type: list
     elements: int
     default: [80]
-  gateway_profile:
-    description:
-      - Generation of the gateway.
-    type: str
-    default: v2
   play:
     description:
       - The playbook that is about to run. With it RV(refusal) and RV(notes) are returned.
@@ -103,6 +98,7 @@ options:
     type: bool
     default: false
 extends_documentation_fragment:
+  - gonka.devshard._generation
   - gonka.devshard._attributes
   - gonka.devshard._attributes.info_module
 seealso:

@@ -85,11 +85,6 @@ options:
     type: str
     default: import
     choices: [import, settle]
-  gateway_profile:
-    description:
-      - Generation of the gateway. An image whose tag names another one is refused.
-    type: str
-    default: v2
   slot:
     description:
       - The slot whose gateway is replaced.
@@ -113,6 +108,7 @@ options:
     default: main
     choices: [main, temp]
 extends_documentation_fragment:
+  - gonka.devshard._generation
   - gonka.devshard._attributes
   - gonka.devshard._swap
 attributes:
@@ -343,7 +339,6 @@ SPEC = _argspec.ArgumentSpec(
         "rollback": {"type": "bool", "default": False},
         "mode": {"type": "str", "default": "temp", "choices": ["temp", "pool"]},
         "temp_escrows": {"type": "str", "default": "import", "choices": ["import", "settle"]},
-        "gateway_profile": {"type": "str", "default": "v2"},
         "slot": {"type": "str", "default": "main", "choices": ["main", "temp"]},
         "container": {"type": "str", "default": "devshardctl-multi"},
         "other_container": {"type": "str", "default": "devshardctl-temp"},

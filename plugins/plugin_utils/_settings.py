@@ -13,6 +13,8 @@ import typing as t
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.gonka.devshard.plugins.module_utils._core import keys, urls
+from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import ConfigurationError
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway import profiles
 
 Values = t.Mapping[str, t.Any]
 
@@ -26,6 +28,10 @@ URLS: t.Final[t.Mapping[str, tuple[str, ...]]] = {
 }
 """The settings that are URLs, which may hold a password."""
 
+NO_IMAGE: t.Final = (
+    "gateway_image is not set, and this generation (devshard_profile) has no default image. Set it to"
+    " the image that you have checked, if possible by its digest (NAME@sha256:DIGEST)"
+)
 _LOOPBACK: t.Final = re.compile(r"http://127[.]0[.]0[.]1:[1-9][0-9]*/?")
 
 
@@ -34,6 +40,8 @@ def faults_of(role: str, values: Values, options: t.Mapping[str, t.Any]) -> list
     faults = urls.url_faults({name: values[name] for name in URLS.get(role, ()) if name in values})
     if role == "devshard" and not faults:
         faults += _elsewhere(values)
+    if role == "gateway" and values.get("gateway_image") == "":
+        faults.append(NO_IMAGE)
     if role == "gateway":
         # first, since a list of keys would become text
         faults += keys.key_faults({name: values.get(name) for name in keys.SETTINGS})
@@ -46,6 +54,18 @@ def faults_of(role: str, values: Values, options: t.Mapping[str, t.Any]) -> list
     if role == "devshard" and not wrong:
         faults += model_faults(values["devshard_models"])
     return faults
+
+
+def generation_fault(values: Values) -> str | None:
+    """What is wrong with the generation and the protocol that are named; None where nothing is."""
+    name, protocol = values.get("devshard_profile"), values.get(profiles.PROTOCOL)
+    if name is None:
+        return None
+    try:
+        profiles.profile(str(name), None if protocol is None else str(protocol))
+    except ConfigurationError as exc:
+        return str(exc)
+    return None
 
 
 def _elsewhere(values: Values) -> list[str]:

@@ -34,7 +34,6 @@ SPEC = _argspec.ArgumentSpec(
         "allow_recreate": {"type": "bool", "default": False},
         "adopt": {"type": "bool", "default": False},
         "port": {"type": "int", "required": True},
-        "gateway_profile": {"type": "str", "default": "v2"},
     },
 ).merge(_argspec.environment())
 

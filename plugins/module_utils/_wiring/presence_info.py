@@ -32,7 +32,6 @@ SPEC = _argspec.ArgumentSpec(
         "gateway_port": {"type": "int", "default": 18080},
         "temp_port": {"type": "int", "default": 18081},
         "edge_ports": {"type": "list", "elements": "int", "default": [80]},
-        "gateway_profile": {"type": "str", "default": "v2"},
         "play": {"type": "str", "choices": list(PLAYS)},
         "unretire": {"type": "bool", "default": False},
     },

@@ -240,7 +240,7 @@ CASES = [
     Case("no environment file", "gateway_info", settings(), ("there is no ",
          "Set devshard_env_file (env_file)"), prepare=no_env),
     Case("another generation", "gateway_info", settings(gateway_profile="v9"),
-         ("no gateway profile 'v9'", "knows: v2")),
+         ("no gateway profile 'v9'", "knows: v2, v3, v4, v4.1")),
     Case("a key that no header can carry", "gateway_info", settings(admin_api_key="a\nb"),
          ("the gateway's admin key is empty, or holds",)),
     Case("unknown setting", "gateway_settings", settings(settings={"max_requests": 5}),
