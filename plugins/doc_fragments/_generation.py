@@ -20,4 +20,5 @@ options:
         V(v4.1).
       - Required from generation V(v3) on. A gateway of generation V(v2) has a protocol of its own.
     type: str
+    version_added: 0.4.0
 """

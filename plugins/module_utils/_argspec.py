@@ -135,11 +135,10 @@ def generation() -> ArgumentSpec:
 
 
 def admin() -> ArgumentSpec:
-    """Fragments ``_admin`` and ``_generation``: the gateway's admin API."""
+    """Fragment ``_admin``: the gateway's admin API."""
     return ArgumentSpec(
         options={
             "gateway_url": {"type": "str", "default": "http://127.0.0.1:18080"},
-            **generation().options,
             "env_file": {
                 "type": "path",
                 "default": "/srv/gonka/devshard-gateway/config.devshard.env",

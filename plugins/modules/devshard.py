@@ -181,6 +181,7 @@ SPEC = _argspec.ArgumentSpec(
     required_by={"expected_balance": ("expected_nonce",)},
 ).merge(
     _argspec.admin(),
+    _argspec.generation(),
     _argspec.chain(),
     _argspec.http(),
     _argspec.ledger(),

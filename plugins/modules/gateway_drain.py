@@ -195,6 +195,7 @@ SPEC = _argspec.ArgumentSpec(
     },
 ).merge(
     _argspec.admin(),
+    _argspec.generation(),
     _argspec.http(),
     _argspec.swap(),
     _argspec.wait(1800),

@@ -130,7 +130,7 @@ SPEC = _argspec.ArgumentSpec(
         "storage": {"type": "path", "required": True},
         "port": {"type": "int", "required": True},
     },
-)
+).merge(_argspec.generation())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

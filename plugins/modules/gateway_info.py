@@ -126,7 +126,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._gateway.report imp
 from ansible_collections.gonka.devshard.plugins.module_utils._host import docker
 
 SPEC = _argspec.ArgumentSpec(options={"container_name": {"type": "str"}}).merge(
-    _argspec.admin(), _argspec.http()
+    _argspec.admin(), _argspec.generation(), _argspec.http()
 )
 
 

@@ -121,7 +121,7 @@ SPEC = _argspec.ArgumentSpec(
         ("state", "restored", ("rotation", "journal"), True),
         ("state", "given_back", ("journal",)),
     ),
-).merge(_argspec.admin(), _argspec.http(), _argspec.swap())
+).merge(_argspec.admin(), _argspec.generation(), _argspec.http(), _argspec.swap())
 
 
 def frozen(context: Context) -> dict[str, t.Any] | None:

@@ -196,6 +196,7 @@ SPEC = _argspec.ArgumentSpec(
     required_if=(("state", "noted", ("journal",)),),
 ).merge(
     _argspec.admin(),
+    _argspec.generation(),
     _argspec.chain(),
     _argspec.http(),
     _argspec.ledger(),

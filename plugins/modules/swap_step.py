@@ -345,7 +345,7 @@ SPEC = _argspec.ArgumentSpec(
         "slot_in_service": {"type": "str", "default": "main", "choices": ["main", "temp"]},
     },
     required_if=tuple(("state", state, ("journal", "run")) for state in STATES),
-).merge(_argspec.swap())
+).merge(_argspec.generation(), _argspec.swap())
 
 
 def journal_result(context: Context, journal: Journal) -> dict[str, t.Any]:

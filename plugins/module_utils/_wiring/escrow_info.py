@@ -27,6 +27,7 @@ SPEC = _argspec.ArgumentSpec(
     },
 ).merge(
     _argspec.admin(),
+    _argspec.generation(),
     _argspec.chain(),
     _argspec.http(),
     _argspec.inferenced(),

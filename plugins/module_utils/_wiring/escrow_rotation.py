@@ -46,6 +46,7 @@ SPEC = _argspec.ArgumentSpec(
     required_if=(("enabled", True, ("settlement_enabled",)),),
 ).merge(
     _argspec.admin(),
+    _argspec.generation(),
     _argspec.chain(),
     _argspec.http(),
     _argspec.inferenced(),

@@ -45,6 +45,7 @@ SPEC = _argspec.ArgumentSpec(
     required_if=(("settle_via", "gateway", ("creator",)),),
 ).merge(
     _argspec.admin(),
+    _argspec.generation(),
     _argspec.chain(),
     _argspec.http(),
     _argspec.inferenced(),

@@ -35,7 +35,7 @@ SPEC = _argspec.ArgumentSpec(
         "adopt": {"type": "bool", "default": False},
         "port": {"type": "int", "required": True},
     },
-).merge(_argspec.environment())
+).merge(_argspec.generation(), _argspec.environment())
 
 
 def work(context: Context) -> Outcome:

@@ -41,7 +41,7 @@ SPEC = _argspec.ArgumentSpec(
         "purge_model_limits": {"type": "bool", "default": False},
         "disabled": {"type": "dict", "options": _DISABLED},
     },
-).merge(_argspec.admin(), _argspec.http())
+).merge(_argspec.admin(), _argspec.generation(), _argspec.http())
 
 
 def disabled_state(option: dict[str, t.Any] | None) -> dict[str, t.Any] | None:

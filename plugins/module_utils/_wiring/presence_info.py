@@ -35,7 +35,7 @@ SPEC = _argspec.ArgumentSpec(
         "play": {"type": "str", "choices": list(PLAYS)},
         "unretire": {"type": "bool", "default": False},
     },
-)
+).merge(_argspec.generation())
 KEY = "inferenced/keyring-devshard/keyring-test/devshard-create.info"
 
 
