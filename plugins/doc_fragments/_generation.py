@@ -21,4 +21,7 @@ options:
       - Required from generation V(v3) on. A gateway of generation V(v2) has a protocol of its own.
     type: str
     version_added: 0.4.0
+notes:
+  - The generation can be set once for all modules that have it, in C(module_defaults) with the action group
+    C(group/gonka.devshard.generation).
 """

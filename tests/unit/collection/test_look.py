@@ -81,7 +81,11 @@ def test_site_acts_on_every_part() -> None:
 
 
 # what the look gives once for all questions, and secrets, which have an option of their own
-COMMON = {*look_of("devshard")["common"], *look_of("gateway")["secrets"]}
+GROUPS = re.findall(r"__devshard_\w+", look_of("devshard")["common"])
+COMMON = {
+    *(option for group in GROUPS for option in constants("devshard")[group]),
+    *look_of("gateway")["secrets"],
+}
 
 
 @pytest.mark.parametrize(

@@ -98,9 +98,11 @@ def test_a_storage_that_was_settled_and_archived_may_go(deployment: Deployment) 
 
 def test_both_looks_of_a_restore_get_the_sum_that_is_given_up() -> None:
     tasks: t.Any = read_yaml(ROOT / "roles/backup/tasks/restore.yml")
-    (inner,) = [task for task in tasks if "block" in task]
-    calls = [task for task in (*tasks, *inner["block"]) if MODULE in task]
-    assert [call[MODULE]["force"] for call in calls] == ["{{ backup_force | default(omit) }}"] * 2
+    (outer,) = [task for task in tasks if "block" in task]
+    (inner,) = [task for task in outer["block"] if "block" in task]
+    calls = [task for task in (*outer["block"], *inner["block"]) if MODULE in task]
+    assert [call[MODULE] for call in calls] == [None, None]
+    assert outer["module_defaults"][MODULE]["force"] == "{{ backup_force | default(omit) }}"
     assert calls[0]["check_mode"] is True
     assert "__backup_plan.actions" in inner["when"]
 
