@@ -10,7 +10,12 @@ from collections import Counter
 import pytest
 
 from ansible_collections.gonka.devshard.tests.unit.collection.collection_files import ROOT
-from ansible_collections.gonka.devshard.tests.unit.collection.user_texts import task_names, texts
+from ansible_collections.gonka.devshard.tests.unit.collection.user_texts import (
+    PROSE,
+    PYTHON,
+    task_names,
+    texts,
+)
 
 # What is refused, how it is found, and what to write instead.
 REFUSED = {
@@ -113,3 +118,48 @@ def test_task_names_say_what_is_done() -> None:
     vague = re.compile(rf"(?:{'|'.join(FIRST_WORDS)})\b")
     found = {f"{path.relative_to(ROOT)}: {name}" for path, name in task_names()}
     assert sorted(line for line in found if vague.match(line.split(": ", 1)[1])) == []
+
+
+# What an edit of many files at once leaves behind: a name that goes on in a comment, a comment inside a comment.
+BROKEN = (
+    re.compile(r"(?m)^ *- name: .*[^\s:>|-]\n#.*$"),
+    re.compile(r"(?m)^ *# #.*$"),
+    re.compile(r"(?m)^ *# .*[a-z,] #(?: .*)?$"),
+)
+
+
+def broken(text: str) -> list[str]:
+    return [match[0].strip() for pattern in BROKEN for match in pattern.finditer(text)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- name: Refuse to\n# remove a storage",
+        "# a stream where no\n# # client is left",
+        "  # The others continue: one # that is interrupted",
+        "# it would take the 404 for #\n# an escrow",
+    ],
+)
+def test_a_broken_name_or_comment_is_found(text: str) -> None:
+    assert broken(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- name: Refuse it\n  # in check mode\n  when: false",
+        "# - name: one\n# - name: two",
+        "# see the guide, C#",
+        "    a: b  # the one\n    # and the other",
+    ],
+)
+def test_a_whole_name_or_comment_is_not_refused(text: str) -> None:
+    assert not broken(text)
+
+
+def test_no_name_or_comment_is_broken() -> None:
+    files = [path for path in (*PROSE, *PYTHON) if path.suffix in (".yml", ".py")]
+    assert len(files) > 300
+    told = {path: broken(path.read_text(encoding="utf-8")) for path in files}
+    assert {str(path.relative_to(ROOT)): lines for path, lines in told.items() if lines} == {}
