@@ -27,7 +27,7 @@ from ansible_collections.gonka.devshard.plugins.plugin_utils._role_scope import 
 )
 from ansible_collections.gonka.devshard.plugins.plugin_utils._settings import (
     faults_of,
-    generation_fault,
+    generation_of,
 )
 
 Result = dict[str, t.Any]
@@ -53,6 +53,7 @@ class ActionModule(ActionBase):
         scopes = RoleScopes(self._loader, self._templar, given)
         unknown: list[tuple[str, str | None]] = []
         faults: list[str] = []
+        generation = None
         for role in dict.fromkeys([SHARED, *options["roles"]]):
             spec = scopes.specs(role)["main"].get("options", {})
             values, wrong = self._values(scopes, role, spec)
@@ -63,12 +64,13 @@ class ActionModule(ActionBase):
                     # names and paths of all roles follow from it
                     faults = [fault]
                     break
-                if fault := generation_fault(values):
+                generation, fault = generation_of(values)
+                if fault:
                     # what the roles read of the generation would only repeat it
                     faults = [fault]
                     break
             # a fault of the shared settings is the reason of others
-            faults += wrong or faults_of(role, values, spec)
+            faults += wrong or faults_of(role, values, spec, generation)
         if unknown:
             faults.insert(0, describe(unknown))
         if faults:

@@ -43,6 +43,12 @@ options:
       - Port on the loopback of the host.
     type: int
     required: true
+  accounting_port:
+    description:
+      - Port on the loopback of the host for the accounting, which a gateway of generation V(v4.1) has. If omitted, the
+        accounting is closed.
+    type: int
+    version_added: 0.4.0
 extends_documentation_fragment:
   - gonka.devshard._generation
   - gonka.devshard._attributes
@@ -129,6 +135,7 @@ SPEC = _argspec.ArgumentSpec(
         "env_file": {"type": "path", "required": True},
         "storage": {"type": "path", "required": True},
         "port": {"type": "int", "required": True},
+        "accounting_port": {"type": "int"},
     },
 ).merge(_argspec.generation())
 
@@ -139,6 +146,7 @@ class Options:
     image: str
     storage: str
     port: int
+    accounting_port: int | None
 
 
 def work(context: Context) -> Outcome:
@@ -151,6 +159,7 @@ def work(context: Context) -> Outcome:
         environment=context.environment,
         storage=options.storage,
         address=f"127.0.0.1:{options.port}",
+        accounting_port=options.accounting_port,
     )
     drift = find_drift(docker.inspect(options.container_name), wanted, context.profile)
     return Outcome(changed=False, values={"drift": drift.to_result()})

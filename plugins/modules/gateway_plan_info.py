@@ -75,6 +75,12 @@ options:
       - Port on the loopback of the host.
     type: int
     required: true
+  accounting_port:
+    description:
+      - Port on the loopback of the host for the accounting, which a gateway of generation V(v4.1) has. If omitted, the
+        accounting is closed.
+    type: int
+    version_added: 0.4.0
 extends_documentation_fragment:
   - gonka.devshard._generation
   - gonka.devshard._attributes

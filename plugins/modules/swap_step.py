@@ -68,6 +68,12 @@ options:
     description:
       - Port of the gateway on the loopback of the host. A swap does not move it. Needed with O(env_file).
     type: int
+  accounting_port:
+    description:
+      - Port on the loopback of the host for the accounting, which a gateway of generation V(v4.1) has. If omitted, the
+        accounting is closed.
+    type: int
+    version_added: 0.4.0
   rollback:
     description:
       - Roll back to the previous image.
@@ -337,6 +343,7 @@ SPEC = _argspec.ArgumentSpec(
         "port": {"type": "int"},
         "drift": {"type": "list", "elements": "str", "default": []},
         "rollback": {"type": "bool", "default": False},
+        "accounting_port": {"type": "int"},
         "mode": {"type": "str", "default": "temp", "choices": ["temp", "pool"]},
         "temp_escrows": {"type": "str", "default": "import", "choices": ["import", "settle"]},
         "slot": {"type": "str", "default": "main", "choices": ["main", "temp"]},
@@ -411,6 +418,7 @@ def drift_of(
         environment=context.environment,
         storage=storage,
         address=f"127.0.0.1:{params['port']}",
+        accounting_port=params["accounting_port"],
     )
     if wanted.environment is None:
         raise ConfigurationError(f"there is no {params['env_file']}; run the playbook site first")

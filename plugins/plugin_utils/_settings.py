@@ -15,6 +15,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.gonka.devshard.plugins.module_utils._core import keys, urls
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import ConfigurationError
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway import profiles
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.drift import accounting_fault
 
 Values = t.Mapping[str, t.Any]
 
@@ -28,20 +29,29 @@ URLS: t.Final[t.Mapping[str, tuple[str, ...]]] = {
 }
 """The settings that are URLs, which may hold a password."""
 
-NO_IMAGE: t.Final = (
-    "gateway_image is not set, and this generation (devshard_profile) has no default image. Set it to"
-    " the image that you have checked, if possible by its digest (NAME@sha256:DIGEST)"
+_HOST_PORT: t.Final = re.compile(
+    r"(dns:///)?[A-Za-z0-9.-]+:[1-9][0-9]{0,4}|(dns:///)?\[[0-9A-Fa-f:]+\]:[1-9][0-9]{0,4}"
 )
 _LOOPBACK: t.Final = re.compile(r"http://127[.]0[.]0[.]1:[1-9][0-9]*/?")
 
 
-def faults_of(role: str, values: Values, options: t.Mapping[str, t.Any]) -> list[str]:
-    """What is wrong with what is set for a role, whose argument spec has ``options``."""
+def faults_of(
+    role: str,
+    values: Values,
+    options: t.Mapping[str, t.Any],
+    generation: profiles.Profile | None = None,
+) -> list[str]:
+    """What is wrong with what is set for a role, whose argument spec has ``options``.
+
+    ``generation`` is None where it is not known, which is a fault of its own.
+    """
     faults = urls.url_faults({name: values[name] for name in URLS.get(role, ()) if name in values})
     if role == "devshard" and not faults:
         faults += _elsewhere(values)
-    if role == "gateway" and values.get("gateway_image") == "":
-        faults.append(NO_IMAGE)
+    if role == "devshard" and generation is not None:
+        faults += chain_faults(values, generation)
+    if role == "gateway" and generation is not None:
+        faults += gateway_faults(values, generation)
     if role == "gateway":
         # first, since a list of keys would become text
         faults += keys.key_faults({name: values.get(name) for name in keys.SETTINGS})
@@ -56,16 +66,70 @@ def faults_of(role: str, values: Values, options: t.Mapping[str, t.Any]) -> list
     return faults
 
 
-def generation_fault(values: Values) -> str | None:
-    """What is wrong with the generation and the protocol that are named; None where nothing is."""
+def generation_of(values: Values) -> tuple[profiles.Profile | None, str | None]:
+    """The generation that the shared settings name, or what is wrong with it or its protocol."""
     name, protocol = values.get("devshard_profile"), values.get(profiles.PROTOCOL)
     if name is None:
-        return None
+        return None, None
     try:
-        profiles.profile(str(name), None if protocol is None else str(protocol))
+        return profiles.profile(str(name), None if protocol is None else str(protocol)), None
     except ConfigurationError as exc:
-        return str(exc)
-    return None
+        return None, str(exc)
+
+
+def chain_faults(values: Values, generation: profiles.Profile) -> list[str]:
+    """What is wrong with the address at which the gateway itself asks the chain."""
+    if generation.chain_address_format != "host_port":
+        return []
+    address = str(values.get("devshard_chain_grpc") or "")
+    none = (
+        " or none, which leaves it to devshard_chain_rpc,"
+        if generation.chain_address_optional
+        else ""
+    )
+    wanted = f"HOST:PORT of the chain's gRPC interface{none} as the gateway reaches it from its container"
+    if not address:
+        return [
+            f"devshard_chain_grpc is not set, and generation {generation.name} needs it: {wanted}"
+        ]
+    if address == "none":
+        if generation.chain_address_optional:
+            return []
+        return [
+            (
+                f"devshard_chain_grpc must not be none: a gateway of generation {generation.name} asks"
+                " the chain by gRPC alone"
+            )
+        ]
+    if _HOST_PORT.fullmatch(address) is None:
+        return [
+            f"devshard_chain_grpc must be {wanted}, without a scheme and a path, not '{address}'"
+        ]
+    return []
+
+
+def gateway_faults(values: Values, generation: profiles.Profile) -> list[str]:
+    """What this generation of the gateway does not have or needs."""
+    faults = []
+    if values.get("gateway_image") == "":
+        faults.append(
+            f"gateway_image is not set, and generation {generation.name} has no default image. Set it to"
+            " the image that you have checked, if possible by its digest (NAME@sha256:DIGEST)"
+        )
+    port = values.get("gateway_accounting_port")
+    if port is not None:
+        fault = accounting_fault(int(port) if str(port).isdecimal() else 0, 0, generation)
+        faults += [] if fault is None else [fault]
+    api = values.get("gateway_public_api")
+    if api == "none":
+        if not generation.public_api_optional:
+            faults.append(
+                f"gateway_public_api must not be none: a gateway of generation {generation.name} reads"
+                " the epoch from the public API alone"
+            )
+    elif api is not None:
+        faults += urls.url_faults({"gateway_public_api": api})
+    return faults
 
 
 def _elsewhere(values: Values) -> list[str]:

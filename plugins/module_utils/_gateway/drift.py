@@ -10,6 +10,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, replace
 
+from .._core.errors import ConfigurationError
 from .._host.image import is_image
 
 if t.TYPE_CHECKING:
@@ -20,6 +21,7 @@ if t.TYPE_CHECKING:
 
 
 PROJECT: t.Final = "com.docker.compose.project"
+NO_API: t.Final = ("none", "disabled")
 _ON: t.Final = frozenset({"1", "true", "on", "yes"})
 
 
@@ -31,6 +33,8 @@ class Wanted:
     storage: str
     address: str
     """address:port on the host."""
+    accounting_port: int | None = None
+    """On the loopback of the host; None when the accounting is closed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +71,31 @@ class Drift:
         }
 
 
+def check_accounting(port: int | None, gateway_port: int, profile: Profile) -> None:
+    """Refuse a port for the accounting that cannot be."""
+    if (fault := accounting_fault(port, gateway_port, profile)) is not None:
+        raise ConfigurationError(fault)
+
+
+def accounting_fault(port: int | None, gateway_port: int, profile: Profile) -> str | None:
+    """What is wrong with the port for the accounting; None where nothing is."""
+    if port is None:
+        return None
+    if profile.accounting_port is None:
+        return (
+            f"gateway_accounting_port is {port}, but a gateway of generation {profile.name} has no"
+            " accounting. Remove gateway_accounting_port"
+        )
+    if not 0 < port < 65536 or port == gateway_port:
+        return f"gateway_accounting_port must be from 1 to 65535 and not the gateway's own port, got {port}"
+    return None
+
+
+def accounting_addresses(wanted: Wanted) -> tuple[str, ...]:
+    """Never another one than the loopback: it answers without a key."""
+    return () if wanted.accounting_port is None else (f"127.0.0.1:{wanted.accounting_port}",)
+
+
 def same_value(name: str, wanted: str, found: str | None, profile: Profile) -> bool:
     """Whether the gateway takes both for the same: unset and empty is its own default."""
     if wanted == (found or ""):
@@ -79,6 +108,12 @@ def same_value(name: str, wanted: str, found: str | None, profile: Profile) -> b
     if name in profile.switch_variables:
         return (one.lower() in _ON) == (other.lower() in _ON)
     return one == other
+
+
+def _read_at_start(name: str, wanted: str, found: str, profile: Profile) -> bool:
+    """The word that stands for no public API is taken at each start, and outlives a URL."""
+    optional = profile.public_api_optional and name == profile.public_api_variable
+    return optional and (wanted in NO_API) is not (found in NO_API)
 
 
 def find_drift(container: Container | None, wanted: Wanted, profile: Profile) -> Drift:
@@ -96,8 +131,17 @@ def find_drift(container: Container | None, wanted: Wanted, profile: Profile) ->
         for name, value in (wanted.environment or {}).items()
         if not same_value(name, value, container.environment.get(name), profile)
     )
-    bootstrap = tuple(name for name in differs if name in profile.bootstrap_variables)
-    harmless = {*profile.bootstrap_variables, *profile.unread_variables}
+    late = {
+        name
+        for name in differs
+        if _read_at_start(
+            name, (wanted.environment or {})[name], container.environment.get(name) or "", profile
+        )
+    }
+    bootstrap = tuple(
+        name for name in differs if name in profile.bootstrap_variables and name not in late
+    )
+    harmless = {*bootstrap, *profile.unread_variables}
     others = [name for name in differs if name not in harmless]
     if others:
         reasons.append(f"the gateway reads {', '.join(others)} only when it starts, and it differs")
@@ -109,6 +153,13 @@ def find_drift(container: Container | None, wanted: Wanted, profile: Profile) ->
     if wanted.address not in port:
         shown = ", ".join(port) or "no port of the host"
         moved.append(f"it is published on {shown}, wanted is {wanted.address}")
+    if (inside := profile.accounting_port) is not None:
+        open_on = container.ports.get(f"{inside}/tcp", ())
+        if set(open_on) != set(accounting_addresses(wanted)):
+            reasons.append(
+                f"its accounting is published on {', '.join(open_on) or 'no port of the host'}, wanted is"
+                f" {', '.join(accounting_addresses(wanted)) or 'no port of the host'}"
+            )
     return Drift(
         exists=True,
         running=container.state == "running",

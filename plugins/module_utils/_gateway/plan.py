@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .drift import PROJECT, Wanted, find_drift
+from .drift import PROJECT, Wanted, find_drift, same_value
 from .image_plan import plan_image, running_digest, running_tag
 from .plan_model import OWN_SERVICE, SERVICE, GatewayPlan, GatewaySeen, GatewayWish, Own
 from .storage_plan import first_limits, plan_storage, rivals
@@ -26,7 +26,11 @@ if t.TYPE_CHECKING:
 
 def make(wish: GatewayWish, seen: GatewaySeen, profile: Profile) -> GatewayPlan:
     """Everything that would be refused is named in one message, before anything is written."""
-    refused = [*_directory(wish, seen), *_generation(wish, seen, profile)]
+    refused = [
+        *_directory(wish, seen),
+        *_generation(wish, seen, profile),
+        *_locked(wish, seen, profile),
+    ]
     own = seen.own
     storage, why = plan_storage(wish, seen)
     refused += why
@@ -42,6 +46,7 @@ def make(wish: GatewayWish, seen: GatewaySeen, profile: Profile) -> GatewayPlan:
         environment=wish.environment,
         storage=storage.path,
         address=f"127.0.0.1:{wish.port}",
+        accounting_port=wish.accounting_port,
     )
     drift = find_drift(None if own is None else own.container, wanted, profile)
     if own is not None and not refused:
@@ -79,8 +84,20 @@ def _directory(wish: GatewayWish, seen: GatewaySeen) -> list[str]:
 
 def _generation(wish: GatewayWish, seen: GatewaySeen, profile: Profile) -> list[str]:
     there = None if seen.record is None else seen.record.profile
-    if there is None or there == profile.name:
+    if there is None:
         return []
+    noted = None if seen.record is None else seen.record.protocol
+    if there == profile.name:
+        if noted in (None, profile.settlement_tag):
+            return []
+        return [
+            (
+                f"{wish.deploy_dir} belongs to a gateway for protocol {noted}, but"
+                f" {profile.settlement_tag} is wanted (devshard_protocol). An escrow belongs to one"
+                " protocol for life, so this would strand its deposit. Deploy the other protocol side"
+                " by side, in a directory and on ports of its own, and settle the old escrows here"
+            )
+        ]
     return [
         (
             f"{wish.deploy_dir} belongs to a gateway of generation {there}, but {profile.name} is "
@@ -89,6 +106,22 @@ def _generation(wish: GatewayWish, seen: GatewaySeen, profile: Profile) -> list[
             " strand its deposit. Deploy the other generation side by side, in a directory and on ports"
             " of its own, and settle the old escrows here"
         )
+    ]
+
+
+def _locked(wish: GatewayWish, seen: GatewaySeen, profile: Profile) -> list[str]:
+    """A variable that the escrows of this directory live by; whether it has any is not asked."""
+    if not any(name in seen.variables for name in profile.locked_variables):
+        return []
+    return [
+        (
+            f"{name} is {seen.variables.get(name) or 'not set'} in the gateway of {wish.deploy_dir}, and"
+            f" {wish.environment[name]} is wanted, but {why}. Keep it here, and deploy another gateway"
+            " side by side, in a directory and on ports of its own"
+        )
+        for name, why in sorted(profile.locked_variables.items())
+        if name in wish.environment
+        and not same_value(name, wish.environment[name], seen.variables.get(name), profile)
     ]
 
 

@@ -86,6 +86,8 @@ class GatewaySeen:
     """The folders that may be the storage, in the order in which they count."""
     default: Folder
     uses: tuple[Use, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """What the gateway has been started with, by its container, else by its file."""
     port_owner: str | None = None
     """The program on the port, when it is not the container."""
     asked_is_running: bool | None = None
@@ -105,6 +107,7 @@ class GatewayWish:
     image_update: bool = False
     allow_recreate: bool = False
     adopt: bool = False
+    accounting_port: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,6 +30,8 @@ class DeployRecord:
     instance: str | None = None
     """The name of this gateway among those of the host; None for the one without a name."""
     profile: str | None = None
+    protocol: str | None = None
+    """That its escrows are made for, where the operator names it."""
     storage: str | None = None
     image: str | None = None
     """As it was asked for, by tag or by digest."""

@@ -91,6 +91,7 @@ def see(subject: Subject, host: Host) -> tuple[GatewaySeen, Mapping[str, str]]:
                 if one is not mine and one.container.state in _RUNNING
                 for use in _uses(one, [Path(folder.path) for folder in candidates], host)
             ),
+            variables=subject.in_file if mine is None else mine.container.environment,
             port_owner=port.owner.text if foreign and port and port.owner else None,
             asked_is_running=None
             if mine is None or docker is None

@@ -341,11 +341,15 @@ def _refuse_to_begin(seen: SwapSeen, mode: Mode) -> None:
         )
 
 
-_GENERATION = re.compile(r"v0\.[0-9]+\.[0-9]+-v(?P<number>[1-9][0-9]*)(?:[.-]|$)")
+_GENERATION = re.compile(
+    r"v0\.[0-9]+\.[0-9]+-v(?P<number>[1-9][0-9]*(?:[.][1-9][0-9]*)?)(?:[.-]|$)"
+)
 
 
 def generation_of_tag(image: str) -> str | None:
     """The gateway generation that a tag of the project names, as mainnet-v0.2.13-v3-latest does.
+
+    A release has two numbers where they changed the protocol: v4.1.2 is of generation v4.1.
 
     None when it names none; the gateway itself is asked once it runs.
     """

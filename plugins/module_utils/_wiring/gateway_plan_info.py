@@ -14,6 +14,7 @@ from .._adapter import Context, Outcome
 from .._core.errors import ConfigurationError
 from .._gateway import env
 from .._gateway import plan as _gateway_plan
+from .._gateway.drift import check_accounting
 from .._gateway.instance import Instance, Places
 from .._gateway.plan_model import GatewayWish
 from .._presence import (
@@ -34,6 +35,7 @@ SPEC = _argspec.ArgumentSpec(
         "allow_recreate": {"type": "bool", "default": False},
         "adopt": {"type": "bool", "default": False},
         "port": {"type": "int", "required": True},
+        "accounting_port": {"type": "int"},
     },
 ).merge(_argspec.generation(), _argspec.environment())
 
@@ -42,6 +44,7 @@ def work(context: Context) -> Outcome:
     params = context.params
     if not 0 < params["port"] < 65536:
         raise ConfigurationError(f"port must be from 1 to 65535, got {params['port']}")
+    check_accounting(params["accounting_port"], params["port"], context.profile)
     places = Places(
         deploy_dir=Path(params["deploy_dir"]),
         state_dir=Path(params["state_dir"]),
@@ -84,6 +87,7 @@ def work(context: Context) -> Outcome:
             image_update=params["image_update"],
             allow_recreate=params["allow_recreate"],
             adopt=params["adopt"],
+            accounting_port=params["accounting_port"],
         ),
         seen,
         context.profile,

@@ -35,14 +35,14 @@ DOC_NAMES = ("DOCUMENTATION", "EXAMPLES", "RETURN")
 PYTHON = [
     path
     for path in sorted(PLUGINS.rglob("*.py"))
-    if "profiles" not in path.parts and "doc_fragments" not in path.parts
+    if not {"profiles", "doc_fragments"} & set(path.relative_to(ROOT).parts)
 ]
 ROLE_FILES = sorted(
     path
     for folder in ("tasks", "templates", "vars", "handlers")
     for path in ROOT.glob(f"roles/*/{folder}/**/*")
     # what a generation is called does not matter to the roles that install programs
-    if path.is_file() and not {"docker_engine", "inferenced"} & set(path.parts)
+    if path.is_file() and not {"docker_engine", "inferenced"} & set(path.relative_to(ROOT).parts)
 )
 
 

@@ -33,7 +33,7 @@ class Profile:
     settlement_tag: str
     """``version`` in its settlements; must be in the chain's approved_versions if those exist.
     Empty until the protocol is known, where it is chosen."""
-    route_prefix: str
+    route: str
     """Where hosts serve the protocol, for the life of an escrow; empty where it follows from the
     generation alone."""
     can_open_stores_of: tuple[str, ...]
@@ -47,7 +47,7 @@ class Profile:
     """Whether the connection by gRPC is encrypted."""
     chain_id_variable: str
     public_api_variable: str
-    route_prefix_variable: str | None
+    route_variable: str | None
     accounting_variable: str | None
     """Opens the port with the accounting, which has no key and listens on all addresses."""
     accounting_port: int | None
@@ -60,8 +60,8 @@ class Profile:
     public_api_optional: bool
     """Whether ``none`` may stand in its place. The word in the environment is then taken at every
     start and kept, so a URL that follows it takes effect only by the settings API."""
-    locked_variables: tuple[str, ...]
-    """Records live by these: with another value the gateway would not start or could not settle."""
+    locked_variables: t.Mapping[str, str]
+    """Escrows live by these, so they are not changed on a used directory; each with the reason."""
     bootstrap_variables: tuple[str, ...]
     """Read only at the first start; later only the settings API changes what they stand for."""
     unread_variables: tuple[str, ...]
@@ -131,7 +131,7 @@ class Profile:
             return self
         prefix = f"/devshard/{protocol}"
         return dataclasses.replace(
-            self, settlement_tag=protocol, route_prefix=prefix, host_session_prefix=prefix
+            self, settlement_tag=protocol, route=prefix, host_session_prefix=prefix
         )
 
     def to_result(self) -> dict[str, t.Any]:

@@ -17,8 +17,14 @@ PROFILE = dataclasses.replace(
     protocol_chosen=True,
     settlement_tag="",
     can_open_stores_of=("v3",),
-    route_prefix_variable="DEVSHARD_ROUTE_PREFIX",
-    locked_variables=("DEVSHARD_CHAIN_ID", "DEVSHARD_ROUTE_PREFIX"),
+    route_variable="DEVSHARD_ROUTE_PREFIX",
+    locked_variables={
+        "DEVSHARD_CHAIN_ID": "its escrows exist on one chain alone",
+        "DEVSHARD_ROUTE_PREFIX": (
+            "the hosts of an escrow serve it on one path for life, and a gateway with another one ends at"
+            " its start or takes the escrow out of service"
+        ),
+    },
     start_defaults={
         **{
             name: value

@@ -39,7 +39,7 @@ def test_an_unknown_generation_is_refused_with_those_that_exist() -> None:
 
 def test_a_protocol_gives_the_tag_and_the_prefix() -> None:
     found = profile("v4.1", "v4.2")
-    assert (found["settlement_tag"], found["route_prefix"]) == ("v4.2", "/devshard/v4.2")
+    assert (found["settlement_tag"], found["route"]) == ("v4.2", "/devshard/v4.2")
     assert found["host_session_prefix"] == "/devshard/v4.2"
     assert profile("v4.1")["settlement_tag"] == "", "without one, only what all protocols share"
 

@@ -8,8 +8,12 @@ import typing as t
 
 import pytest
 
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.profiles import profile
 from ansible_collections.gonka.devshard.plugins.plugin_utils._settings import (
+    chain_faults,
     faults_of,
+    gateway_faults,
+    generation_of,
     model_faults,
 )
 
@@ -48,6 +52,54 @@ def shared_faults(**values: object) -> list[str]:
     return faults_of(
         "devshard", {**values, **models}, {**options, "devshard_models": {"type": "list"}}
     )
+
+
+def chain_of(name: str, protocol: str, grpc: str | None) -> list[str]:
+    return chain_faults({"devshard_chain_grpc": grpc}, profile(name, protocol))
+
+
+def test_from_v4_on_the_chain_is_asked_by_grpc() -> None:
+    for name in ("v2", "v3"):
+        assert chain_of(name, name, None) == []
+    for good in ("node:9090", "dns:///node.example.org:443", "10.0.0.7:9090", "[fd00::7]:9090"):
+        assert chain_of("v4.1", "v4.1", good) == chain_of("v4", "v4", good) == []
+    for wrong in ("http://node:9090", "node", "node:x", "node:9090/", "tcp://node:9090"):
+        (fault,) = chain_of("v4.1", "v4.1", wrong)
+        assert "HOST:PORT" in fault
+        assert wrong in fault
+    (fault,) = chain_of("v4", "v4", None)
+    assert "devshard_chain_grpc is not set, and generation v4 needs it" in fault
+
+
+def test_only_v4_1_can_do_without_grpc() -> None:
+    assert chain_of("v4.1", "v4.1", "none") == []
+    (fault,) = chain_of("v4", "v4", "none")
+    assert "must not be none" in fault
+
+
+def test_what_a_generation_does_not_have_is_refused() -> None:
+    asked = {
+        "gateway_image": "",
+        "gateway_public_api": "none",
+        "gateway_accounting_port": 9091,
+    }
+    image, accounting, api = gateway_faults(asked, profile("v3", "v3"))
+    assert image.startswith("gateway_image is not set, and generation v3 has no default image")
+    assert "generation v3 has no accounting" in accounting
+    assert "gateway_public_api must not be none" in api
+    assert gateway_faults({**asked, "gateway_image": "a:b"}, profile("v4.1", "v4.1")) == []
+    (fault,) = gateway_faults({"gateway_accounting_port": 0}, profile("v4.1", "v4.1"))
+    assert "from 1 to 65535" in fault
+    (fault,) = gateway_faults({"gateway_public_api": "node"}, profile("v4.1", "v4.1"))
+    assert "must be an http or https URL" in fault
+
+
+def test_the_protocol_is_named_with_its_variable() -> None:
+    found, fault = generation_of({"devshard_profile": "v4.1"})
+    assert (found, (fault or "").partition(",")[0]) == (None, "devshard_protocol is not set")
+    found, fault = generation_of({"devshard_profile": "v4.1", "devshard_protocol": "v4.1"})
+    assert (found and found.settlement_tag, fault) == ("v4.1", None)
+    assert generation_of({}) == (None, None)
 
 
 def test_a_gateway_listens_on_the_loopback_alone() -> None:

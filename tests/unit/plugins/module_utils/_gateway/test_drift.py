@@ -62,6 +62,54 @@ def drift(wanted: Wanted = WANTED, container: Container | None = CONTAINER) -> d
     return find_drift(container, wanted, profile("v2")).to_result()
 
 
+V4_1 = profile("v4.1", "v4.1")
+
+
+def of_v4_1(wanted: dict[str, str], found: dict[str, str], **more: t.Any) -> dict[str, t.Any]:
+    container = dataclasses.replace(CONTAINER, environment=found, **more.pop("container", {}))
+    wish = dataclasses.replace(WANTED, environment=wanted, **more)
+    return find_drift(container, wish, V4_1).to_result()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "starts"),
+    [
+        ("https://api", "https://other", False),
+        ("none", "https://api", True),
+        ("https://api", "none", True),
+        ("none", "disabled", False),
+    ],
+)
+def test_no_public_api_is_read_at_every_start(wanted: str, found: str, starts: bool) -> None:
+    name = "DEVSHARD_PUBLIC_API"
+    seen = of_v4_1({name: wanted}, {name: found})
+    assert (seen["recreate"], seen["variables"]) == (starts, [name] if starts else [])
+    assert seen["bootstrap"] == ([] if starts else [name])
+
+
+def test_what_a_new_container_takes_for_the_same() -> None:
+    same = {"CHAIN_GRPC_TLS": "false", "DEVSHARD_CHAIN_ID": "gonka-mainnet"}
+    assert of_v4_1({**same, "DEVSHARD_STATS_ENABLED": "true"}, {})["recreate"] is False
+    assert of_v4_1({"DEVSHARD_STATS_ENABLED": "false"}, {})["variables"] == [
+        "DEVSHARD_STATS_ENABLED"
+    ]
+    # never asked from v4 on: unset is mainnet, whatever the chain answers
+    assert of_v4_1({"DEVSHARD_CHAIN_ID": "gonka-test"}, {})["recreate"] is True
+    assert of_v4_1({"DEVSHARD_CHAIN_REST": "http://a"}, {})["recreate"] is False
+
+
+def test_the_accounting_is_closed_or_on_the_loopback() -> None:
+    main = CONTAINER.ports
+    closed = {"ports": main}
+    open_wide = {"ports": {**main, "9091/tcp": ("0.0.0.0:9091",)}}
+    on_loopback = {"ports": {**main, "9091/tcp": ("127.0.0.1:9091",)}}
+    assert of_v4_1({}, {}, container=closed)["recreate"] is False
+    assert of_v4_1({}, {}, container=on_loopback, accounting_port=9091)["recreate"] is False
+    for container, port in ((open_wide, None), (open_wide, 9091), (on_loopback, None), (closed, 9)):
+        (why,) = of_v4_1({}, {}, container=container, accounting_port=port)["reasons"]
+        assert "its accounting is published on" in why
+
+
 def test_a_container_as_the_engine_shows_it() -> None:
     assert CONTAINER.to_result() == {
         "name": "devshardctl-multi",

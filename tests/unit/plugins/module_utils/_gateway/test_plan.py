@@ -82,6 +82,44 @@ def plan(wish: GatewayWish = WISH, seen: GatewaySeen = SEEN) -> GatewayPlan:
     return make(wish, seen, profile("v2"))
 
 
+V4_1 = profile("v4.1", "v4.1")
+PREFIX = "DEVSHARD_ROUTE_PREFIX"
+
+
+def v4_1_refusals(wanted: dict[str, str], found: dict[str, str], **record: t.Any) -> list[str]:
+    seen = with_container(environment=found)
+    seen = dataclasses.replace(
+        seen,
+        variables=found,
+        record=dataclasses.replace(RECORD, profile="v4.1", **record) if record else None,
+    )
+    wish = dataclasses.replace(WISH, environment=wanted, allow_recreate=True)
+    return list(make(wish, seen, V4_1).to_result()["refused"])
+
+
+def test_a_used_directory_keeps_its_protocol() -> None:
+    same = {PREFIX: "/devshard/v4.1"}
+    assert v4_1_refusals(same, same, protocol="v4.1") == []
+    (why,) = v4_1_refusals(same, same, protocol="v4")
+    assert "for protocol v4, but v4.1 is wanted (devshard_protocol)" in why
+
+
+def test_a_variable_that_escrows_live_by_is_not_changed() -> None:
+    (why,) = v4_1_refusals({PREFIX: "/devshard/v4.1"}, {PREFIX: "/devshard/v4"})
+    assert why.startswith(f"{PREFIX} is /devshard/v4 in the gateway of {DIR}")
+    assert "ends at its start or takes the escrow out of service" in why
+    chain = "DEVSHARD_CHAIN_ID"
+    assert v4_1_refusals({chain: "gonka-mainnet"}, {PREFIX: "/devshard/v4.1"}) == []
+    (why,) = v4_1_refusals({chain: "gonka-mainnet"}, {chain: "gonka-test"})
+    assert "its escrows exist on one chain alone" in why
+
+
+def test_v2_may_change_every_variable() -> None:
+    wish = dataclasses.replace(WISH, environment={"DEVSHARD_CHAIN_ID": "b"}, allow_recreate=True)
+    seen = with_container(environment={"DEVSHARD_CHAIN_ID": "a"})
+    assert plan(wish, dataclasses.replace(seen, variables={"DEVSHARD_CHAIN_ID": "a"})).refused == ()
+
+
 def with_container(seen: GatewaySeen = SEEN, **changes: t.Any) -> GatewaySeen:
     assert seen.own is not None
     container = dataclasses.replace(seen.own.container, **changes)

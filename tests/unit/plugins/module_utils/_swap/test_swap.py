@@ -633,7 +633,8 @@ def test_a_session_that_was_inactive_may_stay_so() -> None:
     [
         ("ghcr.io/gonka-ai/devshard-gateway:mainnet-v0.2.13-latest", None),
         ("ghcr.io/gonka-ai/devshard-gateway:mainnet-v0.2.13-v3-latest", "v3"),
-        ("ghcr.io/gonka-ai/devshard-gateway:mainnet-v0.2.15-v4.1.1", "v4"),
+        ("ghcr.io/gonka-ai/devshard-gateway:mainnet-v0.2.15-v4.1.1", "v4.1"),
+        ("ghcr.io/gonka-ai/devshard-gateway:mainnet-v0.2.15-v4-latest", "v4"),
         ("registry.test:5000/gateway:v3", None),
         ("registry.test:5000/v3/gateway:1.0", None),
         (f"registry.test:5000/gateway:v0.2.13-v3@sha256:{'0' * 64}", "v3"),
