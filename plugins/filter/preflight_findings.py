@@ -4,10 +4,8 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping
 
 from ansible.errors import AnsibleFilterError
 
@@ -15,25 +13,11 @@ from ansible_collections.gonka.devshard.plugins.filter.deadline_alarms import (
     deadline_alarms,
     time_left,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._chain.models import (
-    EscrowParams,
-    active_models_of,
-)
-from ansible_collections.gonka.devshard.plugins.module_utils._chain.node import (
-    Node,
-    is_rest,
-    is_rpc,
-    judge_node,
-    node_of_rest,
-    node_of_rpc,
-    swapped_text,
-)
 from ansible_collections.gonka.devshard.plugins.module_utils._core.address import refuse_address
-from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import ProtocolError
-from ansible_collections.gonka.devshard.plugins.module_utils._core.reader import Reader, parse_time
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.payment import (
     Check,
     Facts,
+    KnownTerms,
     Payment,
     PaymentAnswer,
     payment_checks,
@@ -47,6 +31,8 @@ NEAR: t.Final = "NEAR"
 """A deposit is in danger. It does not stop a deployment, but the operator must act."""
 WARNING: t.Final = "warning"
 """What the operator should know. It changes nothing about the verdict."""
+NOTE: t.Final = "note"
+"""What is not as it should be, and the playbook site mends. It changes nothing about the verdict."""
 
 ARCHITECTURES: t.Final = ("x86_64", "aarch64")
 
@@ -57,57 +43,17 @@ def _finding(check: str, verdict: str, detail: str) -> Finding:
     return {"check": check, "verdict": verdict, "detail": detail}
 
 
-def _dig(value: object, *path: str) -> object:
-    """The value at a path of keys, None when anything on the way is missing."""
-    for key in path:
-        if not isinstance(value, Mapping):
-            return None
-        value = value.get(key)
-    return value
+class Look(t.NamedTuple):
+    """A part of what ``preflight_info`` returned."""
+
+    known: bool
+    why: str
+    value: t.Any
 
 
-def _answer(reply: object) -> tuple[Mapping[str, object] | None, str]:
-    """The JSON object that an HTTP reply holds, or None and why not."""
-    if not isinstance(reply, Mapping):
-        return None, "was not asked"
-    status = reply.get("status")
-    if status != 200:
-        message = str(reply.get("msg", ""))[:160]
-        return None, f"does not answer ({message})" if status == -1 else f"answers HTTP {status}"
-    body = reply.get("json")
-    if not isinstance(body, Mapping):
-        return None, "answers with something that is not JSON"
-    return body, ""
-
-
-def _node(
-    seen: Mapping[str, t.Any], part: str, variable: str, read: Callable[[str, object], Node]
-) -> Finding:
-    check, url = f"chain {part.upper()}", str(seen["urls"][part])
-    other = seen.get(f"{part}_as_other") or {}
-    if (is_rpc if part == "rest" else is_rest)(other.get("json")):
-        return _finding(check, FAILED, swapped_text(variable, url))
-    body, why = _answer(seen[part])
-    if body is None:
-        return _finding(check, FAILED, f"{variable} {url} {why}")
-    try:
-        node = read(url, dict(body))
-    except ProtocolError as exc:
-        return _finding(
-            check, FAILED, f"{variable} {url} answers without block and chain id: {exc}"
-        )
-    faults = judge_node(node, chain_id=str(seen["chain_id"]), now=_now(seen), sign=True)
-    if faults:
-        return _finding(check, FAILED, faults[0].text)
-    return _finding(check, OK, f"{node.chain_id}, block {node.height}")
-
-
-def _now(seen: Mapping[str, t.Any]) -> datetime:
-    """The clock of the host, which signs, not the controller's."""
-    try:
-        return parse_time(str(seen["now"]))
-    except ProtocolError as exc:
-        raise AnsibleFilterError(f"preflight_findings: now: {exc}") from exc
+def _look(seen: Mapping[str, t.Any], part: str) -> Look:
+    found = seen["look"][part]
+    return Look(bool(found["known"]), str(found["why"] or ""), found["value"])
 
 
 def _host(seen: Mapping[str, t.Any]) -> list[Finding]:
@@ -126,6 +72,7 @@ def _host(seen: Mapping[str, t.Any]) -> list[Finding]:
         ),
         _root(seen),
         *_disks(seen),
+        *_engine(seen),
     ]
     if seen["refusal"]:
         found.append(_finding("host", FAILED, str(seen["refusal"])))
@@ -146,27 +93,34 @@ def _image(seen: Mapping[str, t.Any]) -> list[Finding]:
 
 
 def _root(seen: Mapping[str, t.Any]) -> Finding:
-    user = str(seen["uid"])
-    if user == "0":
+    user = _look(seen, "user").value
+    if user == 0:
         return _finding("root", OK, "yes")
-    if not user.isdigit():
-        return _finding("root", UNKNOWN, "the host did not say as which user the tasks run")
     return _finding(
         "root", FAILED, f"the tasks run as user {user}, not as root: set ansible_become: true"
     )
 
 
 def _disks(seen: Mapping[str, t.Any]) -> list[Finding]:
-    """The fullest disk; the lines are what df says, MiB and where the disk is mounted."""
-    found = [re.fullmatch(r"\s*(\d+)\s+(/.*)", str(line)) for line in seen["disks"]]
-    disks = sorted((int(line[1]), line[2]) for line in found if line)
-    if not disks:
-        return [_finding("disk", UNKNOWN, "the host did not say how much space is free")]
-    (free, path), least = disks[0], int(seen["min_free_mb"])
+    """The fullest disk."""
+    look = _look(seen, "disks")
+    if not look.value:
+        text = "the host did not say how much space is free"
+        return [_finding("disk", UNKNOWN, f"{text}: {look.why}" if look.why else text)]
+    free, path = min((int(disk["free_mb"]), str(disk["path"])) for disk in look.value)
+    least = int(seen["min_free_mb"])
     detail = f"{free} MiB are free on {path}"
     if free >= least:
         return [_finding("disk", OK, detail)]
     return [_finding("disk", FAILED, f"{detail}, {least} are needed (hot_swap_min_free_mb)")]
+
+
+def _engine(seen: Mapping[str, t.Any]) -> list[Finding]:
+    """One that site would not start is among what the role gateway refuses."""
+    if seen["engine_known"] or not (_look(seen, "docker_service").value or {}).get("startable"):
+        return []
+    text = "the service docker does not run. The playbook site starts it"
+    return [_finding("engine", NOTE, text)]
 
 
 def _port(port: Mapping[str, t.Any]) -> Finding:
@@ -181,48 +135,26 @@ def _port(port: Mapping[str, t.Any]) -> Finding:
     return _finding(f"port {port['port']}", verdict, str(port["text"]))
 
 
+def _node(seen: Mapping[str, t.Any], part: str, check: str) -> Finding:
+    look = _look(seen, part)
+    if not look.known:
+        return _finding(check, FAILED, look.why)
+    return _finding(check, OK, f"{look.value['chain_id']}, block {look.value['height']}")
+
+
 def _public_api(seen: Mapping[str, t.Any]) -> Finding:
-    body, why = _answer(seen["epoch"])
-    index = _dig(body, "latest_epoch", "index")
-    if body is not None and not isinstance(index, (int, str)):
-        why = "answers without the epoch"
-    where = f"devshard_public_api {seen['urls']['public']}"
+    look = _look(seen, "public_api")
     return _finding(
-        "public API", FAILED if why else OK, f"{where} {why}" if why else f"epoch {index}"
+        "public API",
+        OK if look.known else FAILED,
+        f"epoch {look.value['epoch']}" if look.known else look.why,
     )
-
-
-def _models_of(reply: object, read: Callable[[Reader], Sequence[str]]) -> list[str] | None:
-    """Models by their ids; None when the public API does not list them."""
-    body, _why = _answer(reply)
-    if body is None:
-        return None
-    try:
-        return list(read(Reader(dict(body), "models")))
-    except ProtocolError:
-        return None
-
-
-def _terms(reply: object) -> EscrowParams | None:
-    body, _why = _answer(reply)
-    params = _dig(body, "params")
-    if not isinstance(params, dict):
-        return None
-    try:
-        return EscrowParams.from_api(Reader(params, "params"))
-    except ProtocolError:
-        return None
-
-
-def _balance(reply: object) -> int | None:
-    body, _why = _answer(reply)
-    amount = _dig(body, "balance", "amount")
-    return int(str(amount)) if str(amount).isdigit() else None
 
 
 def _creator(seen: Mapping[str, t.Any]) -> list[Finding]:
     """Whether key, keyring and creator_address belong to one account."""
-    wanted, key, ring = (str(seen[name] or "") for name in ("wanted", "of_key", "of_keyring"))
+    look = _look(seen, "keyring")
+    wanted, key, ring = (str(name or "") for name in (seen["wanted"], seen["of_key"], look.value))
     refused = refuse_address(wanted, "creator_address") if wanted else None
     if refused is None and key and wanted and key != wanted:
         refused = f"gateway_private_key gives {key}, creator_address is {wanted}"
@@ -235,21 +167,50 @@ def _creator(seen: Mapping[str, t.Any]) -> list[Finding]:
         refused = f"this host has the key of {ring}, creator_address is {wanted}"
     if refused is not None:
         return [_finding("creator", FAILED, refused)]
+    if not look.known:
+        text = f"the keyring of this host could not be read: {look.why}"
+        return [_finding("creator", UNKNOWN, text)]
     found = ring or key or wanted
     if found:
         return [_finding("creator", OK, found)]
     return [_finding("creator", UNKNOWN, "a key is made on the host by the first run of site")]
 
 
+def _escrows(seen: Mapping[str, t.Any]) -> Mapping[str, t.Any] | None:
+    """What is known of them. Where nothing is deployed, there are none."""
+    look = _look(seen, "escrows")
+    if look.known:
+        known: Mapping[str, t.Any] = look.value
+        return known
+    return None if seen["deployed"] else {"escrows": []}
+
+
 def _missing(seen: Mapping[str, t.Any], model: str, count: int) -> int | None:
     """How many escrows of a model must be created; None when the existing ones are not known."""
-    found = seen["escrows"]
+    found = _escrows(seen)
     if found is None:
-        return count
-    if not isinstance(found, Mapping):
         return None
     usable = [item for item in found["escrows"] if item["usable"] and item["model"] == model]
     return max(count - len(usable), 0)
+
+
+def _payer(seen: Mapping[str, t.Any]) -> str | None:
+    ring = _look(seen, "keyring")
+    found = ring.value or seen["of_key"] or seen["wanted"] if ring.known else None
+    return str(found) if found else None
+
+
+def _facts(seen: Mapping[str, t.Any]) -> Facts:
+    terms = _look(seen, "terms")
+    return Facts(
+        creator=_payer(seen),
+        terms=KnownTerms.from_result(terms.value) if terms.known else None,
+        active_models=_look(seen, "active_models").value,
+        balance=_look(seen, "balance").value,
+        settlement_tag=str(seen["settlement_tag"]),
+        fee=int(seen["fee"]),
+        gas_limit=int(seen["gas_limit"]),
+    )
 
 
 def _payments(seen: Mapping[str, t.Any]) -> list[Finding]:
@@ -263,31 +224,50 @@ def _payments(seen: Mapping[str, t.Any]) -> list[Finding]:
         )
         for model in seen["models"]
     ]
-    facts = Facts(
-        creator=str(seen["of_keyring"] or seen["of_key"] or seen["wanted"] or "") or None,
-        terms=_terms(seen["params"]),
-        active_models=_models_of(seen["active_models"], active_models_of),
-        balance=_balance(seen["balance"]),
-        settlement_tag=str(seen["settlement_tag"]),
-        fee=int(seen["fee"]),
-        gas_limit=int(seen["gas_limit"]),
-    )
-    governed = _models_of(
-        seen["governance_models"],
-        lambda body: [item.text("id") for item in body.children("models")],
-    )
     pays = {wish.model for wish in wishes if wish.create != 0}
-    return [_of_check(check, pays, governed) for check in payment_checks(wishes, facts)]
+    found = [_of_check(seen, check, pays) for check in payment_checks(wishes, _facts(seen))]
+    return _awaited(found) if seen["allowlist_wait"] else found
 
 
-def _of_check(check: Check, pays: set[str], governed: list[str] | None) -> Finding:
+def _awaited(found: list[Finding]) -> list[Finding]:
+    """Where the role creator waits for the vote, neither the list nor the wallet is final now."""
+    failed = {item["check"] for item in found if item["verdict"] == FAILED}
+    if "allowlist" not in failed:
+        return found
+    changed = {
+        "allowlist": (NOTE, "The playbook site waits for the vote, as creator_allowlist_wait says"),
+        "funds": (UNKNOWN, "Site checks them after the vote"),
+    }
+    return [
+        _finding(check, changed[check][0], f"{item['detail']}. {changed[check][1]}")
+        if (check := item["check"]) in changed and check in failed
+        else item
+        for item in found
+    ]
+
+
+_ASKED: t.Final = {"model": "active_models", "funds": "balance"}
+"""The questions whose answers a check needs; the others need the terms."""
+
+
+def _why_unknown(seen: Mapping[str, t.Any], check: Check) -> str:
+    """Why a question had no answer, unless that stands above already."""
+    of_creator = check.name in ("allowlist", "funds") and _payer(seen) is None
+    if of_creator or not _look(seen, "chain_rest").known:
+        return ""
+    return _look(seen, _ASKED.get(check.name, "terms")).why
+
+
+def _of_check(seen: Mapping[str, t.Any], check: Check, pays: set[str]) -> Finding:
     """A rule's answer as a finding: what stops a payment is not a failure where none is due."""
     name = check.name if check.subject is None else f"{check.name} {check.subject}"
+    governed = _look(seen, "governance_models").value
     text, unlisted = check.text, governed is not None and check.subject not in governed
     if check.answer is PaymentAnswer.YES:
         return _finding(name, OK, text)
     if check.answer is PaymentAnswer.UNKNOWN:
-        return _finding(name, UNKNOWN, text)
+        why = _why_unknown(seen, check)
+        return _finding(name, UNKNOWN, f"{text}: {why}" if why else text)
     if check.name == "model" and unlisted and governed is not None:
         listed = ", ".join(sorted(governed)) or "none"
         text = f"{check.subject} is not a model of the network. Its models: {listed}"
@@ -311,13 +291,12 @@ def _access(seen: Mapping[str, t.Any]) -> list[Finding]:
 
 
 def _deadlines(seen: Mapping[str, t.Any]) -> list[Finding]:
-    found = seen.get("escrows")
+    look, found = _look(seen, "escrows"), _escrows(seen)
     if found is None:
+        text = f"gateway or chain could not be asked for the escrows: {look.why}"
+        return [_finding("deadlines", UNKNOWN, text)]
+    if not look.known:
         return []
-    if not isinstance(found, Mapping):
-        return [
-            _finding("deadlines", UNKNOWN, "gateway or chain could not be asked for the escrows")
-        ]
     alarms = deadline_alarms(found, (), seen["host"])
     if alarms:
         return [_finding("deadlines", NEAR, alarm) for alarm in alarms]
@@ -335,8 +314,8 @@ def preflight_findings(seen: object) -> list[Finding]:
         raise AnsibleFilterError("preflight_findings: a dict of observations is needed")
     return [
         *_host(seen),
-        _node(seen, "rest", "devshard_chain_rest", node_of_rest),
-        _node(seen, "rpc", "devshard_chain_rpc", node_of_rpc),
+        _node(seen, "chain_rest", "chain REST"),
+        _node(seen, "chain_rpc", "chain RPC"),
         _public_api(seen),
         *_creator(seen),
         *_payments(seen),

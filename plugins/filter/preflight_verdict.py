@@ -12,6 +12,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.gonka.devshard.plugins.filter.preflight_findings import (
     FAILED,
     NEAR,
+    NOTE,
     OK,
     UNKNOWN,
     WARNING,
@@ -22,7 +23,7 @@ def preflight_verdict(findings: object, host: object) -> dict[str, object]:
     """The last line of preflight, and whether a deployment may begin and all is well."""
     if not isinstance(findings, Sequence) or isinstance(findings, str):
         raise AnsibleFilterError("preflight_verdict: the result of preflight_findings is needed")
-    verdicts = (FAILED, UNKNOWN, NEAR, WARNING, OK)
+    verdicts = (FAILED, UNKNOWN, NEAR, WARNING, NOTE, OK)
     by: dict[str, list[Mapping[str, str]]] = {verdict: [] for verdict in verdicts}
     for finding in findings:
         by[finding["verdict"]].append(finding)
@@ -41,6 +42,8 @@ def preflight_verdict(findings: object, host: object) -> dict[str, object]:
         text += f". In danger: {named(NEAR)}"
     if by[WARNING]:
         text += f". Warning: {named(WARNING)}"
+    if by[NOTE]:
+        text += f". Note: {named(NOTE)}"
     return {"text": f"{host}: {text}", "ready": not by[FAILED], "safe": not by[NEAR]}
 
 

@@ -26,6 +26,7 @@ from . import _argspec
 from ._chain import participants
 from ._chain.api import ChainApi
 from ._chain.inferenced import CliResult, Inferenced, runner
+from ._chain.rpc import ChainRpc
 from ._core import keys, over_requests, urls
 from ._core import transport as _transport
 from ._core.errors import ConfigurationError, DevshardError
@@ -80,12 +81,20 @@ class Context:
         self.check_mode: bool = module.check_mode
         self._seen = _Seen()
 
-    def inner(self, spec: _argspec.ArgumentSpec, params: dict[str, t.Any]) -> Context:
-        """For the prediction of another module inside this run, which changes nothing."""
+    def inner(
+        self,
+        spec: _argspec.ArgumentSpec,
+        params: dict[str, t.Any],
+        deadline: WaitBudget | None = None,
+    ) -> Context:
+        """For the prediction of another module inside this run, which changes nothing.
+
+        ``deadline`` is the end of all its waiting for answers.
+        """
         validated = ArgumentSpecValidator(**spec.to_kwargs()).validate(params)
         if validated.error_messages:
             raise ConfigurationError("; ".join(validated.error_messages))
-        return _Inner(self._module, validated.validated_parameters, self._seen)
+        return _Inner(self._module, validated.validated_parameters, self._seen, deadline)
 
     def warn(self, text: str) -> None:
         self._module.warn(text)
@@ -236,6 +245,15 @@ class Context:
             max_block_age=options.max_block_age,
         )
 
+    def new_rpc(self, http: _transport.HttpTransport) -> ChainRpc | None:
+        """None where no URL of the chain's RPC is given."""
+        options = self.read(_argspec.ChainOptions)
+        if (url := self.read(_argspec.InferencedOptions).chain_rpc) is None:
+            return None
+        return ChainRpc(
+            http, url=url, chain_id=options.chain_id, max_block_age=options.max_block_age
+        )
+
     @functools.cached_property
     def signer(self) -> Inferenced | None:
         """None on a host that has no ``inferenced``."""
@@ -353,9 +371,16 @@ class Context:
 class _Inner(Context):
     """A prediction. What it lacks is an error of its own, and what it reads is read once."""
 
-    def __init__(self, module: AnsibleModule, params: dict[str, t.Any], seen: _Seen) -> None:
+    def __init__(
+        self,
+        module: AnsibleModule,
+        params: dict[str, t.Any],
+        seen: _Seen,
+        deadline: WaitBudget | None,
+    ) -> None:
         super().__init__(module)
         self.params = params
+        self._end = deadline
         self.check_mode = True
         self._seen = seen
 
@@ -365,9 +390,9 @@ class _Inner(Context):
     @functools.cached_property
     def transport(self) -> _transport.HttpTransport:
         names = ("request_timeout", "validate_certs", "ca_path")
-        key = tuple(self.params[name] for name in names)
+        key = (self._end, *(self.params[name] for name in names))
         if key not in self._seen.transports:
-            self._seen.transports[key] = self.new_transport(read_once=True)
+            self._seen.transports[key] = self.new_transport(self._end, read_once=True)
         return self._seen.transports[key]
 
     @functools.cached_property

@@ -180,6 +180,11 @@ from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import
     ConfigurationError,
     UnknownStateError,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._core.parts import (
+    Part,
+    attempt,
+    together,
+)
 from ansible_collections.gonka.devshard.plugins.module_utils._core.timer import WaitBudget
 from ansible_collections.gonka.devshard.plugins.module_utils._core.transport import (
     HttpTransport,
@@ -196,21 +201,18 @@ from ansible_collections.gonka.devshard.plugins.module_utils._escrows.settlement
     SettlementFiles,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.api import GatewayApi
+from ansible_collections.gonka.devshard.plugins.module_utils._host.storage import free_space
 from ansible_collections.gonka.devshard.plugins.module_utils._status.look import (
     ChainSeen,
     GatewaySeen,
-    Part,
     Sight,
     StatusTerms,
-    attempt,
     escrow_rows,
-    free_space,
     look_at_chain,
     look_at_gateway,
     look_at_route,
     read_escrows,
     tell_clock,
-    together,
 )
 
 if t.TYPE_CHECKING:

@@ -182,7 +182,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Outcome,
     run_module,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._status.look import free_space
+from ansible_collections.gonka.devshard.plugins.module_utils._host.storage import free_space
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.window import (
     SwapWindow,
     TempNeed,

@@ -14,6 +14,7 @@ import enum
 import typing as t
 from dataclasses import dataclass
 
+from .._core.reader import Reader
 from .funding import GNK, deposits_needed, gnk
 
 if t.TYPE_CHECKING:
@@ -33,6 +34,39 @@ class PaymentTerms(t.Protocol):
     def approved_versions(self) -> tuple[str, ...]: ...
     @property
     def min_gas_price(self) -> int: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KnownTerms:
+    """The terms alone, as a module hands them to the controller."""
+
+    min_amount: int
+    max_amount: int
+    allowed_creator_addresses: tuple[str, ...]
+    approved_versions: tuple[str, ...]
+    min_gas_price: int
+
+    @classmethod
+    def from_result(cls, found: object) -> KnownTerms:
+        body = Reader(found, "terms")
+        return cls(
+            min_amount=body.whole("min_amount"),
+            max_amount=body.whole("max_amount"),
+            allowed_creator_addresses=body.texts("allowed_creator_addresses"),
+            approved_versions=body.texts("approved_versions"),
+            min_gas_price=body.whole("min_gas_price"),
+        )
+
+
+def terms_result(terms: PaymentTerms) -> dict[str, t.Any]:
+    """What :meth:`KnownTerms.from_result` reads again."""
+    return {
+        "min_amount": terms.min_amount,
+        "max_amount": terms.max_amount,
+        "allowed_creator_addresses": list(terms.allowed_creator_addresses),
+        "approved_versions": list(terms.approved_versions),
+        "min_gas_price": terms.min_gas_price,
+    }
 
 
 class PaymentAnswer(enum.Enum):

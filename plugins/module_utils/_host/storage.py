@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 from pathlib import Path, PurePosixPath
 
@@ -14,6 +15,8 @@ from .._core.errors import ConfigurationError
 from .processes import PROC
 
 if t.TYPE_CHECKING:
+    from collections.abc import Iterable
+
     Identity = tuple[int, int]
 
 
@@ -63,3 +66,16 @@ def require_absolute(path: str, option: str) -> None:
             f"{option} must be an absolute path as the gateway sees it, not {path}. The gateway "
             f"resolves any other path from its working directory, where it starts an empty session"
         )
+
+
+def free_space(folders: Iterable[Path]) -> list[dict[str, t.Any]]:
+    """What is free in MiB on the disk of each folder, or of the one that will hold it."""
+    found: dict[int, dict[str, t.Any]] = {}
+    for folder in folders:
+        there = next(one for one in (folder, *folder.parents) if one.exists())
+        disk = os.statvfs(there)
+        found.setdefault(
+            there.stat().st_dev,
+            {"path": str(there), "free_mb": disk.f_bavail * disk.f_frsize // 2**20},
+        )
+    return list(found.values())

@@ -141,6 +141,11 @@ def service_reasons(name: str, seen: ServiceSeen) -> list[str]:
     return reasons
 
 
+def is_startable(seen: ServiceSeen) -> bool:
+    """Whether a role that wants the service to run would start it."""
+    return seen.load == "loaded" and seen.active in ("inactive", "failed")
+
+
 def program_reasons(argv: Sequence[str], says: str, found: tuple[int, str] | None) -> list[str]:
     """``found`` is the status of a program and what it said; None when it is not there."""
     command = " ".join(argv)

@@ -12,17 +12,15 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import re
-import threading
 import typing as t
 from dataclasses import dataclass, field, replace
 
 from .._core.decoding import expect_json_object, server_error
-from .._core.errors import DevshardError, ProtocolError
+from .._core.errors import ProtocolError
 from .._core.exchange import Request
+from .._core.parts import Part, attempt
 from .._core.reader import Reader
-from .._core.timer import WaitBudget
 from .._escrows import settle_rules
 from .._escrows.deadlines import UNKNOWN_DEADLINE, not_pruned
 from .._escrows.observe import clock_of, view_of
@@ -30,8 +28,7 @@ from .._escrows.pool_rules import UNRECORDED, why_not_usable
 from .._gateway.report import report
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-    from pathlib import Path
+    from collections.abc import Mapping
 
     from .._chain.api import ChainApi
     from .._chain.models import ChainHead, CreatedEvent, Epoch, Escrow, EscrowParams
@@ -44,90 +41,6 @@ if t.TYPE_CHECKING:
     from .._gateway.models import Devshard
 
 SLOT_HEADER: t.Final = "X-Devshard-Slot"
-T = t.TypeVar("T")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Part(t.Generic[T]):
-    """What one part answered, or why that is not known."""
-
-    value: T | None = None
-    why: str | None = None
-
-    @property
-    def known(self) -> bool:
-        return self.why is None
-
-    def to_result(self) -> dict[str, t.Any]:
-        return {"known": self.known, "why": self.why}
-
-
-def attempt(look: Callable[[], T]) -> Part[T]:
-    """Errors that have a name are an answer too; any other one is a bug and stays one."""
-    try:
-        return Part(value=look())
-    except PermissionError as exc:
-        return Part(why=f"{exc.filename}: permission denied. Run with become: true")
-    except (DevshardError, OSError) as exc:
-        return Part(why=str(exc))
-
-
-class _Bugs:
-    """What a thread raises would be lost with it; here it is kept for the thread that waits."""
-
-    def __init__(self) -> None:
-        self.found: list[BaseException] = []
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _kind: object, exc: BaseException | None, _trace: object) -> bool:
-        if exc is not None:
-            self.found.append(exc)
-        return True
-
-    def show(self) -> None:
-        if self.found:
-            raise self.found[0]
-
-
-def together(looks: Mapping[str, Callable[[], t.Any]], seconds: float) -> dict[str, Part[t.Any]]:
-    """All of them at the same time, none longer than ``seconds``, whatever it hangs in."""
-    found: dict[str, Part[t.Any]] = {}
-    bugs = _Bugs()
-
-    def run(name: str, look: Callable[[], t.Any]) -> None:
-        with bugs:
-            found[name] = attempt(look)
-
-    # not daemonic ones would keep a module from ending while one hangs in a name server
-    threads = [
-        threading.Thread(target=run, args=item, daemon=True, name=item[0]) for item in looks.items()
-    ]
-    deadline = WaitBudget(seconds)
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(deadline.left)
-    bugs.show()
-    late: Part[t.Any] = Part(why=f"no answer within {seconds:g} seconds")
-    return {name: found.get(name, late) for name in looks}
-
-
-# the host
-
-
-def free_space(folders: Iterable[Path]) -> list[dict[str, t.Any]]:
-    """What is free in MiB on the disk of each folder, or of the one that will hold it."""
-    found: dict[int, dict[str, t.Any]] = {}
-    for folder in folders:
-        there = next(one for one in (folder, *folder.parents) if one.exists())
-        disk = os.statvfs(there)
-        found.setdefault(
-            there.stat().st_dev,
-            {"path": str(there), "free_mb": disk.f_bavail * disk.f_frsize // 2**20},
-        )
-    return list(found.values())
 
 
 # the gateway of one slot

@@ -159,19 +159,7 @@ def test_what_listens_on_the_host_is_not_asked_through_a_proxy() -> None:
     asked = [request for path in paths for request in requests_of(read_yaml(path))]
     assert len(asked) > 5
     outside = [request for request in asked if "use_proxy" not in request]
-    # preflight asks chain and public API, one of which it has under the name of its loop
-    known = ("devshard_chain_rest", "{{ __devshard_item.url }}")
-    assert [
-        request["url"] for request in outside if not any(name in request["url"] for name in known)
-    ] == []
-
-
-def test_preflight_asks_nothing_of_this_host_by_its_list_of_urls() -> None:
-    tasks = read_yaml(ROOT / "roles/devshard/tasks/observe.yml")
-    loops = [task["loop"] for task in tasks if task.get("ansible.builtin.uri") and "loop" in task]
-    others = ("{{ __devshard_rest }}", "{{ devshard_chain_r", "{{ __devshard_public")
-    assert len(loops) == 2
-    assert all(item["url"].startswith(others) for loop in loops for item in loop)
+    assert [request["url"] for request in outside] == []
 
 
 def conditions(value: object) -> t.Iterator[str]:

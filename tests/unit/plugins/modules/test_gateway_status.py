@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import threading
 import typing as t
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -16,13 +14,7 @@ from ansible_collections.gonka.devshard.plugins.filter.query_problem import quer
 from ansible_collections.gonka.devshard.plugins.filter.status_table import status_table
 from ansible_collections.gonka.devshard.plugins.filter.status_verdict import status_verdict
 from ansible_collections.gonka.devshard.plugins.module_utils._core import over_requests
-from ansible_collections.gonka.devshard.plugins.module_utils._status import look as _status_look
 from ansible_collections.gonka.devshard.plugins.module_utils._status.keys import KEYS, NESTED
-from ansible_collections.gonka.devshard.plugins.module_utils._status.look import (
-    attempt,
-    free_space,
-    together,
-)
 from ansible_collections.gonka.devshard.tests.unit.plugins.http_server import refused_url
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_run import run_module, succeeded
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils._status.test_rules import (
@@ -225,46 +217,6 @@ def test_the_public_api_does_not_answer(action: str, site: Site) -> None:
     assert len([line for line in lines if line.startswith("not known")]) == 1, lines
 
 
-class WhenTheFastOneIsDone:
-    """The time is over when that thread has ended, however long it takes on this machine."""
-
-    def __init__(self, seconds: float) -> None:
-        pass
-
-    @property
-    def left(self) -> float:
-        for thread in threading.enumerate():
-            if thread.name == "fast":
-                thread.join()
-        return 0.0
-
-
-def test_a_part_that_hangs_for_ever_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_status_look, "WaitBudget", WhenTheFastOneIsDone)
-    ever = threading.Event()
-    found = together({"slow": lambda: ever.wait(60), "fast": lambda: 7}, 0.05)
-    ever.set()
-    assert found["fast"].value == 7
-    assert found["slow"].why == "no answer within 0.05 seconds"
-
-
-def test_a_bug_in_a_look_is_no_answer() -> None:
-    def bug() -> t.NoReturn:
-        raise KeyError("x")
-
-    with pytest.raises(KeyError):
-        together({"a": bug}, 5)
-    with pytest.raises(KeyError):
-        attempt(bug)
-
-
-def test_a_file_that_may_not_be_read() -> None:
-    def denied() -> t.NoReturn:
-        raise PermissionError(13, "Permission denied", "/etc/x")
-
-    assert attempt(denied).why == "/etc/x: permission denied. Run with become: true"
-
-
 def test_a_host_without_the_library(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(over_requests, "REQUESTS_IMPORT_ERROR", ImportError("requests"))
     seen = look(site)
@@ -343,8 +295,3 @@ def test_what_is_free_is_measured_where_the_gateway_writes(site: Site) -> None:
     (disk,) = look(site)["disks"]
     assert disk["path"] == str(site.env_file.parent)
     assert 0 < disk["free_mb"] < 2**30
-
-
-def test_a_folder_that_is_not_there_yet_lies_on_the_disk_of_the_one_above(tmp_path: Path) -> None:
-    (disk,) = free_space([tmp_path / "a/b", tmp_path])
-    assert disk["path"] == str(tmp_path)

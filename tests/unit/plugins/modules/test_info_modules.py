@@ -12,7 +12,7 @@ import typing as t
 import pytest
 import yaml
 
-from ansible_collections.gonka.devshard.plugins.module_utils._core import transport
+from ansible_collections.gonka.devshard.plugins.module_utils._core import over_requests
 from ansible_collections.gonka.devshard.plugins.module_utils._host import docker as _docker
 from ansible_collections.gonka.devshard.tests.unit.collection.collection_files import (
     MODULES,
@@ -321,7 +321,11 @@ def test_the_first_of_several_client_keys(site: Site) -> None:
 @pytest.mark.parametrize(
     ("library", "part", "modules"),
     [
-        ("requests", transport, ["creator_info", "allowlist", "gateway_info", "chat_completion"]),
+        (
+            "requests",
+            over_requests,
+            ["creator_info", "allowlist", "gateway_info", "chat_completion"],
+        ),
         ("docker", _docker, ["gateway_drift_info"]),
     ],
 )
