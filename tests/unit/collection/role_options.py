@@ -34,15 +34,17 @@ def _walk(part: t.Any, known: frozenset[str], found: dict[str, set[str]]) -> Non
     if not isinstance(part, dict):
         return
     for name, value in part.items():
-        if str(name).startswith((f"{FULL_NAME}.", f"group/{FULL_NAME}.")) and isinstance(
-            value, dict
-        ):
-            for option, expression in value.items():
-                named = set(WORD.findall(expression)) if isinstance(expression, str) else set()
-                # some variables are handed over under their own name
-                if fed := {word for word in named & known if word != option}:
-                    found.setdefault(option, set()).update(fed)
+        if str(name).startswith((f"{FULL_NAME}.", f"group/{FULL_NAME}.")):
+            _feed(value, known, found)
         _walk(value, known, found)
+
+
+def _feed(options: t.Any, known: frozenset[str], found: dict[str, set[str]]) -> None:
+    for option, expression in options.items() if isinstance(options, dict) else ():
+        named = set(WORD.findall(expression)) if isinstance(expression, str) else set()
+        # some variables are handed over under their own name
+        if fed := {word for word in named & known if word != option}:
+            found.setdefault(option, set()).update(fed)
 
 
 def fed_options() -> dict[str, set[str]]:
@@ -50,4 +52,8 @@ def fed_options() -> dict[str, set[str]]:
     known, found = variables(), dict[str, set[str]]()
     for path in (*ROOT.glob("roles/*/tasks/**/*.yml"), *ROOT.glob("playbooks/*.yml")):
         _walk(read_yaml(path), known, found)
+    # said once for the tasks of all roles, by the name of the action group
+    shared = read_yaml(ROOT / "roles/devshard/vars/main.yml")
+    for group in read_yaml(ROOT / "meta/runtime.yml")["action_groups"]:
+        _feed(shared.get(f"__devshard_{group}"), known, found)
     return found
