@@ -345,6 +345,7 @@ class Context:
                     min_balance=self.profile.min_balance,
                     max_nonce=self.profile.nonce_limit,
                     longest_request=self.profile.longest_request,
+                    reloads=self.profile.settle_unloaded,
                     min_blocks_left=min_blocks_left,
                 ),
                 settlement_tag=self.profile.settlement_tag,

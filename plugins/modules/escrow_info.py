@@ -113,6 +113,26 @@ escrows:
       description: Requests it serves now. Null when it is not loaded.
       type: int
       sample: 0
+    background:
+      description: Work after replies that were sent. It counts as busy. Generations before C(v4.1) do not show it.
+      type: int
+      sample: 0
+    loadable:
+      description: Whether it is not loaded and the gateway can load it again, which generations from C(v3) on can.
+      type: bool
+      sample: false
+    settle_queued:
+      description: Whether the gateway means to settle it by itself, when its work has ended.
+      type: bool
+      sample: false
+    held_since:
+      description: Since when the gateway holds it back although it is active, until reservations come back. Else null.
+      type: str
+      sample: null
+    protocol:
+      description: The protocol that its session is bound to. Null where the gateway does not show it.
+      type: str
+      sample: v4.1
     storage_path:
       description: Path of its session, as seen by the gateway.
       type: str

@@ -80,6 +80,11 @@ gateway:
           nonce: 15
           balance: 4999965000
           active_requests: 2
+          background: 0
+          protocol: null
+          settle_queued: false
+          held_since: null
+          route: null
           requests_blocked: false
           storage_path: /root/.devshardctl/escrow-4711
           private_key_env: DEVSHARD_PRIVATE_KEY

@@ -12,6 +12,11 @@ import typing as t
 
 from .._core.errors import DevshardError, TransportError
 
+_WITH_HASH: t.Final = re.compile(r"(?:wait for )?tx ([0-9A-Fa-f]{64})\b")
+_BEFORE_BROADCAST: t.Final = re.compile(
+    r"fetch (account|chain id)\b|broadcast tx failed code=|insufficient signatures:|rehydrate devshard"
+)
+
 
 class CreateAnswer(t.NamedTuple):
     """What the gateway's answer to a create proves."""
@@ -40,13 +45,39 @@ def read_create_failure(exc: DevshardError) -> CreateAnswer:
     if status == 502:
         if re.match(r"fetch (account|chain id)\b|broadcast tx failed code=", text):
             return CreateAnswer(True)
-        if found := re.match(r"(?:wait for )?tx ([0-9A-Fa-f]{64})\b", text):
+        if found := _WITH_HASH.match(text):
             return CreateAnswer(False, found[1].upper())
     return CreateAnswer(False)
 
 
-def settle_was_not_sent(exc: DevshardError) -> bool:
-    """Whether a failed settle of the gateway surely came before its broadcast."""
+class SettleAnswer(t.NamedTuple):
+    """What the gateway's answer to a settle proves."""
+
+    nothing_sent: bool
+    tx_hash: str | None = None
+    busy: bool = False
+    """Refused for now; whether the gateway makes up for it by itself, only its record shows."""
+
+
+def read_settle_failure(exc: DevshardError) -> SettleAnswer:
+    """What a failed settle of the gateway leaves behind; the hash where the answer has one."""
     if isinstance(exc, TransportError):
-        return exc.details.get("sent") is False
-    return exc.details.get("http_status") in (308, 400, 401, 404, 409)
+        return SettleAnswer(exc.details.get("sent") is False)
+    status = exc.details.get("http_status")
+    text = str(exc.details.get("server_message") or "")
+    if status == 409:
+        return SettleAnswer(True, busy=True)
+    if status in (308, 400, 401, 404):
+        return SettleAnswer(True)
+    if status == 502:
+        if _BEFORE_BROADCAST.match(text):
+            return SettleAnswer(True)
+        if found := _WITH_HASH.match(text):
+            return SettleAnswer(False, found[1].upper())
+    return SettleAnswer(False)
+
+
+def store_is_busy(exc: DevshardError) -> bool:
+    """Whether a call was refused because the store of a session, just unloaded, is still open."""
+    text = str(exc.details.get("server_message") or "")
+    return exc.details.get("http_status") == 502 and "database is locked" in text

@@ -35,6 +35,8 @@ class Limits:
     min_blocks_left: int = 0
     longest_request: int = 1_200
     """Seconds for which a request stays active at most, also when its client is gone."""
+    reloads: bool = False
+    """Whether the gateway unloads what is out of service, and can load it again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,6 +53,16 @@ class EscrowView:
     nonce: int | None = None
     balance: int | None = None
     active_requests: int | None = None
+    background: int = 0
+    """Work after replies that were sent; it counts as busy."""
+    loadable: bool = False
+    """Recorded and not loaded, and the gateway can load it again."""
+    settle_queued: bool = False
+    """The gateway means to settle it by itself."""
+    held_since: str | None = None
+    """Not served although it is active: its balance waits for reservations to come back."""
+    protocol: str | None = None
+    """That its session is bound to; None where the gateway does not show it."""
     storage_path: str | None = None
     rotation_role: str | None = None
     # the chain
@@ -68,6 +80,15 @@ class EscrowView:
         return not self.why_not
 
     @property
+    def work(self) -> int:
+        """Everything that keeps it from being finalized or unloaded, as far as it is shown."""
+        return (self.active_requests or 0) + self.background
+
+    @property
+    def held(self) -> bool:
+        return self.active and self.held_since is not None
+
+    @property
     def unsettled(self) -> bool:
         return self.on_chain and not self.settled
 
@@ -82,6 +103,11 @@ class EscrowView:
             "nonce": self.nonce,
             "balance": self.balance,
             "active_requests": self.active_requests,
+            "background": self.background,
+            "loadable": self.loadable,
+            "settle_queued": self.settle_queued,
+            "held_since": self.held_since,
+            "protocol": self.protocol,
             "storage_path": self.storage_path,
             "rotation_role": self.rotation_role,
             "on_chain": self.on_chain,
@@ -117,7 +143,16 @@ def _why_not_served(view: EscrowView, limits: Limits) -> list[str]:
     elif not view.active:
         reasons.append(INACTIVE)
     elif not view.loaded:
-        reasons.append("recorded but not loaded in the gateway")
+        reasons.append(
+            "active in the records but not loaded, so it serves nothing until it is activated again"
+            if view.loadable
+            else "recorded but not loaded in the gateway"
+        )
+    if view.held:
+        reasons.append(
+            f"its gateway holds it back since {view.held_since}: its balance is too low until"
+            " reservations come back"
+        )
     if view.loaded and view.phase != "active":
         reasons.append(f"its session is in phase {view.phase}")
     if view.loaded and view.phase == "active":
@@ -191,7 +226,9 @@ def plan_pool(
         view.id for view in views if view.id in adoptable and not view.recorded and view.unsettled
     )
     fresh = sum(1 for view in fitting if view.id in adopt)
-    missing = max(0, wish.count - len(usable) - fresh)
+    # one that is held back serves again by itself, so none is paid for in its place
+    held = sum(1 for view in fitting if view.held and view.unsettled)
+    missing = max(0, wish.count - len(usable) - fresh - held)
     idle = [view for view in fitting if is_idle(view) and view.id not in unable]
     idle.sort(key=_time_left, reverse=True)
     reactivate = tuple(view.id for view in idle[:missing])

@@ -147,20 +147,24 @@ class SettleRounds:
         return self._perform(step, work, found)
 
     def _step(self, work: Work, found: SettleView) -> SettleStep:
-        step = next_step(found)
+        step = next_step(found, reloads=self._ports.limits.reloads)
         gateway_settles = self._run.options.settle_via is Via.GATEWAY
         if step is SettleStep.SETTLE and gateway_settles and not work.finalized:
-            # A restart costs the gateway the signatures it has in memory, and it would settle
-            # without them and answer 200. Finalizing again brings them back.
-            return SettleStep.FINALIZE
+            # A restart or an unload costs the gateway the signatures it has in memory, and it would
+            # settle without them and answer 200. Finalizing again brings them back.
+            return SettleStep.LOAD if found.view.loadable else SettleStep.FINALIZE
         return step
 
     def _perform(self, step: SettleStep, work: Work, found: SettleView) -> Waiting | None:
         view = found.view
         if step is SettleStep.DEACTIVATE:
             return self._calls.deactivate(view)
+        if step is SettleStep.LOAD:
+            return self._calls.load(view)
         if step is SettleStep.WAIT_IDLE:
             return self._calls.still_busy(view)
+        if step is SettleStep.QUEUED:
+            return self._calls.left_to_gateway(view)
         if step is SettleStep.STUCK:
             return Waiting(self._guards.stuck(view))
         if step is SettleStep.FINALIZE:
@@ -172,6 +176,8 @@ class SettleRounds:
     def _predict(self, step: SettleStep, outcome: SettledEscrow, found: SettleView) -> None:
         if step is SettleStep.STUCK:
             raise self._guards.stuck(found.view)
+        if step is SettleStep.QUEUED:
+            return
         if step is SettleStep.SETTLE:
             self._guards.refuse_pay_out(outcome, found)
         outcome.predicted = True

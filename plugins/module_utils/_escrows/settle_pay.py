@@ -11,6 +11,7 @@ import typing as t
 from datetime import timedelta
 
 from .._core.errors import (
+    BusyError,
     ChainRejectedError,
     DevshardError,
     UnknownStateError,
@@ -18,7 +19,7 @@ from .._core.errors import (
 )
 from .._core.files import stamp
 from . import transactions as tx
-from .gateway_replies import settle_was_not_sent
+from .gateway_replies import read_settle_failure
 from .ledger.states import Event, Intent, Kind, State, Subject, Via
 
 if t.TYPE_CHECKING:
@@ -84,12 +85,42 @@ class Payout:
             )
         except DevshardError as exc:
             why = {"why": str(exc)[:300]}
-            if settle_was_not_sent(exc):
+            answer = read_settle_failure(exc)
+            if answer.busy and self._queued(intent):
+                raise self._left_to_gateway(ledger.apply(intent, Event.NOTE, why)) from exc
+            if answer.nothing_sent:
                 ledger.apply(intent, Event.DROP, why)
                 raise
             ended = {"call_ended": stamp(self._ports.now())}
-            return self._resolve_asked(ledger.apply(intent, Event.NOTE, why, result=ended))
+            known = {} if answer.tx_hash is None else {"tx_hash": answer.tx_hash}
+            return self._resolve_asked(ledger.apply(intent, Event.NOTE, why, result=ended, **known))
         return self._resolve_asked(ledger.apply(intent, Event.NOTE, tx_hash=reply.tx_hash.upper()))
+
+    def _queued(self, intent: Intent) -> bool:
+        """Whether a settle that was refused as busy was taken as a wish all the same.
+
+        Some generations do nothing, others take the escrow out of service and settle it later. The
+        record says which; where it cannot be asked, it may be either.
+        """
+        try:
+            found = [
+                one
+                for one in self._ports.gateway.state().devshards
+                if one.id == str(intent.escrow_id)
+            ]
+        except DevshardError:
+            return True
+        return any(one.settle_queued for one in found)
+
+    @staticmethod
+    def _left_to_gateway(intent: Intent) -> BusyError:
+        return BusyError(
+            f"escrow {intent.escrow_id} was busy. It is out of service, and its gateway settles it by"
+            " itself when its work has ended. Nothing is sent a second time. Run this again to see its"
+            " refund",
+            escrow_id=intent.escrow_id,
+            intent=intent.to_result(),
+        )
 
     def _resolve_asked(self, intent: Intent) -> Intent:
         """What the gateway's settle came to; without a hash only the escrow itself shows it."""

@@ -80,11 +80,13 @@ class SettleStep(enum.Enum):
     DONE = "done"
     LOST = "lost"
     TOO_LATE = "too late"
+    LOAD = "load"
     DEACTIVATE = "deactivate"
     WAIT_IDLE = "wait until idle"
     FINALIZE = "finalize"
     SETTLE = "settle"
     STUCK = "stuck"
+    QUEUED = "left to the gateway"
     NO_SOURCE = "no source"
 
 
@@ -98,8 +100,14 @@ class SettleView:
     """The chain's event or our own included transaction proves that it was settled."""
 
 
-def next_step(seen: SettleView) -> SettleStep:
-    """The next thing to do for one escrow; asked again after each step."""
+def next_step(seen: SettleView, *, reloads: bool = False) -> SettleStep:
+    """The next thing to do for one escrow; asked again after each step.
+
+    ``reloads``: taking it out of service would unload it. So an idle one is finalized as it serves,
+    which the gateway refuses if a request comes first; one that is unloaded is loaded for it. That
+    is also what repairs a settle that failed: until its signatures are collected again, each
+    further one is answered as if it were sent well, and its transaction fails.
+    """
     view = seen.view
     if view.settled or (not view.on_chain and seen.settled_before):
         return SettleStep.DONE
@@ -107,26 +115,46 @@ def next_step(seen: SettleView) -> SettleStep:
         return SettleStep.LOST
     if view.deadline is not None and view.deadline.blocks_left < 0:
         return SettleStep.TOO_LATE
-    return _step_of_session(view, seen.settlement)
+    return _step_of_session(view, seen.settlement, reloads=reloads)
 
 
-def _step_of_session(view: EscrowView, settlement: Settlement | None) -> SettleStep:
+def _gateway_will_settle(view: EscrowView) -> bool:
+    """Whether the gateway still has to begin what it means to do: a second settle would only cost
+    its fee. The wish alone proves nothing: it outlives a restart and a settle, and then nothing in
+    the gateway acts on it."""
+    waits = view.settle_queued and view.loaded and not view.active
+    return waits and (view.work > 0 or view.phase != "settlement")
+
+
+def _step_of_session(
+    view: EscrowView, settlement: Settlement | None, *, reloads: bool
+) -> SettleStep:
     """What leads to the settlement of a session, and to the chain with it."""
-    if view.loaded and view.active:
+    if _gateway_will_settle(view):
+        return SettleStep.QUEUED
+    if view.loaded and view.active and (view.work or not reloads):
         return SettleStep.DEACTIVATE
-    if view.loaded and (view.active_requests or 0) > 0:
+    if view.loaded and view.work:
         return SettleStep.WAIT_IDLE
     if settlement is not None and settlement.has_quorum:
         return SettleStep.SETTLE
     if not view.loaded:
-        return SettleStep.NO_SOURCE
+        return SettleStep.LOAD if view.loadable else SettleStep.NO_SOURCE
     if view.phase == "finalizing":
         return SettleStep.STUCK
     return SettleStep.FINALIZE
 
 
 ObjectionKind = t.Literal[
-    "foreign", "too_late", "not_listed", "version", "nonce", "stuck", "no_session", "deadline"
+    "foreign",
+    "too_late",
+    "not_listed",
+    "version",
+    "nonce",
+    "stuck",
+    "held",
+    "no_session",
+    "deadline",
 ]
 
 
@@ -213,7 +241,11 @@ def _by_params(
             ),
         )
     # another gateway, perhaps of another generation, has what is not recorded here
-    version = settlement.version if settlement else terms.settlement_tag if view.recorded else None
+    version = (
+        settlement.version
+        if settlement
+        else view.protocol or (terms.settlement_tag if view.recorded else None)
+    )
     if version is not None and not is_approved(version, approved):
         yield Objection(
             kind="version",
@@ -251,7 +283,7 @@ def _last_nonce(
     """The nonce that the chain will be asked to take; finalizing adds a round and one per slot."""
     if settlement is not None:
         return settlement.nonce
-    if not view.loaded or view.nonce is None:
+    if not (view.loaded or view.loadable) or view.nonce is None:
         return None
     return view.nonce + (params.group_size + 1 if view.phase == "active" else 0)
 
@@ -259,7 +291,19 @@ def _last_nonce(
 def _by_session(view: EscrowView, settlement: Settlement | None) -> t.Iterator[Objection]:
     if settlement is not None and settlement.has_quorum:
         return
-    if view.recorded and not view.loaded:
+    if view.held:
+        yield Objection(
+            kind="held",
+            reason=(
+                f"its gateway holds it back since {view.held_since}, until reservations of its balance"
+                " come back"
+            ),
+            advice=(
+                "It then serves again by itself. To settle it now, take it out of service first"
+                " (gonka.devshard.devshard with state: inactive)"
+            ),
+        )
+    if view.recorded and not view.loaded and not view.loadable:
         yield Objection(
             kind="no_session",
             reason="the gateway has a record of it but has not loaded its session",
@@ -306,7 +350,7 @@ def may_settle(
         return False
     if terms.creator is None or terms.params is None or view.deadline is None:
         return None
-    return view.loaded or settlement is not None
+    return view.loaded or view.loadable or settlement is not None
 
 
 def dangers(
@@ -320,7 +364,7 @@ def dangers(
     left = None if view.deadline is None else view.deadline.blocks_left
     if not view.unsettled or left is None or not 0 <= left < deadline_blocks:
         return found
-    if view.loaded or settlement is not None:
+    if view.loaded or view.loadable or settlement is not None:
         advice = f"Settle it now with the playbook gonka.devshard.settle (settle_ids={view.id})"
     elif view.recorded:
         advice = "It can be settled as soon as the gateway has loaded its session"

@@ -8,10 +8,11 @@
 from __future__ import annotations
 
 import typing as t
+from pathlib import PurePosixPath
 from urllib.parse import quote
 
 from .._core.decoding import expect_json_object
-from .._core.errors import AuthenticationError, NotFoundError
+from .._core.errors import AuthenticationError, ConfigurationError, NotFoundError
 from .._core.exchange import Request
 from .._core.reader import Reader
 from .._core.transport import base_url, bearer
@@ -26,6 +27,11 @@ _LOAD: t.Final = 300.0
 _CREATE: t.Final = 420.0
 _FINALIZE: t.Final = 1200.0
 _SETTINGS: t.Final = 300.0
+
+
+def _is_not_active(exc: NotFoundError) -> bool:
+    """What a generation that unloads says of a record that it has not loaded."""
+    return str(exc.details.get("server_message") or "").endswith(" is not active")
 
 
 class GatewayApi:
@@ -80,7 +86,10 @@ class GatewayApi:
         return self._http.send(request).status not in (404, 405)
 
     def session(self, number: str) -> SessionStatus:
-        """Nonce and balance of one loaded session; refused (308) while the gateway is disabled."""
+        """Nonce and balance of one session; refused (308) while the gateway is disabled.
+
+        One that is not loaded is read from its folder, by generations that can load it again.
+        """
         body = self._call("GET", f"/devshard/{quote(number)}/v1/status")
         return SessionStatus.from_api(Reader(body, f"status of {number}"))
 
@@ -103,7 +112,7 @@ class GatewayApi:
     ) -> dict[str, t.Any]:
         """Register an escrow, or activate one that has a record; the result is always active."""
         fields = {"id": number, "private_key_env": private_key_env, "model": model}
-        body = {key: value for key, value in fields.items() if value is not None}
+        body = {key: value for key, value in fields.items() if value is not None} | self._pinned()
         return self._call("POST", "/v1/admin/devshards", body, _LOAD)
 
     def activate(self, number: str) -> dict[str, t.Any]:
@@ -124,17 +133,53 @@ class GatewayApi:
         """Load a session that another process served, inactive. Does not prove that it is there."""
         fields = {
             "id": number,
-            "storage_path": storage_path,
+            "storage_path": self._session_path(storage_path),
             "private_key_env": private_key_env,
             "model": model,
             "perf_path": perf_path,
             "active": False,
         }
-        body = {key: value for key, value in fields.items() if value is not None}
+        body = {key: value for key, value in fields.items() if value is not None} | self._pinned()
         return self._call("POST", "/v1/admin/devshards/import", body, _LOAD)
 
+    def _pinned(self) -> dict[str, str]:
+        """Where the hosts of an escrow serve it: said at its birth, so that no later environment
+        decides it."""
+        field = self._profile.escrow_prefix_field
+        return {} if field is None else {field: self._profile.route}
+
+    def _session_path(self, path: str) -> str:
+        """The folder of a session as this generation takes it.
+
+        A relative one, where it is not meant to be, is searched below the working directory of the
+        process: the answer is 200, and the session is a new one that no host has ever seen.
+        """
+        base, whole = PurePosixPath(self._profile.storage_dir), PurePosixPath(path)
+        if not whole.is_absolute() or ".." in whole.parts:
+            raise ConfigurationError(
+                "storage_path must be the absolute path of the session as the gateway sees it, not"
+                f" {path}"
+            )
+        if self._profile.absolute_storage_path:
+            return path
+        if base not in whole.parents:
+            raise ConfigurationError(
+                f"storage_path must lie below {base}, the storage as the gateway sees it, not {path}:"
+                f" a gateway of generation {self._profile.name} imports from there alone"
+            )
+        return str(whole.relative_to(base))
+
     def deactivate(self, number: str) -> dict[str, t.Any]:
-        return self._call("POST", f"/v1/admin/devshards/{quote(number)}/deactivate", timeout=_LOAD)
+        """Take out of service. Where that unloads the session too, a second call finds none."""
+        path = f"/v1/admin/devshards/{quote(number)}/deactivate"
+        try:
+            return self._call("POST", path, timeout=_LOAD)
+        except NotFoundError as exc:
+            if self._profile.deactivate_idempotent or not _is_not_active(exc):
+                raise
+            if not any(one.id == number and not one.active for one in self.state().devshards):
+                raise
+            return {"id": number, "active": False}
 
     def delete(self, number: str) -> dict[str, t.Any]:
         """Remove the record **and the session**; the gateway does not ask whether it is settled."""
@@ -159,6 +204,7 @@ class GatewayApi:
             "fee_amount": fee_amount,
             "gas_limit": gas_limit,
             "register": True,
+            **self._pinned(),
         }
         reply = self._call("POST", "/v1/admin/escrows", body, _CREATE)
         return CreateReply.from_api(Reader(reply, "escrows"))
@@ -177,7 +223,7 @@ class GatewayApi:
         fee_amount: int,
         gas_limit: int,
     ) -> SettleReply:
-        """Let the gateway settle; its 200 means sent, not executed."""
+        """Let the gateway settle. Its 200 means sent; the chain shows whether it was executed."""
         body = {
             "private_key_env": private_key_env,
             "chain_id": chain_id,

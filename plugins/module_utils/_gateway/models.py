@@ -28,6 +28,16 @@ class Runtime:
     requests_blocked: bool
     block_reason: str
     chain_phase: str
+    background: int = 0
+    """Work after replies that were sent, and refunds; it counts as busy. Generations that show none
+    may have some all the same."""
+    protocol: str | None = None
+    """That the session is bound to for life; None where the generation does not show it."""
+
+    @property
+    def work(self) -> int:
+        """Everything that keeps the session from being finalized, unloaded or stopped."""
+        return self.active_requests + self.background
 
     @classmethod
     def from_api(cls, body: Reader) -> Runtime:
@@ -40,6 +50,8 @@ class Runtime:
             requests_blocked=body.flag("requests_blocked"),
             block_reason=body.text("block_reason", ""),
             chain_phase=body.text("chain_phase", ""),
+            background=body.whole("pending_race_cleanup", 0),
+            protocol=body.text_or_none("session_version"),
         )
 
 
@@ -60,6 +72,12 @@ class Devshard:
     rotation_epoch: int | None
     created_at: str
     runtime: Runtime | None
+    settle_queued: bool = False
+    """Whether the gateway means to settle it by itself, when its work has ended."""
+    held_since: str | None = None
+    """Not served although it is active: its balance waits for reservations to come back."""
+    route: str | None = None
+    """Where its hosts serve it, if the record says so; else the environment of each start does."""
 
     @classmethod
     def from_api(cls, body: Reader) -> Devshard:
@@ -74,6 +92,11 @@ class Devshard:
             rotation_epoch=body.whole("rotation_epoch") if body.has("rotation_epoch") else None,
             created_at=body.text("created_at"),
             runtime=Runtime.from_api(body.child("runtime")) if body.has("runtime") else None,
+            settle_queued=body.flag("settlement_pending")
+            if body.has("settlement_pending")
+            else False,
+            held_since=body.text_or_none("on_hold_since"),
+            route=body.text_or_none("route_prefix"),
         )
 
 
@@ -98,6 +121,11 @@ class GatewayState:
     @property
     def active_requests(self) -> int:
         return sum(item.runtime.active_requests for item in self.devshards if item.runtime)
+
+    @property
+    def work(self) -> int:
+        """The requests, and the work after them."""
+        return sum(item.runtime.work for item in self.devshards if item.runtime)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import typing as t
 
 if t.TYPE_CHECKING:
-    from .models import CreateReply, GatewayState, RotationStatus, SettleReply
+    from .models import CreateReply, GatewayState, RotationStatus, SessionStatus, SettleReply
 
 
 class GatewayPort(t.Protocol):
@@ -21,6 +21,8 @@ class GatewayPort(t.Protocol):
     def settings(self) -> dict[str, t.Any]: ...
 
     def rotation(self) -> RotationStatus: ...
+
+    def session(self, number: str) -> SessionStatus: ...
 
     def finalized(self, number: str) -> dict[str, t.Any]: ...
 

@@ -34,6 +34,7 @@ NESTED: t.Final = (
     *("quarantined", "address", "until", "available", "count"),
     *("model", "slot", "recorded", "active", "loaded", "phase", "nonce", "balance"),
     *("active_requests", "storage_path", "rotation_role", "on_chain", "creator", "amount", "epoch"),
+    *("background", "loadable", "settle_queued", "held_since", "protocol", "route"),
     *("settled", "deadline", "why_not", "foreign", "chain_error", "may_settle", "dangers"),
     *("reason", "advice", "settlements"),
     *("height", "blocks_left", "seconds_left"),

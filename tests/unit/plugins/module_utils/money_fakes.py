@@ -57,6 +57,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._gateway.models imp
     GatewayState,
     RotationStatus,
     Runtime,
+    SessionStatus,
     SettleReply,
 )
 
@@ -554,6 +555,9 @@ class FakeGateway:
         raise NotImplementedError
 
     def rotation(self) -> RotationStatus:
+        raise NotImplementedError
+
+    def session(self, number: str) -> SessionStatus:
         raise NotImplementedError
 
     def post_settings(self, patch: Reply) -> Reply:

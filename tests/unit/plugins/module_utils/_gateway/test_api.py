@@ -47,6 +47,12 @@ def test_reading() -> None:
     assert {item.headers["Authorization"] for item in http.asked} == {f"Bearer {KEY}"}
 
 
+def newer(name: str, table: dict[str, t.Any]) -> tuple[GatewayApi, ScriptedTransport]:
+    transport = ScriptedTransport(BASE, table)
+    held = profile(name, name)
+    return GatewayApi(transport, url=BASE, admin_key=KEY, profile=held), transport
+
+
 CREATED = {"escrow_id": 7, "tx_hash": "AB", "creator": "gonka1x", "registered": True}
 SETTLED = {"escrow_id": 7, "tx_hash": "AB", "settler": "gonka1x"}
 TX: dict[str, t.Any] = {
