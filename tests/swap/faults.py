@@ -333,7 +333,7 @@ def disk_full(swap: Swap) -> None:
 def registry_down(swap: Swap) -> None:
     """Without the registry no swap begins; one that is under way goes on."""
     lab = swap.lab
-    registry = lab.container.rpartition("-")[0] + "-registry"
+    registry = lab.container.removesuffix(lab.host) + "registry"
     killed = swap.run(kill_at="Run step check_temp")
     expect(killed.rc < 0, killed.text[-1500:])
     lab.docker("stop", registry)
