@@ -158,6 +158,10 @@ plan:
       description: The storage on the host.
       type: str
       sample: /srv/gonka/devshard-gateway/.devshardctl
+    storage_exists:
+      description: Whether the folder of the storage exists.
+      type: bool
+      sample: true
     volume:
       description: Name of the engine's volume, if the storage is one, or null.
       type: str
@@ -202,6 +206,13 @@ plan:
       description: Whether there is a deploy record.
       type: bool
       sample: true
+    left:
+      description:
+        - What earlier runs left on the host. C(directory) and C(compose) say whether the deploy directory and the
+          compose file exist, C(retired) whether a retirement is recorded, C(redirected) whether a redirect keeps the
+          previous state, C(docker_library) whether modules can import the Docker SDK for Python.
+      type: dict
+      sample: {directory: true, compose: true, retired: false, redirected: false, docker_library: true}
     differing:
       description: Names of the variables that would be added to the environment file, changed or removed.
       type: list

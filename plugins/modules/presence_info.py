@@ -76,6 +76,12 @@ options:
     type: list
     elements: int
     default: [80]
+  paths:
+    description:
+      - Paths that are looked at besides, by names of your choice. RV(presence.paths) has them by the same names.
+    type: dict
+    default: {}
+    version_added: 0.4.0
   play:
     description:
       - The playbook that is about to run. With it RV(refusal) and RV(notes) are returned.
@@ -155,8 +161,11 @@ presence:
     retired:
       description:
         - The record of a retirement. C(retired) is V(false) when that record was left beside a running container.
+        - C(unchanged) says whether the database is the one that was archived then, or was removed since. It is V(null)
+          without a record, beside a running container, and where the two could not be compared.
       type: dict
-      sample: {path: /srv/gonka/devshard-gateway/.retired.json, known: true, exists: false, retired: false}
+      sample: {path: /srv/gonka/devshard-gateway/.retired.json, known: true, exists: false, retired: false,
+               unchanged: null}
     redirect:
       description:
         - Whether the edge sends clients elsewhere, and where, in C(base_url). C(noted) says whether the previous state
@@ -245,6 +254,19 @@ presence:
       type: list
       elements: dict
       sample: []
+    paths:
+      description:
+        - The paths of O(paths), and C(compose), the compose file, C(storage), the folder of the storage, and C(edge),
+          the folder for the rules of the edge. Each has C(path), C(known), C(exists) and C(directory). A link counts
+          as what it leads to.
+      type: dict
+      sample: {edge: {path: /etc/nginx/devshard/server.d, known: true, exists: true, directory: true}}
+    libraries:
+      description:
+        - Whether the modules of the collection can import the Python libraries that they need, by the interpreter that
+          runs them.
+      type: dict
+      sample: {requests: true, docker: true}
     gateway_proved:
       description: Whether the program on the gateway's port is proved to be this gateway. No secret may go to any other
         program.

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,6 +75,23 @@ class Own:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Left:
+    """What earlier runs left on the host, as the tasks of the role ask."""
+
+    directory: bool = False
+    compose: bool = False
+    retired: bool = False
+    """Whether a retirement is recorded."""
+    redirected: bool = False
+    """Whether a redirect keeps the state of the gateway from before it."""
+    docker_library: bool = False
+    """Whether modules can import the Docker SDK for Python."""
+
+    def to_result(self) -> dict[str, bool]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
 class GatewaySeen:
     """``engine`` is an error when there is an engine that could not be asked."""
 
@@ -95,6 +112,7 @@ class GatewaySeen:
     engine: str | None = None
     answers: bool = False
     """Whether there is an engine, and it answers."""
+    left: Left = Left()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +167,7 @@ class GatewayPlan:
             "engine": self.engine,
             **self.drift.to_result(),
             "storage": self.storage.path,
+            "storage_exists": self.storage.identity is not None,
             "volume": self.storage.volume,
             "pinned": self.pinned or "",
             "image": {"there": self.image.there, "text": self.image.text},

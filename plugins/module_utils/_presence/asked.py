@@ -7,20 +7,19 @@
 
 from __future__ import annotations
 
+import stat
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .._gateway.instance import Instance, Places
 from .._host import docker_cli
 from .._host.processes import PROC
 from .._host.storage import identity
-from .model import (
-    File,
-)
+from .model import File, Place
 
 if t.TYPE_CHECKING:
-    pass
+    from collections.abc import Mapping
 
 
 DATABASE: t.Final = "gateway.db"
@@ -50,6 +49,8 @@ class Asked:
     storage_dir: str
     """Of a gateway of this generation, inside its container."""
     ports: tuple[tuple[str, int], ...]
+    paths: Mapping[str, Path] = field(default_factory=dict)
+    """What else the play asks about, by name."""
 
     @property
     def places(self) -> Places:
@@ -72,3 +73,13 @@ def look_at_file(path: Path) -> File:
         return File(path=str(path), exists=identity(path) is not None)
     except PermissionError:
         return File(path=str(path), exists=None)
+
+
+def look_at_place(path: Path) -> Place:
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return Place(path=str(path), exists=False)
+    except OSError:
+        return Place(path=str(path), exists=None)
+    return Place(path=str(path), exists=True, directory=stat.S_ISDIR(found.st_mode))

@@ -21,6 +21,7 @@ from .._gateway.plan_model import (
     Available,
     Folder,
     GatewaySeen,
+    Left,
     Own,
     Use,
 )
@@ -98,6 +99,13 @@ def see(subject: Subject, host: Host) -> tuple[GatewaySeen, Mapping[str, str]]:
             else _asked_is_running(docker, subject, mine.container),
             engine=presence.engine.error,
             answers=presence.engine.answers is True,
+            left=Left(
+                directory=places.deploy_dir.is_dir(),
+                compose=bool(presence.paths["compose"].exists),
+                retired=bool(presence.retired.exists),
+                redirected=bool(presence.redirect.noted),
+                docker_library=presence.libraries["docker"],
+            ),
         ),
         {} if mine is None else mine.container.environment,
     )

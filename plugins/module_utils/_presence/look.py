@@ -7,23 +7,20 @@
 
 from __future__ import annotations
 
-import typing as t
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from .._core.errors import ConfigurationError
 from .._gateway import env_file as _env_file
+from .._host.libraries import libraries
 from .._host.storage import same_place
-from .asked import DATABASE, Asked, Host, look_at_file
+from .asked import DATABASE, Asked, Host, look_at_file, look_at_place
 from .containers import ask_engine, is_gateway, look_at_container, main_slot, temp_slot
-from .model import (
-    FoundRecord,
-    Presence,
-)
-from .notes import read_record, read_redirect, read_swaps, storage_of
+from .model import FoundRecord, Place, Presence
+from .notes import read_record, read_redirect, read_retirement, read_swaps, storage_of
 from .port_owners import look_at_ports, other_edges
 
-if t.TYPE_CHECKING:
-    pass
+OWN_PATHS = ("compose", "storage", "edge")
+"""What every look finds, by the names of its result."""
 
 
 def look(asked: Asked, host: Host) -> Presence:
@@ -33,6 +30,7 @@ def look(asked: Asked, host: Host) -> Presence:
     containers = [look_at_container(one, asked, host) for one in listed or ()]
     main = main_slot(asked, record, containers, host, known=listed is not None)
     temp = temp_slot(asked, record, containers, known=listed is not None)
+    storage = storage_of(record, places)
     named = {asked.container, asked.temp_container}
     gateways = [
         found
@@ -43,7 +41,11 @@ def look(asked: Asked, host: Host) -> Presence:
         deploy_dir=str(asked.deploy_dir),
         state_dir=str(asked.state_dir),
         record=record,
-        retired=look_at_file(places.retired),
+        retired=read_retirement(
+            places.retired,
+            storage / DATABASE,
+            serving=main.container is not None and main.container.running,
+        ),
         redirect=read_redirect(places, host),
         swaps=read_swaps(places),
         container=main,
@@ -53,12 +55,20 @@ def look(asked: Asked, host: Host) -> Presence:
         keyring=look_at_file(asked.keyring),
         ledger=look_at_file(asked.ledger),
         env_file=look_at_file(asked.env_file),
-        storage=look_at_file(storage_of(record, places) / DATABASE),
+        storage=look_at_file(storage / DATABASE),
         other_ledgers=_other_ledgers(asked, record, host),
         engine=engine,
         instance=asked.instance.name,
         other_edges=other_edges(asked, host),
+        paths=_paths(asked, storage, host),
+        libraries=libraries(),
     )
+
+
+def _paths(asked: Asked, storage: Path, host: Host) -> dict[str, Place]:
+    edge = Path(asked.instance.edge_dir(PurePosixPath(host.nginx))) / "server.d"
+    own = zip(OWN_PATHS, (asked.places.compose, storage, edge), strict=True)
+    return {name: look_at_place(path) for name, path in (*asked.paths.items(), *own)}
 
 
 def _env_ledger(asked: Asked) -> Path | None:

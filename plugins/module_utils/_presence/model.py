@@ -11,9 +11,11 @@ Pure: :mod:`_presence.look` does the looking. Each part has three answers, ``Non
 from __future__ import annotations
 
 import typing as t
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .._gateway.record import DeployRecord
 
 Play = t.Literal[
@@ -41,6 +43,27 @@ class File:
 
     def to_result(self) -> dict[str, t.Any]:
         return {"path": self.path, "known": self.exists is not None, "exists": bool(self.exists)}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place(File):
+    """A path that a role asks about; a link counts as what it leads to."""
+
+    directory: bool = False
+
+    def to_result(self) -> dict[str, t.Any]:
+        return {**File.to_result(self), "directory": self.directory}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Retirement(File):
+    """The record of a retirement."""
+
+    unchanged: bool | None = None
+    """Whether the database is the one that was archived then, or was removed since."""
+
+    def to_result(self) -> dict[str, t.Any]:
+        return {**File.to_result(self), "unchanged": self.unchanged}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -311,7 +334,7 @@ class Presence:
     deploy_dir: str
     state_dir: str
     record: FoundRecord
-    retired: File
+    retired: Retirement
     redirect: Redirect
     swaps: Swaps
     container: Slot
@@ -330,6 +353,10 @@ class Presence:
     instance: str = ""
     other_edges: tuple[tuple[str, int], ...] = ()
     """Files of edges of the host's other gateways that listen on a port of this edge, which port."""
+    paths: Mapping[str, Place] = field(default_factory=dict)
+    """Those that a play asks about, and a few of every gateway, by name."""
+    libraries: Mapping[str, bool] = field(default_factory=dict)
+    """Whether the modules of the collection can import what they need."""
 
     def port(self, name: str) -> Port | None:
         return next((port for port in self.ports if port.name == name), None)
@@ -371,6 +398,8 @@ class Presence:
             "other_ledgers": list(self.other_ledgers),
             "engine": self.engine.to_result(),
             "other_edges": [{"path": path, "port": port} for path, port in self.other_edges],
+            "paths": {name: place.to_result() for name, place in self.paths.items()},
+            "libraries": dict(self.libraries),
             "gateway_proved": self.gateway_proved,
         }
 

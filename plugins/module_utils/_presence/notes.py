@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import typing as t
 from datetime import datetime
@@ -17,15 +19,9 @@ from .._gateway import record as _record
 from .._gateway.instance import Places
 from .._swap.journal import JournalFile
 from .asked import Host, look_at_file
-from .model import (
-    FoundRecord,
-    Redirect,
-    Swap,
-    Swaps,
-)
+from .model import FoundRecord, Redirect, Retirement, Swap, Swaps
 
-if t.TYPE_CHECKING:
-    pass
+_CHUNK: t.Final = 1 << 20
 
 
 _REDIRECTED: t.Final = re.compile(r"^\s*return\s+308\s+(\S+?)\$request_uri\s*;", re.MULTILINE)
@@ -95,6 +91,32 @@ def read_swaps(places: Places) -> Swaps:
             )
         )
     return Swaps(found=tuple(found))
+
+
+def read_retirement(path: Path, database: Path, *, serving: bool) -> Retirement:
+    """What a gateway that serves again has written is not compared."""
+    found = look_at_file(path)
+    unchanged = None if serving or not found.exists else _is_archived(path, database)
+    return Retirement(path=found.path, exists=found.exists, unchanged=unchanged)
+
+
+def _is_archived(path: Path, database: Path) -> bool | None:
+    try:
+        noted = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    archived = noted.get("gateway_db") if isinstance(noted, dict) else None
+    try:
+        with database.open("rb") as file:
+            # the checksum of ansible.builtin.stat, which the role recorded
+            digest = hashlib.sha1(usedforsecurity=False)
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return None
+    return digest.hexdigest() == archived
 
 
 def read_redirect(places: Places, host: Host) -> Redirect:

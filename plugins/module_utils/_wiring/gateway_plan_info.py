@@ -100,6 +100,7 @@ def work(context: Context) -> Outcome:
             "plan": {
                 **plan.to_result(),
                 "recorded": seen.record is not None,
+                "left": seen.left.to_result(),
                 "differing": sorted({*planned.added, *planned.changed, *planned.removed}),
                 "owned_files": [str(path) for path in owned],
             }

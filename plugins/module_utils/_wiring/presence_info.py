@@ -12,9 +12,10 @@ from pathlib import Path
 
 from .. import _argspec
 from .._adapter import Context, Outcome
+from .._core.errors import ConfigurationError
 from .._gateway.instance import Instance, Places
 from .._presence.asked import Asked, Host
-from .._presence.look import look
+from .._presence.look import OWN_PATHS, look
 from .._presence.model import PLAYS
 from .._presence.rules import notes, refuse
 
@@ -32,6 +33,7 @@ SPEC = _argspec.ArgumentSpec(
         "gateway_port": {"type": "int", "default": 18080},
         "temp_port": {"type": "int", "default": 18081},
         "edge_ports": {"type": "list", "elements": "int", "default": [80]},
+        "paths": {"type": "dict", "default": {}},
         "play": {"type": "str", "choices": list(PLAYS)},
         "unretire": {"type": "bool", "default": False},
     },
@@ -47,6 +49,11 @@ def asked(context: Context) -> Asked:
         instance=Instance(params["instance"]),
     )
     context.positive("gateway_port", "temp_port")
+    taken = sorted(set(params["paths"]) & set(OWN_PATHS))
+    if taken:
+        raise ConfigurationError(
+            f"paths must not have the name {taken[0]}, by which the result has a path of the gateway"
+        )
     return Asked(
         deploy_dir=places.deploy_dir,
         state_dir=places.state_dir,
@@ -62,6 +69,7 @@ def asked(context: Context) -> Asked:
             ("temp", params["temp_port"]),
             *(("edge", port) for port in params["edge_ports"]),
         ),
+        paths={name: Path(str(path)) for name, path in params["paths"].items()},
     )
 
 

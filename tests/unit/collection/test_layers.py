@@ -78,6 +78,7 @@ PURE = frozenset(
         "_gateway.settings",
         "_host.image",
         "_presence.model",
+        "_presence.retirement",
         "_presence.rules",
         "_site.model",
         "_site.reasons",

@@ -91,7 +91,6 @@ COMMON = {
 @pytest.mark.parametrize(
     ("role", "module", "file", "left_out"),
     [
-        ("devshard", "presence_info", "first_check.yml", {"play"}),
         ("gateway", "gateway_plan_info", "preflight.yml", set()),
         ("gateway", "gateway_env", "configure.yml", set()),
         ("gateway", "gateway_settings", "verify.yml", set()),
@@ -111,6 +110,22 @@ def test_a_module_is_asked_as_the_task_runs_it(
     skipped = left_out | secrets | (COMMON - set(question))
     told = {key: normal(value) for key, value in done.items() if key not in skipped}
     assert {key: normal(value) for key, value in question.items() if key not in left_out} == told
+
+
+def test_every_playbook_asks_for_the_same_first_look() -> None:
+    (part,) = look_of("devshard")["first"]["parts"]
+    (question,) = part["questions"]
+    name = f"{FULL_NAME}.presence_info"
+    looks = [
+        task
+        for file in ("first_check.yml", "status.yml")
+        for task in tasks_of(read_yaml(ROOT / "roles/devshard/tasks" / file))
+        if name in task
+    ]
+    assert [task["module_defaults"][name] for task in looks] == ["{{ __devshard_look }}"] * 2
+    assert normal(question["args"]).endswith("| combine(__devshard_look) }}")
+    asked = set(re.findall(r"'(\w+)':", question["args"]))
+    assert [set(task[name] or {}) for task in looks] == [asked, set()]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import typing as t
@@ -14,36 +15,36 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.gonka.devshard.plugins.module_utils._presence.retirement import STEPS
 from ansible_collections.gonka.devshard.tests.unit.collection.collection_files import (
     ROOT,
     read_yaml,
 )
+from ansible_collections.gonka.devshard.tests.unit.plugins.first_look import FakeHost
 
 MODULE = "gonka.devshard.gateway_backup"
 
 
 class Deployment:
-    """A deploy directory, and the tasks of the role ``retire`` on it."""
+    """A host with a deploy directory, and what the role ``retire`` makes of it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.deploy = folder / "deploy"
-        self.storage = self.deploy / ".devshardctl"
-        self.note = self.deploy / ".retired.json"
-        self.storage.mkdir(parents=True)
+        self._host = FakeHost(folder)
+        self.storage = self._host.storage
 
     def serve(self, content: str) -> None:
+        self._host.deployed()
         (self.storage / "gateway.db").write_text(content)
 
     def noted(self, content: str) -> None:
         digest = hashlib.sha1(content.encode(), usedforsecurity=False).hexdigest()
-        self.note.write_text(json.dumps({"settled": [], "gateway_db": digest}))
+        note = self._host.deploy / ".retired.json"
+        note.write_text(json.dumps({"settled": [], "gateway_db": digest}))
 
-    def run(self, *files: str) -> subprocess.CompletedProcess[str]:
-        tasks = [
-            {"ansible.builtin.include_tasks": str(ROOT / "roles/retire/tasks" / f"{file}.yml")}
-            for file in files
-        ]
+    def run(self, *, remove: bool = False) -> subprocess.CompletedProcess[str]:
+        """The plan, and of its steps the one that needs no gateway."""
+        tasks = ROOT / "roles/retire/tasks"
         play = {
             "hosts": "localhost",
             "connection": "local",
@@ -51,9 +52,17 @@ class Deployment:
             "vars_files": [str(ROOT / "roles/retire/vars/main.yml")],
             "vars": {
                 "ansible_python_interpreter": sys.executable,
-                "devshard_deploy_dir": str(self.deploy),
+                "devshard_deploy_dir": str(self._host.deploy),
+                "devshard_presence": self._host.look().to_result(),
+                "retire_remove_state": remove,
             },
-            "tasks": tasks,
+            "tasks": [
+                {"ansible.builtin.include_tasks": str(tasks / "preflight.yml")},
+                {
+                    "ansible.builtin.include_tasks": str(tasks / "remove.yml"),
+                    "when": "'remove' in __retire_plan.steps",
+                },
+            ],
         }
         playbook = self._folder / "play.yml"
         playbook.write_text(json.dumps([play]))
@@ -75,25 +84,40 @@ def deployment(tmp_path: Path) -> Deployment:
 
 def test_a_gateway_that_only_does_not_run_is_not_called_retired(deployment: Deployment) -> None:
     deployment.serve("records")
-    refused = deployment.run("preflight")
+    refused = deployment.run()
     assert refused.returncode != 0
     assert "has not settled" in refused.stdout
 
 
 def test_a_storage_that_served_after_the_note_is_kept(deployment: Deployment) -> None:
     deployment.serve("records")
-    deployment.noted("records of before")
-    refused = deployment.run("preflight", "remove")
+    deployment.noted("earlier records")
+    refused = deployment.run(remove=True)
     assert refused.returncode != 0
-    assert "is not removed" in refused.stdout
+    assert "has served again" in refused.stdout
     assert deployment.storage.exists()
 
 
 def test_a_storage_that_was_settled_and_archived_may_go(deployment: Deployment) -> None:
     deployment.serve("records")
     deployment.noted("records")
-    assert deployment.run("preflight", "remove").returncode == 0
+    assert deployment.run().returncode == 0
+    assert deployment.storage.exists()
+    assert deployment.run(remove=True).returncode == 0
     assert not deployment.storage.exists()
+    assert "changed=0 " in deployment.run(remove=True).stdout
+
+
+def test_each_step_of_a_retirement_waits_for_the_plan() -> None:
+    main: t.Any = read_yaml(ROOT / "roles/retire/tasks/main.yml")
+    (block,) = [item for item in main if "block" in item]
+    guarded = [
+        (re.findall(r"'(\w+)' in __retire_plan.steps", item["when"]), item["name"])
+        for item in block["block"]
+    ]
+    told = [steps[0] for steps, _name in guarded]
+    assert list(dict.fromkeys(told)) == list(STEPS)
+    assert all(len(steps) == 1 for steps, _name in guarded)
 
 
 def test_both_looks_of_a_restore_get_the_sum_that_is_given_up() -> None:
@@ -113,3 +137,21 @@ def test_a_restore_stops_a_gateway_by_the_rule_of_the_swap() -> None:
     assert (asked["state"], asked["idle"]) == ("stoppable", True)
     swap: t.Any = read_yaml(ROOT / "roles/hot_swap/tasks/steps/replace_main.yml")
     assert swap[0]["gonka.devshard.swap_sessions"]["state"] == asked["state"]
+
+
+TASKS = sorted((ROOT / "roles").rglob("tasks/**/*.yml"))
+# the look of the playbook preflight
+LOOKS = {ROOT / "roles/devshard/tasks/observe.yml"}
+
+
+def test_no_role_takes_a_result_by_its_position() -> None:
+    """Another path in the loop would move the answers to other questions."""
+    assert len(TASKS) > 60
+    found = [path for path in TASKS if re.search(r"results\[\d", path.read_text())]
+    assert sorted(set(found) - LOOKS) == []
+
+
+def test_no_role_looks_for_a_library_by_a_path() -> None:
+    """Another interpreter has its libraries elsewhere; the first look tries to import them."""
+    found = [path for path in TASKS if "-packages/" in path.read_text()]
+    assert sorted(set(found) - LOOKS) == []

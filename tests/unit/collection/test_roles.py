@@ -245,12 +245,11 @@ def test_only_check_mode_passes_over_a_host_that_is_not_ready() -> None:
     """In a real run what is missing makes the role fail, it does not make it do nothing."""
     ready = [
         (path.parent.parent.name, template)
-        for path in (ROOT / "roles").rglob("tasks/preflight.yml")
-        for task in read_yaml(path)
-        for name, template in task.get("ansible.builtin.set_fact", {}).items()
-        if name.endswith("_ready") and name != "__hot_swap_ready"
+        for path in (ROOT / "roles").rglob("vars/main.yml")
+        for name, template in read_yaml(path).items()
+        if name.endswith("_ready")
     ]
-    assert len(ready) > 4
+    assert len(ready) > 5
     for role, template in ready:
         assert re.match(r"\{\{ not ansible_check_mode\s+or ", template), role
 

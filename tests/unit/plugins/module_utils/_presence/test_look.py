@@ -4,14 +4,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import typing as t
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.instance import Instance
-from ansible_collections.gonka.devshard.plugins.module_utils._host import docker_cli
+from ansible_collections.gonka.devshard.plugins.module_utils._host import docker_cli, libraries
 from ansible_collections.gonka.devshard.plugins.module_utils._host.storage import same_place
 from ansible_collections.gonka.devshard.plugins.module_utils._presence.model import (
     PLAYS,
@@ -264,6 +266,99 @@ def test_a_note_of_retirement_beside_a_running_container_is_left_over(host: Fake
     assert host.look().is_retired
     host.container("devshardctl-multi", host.storage)
     assert not host.look().is_retired
+
+
+def _noted(host: FakeHost, content: str) -> None:
+    digest = hashlib.sha1(content.encode(), usedforsecurity=False).hexdigest()
+    host.write(host.deploy / ".retired.json", {"settled": [], "gateway_db": digest})
+
+
+def test_a_retired_database_is_compared_with_the_archived_one(host: FakeHost) -> None:
+    host.deployed()
+    assert host.look().retired.unchanged is None
+    database = host.write(host.storage / "gateway.db", "records")
+    _noted(host, "records")
+    assert host.look().retired.unchanged is True
+    _noted(host, "earlier records")
+    assert host.look().retired.unchanged is False
+    host.write(host.deploy / ".retired.json", {"settled": []})
+    assert host.look().retired.unchanged is False
+    # removed with its storage
+    database.unlink()
+    assert host.look().retired.unchanged is True
+
+
+def test_a_database_that_cannot_be_compared_is_not_known(host: FakeHost) -> None:
+    host.deployed()
+    host.write(host.deploy / ".retired.json", "{")
+    assert host.look().retired.unchanged is None
+    _noted(host, "records")
+    (host.storage / "gateway.db").unlink()
+    (host.storage / "gateway.db").mkdir()
+    assert host.look().retired.unchanged is None
+
+
+def test_what_a_serving_gateway_writes_is_not_compared(host: FakeHost) -> None:
+    host.deployed()
+    _noted(host, "earlier records")
+    host.container("devshardctl-multi", host.storage)
+    assert host.look().retired.unchanged is None
+
+
+def test_paths_are_found_by_name(host: FakeHost) -> None:
+    program = host.write(host.folder / "versions/1/inferenced")
+    link = host.folder / "inferenced"
+    link.symlink_to(program)
+    hanging = host.folder / "hanging"
+    hanging.symlink_to(host.folder / "nothing")
+    asked = {"program": link, "hanging": hanging, "folder": host.nginx}
+    host.deployed()
+    seen = host.look(paths=asked)
+    there = {name: (place.exists, place.directory) for name, place in seen.paths.items()}
+    assert there == {
+        "program": (True, False),
+        "hanging": (False, False),
+        "folder": (True, True),
+        "compose": (False, False),
+        "storage": (True, True),
+        "edge": (False, False),
+    }
+    host.write(host.nginx / "devshard/server.d/redirect.conf")
+    host.write(host.deploy / "docker-compose.yml")
+    seen = host.look()
+    assert (seen.paths["edge"].directory, seen.paths["compose"].exists) == (True, True)
+    assert seen.paths["edge"].to_result() == {
+        "path": str(host.nginx / "devshard/server.d"),
+        "known": True,
+        "exists": True,
+        "directory": True,
+    }
+
+
+def test_a_path_that_may_not_be_looked_at_is_not_known(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = host.folder / "asked"
+    real = Path.stat
+
+    def stat(path: Path, **given: t.Any) -> os.stat_result:
+        if path == asked:
+            raise PermissionError
+        return real(path, **given)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    place = host.look(paths={"asked": asked}).paths["asked"]
+    assert (place.exists, place.to_result()["known"]) == (None, False)
+
+
+@pytest.mark.parametrize("missing", ["requests", "docker"])
+def test_a_library_is_there_when_it_can_be_imported(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    assert host.look().libraries == {"requests": True, "docker": True}
+    monkeypatch.setattr(libraries, f"{missing.upper()}_IMPORT_ERROR", ImportError("none"))
+    found = host.look().to_result()["libraries"]
+    assert found == {"requests": missing != "requests", "docker": missing != "docker"}
 
 
 @pytest.mark.parametrize("recorded", ["record", "environment file", "nothing"])
