@@ -157,7 +157,7 @@ def test_what_listens_on_the_host_is_not_asked_through_a_proxy() -> None:
     """A proxy of the host would answer for the gateway, and would see what is asked."""
     paths = [*(ROOT / "roles").rglob("tasks/**/*.yml")]
     asked = [request for path in paths for request in requests_of(read_yaml(path))]
-    assert len(asked) > 5
+    assert len(asked) > 4
     outside = [request for request in asked if "use_proxy" not in request]
     assert [request["url"] for request in outside] == []
 
