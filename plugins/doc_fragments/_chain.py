@@ -17,7 +17,7 @@ options:
   chain_rpc:
     description:
       - URL of the chain's CometBFT RPC interface. It is passed to C(inferenced), which does not connect to it for its
-        tasks here.
+        tasks here, and asked for the release of the chain where the REST interface does not name it.
     type: str
   public_api:
     description:

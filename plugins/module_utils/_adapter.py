@@ -243,6 +243,7 @@ class Context:
             public_api=options.public_api,
             chain_id=options.chain_id,
             max_block_age=options.max_block_age,
+            rpc=options.chain_rpc,
         )
 
     def new_rpc(self, http: _transport.HttpTransport) -> ChainRpc | None:

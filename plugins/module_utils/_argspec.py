@@ -91,6 +91,7 @@ class ChainOptions:
     public_api: str
     chain_id: str
     max_block_age: int
+    chain_rpc: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

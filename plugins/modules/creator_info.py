@@ -73,7 +73,10 @@ creator:
       type: str
       sample: listed
 params:
-  description: The limits that escrows have on this chain, amounts and fees in C(ngonka).
+  description:
+    - The limits that escrows have on this chain, amounts and fees in C(ngonka), prices in C(ngonka) per unit of gas.
+    - With RV(params.approved_known=false) the chain could not be asked which settlement versions it approves. An empty
+      RV(params.approved_versions) with RV(params.approved_known=true) means that it approves any.
   returned: success
   type: dict
   sample:
@@ -83,8 +86,11 @@ params:
     max_nonce: 1000000
     create_devshard_fee: 10000
     fee_per_nonce: 1000
-    approved_versions: []
+    approved_versions: [v4.1, v5]
+    approved_known: true
     min_gas_price: 0
+    create_gas_price: 0
+    settle_gas_price: 0
 """
 
 from dataclasses import dataclass

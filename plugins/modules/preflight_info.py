@@ -120,8 +120,9 @@ preflight:
           min_amount: 50000000
           max_amount: 100000000000
           allowed_creator_addresses: []
-          approved_versions: []
-          min_gas_price: 0
+          approved_versions: [v4.1, v5]
+          approved_known: true
+          create_gas_price: 0
     active_models:
       description: The models that hosts serve in this epoch.
       type: dict

@@ -150,7 +150,7 @@ def test_params(story: Story, chain: ChainApi) -> None:
     assert (params.min_amount, params.max_amount) == (story.min_amount, story.max_amount)
     allowed = params.allowed_creator_addresses
     assert not allowed or story.creator in allowed
-    assert params.min_gas_price >= 0
+    assert params.fees.min_gas_price >= 0
     assert params.group_size > 0
 
 

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import typing as t
 from dataclasses import replace
@@ -19,6 +20,7 @@ from .._core.errors import (
     DevshardError,
     NotFoundError,
     ProtocolError,
+    TransportError,
     UnknownStateError,
 )
 from .._core.exchange import Request
@@ -35,8 +37,11 @@ from .models import (
     SettledEvent,
     TxResult,
     active_models_of,
+    listed_versions,
+    stored_versions,
 )
 from .node import NodeProblem, clock_behind, is_rpc, judge_node, node_of_rest, swapped_text
+from .releases import Release, UpgradePlan, judge_approved
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,6 +69,7 @@ class ChainApi:
         chain_id: str,
         max_block_age: float,
         now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
+        rpc: str | None = None,
     ) -> None:
         self._http = transport
         self._rest = base_url(rest, "devshard_chain_rest (chain_rest)")
@@ -71,12 +77,53 @@ class ChainApi:
         self._chain_id = chain_id
         self._max_age = max_block_age
         self._now = now
+        self._rpc = None if rpc is None else base_url(rpc, "devshard_chain_rpc (chain_rpc)")
 
     def _ask(self, base: str, path: str) -> Reader:
         request = Request(method="GET", url=base + path)
         return Reader(expect_json_object(request, self._http.send(request)), path)
 
+    def _ask_newer(self, path: str) -> Reader | None:
+        """None where the node has no such query: an older chain, or one that does not route it."""
+        try:
+            return self._ask(self._rest, path)
+        except ProtocolError as exc:
+            if exc.details.get("http_status") in (404, 501):
+                return None
+            raise
+
     # the node
+
+    @functools.cached_property
+    def release(self) -> Release | None:
+        """What the node runs, asked once; None where it does not say it.
+
+        Only the order of questions depends on it, so a node without these answers can be used.
+        """
+        told = self._version_of(self._rest, "/cosmos/base/tendermint/v1beta1/node_info")
+        if told is None and self._rpc is not None:
+            told = self._version_of(self._rpc, "/abci_info")
+        return told
+
+    def _version_of(self, base: str, path: str) -> Release | None:
+        try:
+            body = self._ask(base, path)
+            found = (
+                body.child("application_version")
+                if base == self._rest
+                else body.child("result").child("response")
+            )
+            return Release.parse(found.text("version"))
+        except (TransportError, ProtocolError):
+            return None
+
+    def upgrade_plan(self) -> UpgradePlan | None:
+        """The upgrade that is scheduled; None where there is none, or the node has no such query."""
+        body = self._ask_newer("/cosmos/upgrade/v1beta1/current_plan")
+        if body is None or not body.has("plan"):
+            return None
+        plan = body.child("plan")
+        return UpgradePlan(name=plan.text("name", ""), height=plan.whole("height"))
 
     def head(self) -> ChainHead:
         """The newest block; refuses another chain, a node that catches up, and an old block."""
@@ -176,7 +223,14 @@ class ChainApi:
     # parameters, accounts, escrows
 
     def escrow_params(self) -> EscrowParams:
-        return EscrowParams.from_api(self._ask(self._rest, f"{_INFERENCE}/params").child("params"))
+        """The live parameters, with the approved versions from where this chain has them."""
+        body = self._ask(self._rest, f"{_INFERENCE}/params").child("params")
+        listed, stored = listed_versions(body), None
+        release = self.release
+        if not listed or release is None or release.has_version_store:
+            answer = self._ask_newer(f"{_INFERENCE}/devshard_approved_versions")
+            stored = None if answer is None else stored_versions(answer)
+        return EscrowParams.from_api(body, judge_approved(release, listed, stored))
 
     def balance(self, address: str) -> int:
         """``ngonka`` of an address; one that was never seen has 0."""
@@ -320,6 +374,11 @@ class ChainApi:
 
     # the public API
 
+    def effective_epoch(self) -> int | None:
+        """The epoch that an escrow made now gets; None where the node has no such query."""
+        body = self._ask_newer(f"{_INFERENCE}/get_current_epoch")
+        return None if body is None else body.whole("epoch")
+
     def epoch(self) -> Epoch:
         return Epoch.from_api(self._ask(self._public, "/v1/epochs/latest"))
 
@@ -333,7 +392,8 @@ class ChainApi:
     def governance_models(self) -> list[str]:
         """Models that governance knows, whether they are served now or not."""
         body = self._ask(self._public, "/v1/governance/models")
-        return sorted(item.text("id") for item in body.children("models"))
+        key = "models" if body.has("models") or not body.has("model") else "model"
+        return sorted(item.text("id") for item in body.children(key))
 
 
 def _literal(value: str) -> str:

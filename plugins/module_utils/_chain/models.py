@@ -8,13 +8,29 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from .._core.reader import Reader
+from .fees import CREATE_TYPE, SETTLE_TYPE, FeeParams
+from .releases import ApprovedVersions, judge_approved
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+ESCROW_TERMS: t.Final = (
+    "fee_per_nonce",
+    "inference_seal_grace_nonces",
+    "inference_seal_grace_seconds",
+    "auto_seal_every_n_nonces",
+    "validation_rate",
+    "vote_threshold_factor",
+    "max_nonce",
+    "refusal_timeout",
+    "execution_timeout",
+)
+"""What newer chains keep in the escrow of the parameters it was made with."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,6 +44,8 @@ class Escrow:
     epoch_index: int
     settled: bool
     model_id: str
+    terms: Mapping[str, int] = field(default_factory=dict)
+    """Those of ``ESCROW_TERMS`` that this chain names."""
 
     @classmethod
     def from_api(cls, body: Reader) -> Escrow:
@@ -39,7 +57,18 @@ class Escrow:
             epoch_index=body.whole("epoch_index"),
             settled=body.flag("settled"),
             model_id=body.text("model_id"),
+            terms={name: body.whole(name) for name in ESCROW_TERMS if body.has(name)},
         )
+
+
+PARAM_TERMS: t.Final = (
+    "max_nonce",
+    "refusal_timeout",
+    "execution_timeout",
+    "validation_rate",
+    "vote_threshold_factor",
+)
+"""Parameters that an escrow depends on as long as it is open."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,17 +83,16 @@ class EscrowParams:
     create_devshard_fee: int
     fee_per_nonce: int
     allowed_creator_addresses: tuple[str, ...]
-    approved_versions: tuple[str, ...]
-    min_gas_price: int
+    approved: ApprovedVersions
+    fees: FeeParams
+    terms: Mapping[str, int] = field(default_factory=dict)
+    """Those of ``PARAM_TERMS`` that this chain names."""
 
     @classmethod
-    def from_api(cls, body: Reader) -> EscrowParams:
+    def from_api(cls, body: Reader, approved: ApprovedVersions | None = None) -> EscrowParams:
+        """``approved`` comes from both places where a chain may have its approved versions; what
+        the parameters alone say of them is all that is known without."""
         params = body.child("devshard_escrow_params")
-        gas = (
-            body.child("fee_params").whole("min_gas_price_ngonka", 0)
-            if body.has("fee_params")
-            else 0
-        )
         return cls(
             min_amount=params.whole("min_amount"),
             max_amount=params.whole("max_amount"),
@@ -74,12 +102,16 @@ class EscrowParams:
             create_devshard_fee=params.whole("create_devshard_fee", 0),
             fee_per_nonce=params.whole("fee_per_nonce", 0),
             allowed_creator_addresses=params.texts("allowed_creator_addresses"),
-            approved_versions=tuple(
-                item if isinstance(item, str) else Reader(item, "approved_versions").text("name")
-                for item in params.items("approved_versions", [])
-            ),
-            min_gas_price=gas,
+            approved=approved or judge_approved(None, listed_versions(body), None),
+            fees=FeeParams.from_api(body.child("fee_params"))
+            if body.has("fee_params")
+            else FeeParams(),
+            terms={name: params.whole(name) for name in PARAM_TERMS if params.has(name)},
         )
+
+    @property
+    def create_gas_price(self) -> int:
+        return self.fees.price(CREATE_TYPE)
 
     def to_result(self) -> dict[str, t.Any]:
         return {
@@ -89,9 +121,28 @@ class EscrowParams:
             "max_nonce": self.max_nonce,
             "create_devshard_fee": self.create_devshard_fee,
             "fee_per_nonce": self.fee_per_nonce,
-            "approved_versions": list(self.approved_versions),
-            "min_gas_price": self.min_gas_price,
+            **self.approved.to_result(),
+            "min_gas_price": self.fees.min_gas_price,
+            "create_gas_price": self.create_gas_price,
+            "settle_gas_price": self.fees.price(SETTLE_TYPE),
         }
+
+
+def listed_versions(body: Reader) -> tuple[str, ...]:
+    """The approved versions in the parameters, which is where chains before v0.2.16 have them."""
+    return _names(body.child("devshard_escrow_params"), "approved_versions")
+
+
+def stored_versions(body: Reader) -> tuple[str, ...]:
+    """The answer of the query that chains have for them since."""
+    return _names(body, "versions")
+
+
+def _names(body: Reader, key: str) -> tuple[str, ...]:
+    return tuple(
+        item if isinstance(item, str) else Reader(item, key).text("name")
+        for item in body.items(key, [])
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,7 +157,11 @@ class ChainHead:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Epoch:
-    """``/v1/epochs/latest`` of the public API; stages are block heights."""
+    """``/v1/epochs/latest`` of the public API; stages are block heights.
+
+    Nodes of different builds answer behind one name: numbers come as strings too, what is null may
+    also be missing, and the parameters are nested in some (contract chain-v0.2.16.md §7.1).
+    """
 
     index: int
     height: int
@@ -117,18 +172,40 @@ class Epoch:
 
     @classmethod
     def from_api(cls, body: Reader) -> Epoch:
+        stages = _stages(body.child("epoch_stages"), "set_new_validators", "next_poc_start")
+        if body.has("next_epoch_stages"):
+            following = _stages(body.child("next_epoch_stages"), "set_new_validators")
+        else:
+            switch = stages["set_new_validators"] + _epoch_length(body)
+            following = {"set_new_validators": switch}
         return cls(
             index=body.child("latest_epoch").whole("index"),
             height=body.whole("block_height"),
-            phase=body.text("phase"),
+            phase=_phase(body),
             confirmation_poc=body.flag("is_confirmation_poc_active", False),
-            stages=_stages(body.child("epoch_stages"), "set_new_validators", "next_poc_start"),
-            next_stages=_stages(body.child("next_epoch_stages"), "set_new_validators"),
+            stages=stages,
+            next_stages=following,
         )
 
 
 def _stages(body: Reader, *names: str) -> dict[str, int]:
     return {name: body.whole(name) for name in names}
+
+
+def _epoch_length(body: Reader) -> int:
+    """Flat, or inside the parameters of the whole module."""
+    params = body.child("epoch_params")
+    if params.has("epoch_params"):
+        params = params.child("epoch_params")
+    return params.whole("epoch_length")
+
+
+def _phase(body: Reader) -> str:
+    """Very old builds number the phases; which is which is not known, so none of them is fine."""
+    found = body.raw().get("phase")
+    if isinstance(found, int) and not isinstance(found, bool):
+        return str(found)
+    return body.text("phase")
 
 
 def active_models_of(body: Reader) -> list[str]:

@@ -21,6 +21,7 @@ if t.TYPE_CHECKING:
         SettledEvent,
         TxResult,
     )
+    from .releases import Release, UpgradePlan
 
 
 class ChainPort(t.Protocol):
@@ -30,7 +31,14 @@ class ChainPort(t.Protocol):
 
     def signing_head(self) -> ChainHead: ...
 
+    @property
+    def release(self) -> Release | None: ...
+
+    def upgrade_plan(self) -> UpgradePlan | None: ...
+
     def epoch(self) -> Epoch: ...
+
+    def effective_epoch(self) -> int | None: ...
 
     def block_seconds(self) -> float | None: ...
 

@@ -11,6 +11,7 @@ import secrets
 import typing as t
 from datetime import timedelta
 
+from .._chain.fees import CREATE_TYPE
 from .._core.errors import ChainRejectedError, DevshardError, UnsafeError, WaitTimeoutError
 from .._core.files import stamp
 from .._core.reader import parse_time
@@ -18,6 +19,7 @@ from . import transactions as tx
 from .create_guards import pending_creates_text
 from .gateway_replies import read_create_failure
 from .ledger.states import Event, Intent, Kind, State, Subject, Via
+from .payment import FEE_OPTION, refuse_fee
 
 if t.TYPE_CHECKING:
     from .adopt import Adoption
@@ -41,6 +43,7 @@ class Creates:
     def create(self) -> None:
         ledger, options = self._ports.record(), self._options
         head = self._ports.chain.signing_head()
+        gas = self._gas()
         intent = ledger.plan(
             Kind.CREATE,
             options.create_via,
@@ -50,8 +53,8 @@ class Creates:
                 creator=self._run.creator,
                 model=options.model_id,
                 amount=options.amount,
-                fee=options.fee_amount,
-                gas=self._gas(),
+                fee=self.offered_fee(gas),
+                gas=gas,
                 seen_height=head.height,
                 seen_time=stamp(head.time),
             ),
@@ -74,6 +77,15 @@ class Creates:
             return limit
         return limit - 1 - secrets.randbelow(min(GAS_MARKS, limit // 50))
 
+    def offered_fee(self, gas: int) -> int:
+        """What this transaction offers, by the price that the chain asks now."""
+        fees, options = self._ports.chain.escrow_params().fees, self._options
+        need = fees.required(CREATE_TYPE, gas)
+        if (reason := refuse_fee(options.fee_amount, gas, need, FEE_OPTION)) is not None:
+            raise UnsafeError(f"no escrow is created: {reason}")
+        offer = fees.offer(CREATE_TYPE, gas, options.fee_amount)
+        return offer if options.create_via is Via.SIGNED else tx.fee_for_gateway(offer)
+
     def _sign_and_send(self, intent: Intent) -> Intent:
         lifetime = timedelta(seconds=self._options.tx_lifetime)
         return tx.sign_and_send(
@@ -89,7 +101,7 @@ class Creates:
                 amount=options.amount,
                 private_key_env=options.private_key_env,
                 chain_id=self._ports.chain_id,
-                fee_amount=options.fee_amount,
+                fee_amount=options.fee_amount if intent.fee is None else intent.fee,
                 gas_limit=intent.gas or options.gas_limit,
             )
         except DevshardError as exc:

@@ -192,7 +192,7 @@ class PoolRound:
             wanted = {
                 "model": self._options.model_id,
                 "amount": self._options.amount,
-                "fee": self._options.fee_amount,
+                "fee": self._creates.offered_fee(self._options.gas_limit) if plan.create else 0,
             }
             self._result.created = [dict(wanted) for _unused in range(plan.create)]
             return

@@ -27,18 +27,23 @@ API polls. More means that one of them is stale, and every deadline would be wro
 
 
 def read_clock(chain: ChainPort) -> EpochClock:
-    """Where the chain stands, by its own head; the stages come from the public API.
-
-    The index of the epoch rises when PoC starts, but escrows get the epoch that is effective, and
-    that one changes only at ``set_new_validators``.
-    """
-    return clock_of(chain.epoch(), chain.head(), chain.block_seconds)
+    """Where the chain stands, by its own head and epoch; the stages come from the public API."""
+    epoch, head = chain.epoch(), chain.head()
+    return clock_of(epoch, head, chain.effective_epoch(), chain.block_seconds)
 
 
 def clock_of(
-    epoch: Epoch, head: ChainHead, block_seconds: Callable[[], float | None]
+    epoch: Epoch,
+    head: ChainHead,
+    effective: int | None,
+    block_seconds: Callable[[], float | None],
 ) -> EpochClock:
-    """The same from answers that are there; the pace is asked for last."""
+    """The same from answers that are there; the pace is asked for last.
+
+    The index of the epoch rises when PoC starts, but escrows get the epoch that is effective, and
+    that one changes only at ``set_new_validators``. Where the chain does not say it, it follows
+    from the stages.
+    """
     if abs(head.height - epoch.height) > MAX_LAG:
         raise UnknownStateError(
             f"the public API is at block {epoch.height}, the chain at {head.height}: one of them is"
@@ -51,12 +56,22 @@ def clock_of(
         stages["set_new_validators"] for stages in (epoch.stages, epoch.next_stages)
     )
     # A chain that is a little ahead of the API may have passed a switch that the API has not seen.
-    passed = sum(1 for block in (switch, following) if height >= block)
+    by_stages = epoch.index - 1 + sum(1 for block in (switch, following) if height >= block)
+    if effective is None:
+        effective = by_stages
+    elif abs(effective - by_stages) > 1:
+        raise UnknownStateError(
+            f"the chain is in epoch {effective}, and by the public API it is in {by_stages}: one of"
+            " them is stale or of another chain, so no deadline is known. Use another"
+            " devshard_public_api or devshard_chain_rest",
+            epoch=effective,
+            public_api_epoch=by_stages,
+        )
     length = following - switch
     return EpochClock(
-        effective=epoch.index - 1 + passed,
+        effective=effective,
         height=height,
-        next_switch=switch + passed * length,
+        next_switch=switch + (effective + 1 - epoch.index) * length,
         epoch_length=length,
         block_seconds=block_seconds(),
         poc_blocks=following - epoch.stages["next_poc_start"],

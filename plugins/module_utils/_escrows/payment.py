@@ -14,6 +14,8 @@ import enum
 import typing as t
 from dataclasses import dataclass
 
+from .._chain.fees import MAX_FEE
+from .._chain.releases import ApprovedVersions
 from .._core.reader import Reader
 from .funding import GNK, deposits_needed, gnk
 
@@ -31,9 +33,9 @@ class PaymentTerms(t.Protocol):
     @property
     def allowed_creator_addresses(self) -> tuple[str, ...]: ...
     @property
-    def approved_versions(self) -> tuple[str, ...]: ...
+    def approved(self) -> ApprovedVersions: ...
     @property
-    def min_gas_price(self) -> int: ...
+    def create_gas_price(self) -> int: ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,8 +45,8 @@ class KnownTerms:
     min_amount: int
     max_amount: int
     allowed_creator_addresses: tuple[str, ...]
-    approved_versions: tuple[str, ...]
-    min_gas_price: int
+    approved: ApprovedVersions
+    create_gas_price: int
 
     @classmethod
     def from_result(cls, found: object) -> KnownTerms:
@@ -53,8 +55,8 @@ class KnownTerms:
             min_amount=body.whole("min_amount"),
             max_amount=body.whole("max_amount"),
             allowed_creator_addresses=body.texts("allowed_creator_addresses"),
-            approved_versions=body.texts("approved_versions"),
-            min_gas_price=body.whole("min_gas_price"),
+            approved=ApprovedVersions.of_result(body.raw()),
+            create_gas_price=body.whole("create_gas_price"),
         )
 
 
@@ -64,8 +66,8 @@ def terms_result(terms: PaymentTerms) -> dict[str, t.Any]:
         "min_amount": terms.min_amount,
         "max_amount": terms.max_amount,
         "allowed_creator_addresses": list(terms.allowed_creator_addresses),
-        "approved_versions": list(terms.approved_versions),
-        "min_gas_price": terms.min_gas_price,
+        **terms.approved.to_result(),
+        "create_gas_price": terms.create_gas_price,
     }
 
 
@@ -110,6 +112,7 @@ class Facts:
     balance: int | None
     settlement_tag: str
     fee: int
+    """The most that is paid for one transaction."""
     gas_limit: int | None = None
     """Of a create transaction, where its fee is to be judged."""
     reserved: int = 0
@@ -165,11 +168,6 @@ def is_listed(creator: str | None, allowed: Collection[str]) -> bool:
     return not allowed or creator in allowed
 
 
-def is_approved(settlement_tag: str, approved: Collection[str]) -> bool:
-    """An empty list means that the chain takes settlements of every version."""
-    return not approved or settlement_tag in approved
-
-
 def refuse_creator(creator: str, terms: PaymentTerms) -> str | None:
     if is_listed(creator, terms.allowed_creator_addresses):
         return None
@@ -186,16 +184,25 @@ def refuse_model(model: str, active: Collection[str]) -> str | None:
     )
 
 
-def refuse_version(settlement_tag: str, approved: Collection[str]) -> str | None:
-    """Why an escrow made now could never be settled, or None.
+VERSIONS_UNKNOWN: t.Final = (
+    "the chain's approved versions could not be read: the node answers with an empty list, or does"
+    " not serve the query. Use another devshard_chain_rest"
+)
+
+
+def refuse_version(settlement_tag: str, approved: ApprovedVersions) -> str | None:
+    """Why an escrow made now could perhaps never be settled, or None.
 
     The chain takes an escrow of any generation and asks for the version only when it is settled.
     """
-    if is_approved(settlement_tag, approved):
+    takes = approved.takes(settlement_tag)
+    if takes is None:
+        return VERSIONS_UNKNOWN
+    if takes:
         return None
     return (
         f'settlements of this gateway name version "{settlement_tag}", and the chain approves only'
-        f" {', '.join(sorted(approved))}: a deposit could never be settled and would go to the hosts."
+        f" {approved}: a deposit could never be settled and would go to the hosts."
         " Deploy a gateway of an approved generation, side by side"
     )
 
@@ -230,9 +237,11 @@ def _version(facts: Facts) -> Check:
     name = "settlement version"
     if facts.terms is None:
         return _unknown(name)
-    approved = facts.terms.approved_versions
-    fine = facts.settlement_tag if approved else f"{facts.settlement_tag}, the chain approves any"
-    return _check(name, refuse_version(facts.settlement_tag, approved), fine)
+    approved, tag = facts.terms.approved, facts.settlement_tag
+    if not approved.known:
+        return _unknown(name, VERSIONS_UNKNOWN)
+    fine = f"{tag}, the chain approves any" if approved.every else tag
+    return _check(name, refuse_version(tag, approved), fine)
 
 
 def _of_model(payment: Payment, facts: Facts) -> list[Check]:
@@ -309,14 +318,22 @@ def _fee(facts: Facts) -> list[Check]:
         return []
     if facts.terms is None:
         return [_unknown(name)]
-    price = facts.terms.min_gas_price
-    reason = refuse_fee(facts.fee, facts.gas_limit, price, "escrow_fee_amount (fee_amount)")
-    return [_check(name, reason, f"{gnk(facts.fee)} for each transaction")]
+    need = facts.gas_limit * facts.terms.create_gas_price
+    reason = refuse_fee(facts.fee, facts.gas_limit, need, FEE_OPTION)
+    return [_check(name, reason, f"at most {gnk(facts.fee)} for each transaction")]
 
 
-def refuse_fee(fee: int, gas_limit: int, min_gas_price: int, variable: str) -> str | None:
-    """The chain charges by the gas limit of a transaction; with a price of 0 it takes any fee."""
-    need = gas_limit * min_gas_price
+FEE_OPTION: t.Final = "escrow_fee_amount (fee_amount)"
+
+
+def refuse_fee(fee: int, gas_limit: int, need: int, variable: str) -> str | None:
+    """``fee`` is the most that may be paid, ``need`` what the chain asks for this gas limit."""
+    if max(fee, need) > MAX_FEE:
+        return (
+            f"a fee of {max(fee, need)} ngonka ({gnk(max(fee, need))}) for a gas limit of {gas_limit}"
+            f" is more than {gnk(MAX_FEE)}, which the chain refuses; check {variable} and the gas"
+            " limit"
+        )
     if fee >= need:
         return None
     return (

@@ -169,7 +169,7 @@ def refuse_rotation(
         )
     reasons += _said(
         refuse_creator(facts.creator, facts.terms),
-        refuse_version(facts.settlement_tag, facts.terms.approved_versions),
+        refuse_version(facts.settlement_tag, facts.terms.approved),
     )
     for model in models:
         name = model.model_id
@@ -255,7 +255,7 @@ class SetRotation:
             )
             return
         reason = refuse_creator(creator, terms) or refuse_version(
-            self._p.settlement_tag, terms.approved_versions
+            self._p.settlement_tag, terms.approved
         )
         if reason is not None:
             self._p.warn(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
+from .._chain.fees import SETTLE_TYPE
 from .._core.errors import (
     ConfigurationError,
     ProtocolError,
@@ -17,8 +18,9 @@ from .._core.errors import (
     WaitTimeoutError,
 )
 from .._core.outcomes import Waiting
+from .deadlines import DEADLINE_BLOCKS
 from .ledger.states import Via
-from .payment import refuse_fee, refuse_wallet
+from .payment import VERSIONS_UNKNOWN, refuse_fee, refuse_wallet
 from .settle_rules import (
     SettleStep,
     SettleTerms,
@@ -26,6 +28,7 @@ from .settle_rules import (
     objections,
     refuse_quorum,
     refuse_settlement,
+    version_unknown,
 )
 
 if t.TYPE_CHECKING:
@@ -95,6 +98,7 @@ class SettleGuards:
         self._refuse_key()
         if found := self._objections(seen, round_look):
             raise self._refusal(seen.view, found[0])
+        self._refuse_blind_settle(seen, round_look)
         self._refuse_payment(seen.view, round_look)
         if step not in (SettleStep.DEACTIVATE, SettleStep.FINALIZE) or not self._options.ask_hosts:
             return None
@@ -141,6 +145,22 @@ class SettleGuards:
             settlement_tag=self._ports.settlement_tag,
         )
 
+    def _refuse_blind_settle(self, seen: SettleView, round_look: RoundLook) -> None:
+        """Nothing serving is stopped for a settlement that the chain may refuse.
+
+        Near its deadline trying is all that is left, and what is out of service serves nobody.
+        """
+        view = seen.view
+        if not version_unknown(view, self._terms(round_look), seen.settlement):
+            return
+        near = view.deadline is None or view.deadline.blocks_left < DEADLINE_BLOCKS
+        if _untouched(view) and not near:
+            raise UnknownStateError(
+                f"escrow {view.id} is not settled{_untouched(view)}: {VERSIONS_UNKNOWN}",
+                escrow_id=view.id,
+            )
+        self._ports.warn(f"escrow {view.id} is settled all the same: {VERSIONS_UNKNOWN}")
+
     def _objections(self, seen: SettleView, round_look: RoundLook) -> tuple[Objection, ...]:
         kept = seen.settlement if seen.settlement and seen.settlement.has_quorum else None
         return objections(seen.view, self._terms(round_look), kept)
@@ -154,9 +174,13 @@ class SettleGuards:
         )
 
     def _refuse_payment(self, view: EscrowView, round_look: RoundLook) -> None:
-        fee, price = self._options.fee_amount, round_look.params.min_gas_price
-        reason = refuse_fee(fee, self._options.gas_limit, price, _FEE) or refuse_wallet(
-            self._run.creator, round_look.balance, fee, what="the transaction costs"
+        fees, gas, most = round_look.params.fees, self._options.gas_limit, self._options.fee_amount
+        need = fees.required(SETTLE_TYPE, gas)
+        reason = refuse_fee(most, gas, need, _FEE) or refuse_wallet(
+            self._run.creator,
+            round_look.balance,
+            fees.offer(SETTLE_TYPE, gas, most),
+            what="the transaction costs",
         )
         if reason is not None:
             raise UnsafeError(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import typing as t
 from datetime import timedelta
 
+from .._chain.fees import SETTLE_TYPE
 from .._core.errors import (
     BusyError,
     ChainRejectedError,
@@ -53,7 +54,7 @@ class Payout:
                 model=seen.view.model,
                 amount=seen.view.amount,
                 escrow_id=outcome.id,
-                fee=self._options.fee_amount,
+                fee=self._fee(),
                 gas=self._options.gas_limit,
                 seen_height=head.height,
                 seen_time=stamp(head.time),
@@ -64,6 +65,11 @@ class Payout:
         else:
             intent = self._ask_gateway(intent)
         self._close(intent, outcome, now=True)
+
+    def _fee(self) -> int:
+        """What this transaction offers, by the price that the chain asks now."""
+        options, fees = self._options, self._ports.chain.escrow_params().fees
+        return fees.offer(SETTLE_TYPE, options.gas_limit, options.fee_amount)
 
     def _sign_and_send(self, intent: Intent) -> Intent:
         path = self._run.files.path(intent.escrow_id or 0)
@@ -80,7 +86,8 @@ class Payout:
                 str(intent.escrow_id),
                 private_key_env=self._options.private_key_env,
                 chain_id=self._ports.chain_id,
-                fee_amount=self._options.fee_amount,
+                # a settle that offers this little is exempt, so none of it is charged
+                fee_amount=tx.fee_for_gateway(intent.fee or 0),
                 gas_limit=self._options.gas_limit,
             )
         except DevshardError as exc:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from .._chain.models import quorum
 from .._core.errors import ProtocolError
-from .payment import is_approved, is_listed
+from .payment import is_listed
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -226,7 +226,7 @@ def objections(
 def _by_params(
     view: EscrowView, terms: SettleTerms, params: EscrowParams, settlement: Settlement | None
 ) -> t.Iterator[Objection]:
-    allowed, approved = params.allowed_creator_addresses, params.approved_versions
+    allowed, approved = params.allowed_creator_addresses, params.approved
     if not is_listed(view.creator, allowed):
         yield Objection(
             kind="not_listed",
@@ -240,18 +240,13 @@ def _by_params(
                 f" before the deadline, {_KEEP}"
             ),
         )
-    # another gateway, perhaps of another generation, has what is not recorded here
-    version = (
-        settlement.version
-        if settlement
-        else view.protocol or (terms.settlement_tag if view.recorded else None)
-    )
-    if version is not None and not is_approved(version, approved):
+    version = _version_of(view, terms, settlement)
+    if version is not None and approved.takes(version) is False:
         yield Objection(
             kind="version",
             reason=(
                 f'settlement version "{version}" is not approved on the chain'
-                f" (approved: {', '.join(sorted(approved))})"
+                f" (approved: {approved})"
             ),
             advice=(
                 "Request that governance approves it again "
@@ -275,6 +270,26 @@ def _by_params(
                 f" deadline, {_KEEP}"
             ),
         )
+
+
+def _version_of(view: EscrowView, terms: SettleTerms, settlement: Settlement | None) -> str | None:
+    """What its settlement names. Another gateway, perhaps of another generation, has what is not
+    recorded here."""
+    if settlement is not None:
+        return settlement.version
+    return view.protocol or (terms.settlement_tag if view.recorded else None)
+
+
+def version_unknown(
+    view: EscrowView, terms: SettleTerms, settlement: Settlement | None = None
+) -> bool:
+    """Whether the chain could not be asked if it takes this escrow's version."""
+    version = _version_of(view, terms, settlement)
+    return (
+        version is not None
+        and terms.params is not None
+        and terms.params.approved.takes(version) is None
+    )
 
 
 def _last_nonce(
@@ -349,6 +364,8 @@ def may_settle(
     if not view.unsettled or objections(view, terms, settlement):
         return False
     if terms.creator is None or terms.params is None or view.deadline is None:
+        return None
+    if version_unknown(view, terms, settlement):
         return None
     return view.loaded or view.loadable or settlement is not None
 

@@ -379,6 +379,11 @@ def _what(intent: Intent) -> str:
     return f"transaction {intent.tx_hash}" if intent.tx_hash else "the call to the gateway"
 
 
+def fee_for_gateway(offer: int) -> int:
+    """0 makes the gateway offer its own default, which would be charged in full."""
+    return max(offer, 1)
+
+
 def gateway_timeout(now: datetime) -> str:
     """The latest end of lifetime that a transaction can have which the gateway is asked for now."""
     return stamp(now + GATEWAY_SIGNS_WITHIN + GATEWAY_LIFETIME)

@@ -48,6 +48,7 @@ NESTED: t.Final = (
     *("temp_hosts", "route", "nginx"),
     *("min_amount", "max_amount", "max_escrows_per_epoch", "max_nonce", "create_devshard_fee"),
     *("fee_per_nonce", "approved_versions", "min_gas_price"),
+    *("approved_known", "create_gas_price", "settle_gas_price"),
     *(
         "free_mb",
         "kind",

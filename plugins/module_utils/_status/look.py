@@ -176,6 +176,7 @@ class ChainSeen:
     params: EscrowParams
     balance: int | None
     created: Part[list[CreatedEvent]]
+    effective_epoch: int | None = None
     clock_behind: str | None = None
     """Why this host could sign nothing now."""
 
@@ -185,6 +186,7 @@ def look_at_chain(chain: ChainApi, creator: str | None) -> ChainSeen:
     return ChainSeen(
         head=head,
         clock_behind=chain.clock_behind(head),
+        effective_epoch=chain.effective_epoch(),
         params=chain.escrow_params(),
         balance=None if creator is None else chain.balance(creator),
         created=Part(why="the creator is not known")
@@ -242,8 +244,8 @@ def tell_clock(chain: ChainApi, seen: Part[ChainSeen], epoch: Part[Epoch]) -> Pa
     """Where the chain stands needs both: the stages of the epoch, and the newest block."""
     if seen.value is None or epoch.value is None:
         return Part(why=seen.why or epoch.why)
-    head, stages = seen.value.head, epoch.value
-    return attempt(lambda: clock_of(stages, head, chain.block_seconds))
+    now, stages = seen.value, epoch.value
+    return attempt(lambda: clock_of(stages, now.head, now.effective_epoch, chain.block_seconds))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

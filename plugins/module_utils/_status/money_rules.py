@@ -9,10 +9,22 @@ from __future__ import annotations
 
 import typing as t
 
+from .._chain.releases import ApprovedVersions
 from .._escrows.funding import deposits_needed
-from .._escrows.payment import is_approved
 from .rotation_rules import rotates
-from .scene import ESCROW, SITE, Data, Finding, Scene, coins, danger, listed, settle_run, warning
+from .scene import (
+    ESCROW,
+    SITE,
+    Data,
+    Finding,
+    Scene,
+    coins,
+    danger,
+    listed,
+    settle_run,
+    unknown,
+    warning,
+)
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,12 +83,19 @@ def danger_findings(scene: Scene) -> Iterator[Finding]:
             f"{scene.creator} is not on the chain's list of creators, so it can create no escrow;"
             " only a governance vote changes that",
         )
-    approved, tag = params["approved_versions"], scene.wish.settlement_tag
-    if tag and not is_approved(tag, approved):
+    tag, approved = scene.wish.settlement_tag, ApprovedVersions.of_result(params)
+    takes = approved.takes(tag)
+    if tag and takes is None:
+        yield unknown(
+            "creator",
+            f'whether the chain takes settlements of version "{tag}" is not known: it names no'
+            " approved version (devshard_chain_rest)",
+        )
+    elif tag and not takes:
         yield danger(
             "creator",
             f'version "{tag}" of this gateway\'s settlements is not approved on the chain'
-            f" ({', '.join(sorted(approved))}): a new escrow could not be settled",
+            f" ({approved}): a new escrow could not be settled",
         )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, replace
 
+from .._chain.fees import SETTLE_TYPE
 from .._core.errors import (
     DevshardError,
     UnsafeError,
@@ -225,5 +226,5 @@ class SwapWindow:
 
     def _unsettleable(self) -> str | None:
         """List, version and wallet are asked for the create; the settle has a fee of its own."""
-        price = self._p.chain.escrow_params().min_gas_price
-        return refuse_fee(self._w.fee_amount, SETTLE_GAS, price, "hot_swap_fee_amount")
+        need = self._p.chain.escrow_params().fees.required(SETTLE_TYPE, SETTLE_GAS)
+        return refuse_fee(self._w.fee_amount, SETTLE_GAS, need, "hot_swap_fee_amount")

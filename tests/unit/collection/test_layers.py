@@ -39,8 +39,10 @@ RANK = {package: rank for rank, package in enumerate(PACKAGES)}
 PURE = frozenset(
     {
         "_argspec",
+        "_chain.fees",
         "_chain.models",
         "_chain.node",
+        "_chain.releases",
         "_core.address",
         "_core.decoding",
         "_core.errors",

@@ -22,7 +22,11 @@ from ansible_collections.gonka.devshard.plugins.filter.settle_table import (
     settle_table,
 )
 from ansible_collections.gonka.devshard.plugins.filter.table import table
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.fees import FeeParams
 from ansible_collections.gonka.devshard.plugins.module_utils._chain.models import EscrowParams
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.releases import (
+    ApprovedVersions,
+)
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.rotation import (
     RotationFacts,
     refuse_rotation,
@@ -155,8 +159,8 @@ def terms(approved: tuple[str, ...]) -> EscrowParams:
         create_devshard_fee=0,
         fee_per_nonce=0,
         allowed_creator_addresses=(),
-        approved_versions=approved,
-        min_gas_price=0,
+        approved=ApprovedVersions(names=approved, every=not approved),
+        fees=FeeParams(),
     )
 
 

@@ -39,7 +39,8 @@ def _terms(allowed: list[str], approved: tuple[str, ...] = ()) -> dict[str, obje
             "max_amount": 100,
             "allowed_creator_addresses": allowed,
             "approved_versions": list(approved),
-            "min_gas_price": 0,
+            "approved_known": True,
+            "create_gas_price": 0,
         }
     )
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.fees import FeeParams
 from ansible_collections.gonka.devshard.plugins.module_utils._chain.models import (
     Account,
     BroadcastReply,
@@ -34,6 +35,11 @@ from ansible_collections.gonka.devshard.plugins.module_utils._chain.models impor
     Voices,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._chain.node import clock_behind
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.releases import (
+    ApprovedVersions,
+    Release,
+    UpgradePlan,
+)
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
     ConflictError,
     NotFoundError,
@@ -140,6 +146,12 @@ class FakeChain:
         self.pending: list[tuple[str, dict[str, t.Any]]] = []
         self.allowed: tuple[str, ...] = (CREATOR,)
         self.approved: tuple[str, ...] = ("v2",)
+        self.approves_every = False
+        self.release: Release | None = Release.parse("v0.2.13")
+        self.plan: UpgradePlan | None = None
+        self.fees: FeeParams | None = None
+        """Those of a chain with groups; otherwise there is one price."""
+        self.terms: dict[str, int] = {}
         self.max_nonce = 20_000
         self.gas_price = 0
         self.models = [MODEL]
@@ -216,6 +228,14 @@ class FakeChain:
             next_stages={"set_new_validators": end},
         )
 
+    def effective_epoch(self) -> int | None:
+        self._answer()
+        return self.epoch_index
+
+    def upgrade_plan(self) -> UpgradePlan | None:
+        self._answer()
+        return self.plan
+
     def block_seconds(self) -> float | None:
         return BLOCK.total_seconds()
 
@@ -229,9 +249,10 @@ class FakeChain:
             max_amount=100_000_000_000,
             max_nonce=self.max_nonce,
             group_size=16,
-            min_gas_price=self.gas_price,
             allowed_creator_addresses=self.allowed,
-            approved_versions=self.approved,
+            approved=ApprovedVersions(names=self.approved, every=self.approves_every),
+            fees=FeeParams(min_gas_price=self.gas_price) if self.fees is None else self.fees,
+            terms=dict(self.terms),
         )
 
     def active_models(self) -> list[str]:

@@ -129,6 +129,9 @@ def test_a_creator_in_the_keyring(site: Site) -> None:
         "max_nonce",
         "min_amount",
         "min_gas_price",
+        "approved_known",
+        "create_gas_price",
+        "settle_gas_price",
     }
 
 

@@ -220,7 +220,8 @@ def test_all_of_it_in_one_look(three: Three, library: str) -> None:
         "max_amount": 100,
         "allowed_creator_addresses": [ADDRESS],
         "approved_versions": ["v3"],
-        "min_gas_price": 0,
+        "approved_known": True,
+        "create_gas_price": 0,
     }
     assert found["balance"]["value"] == 60
 

@@ -205,7 +205,10 @@ def test_balance() -> None:
 
 
 def test_params() -> None:
-    chain, _unused = api({f"{INFERENCE}/params": "params"})
+    found = body("params")
+    found["params"]["devshard_escrow_params"]["approved_versions"] = ["v2"]
+    old = {"application_version": {"version": "v0.2.13"}}
+    chain, _unused = api({f"{INFERENCE}/params": found, NODE_INFO: old})
     assert chain.escrow_params().allowed_creator_addresses == (CREATOR,)
 
 

@@ -69,7 +69,10 @@ def test_params() -> None:
         "create_devshard_fee": 10_000,
         "fee_per_nonce": 1_000,
         "approved_versions": [],
+        "approved_known": False,
         "min_gas_price": 0,
+        "create_gas_price": 0,
+        "settle_gas_price": 0,
     }
     assert found.allowed_creator_addresses == (CREATOR,)
     assert found.group_size == 16
@@ -79,7 +82,7 @@ def test_params() -> None:
 def test_approved_versions_in_both_spellings(item: object) -> None:
     answer = body("params")["params"]
     answer["devshard_escrow_params"]["approved_versions"] = [item]
-    assert EscrowParams.from_api(Reader(answer, "params")).approved_versions == ("v2",)
+    assert EscrowParams.from_api(Reader(answer, "params")).approved.names == ("v2",)
 
 
 @pytest.mark.parametrize("item", [2, None, {}, {"name": 2}])

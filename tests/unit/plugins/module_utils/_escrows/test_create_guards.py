@@ -69,6 +69,10 @@ def test_no_deposit_that_could_never_be_settled(world: World, how: dict[str, t.A
     assert world.chain.minted == []
     assert intents(world) == []
     world.chain.approved = ()
+    with pytest.raises(UnsafeError, match="approved versions could not be read"):
+        run(world, **how)
+    assert (world.chain.minted, intents(world)) == ([], [])
+    world.chain.approves_every = True
     run(world, **how)
     proved(world, 1)
 

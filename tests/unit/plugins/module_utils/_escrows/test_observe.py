@@ -9,6 +9,9 @@ from ansible_collections.gonka.devshard.plugins.module_utils._chain.models impor
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
     UnknownStateError,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.deadlines import (
+    settle_deadline,
+)
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.observe import (
     MAX_LAG,
     clock_or_none,
@@ -27,6 +30,10 @@ class Chain(FakeChain):
     """A chain whose public API is some blocks behind."""
 
     lag = 0
+    tells_epoch = True
+
+    def effective_epoch(self) -> int | None:
+        return 5 + self.height // EPOCH_BLOCKS if self.tells_epoch else None
 
     def epoch(self) -> Epoch:
         height = self.height - self.lag
@@ -43,17 +50,25 @@ class Chain(FakeChain):
 
 @pytest.mark.parametrize("lag", [0, 1, MAX_LAG, -MAX_LAG])
 @pytest.mark.parametrize("height", [1900, 1999, 2000, 2010])
-def test_a_small_lag_changes_nothing_also_across_a_switch(lag: int, height: int) -> None:
+@pytest.mark.parametrize("tells_epoch", [True, False])
+def test_a_small_lag_changes_nothing_also_across_a_switch(
+    lag: int, height: int, *, tells_epoch: bool
+) -> None:
     chain = Chain()
+    chain.tells_epoch = tells_epoch
     chain.height, chain.lag = height, 0
     true = read_clock(chain)
     chain.lag = lag
     seen = read_clock(chain)
     newest = max(height, height - lag)
     assert seen.height == newest
-    assert seen.effective == 5 + newest // EPOCH_BLOCKS
-    assert seen.next_switch == (newest // EPOCH_BLOCKS + 1) * EPOCH_BLOCKS
+    # the epoch is the chain's; what is derived goes by the newest block that anything shows
+    now = height if tells_epoch else newest
+    assert seen.effective == 5 + now // EPOCH_BLOCKS
+    assert seen.next_switch == (now // EPOCH_BLOCKS + 1) * EPOCH_BLOCKS
     assert seen.epoch_length == true.epoch_length == EPOCH_BLOCKS
+    for epoch in (true.effective - 1, true.effective):
+        assert settle_deadline(epoch, seen).height == settle_deadline(epoch, true).height
 
 
 @pytest.mark.parametrize("lag", [MAX_LAG + 1, -MAX_LAG - 1, 900])

@@ -8,6 +8,9 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.releases import (
+    ApprovedVersions,
+)
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.funding import (
     deposits_needed,
 )
@@ -29,8 +32,8 @@ class Limits:
     min_amount: int = 50_000_000
     max_amount: int = 100_000_000_000
     allowed_creator_addresses: tuple[str, ...] = ("gonka1c",)
-    approved_versions: tuple[str, ...] = ("v1", "v2")
-    min_gas_price: int = 0
+    approved: ApprovedVersions = ApprovedVersions(names=("v1", "v2"))
+    create_gas_price: int = 0
 
 
 PAYMENT = Payment(model="m", amount=AMOUNT, count=2, create=2, max_creates=4)
@@ -61,9 +64,9 @@ def answers(*payments: Payment, **facts: t.Any) -> dict[str, PaymentAnswer]:
     [
         {},
         {"terms": Limits(allowed_creator_addresses=())},
-        # an empty list approves all
-        {"terms": Limits(approved_versions=())},
-        {"terms": Limits(min_gas_price=2)},
+        # an old chain without a list approves all
+        {"terms": Limits(approved=ApprovedVersions(every=True))},
+        {"terms": Limits(create_gas_price=2)},
         {"max_total_locked": 2 * AMOUNT},
     ],
 )
@@ -83,7 +86,7 @@ def test_a_payment_that_fits_is_not_refused(facts: dict[str, t.Any]) -> None:
         ({}, {"active_models": ["x", "y"]}, "active: x, y"),
         (
             {},
-            {"terms": Limits(approved_versions=("v4", "v3"))},
+            {"terms": Limits(approved=ApprovedVersions(names=("v4", "v3")))},
             'version "v2", and the chain approves only v3, v4',
         ),
         ({"max_creates": 1}, {}, "raise escrow_max_creates_per_run"),
@@ -98,7 +101,11 @@ def test_a_payment_that_fits_is_not_refused(facts: dict[str, t.Any]) -> None:
             {"balance": 2 * 5_002_000_000 - 1},
             "1 ngonka are missing. Send 0.000000001 GNK to gonka1c",
         ),
-        ({}, {"terms": Limits(min_gas_price=3)}, "set escrow_fee_amount (fee_amount) to 1500000"),
+        (
+            {},
+            {"terms": Limits(create_gas_price=3)},
+            "set escrow_fee_amount (fee_amount) to 1500000",
+        ),
         # what is not known is never fine
         ({}, {"terms": None}, "could not be asked"),
         ({}, {"active_models": None}, "could not be asked"),
@@ -122,7 +129,7 @@ def test_each_refusal_says_why(
         ({"max_creates": 1}, {}, True),
         ({}, {"balance": 0}, False),
         ({}, {"active_models": []}, False),
-        ({}, {"terms": Limits(approved_versions=("v4",))}, False),
+        ({}, {"terms": Limits(approved=ApprovedVersions(names=("v4",)))}, False),
     ],
 )
 def test_where_nothing_is_missing_only_settings_are_judged(

@@ -11,6 +11,10 @@ from types import SimpleNamespace as Obj
 
 import pytest
 
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.fees import FeeParams
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.releases import (
+    ApprovedVersions,
+)
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import UnsafeError
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ensure import EnsureEscrows
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.rotation import (
@@ -45,8 +49,8 @@ TERMS: t.Any = Obj(
     min_amount=50_000_000,
     max_amount=100_000_000_000,
     allowed_creator_addresses=("gonka1c",),
-    approved_versions=("v2",),
-    min_gas_price=0,
+    approved=ApprovedVersions(names=("v2",)),
+    fees=FeeParams(),
 )
 FACTS = RotationFacts(
     usable_models=frozenset({"m"}),

@@ -11,7 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.fees import FeeParams
 from ansible_collections.gonka.devshard.plugins.module_utils._chain.models import EscrowParams
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.releases import (
+    ApprovedVersions,
+)
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import ProtocolError
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.deadlines import (
     EpochClock,
@@ -187,8 +191,8 @@ PARAMS = EscrowParams(
     create_devshard_fee=10_000,
     fee_per_nonce=1_000,
     allowed_creator_addresses=("gonka1c",),
-    approved_versions=("v2",),
-    min_gas_price=0,
+    approved=ApprovedVersions(names=("v2",)),
+    fees=FeeParams(),
 )
 
 
@@ -196,7 +200,7 @@ def terms(creator: str | None = "gonka1c", **rules: t.Any) -> SettleTerms:
     return SettleTerms(creator=creator, params=replace(PARAMS, **rules), settlement_tag="v2")
 
 
-OPEN: dict[str, t.Any] = {"allowed_creator_addresses": (), "approved_versions": ()}
+OPEN: dict[str, t.Any] = {"allowed_creator_addresses": (), "approved": ApprovedVersions(every=True)}
 UNASKED = SettleTerms(creator="gonka1c", params=None, settlement_tag="v2")
 
 
@@ -209,7 +213,7 @@ def test_a_sound_settlement_is_not_refused() -> None:
 ENDANGERED: list[tuple[dict[str, t.Any], dict[str, t.Any], str, str]] = [
     ({"creator": "gonka1x"}, {}, "foreign", "its creator on the chain is gonka1x"),
     ({}, {"allowed_creator_addresses": ("gonka1x",)}, "not_listed", "no longer on the chain's"),
-    ({}, {"approved_versions": ("v1",)}, "version", '"v2" is not approved'),
+    ({}, {"approved": ApprovedVersions(names=("v1",))}, "version", '"v2" is not approved'),
     ({}, {"max_nonce": 57}, "nonce", "above the chain's max_nonce 57"),
 ]
 
@@ -258,13 +262,13 @@ def test_finalizing_raises_the_nonce_by_a_round_and_one_for_each_slot(
 
 def test_the_version_of_a_kept_settlement_counts_not_the_gateways() -> None:
     older = Settlement.parse({**document(), "version": "v1"}, "x")
-    assert objections(view(), terms(approved_versions=("v1",)), older) == ()
+    assert objections(view(), terms(approved=ApprovedVersions(names=("v1",))), older) == ()
     assert objections(view(), terms(), older)[0].kind == "version"
 
 
 def test_the_version_of_what_another_gateway_has_is_not_guessed() -> None:
     other = view(recorded=False, loaded=False, active=False, phase=None, nonce=None)
-    assert objections(other, terms(approved_versions=("v3",))) == ()
+    assert objections(other, terms(approved=ApprovedVersions(names=("v3",)))) == ()
 
 
 def test_unknown_is_neither_yes_nor_no() -> None:

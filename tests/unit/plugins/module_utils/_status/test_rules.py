@@ -149,7 +149,7 @@ def well() -> tuple[Data, Data]:
         "clock_behind": None,
         "disks": [{"path": "/srv", "free_mb": 9000}],
         "creator": {"address": OURS, "balance": 10**11, "membership": "listed"},
-        "params": {"approved_versions": ["v2"], "max_nonce": 20000},
+        "params": {"approved_versions": ["v2"], "approved_known": True, "max_nonce": 20000},
         "escrows": [escrow(7)],
         "complete": True,
         "transactions": [],
@@ -530,7 +530,7 @@ BROKEN: t.Final[dict[str, tuple[Change, str, str]]] = {
         "not on the chain's list",
     ),
     "version is not approved": (
-        of_seen(params={"approved_versions": ["v3"], "max_nonce": 1}),
+        of_seen(params={"approved_versions": ["v3"], "approved_known": True, "max_nonce": 1}),
         "danger",
         'version "v2"',
     ),

@@ -11,6 +11,10 @@ from types import SimpleNamespace as Obj
 
 import pytest
 
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.fees import FeeParams
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.releases import (
+    ApprovedVersions,
+)
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
     ProtocolError,
     TransportError,
@@ -288,6 +292,9 @@ class Chain:
             next_stages={"set_new_validators": 1900, "next_poc_start": 2860},
         )
 
+    def effective_epoch(self) -> int | None:
+        return None
+
     def block_seconds(self) -> float:
         return 5.0
 
@@ -296,8 +303,9 @@ class Chain:
             min_amount=5,
             max_amount=10_000_000_000,
             allowed_creator_addresses=("me",),
-            approved_versions=self.approved,
-            min_gas_price=self.gas_price,
+            approved=ApprovedVersions(names=self.approved, every=not self.approved),
+            fees=FeeParams(min_gas_price=self.gas_price),
+            create_gas_price=self.gas_price,
         )
 
     def balance(self, _address: str) -> int:

@@ -1,0 +1,425 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
+
+"""The rules for a client of the chain v0.2.16, each under its number (chain-v0.2.16.md §9)."""
+
+from __future__ import annotations
+
+import typing as t
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.api import ChainApi
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.fees import (
+    CREATE_TYPE,
+    MAX_FEE,
+    SETTLE_TYPE,
+    FeeParams,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.models import (
+    Epoch,
+    Escrow,
+    EscrowParams,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.node import MAX_CLOCK_LAG
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.releases import (
+    ApprovedVersions,
+    Release,
+    UpgradePlan,
+    judge_approved,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
+    ProtocolError,
+    UnknownStateError,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._core.exchange import Response
+from ansible_collections.gonka.devshard.plugins.module_utils._core.reader import Reader
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.observe import (
+    clock_of,
+    read_clock,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.payment import (
+    PaymentAnswer,
+    refuse_fee,
+    refuse_version,
+)
+from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils.money_fakes import (
+    EPOCH_BLOCKS,
+    FakeChain,
+)
+from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils.recorded import (
+    ScriptedTransport,
+    as_response,
+    body,
+)
+
+BASE = "https://node.example.org"
+NOW = datetime(2026, 10, 10, tzinfo=timezone.utc)
+NODE_INFO = "GET /rest/cosmos/base/tendermint/v1beta1/node_info"
+PARAMS = "GET /rest/productscience/inference/inference/params"
+STORE = "GET /rest/productscience/inference/inference/devshard_approved_versions"
+EPOCH_NOW = "GET /rest/productscience/inference/inference/get_current_epoch"
+PLAN = "GET /rest/cosmos/upgrade/v1beta1/current_plan"
+ABCI = "GET /rpc/abci_info"
+NOT_THERE = (
+    as_response({"code": 12, "message": "Not Implemented", "details": []}, 501),
+    as_response({"code": 5, "message": "not found", "details": []}, 404),
+    Response(status=404, headers={"Content-Type": "text/html"}, body=b"<html>404</html>"),
+)
+OLD, NEW = "v0.2.13", "v0.2.16-post1"
+
+
+def api(table: dict[str, t.Any], *, rpc: bool = True) -> tuple[ChainApi, ScriptedTransport]:
+    transport = ScriptedTransport(BASE, table)
+    chain = ChainApi(
+        transport,
+        rest=f"{BASE}/rest/",
+        public_api=BASE,
+        chain_id="gonka-mainnet",
+        max_block_age=120,
+        now=lambda: NOW,
+        rpc=f"{BASE}/rpc/" if rpc else None,
+    )
+    return chain, transport
+
+
+def runs(version: str) -> dict[str, t.Any]:
+    return {"application_version": {"version": version}}
+
+
+def params(listed: list[t.Any] | None = None, **fees: t.Any) -> dict[str, t.Any]:
+    answer: dict[str, t.Any] = body("params")
+    answer["params"]["devshard_escrow_params"]["approved_versions"] = listed or []
+    answer["params"]["fee_params"] = fees or None
+    return answer
+
+
+def store(*names: str) -> dict[str, t.Any]:
+    digest = {"binary": "https://example.org/x", "sha256": "00" * 32, "pass_count": "DERIVED"}
+    return {"versions": [{"name": name, **digest} for name in names]}
+
+
+# 1: the release at first contact, and the query that it has
+
+
+@pytest.mark.parametrize(
+    ("version", "number", "stored"),
+    [
+        ("v0.2.16-post1", (0, 2, 16), True),
+        ("0.2.16", (0, 2, 16), True),
+        ("v0.2.17", (0, 2, 17), True),
+        ("v0.3.0-rc1", (0, 3, 0), True),
+        ("v0.2.15-post6", (0, 2, 15), False),
+        ("v0.2.13", (0, 2, 13), False),
+    ],
+)
+def test_rule_01_a_release_is_known_by_its_beginning(
+    version: str, number: tuple[int, int, int], stored: bool
+) -> None:
+    found = Release.parse(version)
+    assert found is not None
+    assert (found.number, found.has_version_store) == (number, stored)
+
+
+@pytest.mark.parametrize("version", ["", "main", "v0.2", "release/v0.2.16", "8a35022b"])
+def test_rule_01_what_names_no_release(version: str) -> None:
+    assert Release.parse(version) is None
+
+
+def test_rule_01_the_release_is_asked_once_and_over_the_rpc_where_rest_does_not_say_it() -> None:
+    chain, http = api({NODE_INFO: runs(NEW)})
+    assert chain.release == chain.release == Release.parse(NEW)
+    assert len(http.asked) == 1
+    told = {"result": {"response": {"version": NEW}}}
+    answers: tuple[t.Any, ...] = ({"default_node_info": {}}, runs(""), *NOT_THERE)
+    for answer in answers:
+        chain, http = api({NODE_INFO: answer, ABCI: told})
+        assert chain.release == Release.parse(NEW)
+        assert len(http.asked) == 2
+    assert api({NODE_INFO: runs("")}, rpc=False)[0].release is None
+    assert api({NODE_INFO: runs(""), ABCI: NOT_THERE[0]})[0].release is None
+
+
+def approved(release: str | None, listed: list[t.Any], stored: t.Any) -> ApprovedVersions:
+    table = {PARAMS: params(listed), STORE: stored, NODE_INFO: runs(release or "")}
+    return api(table, rpc=False)[0].escrow_params().approved
+
+
+@pytest.mark.parametrize("missing", NOT_THERE)
+def test_rule_01_each_query_is_the_other_ones_replacement(missing: Response) -> None:
+    assert approved(NEW, [], store("v5", "v4.1")).names == ("v4.1", "v5")
+    assert approved(NEW, ["v2"], missing).names == ("v2",)
+    assert approved(NEW, [{"name": "v2"}], store()).names == ("v2",)
+    assert approved(OLD, ["v2"], missing).names == ("v2",)
+    assert approved(OLD, [], store("v4.1")).names == ("v4.1",)
+    assert approved(None, ["v2"], missing).names == ("v2",)
+    assert approved(None, ["v2"], store("v4.1")).names == ("v4.1",)
+
+
+def test_rule_01_an_old_chain_with_a_list_is_not_asked_for_the_new_one() -> None:
+    chain, http = api({PARAMS: params(["v2"]), NODE_INFO: runs(OLD)})
+    assert chain.escrow_params().approved.names == ("v2",)
+    assert [request.url.rsplit("/", 1)[-1] for request in http.asked] == ["params", "node_info"]
+
+
+def test_rule_01_an_error_of_the_query_is_not_an_answer() -> None:
+    with pytest.raises(ProtocolError, match="got 500"):
+        approved(NEW, ["v2"], as_response({"code": 2, "message": "unavailable"}, 500))
+    with pytest.raises(ProtocolError, match="name: the field is missing"):
+        approved(NEW, [], {"versions": [{"sha256": "00"}]})
+
+
+# 2: yes, no, could not ask
+
+
+@pytest.mark.parametrize("missing", NOT_THERE)
+def test_rule_02_an_empty_list_is_no_answer_but_on_an_old_chain(missing: Response) -> None:
+    for release, stored in ((NEW, store()), (NEW, missing), (None, store()), (None, missing)):
+        found = approved(release, [], stored)
+        assert (found.known, found.takes("v4.1")) == (False, None)
+    # a store that an old chain cannot have: then it is not what it says
+    assert approved(OLD, [], store()).takes("v2") is None
+    old = approved(OLD, [], missing)
+    assert (old.known, old.takes("v2"), str(old)) == (True, True, "any")
+    assert approved(NEW, [], {"versions": None}).takes("v4.1") is None
+
+
+def test_rule_02_no_answer_is_never_a_yes() -> None:
+    listed = ApprovedVersions(names=("v4.1", "v5"))
+    assert (listed.takes("v4.1"), listed.takes("v2")) == (True, False)
+    assert refuse_version("v4.1", listed) is None
+    assert "approves only v4.1, v5" in (refuse_version("v2", listed) or "")
+    assert "could not be read" in (refuse_version("v4.1", ApprovedVersions()) or "")
+    for found in (listed, ApprovedVersions(), ApprovedVersions(every=True)):
+        assert ApprovedVersions.of_result(found.to_result()) == found
+
+
+# 5: fees by live parameters
+
+
+def group(name: str, price: object, *types: str) -> dict[str, t.Any]:
+    return {"name": name, "min_gas_price": price, "msgs": [{"type_url": one} for one in types]}
+
+
+GROUPS = [
+    group("devshard", "2", CREATE_TYPE, SETTLE_TYPE),
+    group("dear", 7, "/inference.inference."),
+    group("cosmos", "1", "/cosmos.bank.", "/cosmos.authz."),
+]
+
+
+def fees(**values: t.Any) -> FeeParams:
+    return FeeParams.from_api(Reader({"min_gas_price_ngonka": "5", **values}, "fee_params"))
+
+
+@pytest.mark.parametrize(
+    ("enabled", "price"),
+    [
+        (["cosmos"], 0),
+        ([], 0),
+        (["devshard", "cosmos"], 2),
+        # the highest of all enabled groups that have the message
+        (["devshard", "dear"], 7),
+        # which are enabled is not said: then each of them counts
+        (None, 7),
+    ],
+)
+def test_rule_05_a_fee_goes_by_the_enabled_groups(enabled: list[str] | None, price: int) -> None:
+    found = fees(groups=GROUPS, enabled_fee_groups=enabled)
+    assert found.price(CREATE_TYPE) == price
+    assert found.required(CREATE_TYPE, 500_000) == 500_000 * price
+    # what is asked is offered, since all that is offered is charged
+    assert found.offer(CREATE_TYPE, 500_000, ceiling=10**9) == 500_000 * price
+
+
+def test_rule_05_a_settle_is_exempt() -> None:
+    found = fees(groups=GROUPS, enabled_fee_groups=["devshard", "dear"])
+    assert (found.price(SETTLE_TYPE), found.offer(SETTLE_TYPE, 10**6, 10**6)) == (0, 0)
+
+
+def test_rule_05_a_module_is_a_prefix_and_a_message_is_not() -> None:
+    found = fees(groups=GROUPS, enabled_fee_groups=["cosmos", "devshard"])
+    assert found.price("/cosmos.bank.v1beta1.MsgSend") == 1
+    assert found.price(f"{CREATE_TYPE}Else") == 0
+
+
+def test_rule_05_a_chain_without_groups_has_one_price() -> None:
+    found = fees()
+    assert (found.price(CREATE_TYPE), found.price(SETTLE_TYPE)) == (5, 5)
+    assert found.offer(CREATE_TYPE, 500_000, ceiling=3_000_000) == 3_000_000
+    assert fees(groups=[], enabled_fee_groups=[]).price(CREATE_TYPE) == 0
+
+
+def test_rule_05_above_our_ceiling_nothing_is_paid() -> None:
+    assert refuse_fee(1_000_000, 500_000, 1_000_000, "escrow_fee_amount") is None
+    text = refuse_fee(1_000_000, 700_000, 1_400_000, "escrow_fee_amount") or ""
+    assert "set escrow_fee_amount to 1400000 or more" in text
+    assert "which the chain refuses" in (refuse_fee(MAX_FEE + 1, 1, 1, "x") or "")
+    assert "which the chain refuses" in (refuse_fee(1, 10**6, MAX_FEE + 1, "x") or "")
+
+
+def test_rule_05_the_parameters_of_the_chain_have_them() -> None:
+    answer = params(["v2"], groups=GROUPS, enabled_fee_groups=["devshard"])
+    found = EscrowParams.from_api(Reader(answer["params"], "params"))
+    assert (found.create_gas_price, found.fees.price(SETTLE_TYPE)) == (2, 0)
+    told = found.to_result()
+    assert (told["create_gas_price"], told["settle_gas_price"]) == (2, 0)
+
+
+# 7: deadlines by the epoch that is effective
+
+
+def test_rule_07_a_deadline_goes_by_the_effective_epoch() -> None:
+    chain, _unused = api({EPOCH_NOW: {"epoch": "213"}})
+    assert chain.effective_epoch() == 213
+    for missing in NOT_THERE:
+        assert api({EPOCH_NOW: missing})[0].effective_epoch() is None
+
+
+def test_rule_07_the_index_is_one_higher_from_the_start_of_poc_to_the_switch() -> None:
+    chain = FakeChain()
+    chain.height = EPOCH_BLOCKS - 10
+    poc = Epoch(
+        index=6,
+        height=chain.height,
+        phase="PoCGenerate",
+        confirmation_poc=False,
+        stages={"set_new_validators": EPOCH_BLOCKS, "next_poc_start": 2 * EPOCH_BLOCKS - 40},
+        next_stages={"set_new_validators": 2 * EPOCH_BLOCKS},
+    )
+    for effective in (5, None):
+        clock = clock_of(poc, chain.head(), effective, chain.block_seconds)
+        assert (clock.effective, clock.next_switch) == (5, EPOCH_BLOCKS)
+    # the switch came between two answers
+    assert clock_of(poc, chain.head(), 6, chain.block_seconds).next_switch == 2 * EPOCH_BLOCKS
+
+
+@pytest.mark.parametrize("effective", [3, 7, 214])
+def test_rule_07_a_chain_and_a_public_api_of_different_epochs_give_no_deadline(
+    effective: int,
+) -> None:
+    chain = FakeChain()
+    with pytest.raises(UnknownStateError, match=f"in epoch {effective}, and by the public API"):
+        clock_of(chain.epoch(), chain.head(), effective, chain.block_seconds)
+    assert read_clock(chain).effective == 5
+
+
+# 11: every shape, integers normalised, unknown keys ignored
+
+STAGES = {"set_new_validators": 4709110, "next_poc_start": 4724460}
+EPOCHS: dict[str, dict[str, t.Any]] = {
+    "legacy": {
+        "block_height": 4710593,
+        "latest_epoch": {"index": 214, "poc_start_block_height": 4709089},
+        "phase": "Inference",
+        "epoch_stages": STAGES,
+        "next_epoch_stages": {"set_new_validators": 4724481},
+        "epoch_params": {"epoch_length": 15371},
+        "is_confirmation_poc_active": False,
+    },
+    "transition": {
+        "block_height": "4710593",
+        "latest_epoch": {"index": "214", "poc_start_block_height": "4709089"},
+        "phase": "Inference",
+        "epoch_stages": {name: str(height) for name, height in STAGES.items()},
+        "next_epoch_stages": {"set_new_validators": "4724481"},
+        "epoch_params": {"epoch_params": {"epoch_length": "15371"}, "fee_params": {}},
+        "active_confirmation_poc_event": None,
+        "is_confirmation_poc_active": None,
+    },
+    "flat": {
+        "block_height": 4710593,
+        "latest_epoch": {"index": 214, "poc_start_block_height": 4709089},
+        "phase": "Inference",
+        "epoch_stages": STAGES,
+        "next_epoch_stages": {"set_new_validators": 4724481},
+        "epoch_params": {"epoch_length": 15371},
+        "effective_epoch_index": 214,
+        "a_later_field": [{}],
+    },
+}
+
+
+@pytest.mark.parametrize("shape", EPOCHS)
+@pytest.mark.parametrize("following", ["there", "null", "missing"])
+def test_rule_11_the_epoch_in_every_shape(shape: str, following: str) -> None:
+    answer = dict(EPOCHS[shape])
+    if following == "null":
+        answer["next_epoch_stages"] = None
+    elif following == "missing":
+        del answer["next_epoch_stages"]
+    assert Epoch.from_api(Reader(answer, "epoch")) == Epoch(
+        index=214,
+        height=4710593,
+        phase="Inference",
+        confirmation_poc=False,
+        stages=STAGES,
+        next_stages={"set_new_validators": 4724481},
+    )
+
+
+def test_rule_11_a_numbered_phase_is_not_taken_for_a_good_one() -> None:
+    assert Epoch.from_api(Reader({**EPOCHS["legacy"], "phase": 4}, "epoch")).phase == "4"
+
+
+@pytest.mark.parametrize(
+    "answer", [{"object": "list", "data": [{"id": "m"}]}, {"models": [{"id": "m"}]}]
+)
+def test_rule_11_models_under_both_keys(answer: dict[str, t.Any]) -> None:
+    assert api({"GET /v1/models": answer})[0].active_models() == ["m"]
+
+
+@pytest.mark.parametrize("key", ["models", "model"])
+def test_rule_11_governance_models_under_both_keys(key: str) -> None:
+    chain, _unused = api({"GET /v1/governance/models": {key: [{"id": "m"}]}})
+    assert chain.governance_models() == ["m"]
+
+
+def test_rule_11_an_escrow_with_and_without_the_newer_fields() -> None:
+    answer = body("escrow_found")["escrow"]
+    newer = {
+        **{name: value for name, value in answer.items() if name not in Escrow.__slots__},
+        **{name: answer[name] for name in answer if name in Escrow.__slots__},
+        "validation_rate": 5000,
+        "vote_threshold_factor": 50,
+        "logprobs_mode": "LOGPROBS_MODE_NONE",
+        "max_nonce": "1000000",
+        "refusal_timeout": "60",
+    }
+    found = Escrow.from_api(Reader(newer, "escrow"))
+    assert (found.terms["validation_rate"], found.terms["max_nonce"]) == (5000, 1_000_000)
+    bare = {name: value for name, value in answer.items() if name not in found.terms}
+    assert Escrow.from_api(Reader(bare, "escrow")).terms == {}
+
+
+# 15: the clock of this host
+
+
+@pytest.mark.parametrize(("behind", "fine"), [(MAX_CLOCK_LAG, True), (MAX_CLOCK_LAG + 1, False)])
+def test_rule_15_a_clock_behind_the_chain_signs_nothing(behind: int, fine: bool) -> None:
+    chain = FakeChain()
+    chain.host_behind = timedelta(seconds=behind)
+    if fine:
+        assert chain.signing_head().height == chain.height
+        return
+    with pytest.raises(UnknownStateError, match="clock"):
+        chain.signing_head()
+
+
+# 16: a scheduled upgrade
+
+
+def test_rule_16_the_plan_is_read() -> None:
+    plan = {"name": "v0.2.17", "height": "6500000", "time": "0001-01-01T00:00:00Z", "info": ""}
+    assert api({PLAN: {"plan": plan}})[0].upgrade_plan() == UpgradePlan(
+        name="v0.2.17", height=6_500_000
+    )
+    assert api({PLAN: {"plan": None}})[0].upgrade_plan() is None
+    for missing in NOT_THERE:
+        assert api({PLAN: missing})[0].upgrade_plan() is None
+
+
+def test_answers_have_three_values() -> None:
+    assert {answer.name for answer in PaymentAnswer} == {"YES", "NO", "UNKNOWN"}
+    assert judge_approved(None, (), None) == ApprovedVersions()
