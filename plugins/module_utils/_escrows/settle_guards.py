@@ -148,7 +148,7 @@ class SettleGuards:
     def _refuse_blind_settle(self, seen: SettleView, round_look: RoundLook) -> None:
         """Nothing serving is stopped for a settlement that the chain may refuse.
 
-        Near its deadline trying is all that is left, and what is out of service serves nobody.
+        Near its deadline trying is all that is left, and what is out of service stays so.
         """
         view = seen.view
         if not version_unknown(view, self._terms(round_look), seen.settlement):
