@@ -8,10 +8,8 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from ansible_collections.gonka.devshard.plugins.module_utils._chain.api import (
-    _PACE_BLOCKS,
-    ChainApi,
-)
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.api import ChainApi
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.node_api import _PACE_BLOCKS
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
     ConfigurationError,
     DevshardError,
