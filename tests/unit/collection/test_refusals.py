@@ -83,6 +83,50 @@ def test_all_public_paths_that_are_refused_are_named_at_once() -> None:
     assert evaluated(task["vars"]["__edge_refused"], variables) == []
 
 
+@pytest.mark.parametrize(
+    ("known", "check_mode", "preflight", "goes_on"),
+    [
+        (True, False, {}, True),
+        # the role itself: the engine was started by now, but not in check mode
+        (False, False, {}, False),
+        (False, True, {}, True),
+        # preflight: the verdict is the same in check mode
+        (False, False, {"__devshard_engine_starts": True}, True),
+        (False, False, {"__devshard_engine_starts": False}, False),
+        (False, True, {"__devshard_engine_starts": False}, False),
+    ],
+)
+def test_unknown_containers_stop_only_what_does_not_start_the_engine(
+    known: bool, check_mode: bool, preflight: Data, goes_on: bool
+) -> None:
+    name = "Refuse a host whose containers are unknown"
+    task = task_of("roles/gateway/tasks/preflight.yml", name)
+    (condition,) = task[ASSERT]["that"]
+    look = {"plan": {"known": known}}
+    variables = {"__gateway_look": look, "ansible_check_mode": check_mode, **preflight}
+    assert evaluated(f"{{{{ {condition} }}}}", variables) is goes_on
+
+
+@pytest.mark.parametrize(
+    ("service", "starts"),
+    [({"startable": True}, True), ({"startable": False}, False), (None, False)],
+)
+def test_preflight_tells_the_roles_whether_site_starts_the_engine(
+    service: Data | None, starts: bool
+) -> None:
+    name = "Determine what the roles would refuse"
+    task = task_of("roles/devshard/tasks/preflight.yml", name)
+    variables = {"__devshard_observed": {"preflight": {"docker_service": {"value": service}}}}
+    assert evaluated(task["vars"]["__devshard_engine_starts"], variables) is starts
+    # the engine comes before the gateway, and the look before both
+    assert task["loop"].index("docker_engine") < task["loop"].index("gateway")
+    files = [
+        one.get("ansible.builtin.include_tasks")
+        for one in read_yaml(ROOT / "roles/devshard/tasks/preflight.yml")
+    ]
+    assert files[:2] == ["observe.yml", "refusals.yml"]
+
+
 def test_each_model_is_asked_streamed_and_at_once() -> None:
     path = "roles/hot_swap/tasks/steps/check_main.yml"
     (chat,) = [

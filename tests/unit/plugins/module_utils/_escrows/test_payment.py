@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 from dataclasses import dataclass, replace
 
@@ -11,15 +12,18 @@ import pytest
 from ansible_collections.gonka.devshard.plugins.module_utils._chain.releases import (
     ApprovedVersions,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import ProtocolError
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.funding import (
     deposits_needed,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.payment import (
     Facts,
+    KnownTerms,
     Payment,
     PaymentAnswer,
     payment_checks,
     refuse_payment,
+    terms_result,
 )
 
 AMOUNT = 5_000_000_000
@@ -57,6 +61,23 @@ def refusal(payment: dict[str, t.Any], facts: dict[str, t.Any]) -> str | None:
 
 def answers(*payments: Payment, **facts: t.Any) -> dict[str, PaymentAnswer]:
     return {check.name: check.answer for check in payment_checks(payments, replace(FACTS, **facts))}
+
+
+def test_the_terms_that_the_controller_gets_are_those_of_the_chain() -> None:
+    terms = KnownTerms.from_result(json.loads(json.dumps(terms_result(Limits(create_gas_price=7)))))
+    assert payment_checks([PAYMENT], replace(FACTS, terms=terms)) == payment_checks(
+        [PAYMENT], replace(FACTS, terms=Limits(create_gas_price=7))
+    )
+    assert terms_result(terms) == terms_result(Limits(create_gas_price=7))
+
+
+@pytest.mark.parametrize("field", ["min_amount", "allowed_creator_addresses", "create_gas_price"])
+def test_terms_without_one_of_them_are_no_terms(field: str) -> None:
+    """An empty list would be open to everyone."""
+    found = terms_result(Limits())
+    del found[field]
+    with pytest.raises(ProtocolError, match=f"{field}: the field is missing"):
+        KnownTerms.from_result(found)
 
 
 @pytest.mark.parametrize(
