@@ -18,6 +18,8 @@ description:
   - With O(state=stoppable), does the same and refuses when the gateway must not be stopped. That is when the chain does
     not answer for each of its active escrows, because a starting gateway would then exit or take the escrow out of
     service permanently. It is also when a finalize, settle or create is running, or when its rotation could begin one.
+    With O(journal) a rotation that was switched on since the swap froze it is noted, so that the next run freezes it
+    once more.
   - With O(state=intact), waits until every session in O(expected) is loaded, active as it was, and not behind. A
     smaller or missing nonce means that a storage was lost or mixed up. Escrows that the chain shows as settled or no
     longer has are omitted, because no gateway can serve them.
@@ -156,8 +158,11 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     run_module,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import ConfigurationError
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ports import Ports
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.models import GatewayState
 from ansible_collections.gonka.devshard.plugins.module_utils._host import docker
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.host import observe
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.journal import Notebook
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.notes import (
     SwapNotes,
     read_sessions,
@@ -165,6 +170,9 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap.notes import 
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.plan import (
     is_asked_before_its_stop,
     is_temp_asked_before_its_stop,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.rotation import (
+    freeze_once_more,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.session_rules import (
     NotedSession,
@@ -179,6 +187,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap.sessions impo
     over_on_chain,
     past_escrows,
     refuse_stop,
+    rotation_is_on,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import Journal
 
@@ -223,6 +232,12 @@ def is_asked(context: Context, state: str, journal: Journal) -> bool:
     return is_temp_asked_before_its_stop(journal, running=running)
 
 
+def may_stop(ports: Ports, seen: GatewayState, notebook: Notebook | None, *, idle: bool) -> None:
+    if notebook is not None and rotation_is_on(seen):
+        freeze_once_more(notebook)
+    refuse_stop(ports, ports.gateway_id, seen, idle=idle, in_swap=notebook is not None)
+
+
 def work(context: Context) -> Outcome:
     params, state, notebook = context.params, context.params["state"], context.notebook
     expected = active_only(read_expected(params["expected"]))
@@ -248,7 +263,7 @@ def work(context: Context) -> Outcome:
         else:
             seen = ports.gateway.state()
             if state == "stoppable":
-                refuse_stop(ports, ports.gateway_id, seen, idle=params["idle"])
+                may_stop(ports, seen, notebook, idle=params["idle"])
             elif state == "noted":
                 past = past_escrows(ports.chain, seen, [item.id for item in noted])
                 noted = [item for item in noted if item.id not in past]

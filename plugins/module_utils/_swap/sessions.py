@@ -72,13 +72,19 @@ def expected_sessions(journal: Journal, step: Step) -> dict[str, ServedSession]:
 
 
 def refuse_stop(
-    ports: ChainPorts, gateway_id: str, state: GatewayState, *, idle: bool = False
+    ports: ChainPorts,
+    gateway_id: str,
+    state: GatewayState,
+    *,
+    idle: bool = False,
+    in_swap: bool = False,
 ) -> None:
     """Refuse to stop a gateway that could not start again, or that is working on something.
 
     With ``idle`` one that serves a request is refused as well; a swap has drained it before. One
     with active escrows exits when the chain does not answer for each of them, and takes one
-    that the chain does not have out of service permanently.
+    that the chain does not have out of service permanently. With ``in_swap`` the advice is one that
+    works while a swap is open.
     """
     busy = [
         f"escrow {item.id} is in phase {item.runtime.phase}"
@@ -90,12 +96,16 @@ def refuse_stop(
         for item in state.devshards
         if item.active and item.runtime is None
     ]
-    busy += open_intents(ports.ledger, ports.chain_id, gateway_id)
-    if rotation_of(state.settings)["enabled"]:
+    busy += open_intents(ports.ledger, ports.chain_id, gateway_id, in_swap=in_swap)
+    if rotation_is_on(state):
         busy.append(
-            "its rotation is on, so it may create or settle an escrow at any moment; switch it off"
-            " with the playbook gonka.devshard.rotation (a swap freezes it and restores what it was"
-            " before, so in a swap it was switched on since)"
+            "its rotation is on, so it may create or settle an escrow at any moment; "
+            + (
+                "it was switched on since this swap froze it. Run this again: the swap freezes it once"
+                " more, and restores it in the end as it is now"
+                if in_swap
+                else "switch it off with the playbook gonka.devshard.rotation"
+            )
         )
     if idle and state.active_requests:
         busy.append(
@@ -156,13 +166,21 @@ def past_escrows(chain: ChainPort, state: GatewayState, ids: Iterable[int]) -> l
     return [number for number in ids if is_over(str(number), phases.get(str(number)))]
 
 
-def open_intents(ledger: Ledger | None, chain_id: str, gateway_id: str) -> list[str]:
+def rotation_is_on(state: GatewayState) -> bool:
+    return bool(rotation_of(state.settings)["enabled"])
+
+
+def open_intents(
+    ledger: Ledger | None, chain_id: str, gateway_id: str, *, in_swap: bool = False
+) -> list[str]:
     """Creates and settles that the gateway itself was asked for and whose outcome is open."""
     if ledger is None:
         return []
+    # the playbooks that finish it are refused while a swap is open
+    first = "go back with hot_swap_rollback=true, then " if in_swap else ""
     return [
-        f"intent {intent.id} in the ledger, a {intent.kind.value} by this gateway, is open (finish"
-        f" it with the playbook gonka.devshard.{_PLAYBOOK[intent.kind]})"
+        f"intent {intent.id} in the ledger, a {intent.kind.value} by this gateway, is open ({first}"
+        f"finish it with the playbook gonka.devshard.{_PLAYBOOK[intent.kind]})"
         for intent in ledger.intents(gateway=gateway_id, chain_id=chain_id, only_open=True)
         if intent.via is Via.GATEWAY
     ]

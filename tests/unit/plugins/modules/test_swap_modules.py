@@ -185,6 +185,34 @@ def test_a_rotation_is_given_back_where_the_gateway_serves(site: Site, swap: Swa
     assert Step.FREEZE_ROTATION not in swap.journal.started
 
 
+def test_a_rotation_that_was_switched_on_during_a_swap_is_frozen_again_by_the_next_run(
+    site: Site, swap: Swap, containers: dict[str, Container]
+) -> None:
+    """The playbook that switches it off is refused while the swap is open."""
+    was = rotating(site)
+    containers["devshardctl-multi"] = container(OLD)
+    freeze = {**site.admin(), **swap.step(Step.FREEZE_ROTATION), "state": "frozen"}
+    succeeded("swap_rotation", freeze)
+    since = {**was, "pre_poc_blocks": 9}
+    site.net.admin.post("/v1/admin/settings", {"escrow_rotation": since})
+    stop = {
+        **site.admin(),
+        **site.chain(),
+        **site.ledger(),
+        **swap.step(Step.REPLACE_MAIN, Step.DRAIN_MAIN),
+        "state": "stoppable",
+    }
+    before = swap.journal
+    assert "Run this again: the swap freezes it" in failed("swap_sessions", stop, check=True).msg
+    assert swap.journal == before
+    assert "Run this again: the swap freezes it" in failed("swap_sessions", stop).msg
+    after = swap.journal
+    assert (Step.FREEZE_ROTATION in after.done, after.data.rotation) == (False, None)
+    again = succeeded("swap_rotation", freeze)
+    assert again["rotation"]["before"] == swap.journal.data.rotation == since
+    assert succeeded("swap_sessions", stop)["asked"] is True
+
+
 # settings
 
 

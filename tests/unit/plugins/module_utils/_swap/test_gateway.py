@@ -377,6 +377,19 @@ def test_reasons_not_to_stop(
         refuse_stop(ports(Gateway({}), chain, intents), "main", found)
 
 
+def test_during_a_swap_the_advice_names_what_is_not_refused_then() -> None:
+    """The playbooks escrow, settle and rotation are, see _presence."""
+    asked = [Obj(id=3, kind=Kind.CREATE, via=Via.GATEWAY)]
+    found = state(escrow_rotation=SETTINGS["escrow_rotation"])
+    with pytest.raises(UnsafeError) as swap:
+        refuse_stop(ports(Gateway({}), Chain(), asked), "main", found, in_swap=True)
+    assert "go back with hot_swap_rollback=true, then finish it" in str(swap.value)
+    assert "gonka.devshard.rotation" not in str(swap.value)
+    with pytest.raises(UnsafeError) as alone:
+        refuse_stop(ports(Gateway({}), Chain(), asked), "main", found)
+    assert "hot_swap" not in str(alone.value)
+
+
 def test_a_silent_chain_forbids_to_stop() -> None:
     chain = Chain(_1=live())
     chain.silent = True
