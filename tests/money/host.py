@@ -109,6 +109,9 @@ class Host:
         Keyring(keyring).add("devshard-create", crypto.PrivateKey.from_hex(self.creator.key))
         ready = network.ready
         self._admin = {"gateway_url": ready["gateway"], "env_file": str(environment)}
+        self._generation = {"gateway_profile": network.generation}
+        if network.generation != "v2":
+            self._generation["gateway_protocol"] = network.generation
         self._chain = {
             "chain_rest": ready["chain_rest"],
             "public_api": ready["public_api"],
@@ -123,7 +126,7 @@ class Host:
         }
 
     def run(self, module: str, args: dict[str, t.Any], kill: tuple[str, str] | None = None) -> Run:
-        options = {**self._chain, **self._ledger}
+        options = {**self._chain, **self._ledger, **self._generation}
         if module != "gateway_backup":
             options |= {**self._admin, "wait_timeout": WAIT}
         if module in ("escrow", "escrow_settle"):

@@ -113,7 +113,16 @@ class Process:
 class Network:
     """A whole network with a gateway."""
 
-    def __init__(self, folder: Path, *, block_interval: float = 0.1) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        block_interval: float = 0.1,
+        generation: str = "v2",
+        more: t.Sequence[str] = (),
+    ) -> None:
+        """``generation`` of the gateway, with ``more`` options of the simulator."""
+        self.generation = generation
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.creators = creators()
@@ -126,7 +135,10 @@ class Network:
         options += ["--gateway-env=DEVSHARD_TX_POLL_TIMEOUT_MS=2500"]
         options += ["--gateway-env=SIMNET_SIGNATURE_RETRY_SECONDS=0.05", "--open"]
         argv = [sys.executable, "-m", "simnet", "run", "--dir", str(folder / "simnet")]
-        argv += ["--block-interval", str(block_interval), *options]
+        argv += ["--block-interval", str(block_interval), "--gateway", generation]
+        if generation != "v2":
+            options += [f"--gateway-env=DEVSHARD_ROUTE_PREFIX=/devshard/{generation}"]
+        argv += [*options, *more]
         self._process = Process(argv, self._environment, folder / "simnet.log")
         line = self._process.first_line()
         if not line:
@@ -211,7 +223,13 @@ class Network:
 
     def settle(self, creator: Creator, escrow_id: int) -> None:
         self.admin.post(f"/v1/admin/devshards/{escrow_id}/deactivate")
-        self.admin.post(f"/devshard/{escrow_id}/v1/finalize")
+        if self.generation == "v2":
+            self.admin.post(f"/devshard/{escrow_id}/v1/finalize")
+        else:
+            # with work in the background it stays in memory, and a settle is refused
+            wait_for(
+                lambda: "runtime" not in self.records()[escrow_id], "the session to be unloaded"
+            )
         body = {"private_key_env": creator.variable, "gas_limit": 1_000_000}
         self.admin.post(f"/v1/admin/devshards/{escrow_id}/settle", body)
         wait_for(lambda: len(self.settles(escrow_id)) == 1, f"escrow {escrow_id} to be settled")
