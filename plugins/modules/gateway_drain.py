@@ -227,6 +227,7 @@ def work(context: Context) -> Outcome:
             gateway.state,
             lambda: len(processes.still_there(workers)),
             lambda: busy is not None and is_edge_busy(context.new_transport(), busy),
+            unloads=context.profile.deactivate_unloads,
         )
 
     if context.check_mode:

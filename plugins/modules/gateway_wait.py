@@ -83,6 +83,16 @@ waited:
   returned: success
   type: float
   sample: 4.2
+dropped:
+  description:
+    - The escrows that the gateway took out of service at its last start, each with the reason from its log. Generations
+      from V(v3) on go on without them, and answer as if nothing had happened.
+    - Empty in check mode, and where the log cannot be read, which is a warning.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{id: 4711, why: local state unrecoverable}]
+  version_added: 0.4.0
 """
 
 from dataclasses import dataclass
@@ -96,7 +106,12 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import DevshardError
 from ansible_collections.gonka.devshard.plugins.module_utils._core.exchange import Request
 from ansible_collections.gonka.devshard.plugins.module_utils._core.keys import SECRETS
+from ansible_collections.gonka.devshard.plugins.module_utils._core.reader import parse_time
 from ansible_collections.gonka.devshard.plugins.module_utils._core.transport import base_url
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.startup import (
+    Dropped,
+    dropped,
+)
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.wait import (
     SHOWN,
     GatewayAnswer,
@@ -104,6 +119,9 @@ from ansible_collections.gonka.devshard.plugins.module_utils._gateway.wait impor
     last_lines,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._host import docker
+
+STARTUP_LINES = 20_000
+"""One that has been started long ago has written more since; its start was checked then."""
 
 SPEC = _argspec.ArgumentSpec(
     options={
@@ -168,7 +186,24 @@ def work(context: Context) -> Outcome:
         checked=options.health_check,
     )
     waited = 0.0 if context.check_mode else wait.run()
-    return Outcome(changed=False, values={"waited": round(waited, 1)})
+    lost = () if context.check_mode else dropped_at_start(context, name)
+    return Outcome(
+        changed=False,
+        values={"waited": round(waited, 1), "dropped": [one.to_result() for one in lost]},
+    )
+
+
+def dropped_at_start(context: Context, name: str) -> tuple[Dropped, ...]:
+    """What the log of this start says; the records alone do not show that there was another one."""
+    container = docker.inspect(name)
+    if container is None or not container.started_at:
+        return ()
+    try:
+        began = int(parse_time(container.started_at).timestamp())
+        return dropped(docker.log(name, STARTUP_LINES, began))
+    except DevshardError as exc:
+        context.warn(f"it is unknown whether the gateway took an escrow out of service: {exc}")
+        return ()
 
 
 def main() -> None:

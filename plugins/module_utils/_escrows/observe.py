@@ -19,7 +19,8 @@ if t.TYPE_CHECKING:
 
     from .._chain.models import ChainHead, Epoch, Escrow
     from .._chain.ports import ChainPort
-    from .._gateway.models import Devshard
+    from .._gateway.models import Devshard, SessionStatus
+    from .._gateway.ports import GatewayPort
 
 MAX_LAG: t.Final = 60
 """Blocks by which public API and chain may differ: they are asked one after the other, and the
@@ -87,6 +88,24 @@ def clock_or_none(chain: ChainPort, warn: Callable[[str], None]) -> EpochClock |
         return None
 
 
+def session_of(
+    gateway: GatewayPort,
+    devshard: Devshard | None,
+    escrow: Escrow | None,
+    limits: Limits,
+    warn: Callable[[str], None],
+) -> SessionStatus | None:
+    """What the folder of an unloaded session says; None where nothing is to be known or can be."""
+    unloaded = devshard is not None and devshard.runtime is None and limits.reloads
+    if devshard is None or not unloaded or escrow is None or escrow.settled:
+        return None
+    try:
+        return gateway.session(devshard.id)
+    except DevshardError as exc:
+        warn(f"the session of escrow {devshard.id} is not loaded and cannot be read: {exc}")
+        return None
+
+
 def view_of(
     escrow_id: int,
     devshard: Devshard | None,
@@ -95,18 +114,23 @@ def view_of(
     limits: Limits,
     *,
     creator: str | None = None,
+    session: SessionStatus | None = None,
 ) -> EscrowView:
-    """One escrow as gateway and chain show it, with the verdict; ``creator`` is who should own it."""
+    """One escrow as gateway and chain show it, with the verdict; ``creator`` is who should own it.
+
+    ``session`` is what is known of one that is not loaded, see :func:`session_of`.
+    """
     runtime = None if devshard is None else devshard.runtime
+    stands = runtime or session
     view = EscrowView(
         id=escrow_id,
         model=escrow.model_id if escrow else (devshard.model if devshard else None),
         recorded=devshard is not None,
         active=devshard is not None and devshard.active,
         loaded=runtime is not None,
-        phase=runtime.phase if runtime else None,
-        nonce=runtime.nonce if runtime else None,
-        balance=runtime.balance if runtime else None,
+        phase=stands.phase if stands else None,
+        nonce=stands.nonce if stands else None,
+        balance=stands.balance if stands else None,
         active_requests=runtime.active_requests if runtime else None,
         background=runtime.background if runtime else 0,
         loadable=devshard is not None and runtime is None and limits.reloads,

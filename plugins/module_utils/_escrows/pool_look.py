@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from .._core.errors import UnknownStateError
 from .deadlines import not_pruned
-from .observe import read_clock, view_of
+from .observe import read_clock, session_of, view_of
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +62,15 @@ def look_at_pool(run: PoolRun, claims: Claims) -> PoolSeen:
     mine = {intent.escrow_id for intent in claims.open_creates() if intent.escrow_id is not None}
     views = {
         number: view_of(
-            number, records.get(number), on_chain(number), clock, ports.limits, creator=run.creator
+            number,
+            records.get(number),
+            on_chain(number),
+            clock,
+            ports.limits,
+            creator=run.creator,
+            session=session_of(
+                ports.gateway, records.get(number), on_chain(number), ports.limits, ports.warn
+            ),
         )
         for number in sorted(wanted | live | mine | set(options.adopt))
     }

@@ -153,9 +153,10 @@ def _why_not_served(view: EscrowView, limits: Limits) -> list[str]:
             f"its gateway holds it back since {view.held_since}: its balance is too low until"
             " reservations come back"
         )
-    if view.loaded and view.phase != "active":
+    known = view.loaded or view.phase is not None
+    if known and view.phase != "active":
         reasons.append(f"its session is in phase {view.phase}")
-    if view.loaded and view.phase == "active":
+    if known and view.phase == "active":
         reasons += spent(view, limits)
     return reasons
 

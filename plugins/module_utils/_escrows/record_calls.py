@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import typing as t
 
-from .._core.errors import ProtocolError, TransportError
+from .._core.errors import BusyError, ProtocolError, TransportError
+from .gateway_replies import store_is_busy
 from .ledger.states import Event, Intent, Kind, Subject, Via
 
 if t.TYPE_CHECKING:
@@ -36,7 +37,35 @@ class RecordCalls:
         )
 
     def activate(self) -> None:
-        self._ports.gateway.activate(str(self._options.id))
+        """Activate a record; where that loads its session, the store may be open for a moment."""
+        self._await_unload()
+        while True:
+            try:
+                self._ports.gateway.activate(str(self._options.id))
+            except ProtocolError as exc:
+                if not store_is_busy(exc) or not self._ports.deadline.pause(self._ports.interval):
+                    raise
+            else:
+                return
+
+    def _await_unload(self) -> None:
+        """One that was deactivated while it worked is unloaded when its work ends, also if it was
+        activated before: its record would be active, and it would serve nothing."""
+
+        def works(record: Devshard | None) -> bool:
+            runtime = None if record is None or record.active else record.runtime
+            return runtime is not None and runtime.work > 0
+
+        if not self._ports.limits.reloads:
+            return
+        while works(self._look.record()):
+            if not self._ports.deadline.pause(self._ports.interval):
+                raise BusyError(
+                    f"escrow {self._options.id} was deactivated and still works, after which its"
+                    " gateway unloads it, also if it is activated before. Run this again when its"
+                    " work has ended",
+                    escrow_id=self._options.id,
+                )
 
     def deactivate(self) -> None:
         self._mark()

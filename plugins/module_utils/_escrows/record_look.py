@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import typing as t
 
-from .observe import clock_or_none, view_of
+from .observe import clock_or_none, session_of, view_of
 
 if t.TYPE_CHECKING:
     from .._gateway.models import Devshard
@@ -36,13 +36,10 @@ class RecordLook:
 
     def view(self) -> EscrowView:
         clock = self._clock
-        return view_of(
-            self._id,
-            self.record(),
-            self._ports.chain.escrow(self._id),
-            clock,
-            self._ports.limits,
-        )
+        ports, record = self._ports, self.record()
+        escrow = ports.chain.escrow(self._id)
+        session = session_of(ports.gateway, record, escrow, ports.limits, ports.warn)
+        return view_of(self._id, record, escrow, clock, ports.limits, session=session)
 
     def intents(self, *kinds: Kind) -> list[Intent]:
         ledger = self._ports.ledger

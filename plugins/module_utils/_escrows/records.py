@@ -147,7 +147,10 @@ class SetDevshard:
             )
         if not view.active:
             return
-        if not view.loaded:
+        if view.loadable:
+            # its unloading was postponed when it was activated; a second time repairs that
+            self._do(f"loaded escrow {view.id}", self._calls.activate)
+        elif not view.loaded:
             raise UnknownStateError(
                 f"escrow {view.id} is active in the records but its session is not loaded; the"
                 " gateway only deactivates what it has loaded",
@@ -190,9 +193,10 @@ class SetDevshard:
         self._loss.refuse(view)
         if view.active and view.loaded:
             self._do(f"deactivated escrow {view.id}", self._calls.deactivate)
-        if (view.active_requests or 0) > 0:
+        if view.work > 0:
+            after = f" and {view.background} of work after replies" if view.background else ""
             raise BusyError(
-                f"escrow {view.id} still has {view.active_requests} active request(s)",
+                f"escrow {view.id} still has {view.active_requests} active request(s){after}",
                 escrow_id=view.id,
                 active_requests=view.active_requests,
             )

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .._core.errors import DevshardError, ProtocolError, UnknownStateError
 from .deadlines import not_pruned
-from .observe import read_clock, view_of
+from .observe import read_clock, session_of, view_of
 from .settle_rules import SettleTerms, dangers, may_settle
 from .settlement_files import SettlementFiles
 
@@ -80,10 +80,11 @@ def report(ports: Ports, options: ReportOptions) -> dict[str, t.Any]:
         intent.escrow_id for intent in intents if intent.open and intent.escrow_id is not None
     }
     wanted = set(options.ids) or set(records) | (made or set()) | from_ledger
-    views = [
-        view_of(number, records.get(number), ports.chain.escrow(number), clock, ports.limits)
-        for number in sorted(wanted)
-    ]
+    views = []
+    for number in sorted(wanted):
+        record, escrow = records.get(number), ports.chain.escrow(number)
+        session = session_of(ports.gateway, record, escrow, ports.limits, unknown.append)
+        views.append(view_of(number, record, escrow, clock, ports.limits, session=session))
     shown = [view for view in views if options.model_id in (None, view.model)]
     terms = SettleTerms(creator=creator, params=params, settlement_tag=ports.settlement_tag)
     kept = {view.id: _kept(view.id, ports, options.folder, unknown) for view in shown}

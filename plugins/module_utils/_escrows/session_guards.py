@@ -69,7 +69,7 @@ class SessionGuards:
 
     def refuse_activation(self, view: EscrowView) -> None:
         self.must_be_on_chain(view)
-        if view.loaded and view.phase != "active":
+        if view.phase not in (None, "active"):
             raise UnsafeError(
                 f"escrow {view.id} cannot serve any more: its session is in phase {view.phase}."
                 " Settle it",

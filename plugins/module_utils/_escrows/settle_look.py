@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import functools
 import typing as t
-from dataclasses import replace
 
-from .._core.errors import DevshardError, TransportError, UnknownStateError
+from .._core.errors import TransportError, UnknownStateError
 from .ledger.states import Intent, Kind, State
-from .observe import view_of
+from .observe import session_of, view_of
 from .pool_rules import spent
 from .settle_rules import SettleView
 
@@ -78,7 +77,7 @@ class SettleLook:
 
     def at(self, escrow_id: int, seen: RoundLook) -> SettleView:
         """One escrow. The chain is asked at its turn, since others' turns may take long."""
-        view = self._unloaded(self._view(escrow_id, seen.records.get(escrow_id)))
+        view = self._view(escrow_id, seen.records.get(escrow_id))
         before = False
         if not view.on_chain:
             before = self.paid_by_us(escrow_id) is not None or (
@@ -88,20 +87,11 @@ class SettleLook:
             view=view, settlement=self._run.files.read(escrow_id), settled_before=before
         )
 
-    def _unloaded(self, view: EscrowView) -> EscrowView:
-        """With what the folder of a session says that is not loaded; unknown where it cannot."""
-        if not (view.loadable and view.unsettled):
-            return view
-        try:
-            found = self._ports.gateway.session(str(view.id))
-        except DevshardError as exc:
-            self._ports.warn(f"the session of escrow {view.id} cannot be read: {exc}")
-            return view
-        return replace(view, phase=found.phase, nonce=found.nonce, balance=found.balance)
-
     def _view(self, escrow_id: int, record: Devshard | None) -> EscrowView:
-        escrow = self._ports.chain.escrow(escrow_id)
-        return view_of(escrow_id, record, escrow, self._run.clock, self._ports.limits)
+        ports = self._ports
+        escrow = ports.chain.escrow(escrow_id)
+        session = session_of(ports.gateway, record, escrow, ports.limits, ports.warn)
+        return view_of(escrow_id, record, escrow, self._run.clock, ports.limits, session=session)
 
     # the ledger
 

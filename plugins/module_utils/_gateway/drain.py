@@ -26,9 +26,17 @@ _SAFE: t.Final = (
 
 
 def look(
-    state: Callable[[], GatewayState], workers: Callable[[], int], edge: Callable[[], bool]
+    state: Callable[[], GatewayState],
+    workers: Callable[[], int],
+    edge: Callable[[], bool],
+    *,
+    unloads: bool = False,
 ) -> Sample:
-    """One check. Anything but a complete answer is unknown, never zero."""
+    """One check. Anything but a complete answer is unknown, never zero.
+
+    ``unloads``: what is not loaded serves nothing, whatever its record says; elsewhere an active
+    record without a session in memory has a counter that cannot be seen.
+    """
     try:
         # the edge first: what it hands over after this look is then seen in the gateway
         held = edge()
@@ -38,8 +46,8 @@ def look(
     records = (
         DrainRecord(
             item.id,
-            item.active,
-            None if item.runtime is None else item.runtime.active_requests,
+            item.active and not unloads,
+            None if item.runtime is None else item.runtime.work,
         )
         for item in found.devshards
     )

@@ -27,7 +27,8 @@ class DrainVerdict(str, enum.Enum):
 
 @dataclass(frozen=True)
 class DrainRecord:
-    """One devshard record; ``active_requests`` is None when its runtime is not loaded."""
+    """One devshard record. ``active_requests`` is None when its runtime is not loaded, and counts
+    the work after replies too, where the gateway shows it."""
 
     id: str
     active: bool

@@ -120,12 +120,13 @@ def inspect(name: str) -> Container | None:
     return from_inspect(attrs, digests)
 
 
-def log(name: str, lines: int) -> str:
-    """The end of a container's log, what it wrote to stdout and stderr."""
+def log(name: str, lines: int, since: int | None = None) -> str:
+    """The end of a container's log, what it wrote to stdout and stderr; ``since`` in seconds of
+    Unix time."""
     try:
         client = docker.from_env(timeout=30)
         try:
-            raw = client.api.logs(name, tail=lines)
+            raw = client.api.logs(name, tail=lines, since=since)
         finally:
             client.close()
     except (DockerException, RequestException) as exc:

@@ -107,9 +107,11 @@ def refuse_stop(
                 else "switch it off with the playbook gonka.devshard.rotation"
             )
         )
-    if idle and state.active_requests:
+    if idle and state.work:
+        after = state.work - state.active_requests
+        what = f" and does {after} of work after replies" if after else ""
         busy.append(
-            f"it serves {state.active_requests} request(s); send clients elsewhere with the playbook"
+            f"it serves {state.active_requests} request(s){what}; send clients elsewhere with the playbook"
             " gonka.devshard.redirect, and run this again when they have ended"
         )
     if busy:

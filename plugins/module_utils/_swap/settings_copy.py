@@ -86,6 +86,8 @@ def refuse_foreign(gateway: GatewayApi, profile: Profile) -> None:
     signs = [path for path in profile.foreign_paths if gateway.has(path)]
     held = gateway.settings()
     signs += [f"the setting {name}" for name in profile.foreign_settings if name in held]
+    signs += [f"no {path}" for path in profile.own_paths if not gateway.has(path)]
+    signs += [f"no setting {name}" for name in profile.own_settings if name not in held]
     if signs:
         raise UnsafeError(
             f"the gateway at {gateway.url} is of another generation than {profile.name}: it has"

@@ -78,6 +78,7 @@ PURE = frozenset(
         "_gateway.record",
         "_gateway.report",
         "_gateway.settings",
+        "_gateway.startup",
         "_host.image",
         "_presence.model",
         "_presence.retirement",

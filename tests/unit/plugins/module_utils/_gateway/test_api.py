@@ -19,6 +19,8 @@ from ansible_collections.gonka.devshard.plugins.module_utils._gateway.profiles i
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils.recorded import (
     QWEN,
     ScriptedTransport,
+    as_response,
+    body,
 )
 
 BASE = "http://127.0.0.1:18080"
@@ -144,3 +146,92 @@ def test_a_create_that_says_too_little_is_unknown(missing: str) -> None:
 def test_an_admin_key_that_cannot_be_sent(key: str) -> None:
     with pytest.raises(ConfigurationError, match="the gateway's admin key is empty, or holds"):
         GatewayApi(ScriptedTransport(BASE, {}), url=BASE, admin_key=key, profile=profile("v2"))
+
+
+NEWER = pytest.mark.parametrize("name", ["v3", "v4", "v4.1"])
+
+
+@NEWER
+def test_activating_has_a_path_of_its_own_from_v3_on(name: str) -> None:
+    gateway, http = newer(name, {"POST /": {}})
+    gateway.activate("7")
+    (request,) = http.asked
+    assert request.url == f"{BASE}/v1/admin/devshards/7/activate"
+    assert request.json is None
+
+
+@pytest.mark.parametrize(("name", "pin"), [("v3", {}), ("v4", "v4"), ("v4.1", "v4.1")])
+def test_an_escrow_is_pinned_to_its_route_at_birth(name: str, pin: t.Any) -> None:
+    pinned = {"route_prefix": f"/devshard/{pin}"} if pin else {}
+    gateway, http = newer(name, {"POST /v1/admin/escrows": CREATED, "POST /": {}})
+    gateway.add("7", private_key_env=ENV, model=QWEN)
+    gateway.create_escrow(model_id=QWEN, amount=5, **TX)
+    gateway.import_session(
+        "7", storage_path="/root/.devshardctl/t/escrow-7", private_key_env=ENV, model=QWEN
+    )
+    for request in http.asked:
+        assert isinstance(request.json, dict)
+        found = {key: value for key, value in request.json.items() if key == "route_prefix"}
+        assert found == pinned, request.url
+
+
+@pytest.mark.parametrize(
+    ("name", "sent"),
+    [
+        ("v3", "/root/.devshardctl/t/escrow-7"),
+        ("v4", "t/escrow-7"),
+        ("v4.1", "t/escrow-7"),
+    ],
+)
+def test_the_folder_of_a_session_is_named_as_the_generation_takes_it(name: str, sent: str) -> None:
+    def imported(path: str) -> None:
+        gateway.import_session("7", storage_path=path, private_key_env=ENV, model=QWEN)
+
+    gateway, http = newer(name, {"POST /": {}})
+    imported("/root/.devshardctl/t/escrow-7")
+    (request,) = http.asked
+    assert isinstance(request.json, dict)
+    assert request.json["storage_path"] == sent
+    for wrong in ("t/escrow-7", "/root/.devshardctl/../escrow-7"):
+        with pytest.raises(ConfigurationError, match="absolute path"):
+            imported(wrong)
+    if name != "v3":
+        with pytest.raises(ConfigurationError, match="must lie below /root/.devshardctl"):
+            imported("/srv/escrow-7")
+    assert len(http.asked) == 1, "the gateway answers 200 to a folder that it does not have"
+
+
+NOT_ACTIVE = as_response({"error": {"message": "devshard 1 is not active"}}, 404)
+
+
+@NEWER
+def test_a_second_deactivate_is_no_failure(name: str) -> None:
+    state = body("admin_state_two")
+    state["devshards"][0].update(id="1", active=False)
+    state["devshards"][0].pop("runtime")
+    table = {"POST /v1/admin/devshards/1/deactivate": NOT_ACTIVE, "GET /v1/admin/state": state}
+    gateway, _unused = newer(name, table)
+    assert gateway.deactivate("1") == {"id": "1", "active": False}
+    # active in the records and not in memory: it cannot be deactivated before it is loaded
+    state["devshards"][0].update(active=True)
+    for wrong in (state, {**state, "devshards": []}):
+        gateway, _unused = newer(name, {**table, "GET /v1/admin/state": wrong})
+        with pytest.raises(NotFoundError, match="is not active"):
+            gateway.deactivate("1")
+
+
+def test_what_newer_generations_show_of_a_session() -> None:
+    state = body("admin_state_two")
+    item = state["devshards"][0]
+    item.update(settlement_pending=True, on_hold_since="2026-11-29T10:00:00Z")
+    item["route_prefix"] = "/devshard/v4.1"
+    item["runtime"].update(pending_race_cleanup=2, session_version="v4.1", active_requests=1)
+    gateway, _unused = newer("v4.1", {"GET /v1/admin/state": state})
+    found = gateway.state()
+    first, second = found.devshards
+    assert (first.settle_queued, first.held_since) == (True, "2026-11-29T10:00:00Z")
+    assert first.route == "/devshard/v4.1"
+    assert first.runtime is not None
+    assert (first.runtime.work, first.runtime.protocol) == (3, "v4.1")
+    assert (second.settle_queued, second.held_since, second.route) == (False, None, None)
+    assert found.work == found.active_requests + 2

@@ -16,6 +16,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import
     WaitTimeoutError,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._core.exchange import Request, Response
+from ansible_collections.gonka.devshard.plugins.module_utils._core.reader import Reader
 from ansible_collections.gonka.devshard.plugins.module_utils._core.timer import WaitBudget
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.api import GatewayApi
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.drain import (
@@ -32,6 +33,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._gateway.drain_rule
     judge,
     unknown,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.models import GatewayState
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.profiles import profile
 
 
@@ -268,3 +270,35 @@ def test_unknown_now_and_then_does_not_fail() -> None:
 )
 def test_every_verdict_has_words(sample: Sample, words: str) -> None:
     assert words in in_words(sample)
+
+
+def test_work_after_replies_keeps_a_gateway_from_being_stopped() -> None:
+    state = GatewayState.from_api(
+        Reader(
+            {
+                "devshards": [
+                    {
+                        "id": "7",
+                        "active": True,
+                        "created_at": "",
+                        "runtime": {
+                            "active": True,
+                            "active_requests": 0,
+                            "requests_blocked": False,
+                            "pending_race_cleanup": 2,
+                        },
+                    },
+                    {"id": "8", "active": True, "created_at": ""},
+                ],
+                "limiter": {"in_flight_requests": 0},
+                "settings": {},
+                "capacity": {},
+            },
+            "state",
+        )
+    )
+    seen = look(lambda: state, lambda: 0, lambda: False, unloads=True)
+    assert (seen.verdict, seen.per_escrow) == (DrainVerdict.BUSY, {"7": 2})
+    # v2: an active record without a session in memory has a counter that nothing shows
+    seen = look(lambda: state, lambda: 0, lambda: False)
+    assert seen.verdict is DrainVerdict.UNKNOWN

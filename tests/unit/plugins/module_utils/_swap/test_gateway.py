@@ -186,6 +186,24 @@ def test_another_generation_is_recognised() -> None:
         refuse_foreign(api(other), profile("v2"))
 
 
+def test_each_later_generation_is_known_by_its_own_signs() -> None:
+    settings: dict[str, dict[str, t.Any]] = {
+        "v3": SETTINGS,
+        "v4": {**SETTINGS, "chain_grpc": "node:9090"},
+        "v4.1": {**SETTINGS, "chain_grpc": "none"},
+    }
+    for name, held in settings.items():
+        right = Gateway(held)
+        right.paths = set(profile(name, name).own_paths)
+        refuse_foreign(api(right), profile(name, name))
+        with pytest.raises(UnsafeError, match="no /v1/debug/memstats"):
+            refuse_foreign(api(Gateway(held)), profile(name, name))
+    without = Gateway(SETTINGS)
+    without.paths = set(profile("v4.1", "v4.1").own_paths)
+    with pytest.raises(UnsafeError, match="no setting chain_grpc"):
+        refuse_foreign(api(without), profile("v4.1", "v4.1"))
+
+
 # rotation
 
 
