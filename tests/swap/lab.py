@@ -94,14 +94,21 @@ class Lab:
 
     def docker(self, *argv: str, stdin: str | None = None) -> str:
         done = subprocess.run(
-            [*self._docker, *argv], input=stdin, capture_output=True, text=True, check=False
+            [*self._docker, *argv],
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode != 0:
             raise LabError(f"docker {' '.join(argv)[:200]}: {done.stderr.strip()}")
         return done.stdout
 
     def on_host(self, *argv: str, stdin: str | None = None) -> str:
-        return self.docker("exec", "-i", self.container, *argv, stdin=stdin)
+        # the end of an empty stdin may be lost on its way, so none is opened without need
+        options = [] if stdin is None else ["-i"]
+        return self.docker("exec", *options, self.container, *argv, stdin=stdin)
 
     def reboot(self) -> None:
         self.docker("restart", self.container)
@@ -140,10 +147,10 @@ class Lab:
 
     def gateway_fault(self, path: str, body: t.Any = None, *, gateway: str = MAIN) -> t.Any:
         """The faults port of a simulated gateway, which listens inside its container."""
-        argv = ["docker", "exec", "-i", gateway, "curl", "-sS", "-X"]
-        argv += ["GET" if body is None else "POST", "--data-binary", "@-"]
-        argv += ["-H", "Content-Type: application/json", f"http://127.0.0.1:9101{path}"]
-        text = self.on_host(*argv, stdin="" if body is None else json.dumps(body))
+        argv = ["docker", "exec", gateway, "curl", "-sS", "--max-time", "60"]
+        if body is not None:
+            argv += ["-H", "Content-Type: application/json", "--data-binary", json.dumps(body)]
+        text = self.on_host(*argv, f"http://127.0.0.1:9101{path}")
         return json.loads(text) if text.strip() else None
 
     def crash(self, gateway: str) -> None:
