@@ -91,6 +91,7 @@ params:
     min_gas_price: 0
     create_gas_price: 0
     settle_gas_price: 0
+    settle_exempt: true
 """
 
 from dataclasses import dataclass

@@ -196,7 +196,8 @@ escrows:
       contains:
         kind:
           description: C(deadline) is near, C(too_late), C(not_listed) (the creator), C(version) (no longer approved),
-            C(nonce) (above the chain's limit), C(foreign) (another account's), C(stuck) (a finalize does not end), or
+            C(nonce) (above the chain's limit), C(changed) (a parameter of the chain is not as it was at the create),
+            C(foreign) (another account's), C(stuck) (a finalize does not end), C(held) (the gateway holds it back), or
             C(no_session) (the gateway has not loaded it).
           type: str
           sample: not_listed

@@ -36,6 +36,9 @@ options:
     type: str
     choices:
       expiring: Those that have fewer than O(deadline_blocks) left until their deadline.
+      at_risk: Those whose deposit is in danger for any reason that M(gonka.devshard.escrow_info) names in
+        RV(gonka.devshard.escrow_info#module:escrows[].dangers), a near deadline among them. Where the chain refuses to
+        settle one of them now, the run fails and says what must be changed by a vote.
       depleted: Those whose nonce or balance has reached the gateway's limits.
       inactive_unsettled: Those that are inactive, for example because rotation only switched them off.
       all: All of them.

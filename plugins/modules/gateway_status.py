@@ -134,6 +134,10 @@ status:
       type: list
       elements: dict
       sample: [{path: /srv/gonka/devshard-gateway, free_mb: 20480}]
+    upgrade:
+      description: Why nothing is signed now because the chain will be upgraded within the hour. Null when it is not.
+      type: str
+      sample: null
     clock_behind:
       description: Why this host can sign nothing because its clock is behind the chain. Null when it is not behind.
       type: str
@@ -292,7 +296,7 @@ def intents_of(context: Context) -> list[Intent]:
     if ledger is None:
         return []
     with ledger:
-        return ledger.intents(chain_id=options.chain_id, only_open=True)
+        return ledger.intents(chain_id=options.chain_id)
 
 
 def nginx_state(context: Context) -> str:
@@ -425,6 +429,7 @@ def report(context: Context, sight: Sight, parts: dict[str, Part[t.Any]]) -> dic
         "epoch": None if clock.value is None else clock.value.to_result(),
         "disks": parts["disks"].value,
         "clock_behind": None if chain is None else chain.clock_behind,
+        "upgrade": None if chain is None else chain.upgrade,
         "creator": {
             "address": address,
             "balance": None if chain is None else chain.balance,
@@ -435,7 +440,7 @@ def report(context: Context, sight: Sight, parts: dict[str, Part[t.Any]]) -> dic
         "params": None if chain is None else chain.params.to_result(),
         "escrows": escrow_rows(sight, terms),
         "complete": created.known,
-        "transactions": [intent.to_result() for intent in sight.intents.value or ()],
+        "transactions": [intent.to_result() for intent in sight.intents.value or () if intent.open],
     }
 
 

@@ -61,11 +61,16 @@ class FeeParams:
             enabled=None if enabled is None else frozenset(enabled),
         )
 
+    @property
+    def settle_exempt(self) -> bool:
+        """Where messages have groups, settling is a duty that costs nothing, whatever is offered."""
+        return self.groups is not None
+
     def price(self, type_url: str) -> int:
         """``ngonka`` per gas that a message needs at least; settling is a duty and exempt."""
         if self.groups is None:
             return self.min_gas_price
-        if type_url == SETTLE_TYPE:
+        if type_url == SETTLE_TYPE and self.settle_exempt:
             return 0
         return max(
             (

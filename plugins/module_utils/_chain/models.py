@@ -67,6 +67,9 @@ PARAM_TERMS: t.Final = (
     "execution_timeout",
     "validation_rate",
     "vote_threshold_factor",
+    "default_inference_seal_grace_nonces",
+    "default_inference_seal_grace_seconds",
+    "default_auto_seal_every_n_nonces",
 )
 """Parameters that an escrow depends on as long as it is open."""
 
@@ -125,6 +128,7 @@ class EscrowParams:
             "min_gas_price": self.fees.min_gas_price,
             "create_gas_price": self.create_gas_price,
             "settle_gas_price": self.fees.price(SETTLE_TYPE),
+            "settle_exempt": self.fees.settle_exempt,
         }
 
 

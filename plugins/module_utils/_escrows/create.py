@@ -19,9 +19,11 @@ from . import transactions as tx
 from .create_guards import pending_creates_text
 from .gateway_replies import read_create_failure
 from .ledger.states import Event, Intent, Kind, State, Subject, Via
+from .mint_terms import MintTerms
 from .payment import FEE_OPTION, refuse_fee
 
 if t.TYPE_CHECKING:
+    from .._chain.models import EscrowParams
     from .adopt import Adoption
     from .claims import Claims
     from .ensure_options import PoolRun
@@ -43,7 +45,13 @@ class Creates:
     def create(self) -> None:
         ledger, options = self._ports.record(), self._options
         head = self._ports.chain.signing_head()
-        gas = self._gas()
+        params, gas = self._ports.chain.escrow_params(), self._gas()
+        terms = MintTerms.of(
+            params,
+            release=self._ports.chain.release,
+            version=self._ports.settlement_tag,
+            epoch=self._ports.chain.effective_epoch(),
+        )
         intent = ledger.plan(
             Kind.CREATE,
             options.create_via,
@@ -53,10 +61,11 @@ class Creates:
                 creator=self._run.creator,
                 model=options.model_id,
                 amount=options.amount,
-                fee=self.offered_fee(gas),
+                fee=self.offered_fee(params, gas),
                 gas=gas,
                 seen_height=head.height,
                 seen_time=stamp(head.time),
+                terms=terms.to_ledger(),
             ),
         )
         if options.create_via is Via.SIGNED:
@@ -77,9 +86,9 @@ class Creates:
             return limit
         return limit - 1 - secrets.randbelow(min(GAS_MARKS, limit // 50))
 
-    def offered_fee(self, gas: int) -> int:
+    def offered_fee(self, params: EscrowParams, gas: int) -> int:
         """What this transaction offers, by the price that the chain asks now."""
-        fees, options = self._ports.chain.escrow_params().fees, self._options
+        fees, options = params.fees, self._options
         need = fees.required(CREATE_TYPE, gas)
         if (reason := refuse_fee(options.fee_amount, gas, need, FEE_OPTION)) is not None:
             raise UnsafeError(f"no escrow is created: {reason}")

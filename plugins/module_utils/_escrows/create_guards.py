@@ -14,6 +14,7 @@ from .._core.files import stamp
 from . import transactions as tx
 from .funding import deposits_needed, gnk
 from .ledger.states import Intent, State
+from .observe import upgrade_ahead
 from .payment import Facts, Payment, refuse_model, refuse_payment
 
 if t.TYPE_CHECKING:
@@ -60,7 +61,9 @@ class CreateGuards:
     def _refuse_blind_create(self, plan: PoolPlan, seen: PoolSeen) -> None:
         """Nothing is paid while it is not known what is paid already, or what would become of it."""
         creator = self._run.creator
-        self._ports.chain.signing_head()
+        head = self._ports.chain.signing_head()
+        if (reason := upgrade_ahead(self._ports.chain, head.height)) is not None:
+            raise UnsafeError(f"no escrow is created: {reason}")
         if seen.created is None:
             raise UnknownStateError(
                 "nothing is created because the chain could not be asked which escrows"

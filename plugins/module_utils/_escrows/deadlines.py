@@ -10,6 +10,9 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+if t.TYPE_CHECKING:
+    from .._chain.releases import UpgradePlan
+
 SETTLE_EPOCHS = 1
 """An escrow of epoch E can be settled in E and in the next one; then its row is pruned."""
 
@@ -20,6 +23,12 @@ DEADLINE_BLOCKS: t.Final = 1000
 
 SETTLE_GAS: t.Final = 1_000_000
 """Gas limit of a settle. A settlement of 16 hosts needs about 420000."""
+
+
+UPGRADE_SECONDS: t.Final = 3600
+"""How long before an upgrade of the chain nothing is signed any more."""
+_FASTEST_BLOCK: t.Final = 3.0
+"""Seconds. Where the pace is not known, an hour has rather too many blocks than too few."""
 
 
 UNKNOWN_DEADLINE = "its deadline is not known"
@@ -63,6 +72,29 @@ class SettleDeadline:
             "blocks_left": self.blocks_left,
             "seconds_left": self.seconds_left,
         }
+
+
+def refuse_upgrade(
+    plan: UpgradePlan | None, height: int, block_seconds: float | None
+) -> str | None:
+    """Why nothing is signed now, or None. The chain stands still at the height of an upgrade, and
+    what is on its way then times out."""
+    if plan is None:
+        return None
+    left = plan.height - height
+    if left < 0 or left * (block_seconds or _FASTEST_BLOCK) >= UPGRADE_SECONDS:
+        return None
+    return (
+        f"the chain upgrades to {plan.name} at block {plan.height}, in {left} blocks, and stands still"
+        " there for minutes to hours. Nothing is signed in the hour before: run this again after the"
+        " upgrade"
+    )
+
+
+def due_in_upgrade(plan: UpgradePlan, deadline: SettleDeadline) -> bool:
+    """Whether waiting for the upgrade would let a deadline pass. It counts blocks, so what is due
+    well after the height of the upgrade has time."""
+    return deadline.height < plan.height + UPGRADE_SECONDS / _FASTEST_BLOCK
 
 
 def not_pruned(epoch_index: int, clock: EpochClock) -> bool:

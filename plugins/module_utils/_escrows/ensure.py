@@ -192,12 +192,16 @@ class PoolRound:
             wanted = {
                 "model": self._options.model_id,
                 "amount": self._options.amount,
-                "fee": self._creates.offered_fee(self._options.gas_limit) if plan.create else 0,
+                "fee": self._offered_fee() if plan.create else 0,
             }
             self._result.created = [dict(wanted) for _unused in range(plan.create)]
             return
         for _unused in range(plan.create):
             self._creates.create()
+
+    def _offered_fee(self) -> int:
+        params = self._ports.chain.escrow_params()
+        return self._creates.offered_fee(params, self._options.gas_limit)
 
     def _close_open_intents(self) -> bool:
         """Finish what an earlier run left open; True when the observed state may have changed."""

@@ -11,7 +11,7 @@ import typing as t
 from dataclasses import replace
 
 from .._core.errors import DevshardError, UnknownStateError
-from .deadlines import EpochClock, settle_deadline
+from .deadlines import EpochClock, refuse_upgrade, settle_deadline
 from .pool_rules import EscrowView, Limits, why_not_usable
 
 if t.TYPE_CHECKING:
@@ -77,6 +77,12 @@ def clock_of(
         block_seconds=block_seconds(),
         poc_blocks=following - epoch.stages["next_poc_start"],
     )
+
+
+def upgrade_ahead(chain: ChainPort, height: int) -> str | None:
+    """Why nothing is signed now because of a scheduled upgrade of the chain, or None."""
+    plan = chain.upgrade_plan()
+    return None if plan is None else refuse_upgrade(plan, height, chain.block_seconds())
 
 
 def clock_or_none(chain: ChainPort, warn: Callable[[str], None]) -> EpochClock | None:
@@ -145,6 +151,7 @@ def view_of(
         epoch=escrow.epoch_index if escrow else None,
         settled=escrow.settled if escrow else None,
         deadline=settle_deadline(escrow.epoch_index, clock) if escrow and clock else None,
+        terms=escrow.terms if escrow else {},
     )
     reasons = why_not_usable(view, limits)
     if devshard is not None and escrow is not None and devshard.model != escrow.model_id:

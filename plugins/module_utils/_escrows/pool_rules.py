@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from .deadlines import UNKNOWN_DEADLINE, SettleDeadline
 
 if t.TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from .._chain.models import CreatedEvent
@@ -72,6 +72,8 @@ class EscrowView:
     epoch: int | None = None
     settled: bool | None = None
     deadline: SettleDeadline | None = None
+    terms: Mapping[str, int] = field(default_factory=dict)
+    """What the chain keeps in it of the parameters it was made with."""
     # the verdict
     why_not: tuple[str, ...] = ()
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from .._core.errors import DevshardError, ProtocolError, UnknownStateError
 from .deadlines import not_pruned
+from .mint_terms import minted_terms
 from .observe import read_clock, session_of, view_of
 from .settle_rules import SettleTerms, dangers, may_settle
 from .settlement_files import SettlementFiles
@@ -86,7 +87,12 @@ def report(ports: Ports, options: ReportOptions) -> dict[str, t.Any]:
         session = session_of(ports.gateway, record, escrow, ports.limits, unknown.append)
         views.append(view_of(number, record, escrow, clock, ports.limits, session=session))
     shown = [view for view in views if options.model_id in (None, view.model)]
-    terms = SettleTerms(creator=creator, params=params, settlement_tag=ports.settlement_tag)
+    terms = SettleTerms(
+        creator=creator,
+        params=params,
+        settlement_tag=ports.settlement_tag,
+        minted=minted_terms(intents),
+    )
     kept = {view.id: _kept(view.id, ports, options.folder, unknown) for view in shown}
     return {
         "escrows": [_row(view, ports, options, terms, kept[view.id]) for view in shown],

@@ -18,12 +18,11 @@ from .._core.errors import (
     WaitTimeoutError,
 )
 from .._core.outcomes import Waiting
-from .deadlines import DEADLINE_BLOCKS
+from .deadlines import DEADLINE_BLOCKS, due_in_upgrade
 from .ledger.states import Via
 from .payment import VERSIONS_UNKNOWN, refuse_fee, refuse_wallet
 from .settle_rules import (
     SettleStep,
-    SettleTerms,
     SettleView,
     objections,
     refuse_quorum,
@@ -54,6 +53,13 @@ class SettleGuards:
 
     def refuse_step(self, step: SettleStep, seen: SettleView) -> None:
         view = seen.view
+        if step is SettleStep.NOT_SHOWN:
+            raise UnknownStateError(
+                f"the chain does not show escrow {view.id}, and it cannot have pruned it yet by what"
+                " the ledger noted when it was paid for: the node is behind, or it is another chain."
+                " Nothing was done. Use another devshard_chain_rest and run this again",
+                escrow_id=view.id,
+            )
         if step is SettleStep.LOST:
             raise UnsafeError(
                 f"the chain does not have escrow {view.id}, and nothing proves that it was settled:"
@@ -99,6 +105,7 @@ class SettleGuards:
         if found := self._objections(seen, round_look):
             raise self._refusal(seen.view, found[0])
         self._refuse_blind_settle(seen, round_look)
+        self._refuse_in_upgrade(seen.view, round_look)
         self._refuse_payment(seen.view, round_look)
         if step not in (SettleStep.DEACTIVATE, SettleStep.FINALIZE) or not self._options.ask_hosts:
             return None
@@ -138,20 +145,13 @@ class SettleGuards:
                 " this host cannot sign. Import it with gonka.devshard.creator_key"
             )
 
-    def _terms(self, round_look: RoundLook) -> SettleTerms:
-        return SettleTerms(
-            creator=self._run.creator,
-            params=round_look.params,
-            settlement_tag=self._ports.settlement_tag,
-        )
-
     def _refuse_blind_settle(self, seen: SettleView, round_look: RoundLook) -> None:
         """Nothing serving is stopped for a settlement that the chain may refuse.
 
         Near its deadline trying is all that is left, and what is out of service stays so.
         """
         view = seen.view
-        if not version_unknown(view, self._terms(round_look), seen.settlement):
+        if not version_unknown(view, round_look.terms, seen.settlement):
             return
         near = view.deadline is None or view.deadline.blocks_left < DEADLINE_BLOCKS
         if _untouched(view) and not near:
@@ -161,9 +161,23 @@ class SettleGuards:
             )
         self._ports.warn(f"escrow {view.id} is settled all the same: {VERSIONS_UNKNOWN}")
 
+    def _refuse_in_upgrade(self, view: EscrowView, round_look: RoundLook) -> None:
+        """A settle that times out in an upgrade is not lost, a deadline that passes is."""
+        if round_look.upgrade is None:
+            return
+        plan, reason = round_look.upgrade
+        if view.deadline is None or due_in_upgrade(plan, view.deadline):
+            self._ports.warn(
+                f"escrow {view.id} is settled all the same, for its deadline: {reason}"
+            )
+            return
+        raise UnsafeError(
+            f"escrow {view.id} is not settled{_untouched(view)}: {reason}", escrow_id=view.id
+        )
+
     def _objections(self, seen: SettleView, round_look: RoundLook) -> tuple[Objection, ...]:
         kept = seen.settlement if seen.settlement and seen.settlement.has_quorum else None
-        return objections(seen.view, self._terms(round_look), kept)
+        return objections(seen.view, round_look.terms, kept)
 
     @staticmethod
     def _refusal(view: EscrowView, objection: Objection) -> UnsafeError:
@@ -214,13 +228,14 @@ class SettleGuards:
                 escrow_id=outcome.id,
                 tx_hash=paid.tx_hash,
             )
-        reason = refuse_settlement(settlement, seen.view, self._terms(now))
+        reason = refuse_settlement(settlement, seen.view, now.terms)
         if reason is not None:
             raise UnsafeError(
                 f"escrow {outcome.id} is not settled, the chain would refuse it and take the fee:"
                 f" {reason}",
                 escrow_id=outcome.id,
             )
+        self._refuse_in_upgrade(seen.view, now)
         self._refuse_payment(seen.view, now)
 
 

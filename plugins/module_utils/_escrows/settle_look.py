@@ -11,16 +11,20 @@ import functools
 import typing as t
 
 from .._core.errors import TransportError, UnknownStateError
+from .deadlines import not_pruned, refuse_upgrade
 from .ledger.states import Intent, Kind, State
+from .mint_terms import minted_terms
 from .observe import session_of, view_of
 from .pool_rules import spent
-from .settle_rules import SettleView
+from .settle_rules import SettleTerms, SettleView, dangers
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .._chain.models import EscrowParams
+    from .._chain.releases import UpgradePlan
     from .._gateway.models import Devshard
+    from .mint_terms import MintTerms
     from .pool_rules import EscrowView
     from .settle_options import SettleRun
 
@@ -50,6 +54,33 @@ class RoundLook:
     @functools.cached_property
     def balance(self) -> int:
         return self._run.ports.chain.balance(self._run.creator)
+
+    @functools.cached_property
+    def upgrade(self) -> tuple[UpgradePlan, str] | None:
+        """The upgrade of the chain that is near, if there is one, and why nothing is signed then."""
+        chain = self._run.ports.chain
+        plan = chain.upgrade_plan()
+        if plan is None:
+            return None
+        reason = refuse_upgrade(plan, chain.head().height, chain.block_seconds())
+        return None if reason is None else (plan, reason)
+
+    @functools.cached_property
+    def minted(self) -> Mapping[int, MintTerms]:
+        ports = self._run.ports
+        if ports.ledger is None:
+            return {}
+        return minted_terms(ports.ledger.intents(kind=Kind.CREATE, chain_id=ports.chain_id))
+
+    @property
+    def terms(self) -> SettleTerms:
+        """What every settle depends on."""
+        return SettleTerms(
+            creator=self._run.creator,
+            params=self.params,
+            settlement_tag=self._run.ports.settlement_tag,
+            minted=self.minted,
+        )
 
 
 class SettleLook:
@@ -84,8 +115,17 @@ class SettleLook:
                 self._ports.chain.settled_event(escrow_id) is not None
             )
         return SettleView(
-            view=view, settlement=self._run.files.read(escrow_id), settled_before=before
+            view=view,
+            settlement=self._run.files.read(escrow_id),
+            settled_before=before,
+            too_young=self._too_young(escrow_id, seen),
         )
+
+    def _too_young(self, escrow_id: int, seen: RoundLook) -> bool:
+        noted, clock = seen.minted.get(escrow_id), self._run.clock
+        if noted is None or noted.epoch is None or clock is None:
+            return False
+        return not_pruned(noted.epoch, clock)
 
     def _view(self, escrow_id: int, record: Devshard | None) -> EscrowView:
         ports = self._ports
@@ -136,9 +176,9 @@ class SettleLook:
         views += [
             self._view(number, None) for number in self._run.files.kept() if number not in known
         ]
-        return sorted(begun | {view.id for view in views if self._selected(view)})
+        return sorted(begun | {view.id for view in views if self._selected(view, seen)})
 
-    def _selected(self, view: EscrowView) -> bool:
+    def _selected(self, view: EscrowView, seen: RoundLook) -> bool:
         if not view.unsettled:
             return False
         if view.creator != self._run.creator:
@@ -157,6 +197,9 @@ class SettleLook:
             if view.deadline is None:
                 raise UnknownStateError("select=expiring needs the deadlines, and none is known")
             return view.deadline.blocks_left < self._options.deadline_blocks
+        if self._options.select == "at_risk":
+            kept = self._run.files.read(view.id)
+            return bool(dangers(view, seen.terms, self._options.deadline_blocks, kept))
         if self._options.select == "depleted":
             return view.loaded and bool(spent(view, self._ports.limits))
         if self._options.select == "inactive_unsettled":

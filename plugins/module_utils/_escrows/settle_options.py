@@ -19,7 +19,7 @@ if t.TYPE_CHECKING:
     from .settle_rules import SettleStep
     from .settlement_files import SettlementFiles
 
-Select = t.Literal["expiring", "depleted", "inactive_unsettled", "all"]
+Select = t.Literal["expiring", "at_risk", "depleted", "inactive_unsettled", "all"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

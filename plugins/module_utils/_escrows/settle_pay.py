@@ -182,25 +182,8 @@ class Payout:
         ledger = self._ports.record()
         outcome.tx_hash = intent.tx_hash
         if intent.state is State.REJECTED:
-            refusal = intent.result or {}
-            escrow = self._ports.chain.escrow(outcome.id)
-            if escrow is not None and escrow.settled:
-                self._ports.warn(
-                    f"another account settled escrow {outcome.id} first: our transaction"
-                    f" {intent.tx_hash} was refused and its fee is spent"
-                )
-                outcome.tx_hash = None
-                self.account(outcome)
-                return
-            raise ChainRejectedError(
-                f"the chain refused to settle escrow {intent.escrow_id}: {refusal.get('raw_log')}."
-                f" Nothing was paid back and the fee is spent (transaction {intent.tx_hash})",
-                escrow_id=intent.escrow_id,
-                tx_hash=intent.tx_hash,
-                code=refusal.get("code"),
-                codespace=refusal.get("codespace"),
-                raw_log=refusal.get("raw_log"),
-            )
+            self._close_refused(intent, outcome)
+            return
         if intent.state is State.EXPIRED:
             if not now:
                 return
@@ -210,21 +193,51 @@ class Payout:
                 escrow_id=intent.escrow_id,
                 intent=intent.to_result(),
             )
+        self._await_settled(intent)
+        self.account(outcome)
+        known = {"spent": outcome.spent, "fees": outcome.fees, "refund": outcome.refund}
+        ledger.apply(intent, Event.FINISH, result=None if outcome.refund is None else known)
+        outcome.settled_now = True
+        self._run.result.actions.append(f"settled escrow {outcome.id}")
+
+    def _close_refused(self, intent: Intent, outcome: SettledEscrow) -> None:
+        """A refusal because it is settled already is as good as a success of our own."""
+        refusal = intent.result or {}
+        raw_log = str(refusal.get("raw_log"))
+        escrow = self._ports.chain.escrow(outcome.id)
+        if f"escrow {outcome.id} already settled" in raw_log:
+            # the node that is asked may lag the one that refused
+            self._await_settled(intent)
+        elif escrow is None or not escrow.settled:
+            spent = " and the fee is spent" if intent.fee else ""
+            raise ChainRejectedError(
+                f"the chain refused to settle escrow {intent.escrow_id}: {raw_log}."
+                f" Nothing was paid back{spent} (transaction {intent.tx_hash})",
+                escrow_id=intent.escrow_id,
+                tx_hash=intent.tx_hash,
+                code=refusal.get("code"),
+                codespace=refusal.get("codespace"),
+                raw_log=refusal.get("raw_log"),
+            )
+        spent = " and its fee is spent" if intent.fee else ""
+        self._ports.warn(
+            f"another transaction settled escrow {outcome.id} first: our transaction"
+            f" {intent.tx_hash} was refused{spent}"
+        )
+        outcome.tx_hash = None
+        self.account(outcome)
+
+    def _await_settled(self, intent: Intent) -> None:
         while True:
             escrow = self._ports.chain.escrow(intent.escrow_id or 0)
             if escrow is None or escrow.settled:
-                break
+                return
             if not self._ports.deadline.pause(self._ports.interval):
                 raise WaitTimeoutError(
                     f"the transaction {intent.tx_hash} is included but the chain does not show"
                     f" escrow {intent.escrow_id} as settled yet; run this again",
                     escrow_id=intent.escrow_id,
                 )
-        self.account(outcome)
-        known = {"spent": outcome.spent, "fees": outcome.fees, "refund": outcome.refund}
-        ledger.apply(intent, Event.FINISH, result=None if outcome.refund is None else known)
-        outcome.settled_now = True
-        self._run.result.actions.append(f"settled escrow {outcome.id}")
 
     def account(self, outcome: SettledEscrow) -> None:
         """Deposit, spent, fees and refund, by the chain's own settle event.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .._chain.models import quorum
 from .._core.errors import ProtocolError
@@ -19,6 +19,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .._chain.models import EscrowParams, Voices
+    from .mint_terms import MintTerms
     from .pool_rules import EscrowView
 
 
@@ -86,6 +87,7 @@ class SettleStep(enum.Enum):
     FINALIZE = "finalize"
     SETTLE = "settle"
     STUCK = "stuck"
+    NOT_SHOWN = "not shown"
     QUEUED = "left to the gateway"
     NO_SOURCE = "no source"
 
@@ -98,6 +100,8 @@ class SettleView:
     settlement: Settlement | None
     settled_before: bool = False
     """The chain's event or our own included transaction proves that it was settled."""
+    too_young: bool = False
+    """Made so late that the chain cannot have pruned it yet, by what the ledger noted."""
 
 
 def next_step(seen: SettleView, *, reloads: bool = False) -> SettleStep:
@@ -112,7 +116,7 @@ def next_step(seen: SettleView, *, reloads: bool = False) -> SettleStep:
     if view.settled or (not view.on_chain and seen.settled_before):
         return SettleStep.DONE
     if not view.on_chain:
-        return SettleStep.LOST
+        return SettleStep.NOT_SHOWN if seen.too_young else SettleStep.LOST
     if view.deadline is not None and view.deadline.blocks_left < 0:
         return SettleStep.TOO_LATE
     return _step_of_session(view, seen.settlement, reloads=reloads)
@@ -155,6 +159,7 @@ ObjectionKind = t.Literal[
     "held",
     "no_session",
     "deadline",
+    "changed",
 ]
 
 
@@ -184,6 +189,8 @@ class SettleTerms:
     """The chain's; None when they could not be asked."""
     settlement_tag: str
     """The version that this gateway's settlements name, for an escrow that has none yet."""
+    minted: Mapping[int, MintTerms] = field(default_factory=dict)
+    """What the ledger noted when it paid for escrows, by their numbers."""
 
 
 _KEEP = "keep the gateway and its storage until then, and settle the escrow after the vote"
@@ -277,7 +284,10 @@ def _version_of(view: EscrowView, terms: SettleTerms, settlement: Settlement | N
     recorded here."""
     if settlement is not None:
         return settlement.version
-    return view.protocol or (terms.settlement_tag if view.recorded else None)
+    if found := view.protocol or (terms.settlement_tag if view.recorded else None):
+        return found
+    noted = terms.minted.get(view.id)
+    return None if noted is None else noted.version
 
 
 def version_unknown(
@@ -377,7 +387,7 @@ def dangers(
     settlement: Settlement | None = None,
 ) -> tuple[Objection, ...]:
     """Why the deposit of an open escrow may be lost, each with what can still be done."""
-    found = objections(view, terms, settlement)
+    found = (*objections(view, terms, settlement), *_changed(view, terms))
     left = None if view.deadline is None else view.deadline.blocks_left
     if not view.unsettled or left is None or not 0 <= left < deadline_blocks:
         return found
@@ -392,6 +402,28 @@ def dangers(
         )
     near = Objection(kind="deadline", reason=f"its deadline is {left} blocks away", advice=advice)
     return (near, *found)
+
+
+def _changed(view: EscrowView, terms: SettleTerms) -> t.Iterator[Objection]:
+    """What governance changed since it was paid for. It can be settled, but perhaps not for long."""
+    noted = terms.minted.get(view.id)
+    if not view.unsettled or noted is None or terms.params is None:
+        return
+    changed = noted.changes(terms.params.terms, view.terms)
+    if lowered := noted.lowered_nonce(terms.params.terms):
+        changed = (lowered, *changed)
+    if changed:
+        yield Objection(
+            kind="changed",
+            reason=(
+                f"the chain's parameters changed since it was created ({'; '.join(changed)}), so what"
+                " its gateway signs may not be accepted"
+            ),
+            advice=(
+                "Settle it early with the playbook gonka.devshard.settle"
+                f" (settle_ids={view.id}), and create another one"
+            ),
+        )
 
 
 def refuse_settlement(settlement: Settlement, view: EscrowView, terms: SettleTerms) -> str | None:

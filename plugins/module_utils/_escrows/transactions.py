@@ -22,6 +22,7 @@ import typing as t
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from .._chain.fees import CREATE_TYPE, INSUFFICIENT_FEE, SETTLE_TYPE
 from .._chain.models import SettledEvent
 from .._core.errors import (
     ChainRejectedError,
@@ -42,7 +43,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from .._chain.models import ChainHead, TxResult
+    from .._chain.models import BroadcastReply, ChainHead, TxResult
     from .._chain.ports import ChainPort, SignerPort
     from .ports import Ports
 
@@ -320,18 +321,41 @@ def deliver(ports: Ports, intent: Intent) -> Intent:
                 )
             accepted = accepted or reply.code in _SENT
             if not accepted and reply.code not in _STILL_POSSIBLE:
-                raise ChainRejectedError(
-                    f"the node refuses transaction {intent.tx_hash}: {reply.raw_log} (code"
-                    f" {reply.code}). Nothing was locked, but the transaction could still be"
-                    f" included until {intent.timeout_at}: correct the cause and run this again; "
-                    f"after that time a new one is signed",
-                    tx_hash=intent.tx_hash,
-                    code=reply.code,
-                    codespace=reply.codespace,
-                    raw_log=reply.raw_log,
-                )
+                raise _refused_by_node(chain, intent, reply)
         if not ports.deadline.pause(ports.interval):
             raise WaitTimeoutError(pending_text(intent), intent=intent.to_result())
+
+
+def _refused_by_node(chain: ChainPort, intent: Intent, reply: BroadcastReply) -> ChainRejectedError:
+    """Checked and not taken: nothing happened, so there is nothing to wait for.
+
+    The bytes stay recorded, and a later run sends the same ones until their lifetime is over: that
+    another node took an earlier copy of them can never be excluded.
+    """
+    fee = _fee_now(chain, intent) if reply.code == INSUFFICIENT_FEE else ""
+    return ChainRejectedError(
+        f"the node refuses transaction {intent.tx_hash}: {reply.raw_log} (code"
+        f" {reply.code}).{fee} Nothing was locked or paid, but the transaction could still be"
+        f" included until {intent.timeout_at}: correct the cause and run this again; "
+        f"after that time a new one is signed",
+        tx_hash=intent.tx_hash,
+        code=reply.code,
+        codespace=reply.codespace,
+        raw_log=reply.raw_log,
+    )
+
+
+def _fee_now(chain: ChainPort, intent: Intent) -> str:
+    """The price may have changed since it was signed; it is read once more, and not tried again."""
+    what = CREATE_TYPE if intent.kind is Kind.CREATE else SETTLE_TYPE
+    try:
+        need = chain.escrow_params().fees.required(what, intent.gas or 0)
+    except DevshardError as exc:
+        return f" It offers {intent.fee} ngonka, and the price could not be read again ({exc})."
+    return (
+        f" It offers {intent.fee} ngonka, and by its parameters the chain asks for {need} ngonka for"
+        f" its gas limit of {intent.gas} now."
+    )
 
 
 def _look_in_time(ports: Ports, intent: Intent) -> TxFinding:

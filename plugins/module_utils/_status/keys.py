@@ -10,9 +10,21 @@ from __future__ import annotations
 import typing as t
 
 KEYS: t.Final = (
-    *("host", "verdict", "failed", "findings", "clients", "slot", "models", "rotation", "escrows"),
+    *(
+        "host",
+        "verdict",
+        "failed",
+        "findings",
+        "alarms",
+        "clients",
+        "slot",
+        "models",
+        "rotation",
+        "escrows",
+    ),
     *("presence", "slots", "route", "nginx", "phase", "confirmation_poc", "epoch", "creator"),
     *("params", "complete", "transactions", "parts", "clock_behind", "disks"),
+    "upgrade",
 )
 """What the data of one host have at the top."""
 
@@ -36,7 +48,7 @@ NESTED: t.Final = (
     *("active_requests", "storage_path", "rotation_role", "on_chain", "creator", "amount", "epoch"),
     *("background", "loadable", "settle_queued", "held_since", "protocol", "route"),
     *("settled", "deadline", "why_not", "foreign", "chain_error", "may_settle", "dangers"),
-    *("reason", "advice", "settlements"),
+    *("reason", "advice", "settlements", "escrow_id"),
     *("height", "blocks_left", "seconds_left"),
     *("main", "temp", "gateway", "refused", "url", "disabled", "in_flight_requests", "devshards"),
     *("settings", "rotation", "container", "requests_blocked", "block_reason", "private_key_env"),
@@ -48,7 +60,7 @@ NESTED: t.Final = (
     *("temp_hosts", "route", "nginx"),
     *("min_amount", "max_amount", "max_escrows_per_epoch", "max_nonce", "create_devshard_fee"),
     *("fee_per_nonce", "approved_versions", "min_gas_price"),
-    *("approved_known", "create_gas_price", "settle_gas_price"),
+    *("approved_known", "create_gas_price", "settle_gas_price", "settle_exempt"),
     *(
         "free_mb",
         "kind",

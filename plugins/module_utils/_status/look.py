@@ -23,7 +23,8 @@ from .._core.parts import Part, attempt
 from .._core.reader import Reader
 from .._escrows import settle_rules
 from .._escrows.deadlines import UNKNOWN_DEADLINE, not_pruned
-from .._escrows.observe import clock_of, view_of
+from .._escrows.mint_terms import minted_terms
+from .._escrows.observe import clock_of, upgrade_ahead, view_of
 from .._escrows.pool_rules import UNRECORDED, why_not_usable
 from .._gateway.report import report
 
@@ -177,6 +178,8 @@ class ChainSeen:
     balance: int | None
     created: Part[list[CreatedEvent]]
     effective_epoch: int | None = None
+    upgrade: str | None = None
+    """Why nothing is signed now because of an upgrade of the chain."""
     clock_behind: str | None = None
     """Why this host could sign nothing now."""
 
@@ -187,6 +190,7 @@ def look_at_chain(chain: ChainApi, creator: str | None) -> ChainSeen:
         head=head,
         clock_behind=chain.clock_behind(head),
         effective_epoch=chain.effective_epoch(),
+        upgrade=upgrade_ahead(chain, head.height),
         params=chain.escrow_params(),
         balance=None if creator is None else chain.balance(creator),
         created=Part(why="the creator is not known")
@@ -291,6 +295,7 @@ def _settling(view: EscrowView, sight: Sight, terms: StatusTerms) -> dict[str, t
         creator=creator,
         params=None if sight.chain.value is None else sight.chain.value.params,
         settlement_tag=terms.settlement_tag,
+        minted=minted_terms(sight.intents.value or ()),
     )
     kept = sight.kept[view.id].value if view.id in sight.kept else None
     dangers = settle_rules.dangers(view, of_settling, terms.deadline_blocks, kept)

@@ -13,6 +13,7 @@ from .._chain.releases import ApprovedVersions
 from .._escrows.funding import deposits_needed
 from .rotation_rules import rotates
 from .scene import (
+    AT_RISK,
     ESCROW,
     SITE,
     Data,
@@ -27,7 +28,7 @@ from .scene import (
 )
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 
 def escrow_findings(scene: Scene) -> Iterator[Finding]:
@@ -49,8 +50,11 @@ def escrow_findings(scene: Scene) -> Iterator[Finding]:
                 grouped.setdefault((found["reason"], found["advice"]), []).append(row)
     for (reason, advice), rows in grouped.items():
         total = coins(sum(row["amount"] or 0 for row in rows))
+        left = _nearest(rows)
         yield danger(
-            "escrows", f"escrow {listed(r['id'] for r in rows)} ({total}): {reason}. {advice}"
+            "escrows",
+            f"escrow {listed(r['id'] for r in rows)} ({total}{left}): {reason}. {advice}",
+            AT_RISK if all(_ours(row) for row in rows) else "",
         )
     for row in scene.unsettled():
         if row["recorded"] is False and scene.deployed and not scene.retired:
@@ -61,6 +65,41 @@ def escrow_findings(scene: Scene) -> Iterator[Finding]:
                 "registers it",
                 ESCROW,
             )
+
+
+def _nearest(rows: Sequence[Data]) -> str:
+    """How long the first of them can still be settled."""
+    open_ones = [row["deadline"] for row in rows if _still_open(row)]
+    if not open_ones:
+        return ""
+    return f", {time_left(min(open_ones, key=lambda found: int(found['blocks_left'])))} left"
+
+
+def _still_open(row: Data) -> bool:
+    return row["deadline"] is not None and row["deadline"]["blocks_left"] >= 0
+
+
+def _ours(row: Data) -> bool:
+    """Whether settling can help, now or after a vote."""
+    hopeless = {"foreign", "too_late"}
+    return not any(found["kind"] in hopeless for found in row["dangers"])
+
+
+def alarms(scene: Scene) -> Iterator[dict[str, t.Any]]:
+    """Each danger of each open escrow, with its deadline and what to run."""
+    for row in scene.rows:
+        for found in row["dangers"]:
+            settles = found["kind"] == "deadline" and row["may_settle"] is not False
+            run = settle_run(row["id"]) if settles else AT_RISK if _ours(row) else ""
+            yield {
+                "escrow_id": row["id"],
+                "kind": found["kind"],
+                "amount": row["amount"],
+                "deadline": row["deadline"],
+                "reason": found["reason"],
+                "advice": found["advice"],
+                "run": run,
+            }
 
 
 def time_left(deadline: Data) -> str:
@@ -105,7 +144,7 @@ def money_findings(scene: Scene) -> Iterator[Finding]:
     for intent in scene.seen["transactions"]:
         yield warning("transactions", _transaction(intent), _finish(intent))
     balance = scene.seen["creator"]["balance"]
-    unsettled, settling = scene.unsettled(), scene.wish.settle_fee
+    unsettled, settling = scene.unsettled(), _settle_fee(scene)
     if balance is not None and unsettled and balance < settling:
         yield danger(
             "wallet",
@@ -130,6 +169,13 @@ def money_findings(scene: Scene) -> Iterator[Finding]:
         )
 
 
+def _settle_fee(scene: Scene) -> int:
+    """What a settle costs at most. On a chain that exempts it, the wallet may be empty."""
+    params = (scene.seen or {}).get("params")
+    exempt = params is not None and params["settle_exempt"]
+    return 0 if exempt else scene.wish.settle_fee
+
+
 def _transaction(intent: Data) -> str:
     amount = f" of {coins(intent['amount'])}" if intent["amount"] else ""
     model = f" for {intent['model']}" if intent["model"] else ""
@@ -151,6 +197,9 @@ def network_findings(scene: Scene) -> Iterator[Finding]:
     behind = None if scene.seen is None else scene.seen["clock_behind"]
     if behind is not None and (scene.unsettled() or scene.deployed):
         yield danger("host", behind)
+    upgrade = None if scene.seen is None else scene.seen["upgrade"]
+    if upgrade is not None and (scene.unsettled() or scene.deployed):
+        yield warning("network", upgrade)
     phase = (scene.seen or {}).get("phase")
     if phase is None or scene.deployed is False or scene.retired:
         return

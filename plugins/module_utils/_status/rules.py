@@ -21,7 +21,13 @@ from .host_rules import (
     swap_findings,
 )
 from .model_rules import access_findings, model_row
-from .money_rules import danger_findings, escrow_findings, money_findings, network_findings
+from .money_rules import (
+    alarms,
+    danger_findings,
+    escrow_findings,
+    money_findings,
+    network_findings,
+)
 from .rotation_rules import rotation_findings, rotation_state
 from .scene import ORDER, Scene, StatusVerdict
 
@@ -54,5 +60,6 @@ def judge(scene: Scene) -> StatusVerdict:
         models=tuple({k: v for k, v in model.items() if k != "findings"} for model in models),
         rotation=rotation_state(scene),
         escrows=scene.rows,
+        alarms=tuple(alarms(scene)),
         slot=scene.serving,
     )

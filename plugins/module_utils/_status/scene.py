@@ -119,6 +119,8 @@ class StatusVerdict:
     models: tuple[Data, ...]
     rotation: str
     escrows: tuple[Data, ...]
+    alarms: tuple[Data, ...]
+    """Every danger of an open escrow by itself, for machines."""
     slot: str | None
 
     @property
@@ -138,6 +140,7 @@ class StatusVerdict:
             "models": [dict(item) for item in self.models],
             "rotation": self.rotation,
             "escrows": [dict(item) for item in self.escrows],
+            "alarms": [dict(item) for item in self.alarms],
             "slot": self.slot,
         }
 
@@ -149,6 +152,9 @@ def coins(amount: int | None) -> str:
 
 def listed(numbers: Iterable[object]) -> str:
     return ", ".join(str(number) for number in numbers)
+
+
+AT_RISK: t.Final = f"{SETTLE} -e settle_select=at_risk"
 
 
 def settle_run(*numbers: object) -> str:

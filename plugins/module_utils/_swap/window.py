@@ -19,7 +19,7 @@ from .._core.errors import (
 from .._core.reader import Reader
 from .._escrows.deadlines import SETTLE_GAS, settle_deadline
 from .._escrows.funding import deposits_needed, gnk
-from .._escrows.observe import read_clock
+from .._escrows.observe import read_clock, upgrade_ahead
 from .._escrows.payment import Facts, Payment, PaymentAnswer, payment_checks, refuse_fee
 from .sessions import open_intents, phases_of
 from .window_rules import (
@@ -195,6 +195,8 @@ class SwapWindow:
                 active={model_of(item) for item in active},
             )
         reasons += disk_refusals(self._w.disks(), min_free_mb=self._w.min_free_mb)
+        if (reason := upgrade_ahead(self._p.chain, clock.height)) is not None:
+            reasons.append(reason)
         return reasons + self._unaffordable()
 
     def _unaffordable(self) -> list[str]:

@@ -27,7 +27,7 @@ SPEC = _argspec.ArgumentSpec(
         "ids": {"type": "list", "elements": "int"},
         "select": {
             "type": "str",
-            "choices": ["expiring", "depleted", "inactive_unsettled", "all"],
+            "choices": ["expiring", "at_risk", "depleted", "inactive_unsettled", "all"],
         },
         "model_id": {"type": "str"},
         "deadline_blocks": {"type": "int", "default": DEADLINE_BLOCKS},

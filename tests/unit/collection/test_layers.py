@@ -59,6 +59,7 @@ PURE = frozenset(
         "_escrows.funding",
         "_escrows.gateway_replies",
         "_escrows.ledger.states",
+        "_escrows.mint_terms",
         "_escrows.payment",
         "_escrows.pool_rules",
         "_escrows.settle_rules",

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 
@@ -30,11 +32,15 @@ from ansible_collections.gonka.devshard.plugins.module_utils._chain.releases imp
     judge_approved,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
+    ChainRejectedError,
+    DevshardError,
     ProtocolError,
     UnknownStateError,
+    UnsafeError,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._core.exchange import Response
 from ansible_collections.gonka.devshard.plugins.module_utils._core.reader import Reader
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.states import Kind
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.observe import (
     clock_of,
     read_clock,
@@ -44,9 +50,31 @@ from ansible_collections.gonka.devshard.plugins.module_utils._escrows.payment im
     refuse_fee,
     refuse_version,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.report import (
+    ReportOptions,
+    report,
+)
+from ansible_collections.gonka.devshard.tests.unit.collection.collection_files import PLUGINS
+from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils._escrows.pools import (
+    GATEWAY as BY_GATEWAY,
+)
+from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils._escrows.pools import (
+    check,
+    intents,
+    run,
+)
+from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils._escrows.settling import (
+    REFUND,
+    only,
+    settle,
+    settles_on_chain,
+)
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils.money_fakes import (
+    AMOUNT,
+    BLOCK,
     EPOCH_BLOCKS,
     FakeChain,
+    World,
 )
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils.recorded import (
     ScriptedTransport,
@@ -423,3 +451,287 @@ def test_rule_16_the_plan_is_read() -> None:
 def test_answers_have_three_values() -> None:
     assert {answer.name for answer in PaymentAnswer} == {"YES", "NO", "UNKNOWN"}
     assert judge_approved(None, (), None) == ApprovedVersions()
+
+
+# what runs do, on a network in memory
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> World:
+    made = World(tmp_path)
+    made.chain.release = Release.parse(NEW)
+    made.chain.fees = fees(groups=GROUPS, enabled_fee_groups=["cosmos"])
+    made.chain.terms = {"max_nonce": 20_000, "refusal_timeout": 60, "execution_timeout": 1200}
+    return made
+
+
+@pytest.fixture
+def world(empty: World) -> World:
+    """With one escrow, which this host paid for."""
+    run(empty)
+    return empty
+
+
+def danger_kinds(world: World, number: int = 1) -> list[str]:
+    with world.open() as ledger:
+        ports = world.ports(ledger)
+        found = report(
+            ports,
+            ReportOptions(
+                ids=(number,),
+                model_id=None,
+                creator=None,
+                deadline_blocks=100,
+                history=False,
+                ledger_path=Path(world.path),
+            ),
+        )
+    (row,) = found["escrows"]
+    return [danger["kind"] for danger in row["dangers"]]
+
+
+def test_rule_03_what_the_chain_would_refuse_later_is_not_paid_for_now(empty: World) -> None:
+    empty.chain.approved = ("v4.1", "v5")
+    with pytest.raises(UnsafeError, match="approves only v4.1, v5"):
+        run(empty)
+    empty.chain.approved = ()
+    with pytest.raises(UnsafeError, match="approved versions could not be read"):
+        run(empty)
+    assert (empty.chain.minted, intents(empty)) == ([], [])
+
+
+def test_rule_03_each_open_escrow_is_looked_at(world: World) -> None:
+    assert danger_kinds(world) == []
+    world.chain.approved = ("v4.1", "v5")
+    assert danger_kinds(world) == ["version"]
+    # also one that no gateway has any more, by the version that was noted
+    world.gateway.records.clear()
+    assert danger_kinds(world) == ["version"]
+
+
+def test_rule_04_one_pass_before_a_mint_and_its_values_in_the_ledger(world: World) -> None:
+    (intent,) = intents(world)
+    assert intent.terms == {
+        "release": NEW,
+        "version": "v2",
+        "epoch": 5,
+        "params": world.chain.terms,
+    }
+
+
+def test_rule_05_the_group_is_off_so_nothing_is_offered(world: World) -> None:
+    (intent,) = intents(world)
+    assert (intent.fee, world.chain.money) == (0, 99 * AMOUNT)
+    assert only(settle(world)).tx_fee == 0
+
+
+def test_rule_05_the_gateway_would_take_zero_for_its_own_default(empty: World) -> None:
+    run(empty, **BY_GATEWAY)
+    (intent,) = intents(empty)
+    assert (intent.fee, empty.chain.money) == (1, 99 * AMOUNT - 1)
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_rule_05_a_price_above_the_ceiling_is_refused_before_signing(
+    empty: World, *, check_mode: bool
+) -> None:
+    empty.chain.fees = fees(groups=GROUPS, enabled_fee_groups=["dear"])
+    with pytest.raises(UnsafeError, match=r"set escrow_fee_amount \(fee_amount\) to 3500000"):
+        (check if check_mode else run)(empty)
+    assert (empty.signer.signed, empty.chain.minted) == (0, [])
+    run(empty, fee_amount=4_000_000)
+    assert [intent.fee for intent in intents(empty)] == [3_500_000]
+
+
+def test_rule_05_a_refusal_for_the_fee_is_read_again_once_and_not_tried_again(
+    empty: World,
+) -> None:
+    empty.chain.check_tx = (13, "insufficient fee: got , required at least 1000000ngonka")
+    dear = fees(groups=GROUPS, enabled_fee_groups=["devshard"])
+    broadcast = empty.chain.broadcast
+    sent = []
+
+    def dearer(tx_bytes: str) -> t.Any:
+        sent.append(tx_bytes)
+        empty.chain.fees = dear
+        return broadcast(tx_bytes)
+
+    empty.chain.broadcast = dearer  # type: ignore[method-assign]
+    before = empty.chain.now
+    with pytest.raises(ChainRejectedError, match="offers 0 ngonka.*asks for 1000000 ngonka"):
+        run(empty)
+    assert (len(sent), empty.signer.signed, empty.chain.minted) == (1, 1, [])
+    assert empty.chain.now == before
+
+
+def test_rule_06_nothing_of_ours_sends_coins_to_an_account() -> None:
+    """A transfer must leave its own fee in the wallet; the operator's wallet makes them all."""
+    plugins = [path.read_text() for path in sorted(PLUGINS.rglob("*.py"))]
+    assert not [text for text in plugins if "MsgSend" in text or '"bank", "send"' in text]
+
+
+def test_rule_07_the_alarm_counts_blocks_to_the_end_of_the_next_epoch(world: World) -> None:
+    world.chain.next_epoch()
+    world.chain.step(EPOCH_BLOCKS - 101)
+    assert danger_kinds(world) == []
+    world.chain.step()
+    assert danger_kinds(world) == ["deadline"]
+
+
+def test_rule_08_settled_already_is_done(world: World) -> None:
+    """Also where the node that is asked shows it later than the one that refused."""
+
+    def first(number: int) -> None:
+        raise ValueError(f"escrow {number} already settled")
+
+    world.chain.before_execution = first
+    pause = world.chain.step
+
+    def then_shown(blocks: int = 1) -> None:
+        pause(blocks)
+        if any(tx.code for tx in world.chain.txs.values()):
+            world.chain.escrows[1].settled = True
+
+    world.chain.step = then_shown  # type: ignore[method-assign]
+    outcome = only(settle(world))
+    assert (outcome.settled, outcome.problem) == (True, None)
+    assert any("was refused" in text and "fee" not in text for text in world.warnings)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "words"),
+    [
+        (0, "cannot have pruned"),
+        (1, "cannot have pruned"),
+        (2, "nothing proves that it was settled"),
+    ],
+)
+def test_rule_08_not_found_is_a_proof_only_two_epochs_later(
+    world: World, epochs: int, words: str
+) -> None:
+    for _unused in range(epochs):
+        world.chain.next_epoch()
+    world.chain.escrows.clear()
+    with pytest.raises(DevshardError, match=words):
+        settle(world)
+    assert [intent.kind for intent in intents(world)] == [Kind.CREATE]
+
+
+def test_rule_09_the_refund_is_the_remainder_of_the_event(world: World) -> None:
+    outcome = only(settle(world))
+    (event,) = [tx.settled for tx in world.chain.txs.values() if tx.settled is not None]
+    assert outcome.refund == event.remainder == REFUND
+    assert outcome.spent == event.total_payout - event.fees
+
+
+def test_rule_10_a_refusal_before_any_block_is_not_waited_for(world: World) -> None:
+    world.chain.check_tx = (7, "address is not an allowed escrow creator: unauthorized")
+    before = world.chain.now
+    with pytest.raises(ChainRejectedError, match="Nothing was locked or paid"):
+        settle(world)
+    assert (world.chain.now, settles_on_chain(world)) == (before, 0)
+    world.chain.check_tx = None
+    assert only(settle(world)).refund == REFUND
+
+
+def test_rule_10_a_create_that_a_block_refuses_has_cost_its_fee(empty: World) -> None:
+    empty.chain.fees = fees(groups=GROUPS, enabled_fee_groups=["devshard"])
+    empty.chain.refuse = "failed to lock funds"
+    with pytest.raises(ChainRejectedError, match="the fee is spent"):
+        run(empty)
+    assert (empty.chain.money, empty.chain.minted) == (100 * AMOUNT - 1_000_000, [])
+
+
+def test_rule_12_a_creator_off_the_list_is_an_alarm_and_no_settle_is_tried(world: World) -> None:
+    world.chain.allowed = ("gonka1other",)
+    assert danger_kinds(world) == ["not_listed"]
+    with pytest.raises(UnsafeError, match="no longer on the chain's list.*before the deadline"):
+        settle(world)
+    assert world.gateway.records["1"].active
+
+
+@pytest.mark.parametrize(
+    ("change", "kinds"),
+    [
+        ({}, []),
+        ({"refusal_timeout": 90}, ["changed"]),
+        ({"execution_timeout": 1920}, ["changed"]),
+        ({"max_nonce": 19_000}, ["changed"]),
+        ({"max_nonce": 1_000_000}, []),
+    ],
+)
+def test_rule_13_what_is_not_as_it_was_at_the_mint_is_settled_early(
+    world: World, change: dict[str, int], kinds: list[str]
+) -> None:
+    world.chain.terms |= change
+    assert danger_kinds(world) == kinds
+    settled = settle(world, ids=(), select="at_risk").escrows
+    assert [escrow.id for escrow in settled] == ([1] if kinds else [])
+
+
+def test_rule_13_a_lowered_limit_of_nonces_that_is_passed(world: World) -> None:
+    world.gateway.records["1"].runtime.nonce = 15_000
+    world.chain.max_nonce = 15_010
+    world.chain.terms["max_nonce"] = 15_010
+    assert danger_kinds(world) == ["nonce", "changed"]
+    with pytest.raises(UnsafeError, match="above the chain's max_nonce 15010"):
+        settle(world, ids=(), select="at_risk")
+    assert world.gateway.records["1"].active
+
+
+@pytest.mark.parametrize("url", [f"{BASE}/rpc", f"{BASE}/rpc/", f"{BASE}/rpc//"])
+def test_rule_14_a_base_url_with_a_path_is_right_with_and_without_its_slash(url: str) -> None:
+    transport = ScriptedTransport(
+        BASE, {NODE_INFO: NOT_THERE[0], ABCI: {"result": {"response": {"version": NEW}}}}
+    )
+    chain = ChainApi(
+        transport, rest=f"{BASE}/rest", public_api=BASE, chain_id="c", max_block_age=1, rpc=url
+    )
+    assert chain.release == Release.parse(NEW)
+    assert transport.asked[-1].url == f"{BASE}/rpc/abci_info"
+
+
+UPGRADE = UpgradePlan(name="v0.2.17", height=900)
+HOUR = int(3600 / BLOCK.total_seconds())
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_rule_16_nothing_is_minted_in_the_hour_before_an_upgrade(
+    empty: World, *, check_mode: bool
+) -> None:
+    empty.chain.plan = UPGRADE
+    empty.chain.step(UPGRADE.height - HOUR + 1 - empty.chain.height)
+    with pytest.raises(UnsafeError, match=r"upgrades to v0\.2\.17 at block 900, in 719 blocks"):
+        (check if check_mode else run)(empty)
+    assert (empty.signer.signed, empty.chain.minted, intents(empty)) == (0, [], [])
+    empty.chain.height = UPGRADE.height + 1
+    run(empty)
+    assert empty.chain.minted == [1]
+
+
+def test_rule_16_an_hour_before_it_all_goes_on(empty: World) -> None:
+    empty.chain.plan = UPGRADE
+    empty.chain.height = UPGRADE.height - HOUR
+    run(empty)
+    assert empty.chain.minted == [1]
+
+
+def test_rule_16_nothing_is_settled_either(world: World) -> None:
+    world.chain.plan = UpgradePlan(name="v0.2.17", height=world.chain.height + 10)
+    with pytest.raises(UnsafeError, match="is not settled and continues to serve: the chain upgra"):
+        settle(world)
+    assert world.gateway.records["1"].active
+
+
+def test_rule_16_a_deadline_comes_before_an_upgrade(world: World) -> None:
+    """What times out is not lost; a deposit whose deadline passes is."""
+    world.chain.next_epoch()
+    world.chain.step(EPOCH_BLOCKS - 100)
+    world.chain.plan = UpgradePlan(name="v0.2.17", height=world.chain.height + 10)
+    assert only(settle(world)).refund == REFUND
+    assert any("settled all the same" in text for text in world.warnings)
+
+
+def test_each_rule_has_a_test_that_names_it() -> None:
+    named = set(re.findall(r"def test_rule_(\d\d)_", Path(__file__).read_text(encoding="utf-8")))
+    assert named == {f"{number:02d}" for number in range(1, 17)}

@@ -139,6 +139,8 @@ class Subject:
     gas: int | None = None
     seen_height: int | None = None
     seen_time: str | None = None
+    terms: dict[str, t.Any] | None = None
+    """What the chain asked and promised then."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -168,6 +170,11 @@ class Intent:
     @property
     def open(self) -> bool:
         return self.state not in TERMINAL
+
+    @property
+    def terms(self) -> dict[str, t.Any] | None:
+        """What was noted of the chain when it was planned; None in what 0.3.0 and earlier wrote."""
+        return (self.result or {}).get("terms")
 
     def to_result(self) -> dict[str, t.Any]:
         """For people and results: everything but the bytes, which only the chain needs."""

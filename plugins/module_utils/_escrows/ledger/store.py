@@ -181,6 +181,9 @@ class Ledger:
     def plan(self, kind: Kind, via: Via, subject: Subject) -> Intent:
         """Write a new intent, before anything is done for it."""
         at = stamp(self._now())
+        # The terms are part of the result, so that each version of the collection reads one ledger.
+        facts = asdict(subject)
+        terms = facts.pop("terms")
         row = {
             "kind": kind.value,
             "via": via.value,
@@ -188,7 +191,8 @@ class Ledger:
             "run_id": self.run_id,
             "created_at": at,
             "updated_at": at,
-            **asdict(subject),
+            **facts,
+            "result": None if terms is None else json.dumps({"terms": terms}),
         }
         names = ", ".join(row)
         marks = ", ".join(f":{name}" for name in row)

@@ -132,6 +132,7 @@ def test_a_creator_in_the_keyring(site: Site) -> None:
         "approved_known",
         "create_gas_price",
         "settle_gas_price",
+        "settle_exempt",
     }
 
 

@@ -73,6 +73,7 @@ def test_params() -> None:
         "min_gas_price": 0,
         "create_gas_price": 0,
         "settle_gas_price": 0,
+        "settle_exempt": False,
     }
     assert found.allowed_creator_addresses == (CREATOR,)
     assert found.group_size == 16

@@ -72,7 +72,13 @@ def test_a_damaged_settlement_is_told_with_the_way_out(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("select", "expected"),
-    [("all", [1, 2]), ("inactive_unsettled", [2]), ("depleted", [1]), ("expiring", [])],
+    [
+        ("all", [1, 2]),
+        ("inactive_unsettled", [2]),
+        ("depleted", [1]),
+        ("expiring", []),
+        ("at_risk", []),
+    ],
 )
 def test_the_selections_choose_what_they_say(
     world: World, select: str, expected: list[int]

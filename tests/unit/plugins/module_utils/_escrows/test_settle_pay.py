@@ -106,7 +106,7 @@ def test_somebody_else_who_settles_first_costs_the_fee_and_no_failure(world: Wor
     world.chain.before_execution = first
     escrow = only(settle(world))
     assert (escrow.settled, escrow.refund) == (True, None)
-    assert any("another account settled" in text for text in world.warnings)
+    assert any("another transaction settled" in text for text in world.warnings)
 
 
 def test_a_lost_reply_is_still_explained_after_the_chain_pruned_the_escrow(world: World) -> None:

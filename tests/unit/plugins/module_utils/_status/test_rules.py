@@ -147,9 +147,15 @@ def well() -> tuple[Data, Data]:
         "confirmation_poc": False,
         "epoch": {"effective": 4, "height": 100},
         "clock_behind": None,
+        "upgrade": None,
         "disks": [{"path": "/srv", "free_mb": 9000}],
         "creator": {"address": OURS, "balance": 10**11, "membership": "listed"},
-        "params": {"approved_versions": ["v2"], "approved_known": True, "max_nonce": 20000},
+        "params": {
+            "approved_versions": ["v2"],
+            "approved_known": True,
+            "settle_exempt": False,
+            "max_nonce": 20000,
+        },
         "escrows": [escrow(7)],
         "complete": True,
         "transactions": [],
@@ -522,7 +528,7 @@ BROKEN: t.Final[dict[str, tuple[Change, str, str]]] = {
     "not listed any more": (
         of_escrow(dangers=[danger_of("not_listed", "it is no longer on the list")]),
         "danger",
-        "escrow 7 (5 GNK): it is no longer on the list. Ask governance",
+        "escrow 7 (5 GNK, 5000 blocks, 8 h 20 min left): it is no longer on the list. Ask governance",
     ),
     "not listed, nothing open": (
         of_seen(creator={"address": OURS, "balance": 10**11, "membership": "not_listed"}),
@@ -530,7 +536,14 @@ BROKEN: t.Final[dict[str, tuple[Change, str, str]]] = {
         "not on the chain's list",
     ),
     "version is not approved": (
-        of_seen(params={"approved_versions": ["v3"], "approved_known": True, "max_nonce": 1}),
+        of_seen(
+            params={
+                "approved_versions": ["v3"],
+                "approved_known": True,
+                "settle_exempt": False,
+                "max_nonce": 1,
+            }
+        ),
         "danger",
         'version "v2"',
     ),
@@ -844,3 +857,71 @@ def test_the_wallet_is_judged_as_the_next_create_judges_it(balance: int, enough:
     creator = {"address": OURS, "balance": balance, "membership": "listed"}
     found = verdict(of_seen(creator=creator), fee=10)
     assert any("another escrow needs" in line for line in told(found)) is not enough
+
+
+def endangered(number: int, *kinds: str, **changes: t.Any) -> Data:
+    found = [{"kind": kind, "reason": f"why {kind}", "advice": "do it"} for kind in kinds]
+    return escrow(number, dangers=found, **changes)
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "run"),
+    [
+        ("version", {"may_settle": False}, "gonka.devshard.settle -e settle_select=at_risk"),
+        ("not_listed", {"may_settle": False}, "gonka.devshard.settle -e settle_select=at_risk"),
+        ("nonce", {"may_settle": False}, "gonka.devshard.settle -e settle_select=at_risk"),
+        ("changed", {}, "gonka.devshard.settle -e settle_select=at_risk"),
+        ("deadline", {}, "gonka.devshard.settle -e settle_ids=7"),
+        ("too_late", {"may_settle": False}, ""),
+        ("foreign", {"may_settle": False}, ""),
+    ],
+)
+def test_each_danger_is_an_alarm_with_its_deadline_and_what_to_run(
+    kind: str, changes: dict[str, t.Any], run: str
+) -> None:
+    row = endangered(7, kind, **changes)
+    found = verdict(of_seen(escrows=[row]))
+    (alarm,) = found.to_result()["alarms"]
+    assert alarm == {
+        "escrow_id": 7,
+        "kind": kind,
+        "amount": 5_000_000_000,
+        "deadline": row["deadline"],
+        "reason": f"why {kind}",
+        "advice": "do it",
+        "run": run,
+    }
+    assert found.fails
+    assert any(item.run == run for item in found.findings if item.about == "escrows")
+
+
+def test_a_danger_of_several_names_the_nearest_deadline_of_them() -> None:
+    rows = [endangered(7, "version"), endangered(8, "version")]
+    rows[1]["deadline"] = {"height": 1, "blocks_left": 20, "seconds_left": None}
+    lines = told(verdict(of_seen(escrows=rows)))
+    assert "danger: escrow 7, 8 (10 GNK, 20 blocks left): why version. do it" in lines
+
+
+def test_without_dangers_there_is_no_alarm() -> None:
+    assert verdict().to_result()["alarms"] == []
+
+
+def test_an_approved_list_that_could_not_be_asked_for_is_not_known() -> None:
+    params = {"approved_versions": [], "approved_known": False, "settle_exempt": True}
+    (line,) = told(verdict(of_seen(params=params)))
+    assert line.startswith("not known: ")
+    assert "it names no approved version" in line
+
+
+@pytest.mark.parametrize(("exempt", "fails"), [(True, False), (False, True)])
+def test_an_empty_wallet_can_settle_where_settling_costs_nothing(
+    *, exempt: bool, fails: bool
+) -> None:
+    params = {"approved_versions": ["v2"], "approved_known": True, "settle_exempt": exempt}
+    creator = {"address": OURS, "balance": 0, "membership": "listed"}
+    assert verdict(of_seen(params=params, creator=creator), models=()).fails is fails
+
+
+def test_an_upgrade_of_the_chain_is_told() -> None:
+    lines = told(verdict(of_seen(upgrade="the chain upgrades to v0.2.17 at block 9")))
+    assert lines == ["warning: the chain upgrades to v0.2.17 at block 9"]

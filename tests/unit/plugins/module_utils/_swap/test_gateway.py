@@ -310,6 +310,9 @@ class Chain:
             next_stages={"set_new_validators": 1900, "next_poc_start": 2860},
         )
 
+    def upgrade_plan(self) -> None:
+        return None
+
     def effective_epoch(self) -> int | None:
         return None
 
