@@ -20,7 +20,7 @@ if t.TYPE_CHECKING:
     from .._chain.releases import Release
 
 _LIVE: t.Final = ("refusal_timeout", "execution_timeout")
-"""Hosts and gateway reckon with the live ones, and must agree about them."""
+"""Hosts and gateway go by the live ones, and must agree about them."""
 _KEPT: t.Final = {
     "validation_rate": "validation_rate",
     "vote_threshold_factor": "vote_threshold_factor",

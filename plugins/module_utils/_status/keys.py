@@ -48,7 +48,7 @@ NESTED: t.Final = (
     *("active_requests", "storage_path", "rotation_role", "on_chain", "creator", "amount", "epoch"),
     *("background", "loadable", "settle_queued", "held_since", "protocol", "route"),
     *("settled", "deadline", "why_not", "foreign", "chain_error", "may_settle", "dangers"),
-    *("reason", "advice", "settlements", "escrow_id"),
+    *("reason", "advice", "settlements"),
     *("height", "blocks_left", "seconds_left"),
     *("main", "temp", "gateway", "refused", "url", "disabled", "in_flight_requests", "devshards"),
     *("settings", "rotation", "container", "requests_blocked", "block_reason", "private_key_env"),

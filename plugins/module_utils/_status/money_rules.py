@@ -92,7 +92,7 @@ def alarms(scene: Scene) -> Iterator[dict[str, t.Any]]:
             settles = found["kind"] == "deadline" and row["may_settle"] is not False
             run = settle_run(row["id"]) if settles else AT_RISK if _ours(row) else ""
             yield {
-                "escrow_id": row["id"],
+                "id": row["id"],
                 "kind": found["kind"],
                 "amount": row["amount"],
                 "deadline": row["deadline"],

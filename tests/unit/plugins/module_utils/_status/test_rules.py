@@ -883,7 +883,7 @@ def test_each_danger_is_an_alarm_with_its_deadline_and_what_to_run(
     found = verdict(of_seen(escrows=[row]))
     (alarm,) = found.to_result()["alarms"]
     assert alarm == {
-        "escrow_id": 7,
+        "id": 7,
         "kind": kind,
         "amount": 5_000_000_000,
         "deadline": row["deadline"],
