@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
+from base64 import b64encode
 
 import pytest
 from ansible.parsing.dataloader import DataLoader
@@ -125,6 +127,79 @@ def test_preflight_tells_the_roles_whether_site_starts_the_engine(
         for one in read_yaml(ROOT / "roles/devshard/tasks/preflight.yml")
     ]
     assert files[:2] == ["observe.yml", "refusals.yml"]
+
+
+DAEMON = "/etc/docker/daemon.json"
+PENDING = "/etc/docker/gonka-devshard-pending.json"
+
+
+def engine(wanted: Data, there: Data, pending: list[str]) -> Data:
+    """The role's variables after its look at the options of the daemon."""
+    files = {DAEMON: there, PENDING: pending}
+    read = [
+        {"__docker_engine_item": path, "content": b64encode(json.dumps(text).encode()).decode()}
+        for path, text in files.items()
+        if text
+    ]
+    return {
+        **read_yaml(ROOT / "roles/docker_engine/vars/main.yml"),
+        "docker_engine_daemon_options": wanted,
+        "__docker_engine_read": {"results": read},
+        "__docker_engine_answers": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("wanted", "there", "pending", "differ", "restart"),
+    [
+        ({}, {}, [], [], False),
+        ({"debug": True}, {"debug": True}, [], [], False),
+        ({"debug": True}, {"debug": False}, [], ["debug"], False),
+        ({"log-driver": "local"}, {"debug": True}, [], ["log-driver"], True),
+        # an interrupted run wrote it, and the engine does not have it yet
+        ({"log-driver": "local"}, {"log-driver": "local"}, ["log-driver"], ["log-driver"], True),
+        ({"a": {"b": 1}}, {"a": {"b": 1, "c": 2}}, [], [], False),
+    ],
+)
+def test_options_that_need_a_restart_ask_which_containers_run(
+    wanted: Data, there: Data, pending: list[str], differ: list[str], restart: bool
+) -> None:
+    variables = engine(wanted, there, pending)
+    assert evaluated("{{ __docker_engine_differing }}", variables) == differ
+    task = task_of("roles/docker_engine/tasks/options.yml", "Get the running containers")
+    conditions = [evaluated(f"{{{{ {one} }}}}", variables) for one in task["when"]]
+    assert all(conditions) is restart
+
+
+@pytest.mark.parametrize(
+    ("presence", "answers"),
+    [
+        ({}, False),
+        ({"engine": {"exists": True}, "libraries": {"docker": True}}, True),
+        # a bare host, and one whose engine site starts
+        ({"engine": {"exists": False}, "libraries": {"docker": True}}, False),
+        ({"engine": {"exists": True}, "libraries": {"docker": False}}, False),
+    ],
+)
+def test_preflight_refuses_what_the_options_of_the_daemon_would_cut(
+    presence: Data, answers: bool
+) -> None:
+    name = "Verify that the daemon's options can be applied"
+    before = task_of("roles/docker_engine/tasks/preflight.yml", name)
+    after = task_of("roles/docker_engine/tasks/configure.yml", name)
+    imported = "ansible.builtin.import_tasks"
+    assert before[imported] == after[imported] == "options.yml"
+    variables = {"devshard_presence": presence} if presence else {}
+    assert evaluated(before["vars"]["__docker_engine_answers"], variables) is answers
+
+
+def test_preflight_asks_an_engine_of_the_owner_for_compose() -> None:
+    name = "Verify that the engine has Compose v2"
+    before = task_of("roles/docker_engine/tasks/preflight.yml", name)
+    after = task_of("roles/docker_engine/tasks/verify.yml", name)
+    imported = "ansible.builtin.import_tasks"
+    assert before[imported] == after[imported] == "compose.yml"
+    assert before["when"] == "docker_engine_source == 'existing'"
 
 
 def test_each_model_is_asked_streamed_and_at_once() -> None:
