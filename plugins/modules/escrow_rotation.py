@@ -91,6 +91,12 @@ options:
     description:
       - Address of the creator. By default it is read from the keyring; when given, both must be equal.
     type: str
+  image:
+    description:
+      - The image of the gateway, by the tag that its deploy record names. A release whose rotation is known to empty
+        the wallet is refused.
+    type: str
+    version_added: 0.4.0
 extends_documentation_fragment:
   - gonka.devshard._attributes
   - gonka.devshard._admin

@@ -21,6 +21,17 @@ options:
     description:
       - Name of the gateway's container. Without it the Docker Engine is not queried.
     type: str
+  probe:
+    description:
+      - Find out what the gateway really has, by questions that change nothing.
+    type: bool
+    default: false
+    version_added: 0.4.0
+  accounting_url:
+    description:
+      - URL of the accounting of a gateway of generation V(v4.1), asked with O(probe).
+    type: str
+    version_added: 0.4.0
 extends_documentation_fragment:
   - gonka.devshard._attributes
   - gonka.devshard._attributes.info_module
@@ -107,6 +118,18 @@ gateway:
         blocks_to_epoch_switch: 400
         blocks_until_next_rotation: 100
         latest: []
+    probes:
+      description: What the gateway really has, whatever its image is called. Null without O(probe).
+        C(memory_statistics), C(profiler), C(chain_by_grpc), C(holds) and C(settles_batches) are null where that is
+        unknown, as C(accounting_schema) is without O(accounting_url).
+      type: dict
+      sample:
+        memory_statistics: true
+        profiler: true
+        chain_by_grpc: true
+        holds: null
+        settles_batches: false
+        accounting_schema: 4
     container:
       description: Its container. Null without O(container_name), and when the engine has no such container.
       type: dict
@@ -127,30 +150,39 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Outcome,
     run_module,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.probes import probe
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.report import report
 from ansible_collections.gonka.devshard.plugins.module_utils._host import docker
 
-SPEC = _argspec.ArgumentSpec(options={"container_name": {"type": "str"}}).merge(
-    _argspec.admin(), _argspec.generation(), _argspec.http()
-)
+SPEC = _argspec.ArgumentSpec(
+    options={
+        "container_name": {"type": "str"},
+        "probe": {"type": "bool", "default": False},
+        "accounting_url": {"type": "str"},
+    }
+).merge(_argspec.admin(), _argspec.generation(), _argspec.http())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Options:
     container_name: str | None
+    probe: bool
+    accounting_url: str | None
 
 
 def work(context: Context) -> Outcome:
-    name = context.read(Options).container_name
+    options = context.read(Options)
+    name = options.container_name
     container = None
     if name is not None:
         context.need_docker()
         container = docker.inspect(name)
     gateway = context.gateway
-    return Outcome(
-        changed=False,
-        values={"gateway": report(gateway.url, gateway.state(), gateway.rotation(), container)},
-    )
+    state = gateway.state()
+    found = report(gateway.url, state, gateway.rotation(), container)
+    asked = probe(gateway, state, options.accounting_url) if options.probe else None
+    found["probes"] = None if asked is None else asked.to_result()
+    return Outcome(changed=False, values={"gateway": found})
 
 
 def main() -> None:

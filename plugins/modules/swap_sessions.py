@@ -149,7 +149,7 @@ past:
 
 import dataclasses
 import typing as t
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
 from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
@@ -232,10 +232,24 @@ def is_asked(context: Context, state: str, journal: Journal) -> bool:
     return is_temp_asked_before_its_stop(journal, running=running)
 
 
-def may_stop(ports: Ports, seen: GatewayState, notebook: Notebook | None, *, idle: bool) -> None:
+def may_stop(
+    ports: Ports,
+    seen: GatewayState,
+    notebook: Notebook | None,
+    *,
+    idle: bool,
+    known_env: Collection[str] | None,
+) -> None:
     if notebook is not None and rotation_is_on(seen):
         freeze_once_more(notebook)
-    refuse_stop(ports, ports.gateway_id, seen, idle=idle, in_swap=notebook is not None)
+    refuse_stop(
+        ports,
+        ports.gateway_id,
+        seen,
+        idle=idle,
+        in_swap=notebook is not None,
+        known_env=known_env,
+    )
 
 
 def work(context: Context) -> Outcome:
@@ -263,7 +277,7 @@ def work(context: Context) -> Outcome:
         else:
             seen = ports.gateway.state()
             if state == "stoppable":
-                may_stop(ports, seen, notebook, idle=params["idle"])
+                may_stop(ports, seen, notebook, idle=params["idle"], known_env=context.environment)
             elif state == "noted":
                 past = past_escrows(ports.chain, seen, [item.id for item in noted])
                 noted = [item for item in noted if item.id not in past]

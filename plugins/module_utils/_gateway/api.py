@@ -12,11 +12,12 @@ from pathlib import PurePosixPath
 from urllib.parse import quote
 
 from .._core.decoding import expect_json_object
-from .._core.errors import AuthenticationError, ConfigurationError, NotFoundError
+from .._core.errors import AuthenticationError, ConfigurationError, NotFoundError, ProtocolError
 from .._core.exchange import Request
 from .._core.reader import Reader
 from .._core.transport import base_url, bearer
 from .models import CreateReply, GatewayState, RotationStatus, SessionStatus, SettleReply
+from .profiles import PROBES
 
 if t.TYPE_CHECKING:
     from .._core.exchange import Transport
@@ -84,6 +85,31 @@ class GatewayApi:
         """Whether a path answers at all; False for 404 and 405."""
         request = Request(method="GET", url=self.url + path, headers=self._headers)
         return self._http.send(request).status not in (404, 405)
+
+    def has_batch_settle(self) -> bool:
+        """Whether several escrows can be settled in one call. Nothing is named, so nothing is done:
+        one that has it says what is missing, others search an escrow of that name."""
+        request = Request(
+            method="POST", url=self.url + PROBES.batch_settle, json={}, headers=self._headers
+        )
+        answer = self._http.send(request)
+        if answer.status == 404:
+            return False
+        if answer.status == 400 and PROBES.batch_settle_wants.encode() in answer.body:
+            return True
+        raise ProtocolError(
+            f"{request.where} answers HTTP {answer.status}, which shows nothing",
+            http_status=answer.status,
+        )
+
+    def accounting_schema(self, url: str) -> int:
+        """The schema of the accounting at ``url``, which is asked without a key."""
+        request = Request(
+            method="GET",
+            url=base_url(url, "gateway_accounting_port (accounting_url)") + PROBES.accounting,
+        )
+        found = expect_json_object(request, self._http.send(request))
+        return Reader(found, "epochs").whole("schema_version")
 
     def session(self, number: str) -> SessionStatus:
         """Nonce and balance of one session; refused (308) while the gateway is disabled.

@@ -199,6 +199,8 @@ def _failure(request: Request, response: Response) -> DevshardError:
         " it is admin_only",
         429: "the gateway's limits are reached, or its escrows' hosts have no budget left",
         502: "no escrow could serve it: gonka.devshard.escrow_info shows which are usable",
+        503: "the hosts or the escrows cannot take it now: try again later. The gateway itself is"
+        " in order, so neither a restart nor a swap helps",
     }
     hint = hints.get(response.status)
     if hint is None:

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from .._host.image import digest_of
@@ -14,7 +15,33 @@ from .plan_model import GatewaySeen, GatewayWish
 
 if t.TYPE_CHECKING:
     from .._host.docker import Container
+    from .profiles import Profile
     from .record import DeployRecord
+
+
+_RELEASE: t.Final = re.compile(r"v0\.[0-9]+\.[0-9]+-v(?P<numbers>[1-9][0-9]*(?:\.[0-9]+)*)(?:-|$)")
+
+
+def release_of(image: str) -> tuple[int, ...] | None:
+    """The release that a tag of the project names, as mainnet-v0.2.15-v4.1.2 does; else None."""
+    name = image.partition("@")[0].rpartition("/")[2]
+    found = _RELEASE.search(name.partition(":")[2])
+    return None if found is None else tuple(int(part) for part in found["numbers"].split("."))
+
+
+def rotation_fault(image: str | None, profile: Profile) -> str | None:
+    """Why a release must not rotate, by its tag; None where nothing is known against it."""
+    least = profile.rotates_since
+    release = None if image is None else release_of(image)
+    # a tag without the last number is any of them
+    if least is None or release is None or len(release) < len(least) or release >= least:
+        return None
+    wanted = ".".join(str(part) for part in least)
+    return (
+        f"the gateway runs {image}, and with rotation a release before {wanted} pays for another escrow"
+        " whenever a request is too large for one, until the wallet is empty. Change gateway_image"
+        " with the playbook gonka.devshard.hot_swap first"
+    )
 
 
 def repository(reference: str) -> str:

@@ -34,6 +34,9 @@ class Runtime:
     protocol: str | None = None
     """That the session is bound to for life; None where the generation does not show it."""
 
+    shows_hold: bool = False
+    """Whether the gateway has a word for a session that is held back."""
+
     @property
     def work(self) -> int:
         """Everything that keeps the session from being finalized, unloaded or stopped."""
@@ -52,6 +55,7 @@ class Runtime:
             chain_phase=body.text("chain_phase", ""),
             background=body.whole("pending_race_cleanup", 0),
             protocol=body.text_or_none("session_version"),
+            shows_hold=body.has("on_hold"),
         )
 
 

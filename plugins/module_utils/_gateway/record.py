@@ -49,6 +49,8 @@ class DeployRecord:
     service: str | None = None
     """Of the container, for Compose. None: the names that the collection gives."""
     port: int | None = None
+    probes: Mapping[str, t.Any] | None = None
+    """What its gateway was found to have: ``digest`` of the image, ``at``, and ``found``."""
     adopted: bool = False
     """Another tool made the deployment: owners and modes of its directories are kept."""
 
@@ -59,7 +61,7 @@ class DeployRecord:
 _TEXTS: t.Final = tuple(
     field.name
     for field in dataclasses.fields(DeployRecord)
-    if field.name not in ("schema", "port", "adopted")
+    if field.name not in ("schema", "port", "adopted", "probes")
 )
 
 
@@ -109,6 +111,10 @@ def _values(raw: Mapping[str, t.Any]) -> dict[str, t.Any]:
     values["adopted"] = raw.get("adopted", False)
     if not isinstance(values["adopted"], bool):
         raise _Unusable("adopted is not true or false")
+    probes = raw.get("probes")
+    if probes is not None and not isinstance(probes, dict):
+        raise _Unusable("probes is not an object")
+    values["probes"] = probes
     return values
 
 

@@ -43,9 +43,16 @@ def _rotation_failures(gateway: Data) -> Iterator[str]:
             continue
         if entry.get("create_error"):
             yield f"{stage} of {model} in epoch {entry.get('epoch')}: {entry['create_error']}"
-        if entry.get("settle_failed_count"):
-            number = entry["settle_failed_count"]
+        number = (entry.get("settle_failed_count") or 0) - _queued(gateway, model)
+        if number > 0:
             yield f"{stage} of {model}: {number} escrow(s) could not be settled"
+
+
+def _queued(gateway: Data, model: object) -> int:
+    """Escrows that were busy when the rotation came, and that the gateway settles by itself."""
+    return sum(
+        1 for row in gateway["devshards"] if row["model"] == model and row.get("settle_queued")
+    )
 
 
 def rotation_findings(scene: Scene) -> Iterator[Finding]:

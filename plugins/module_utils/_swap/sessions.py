@@ -26,7 +26,7 @@ from .session_rules import (
 from .steps import Step
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from .._chain.ports import ChainPort
     from .._core.timer import WaitBudget
@@ -78,13 +78,15 @@ def refuse_stop(
     *,
     idle: bool = False,
     in_swap: bool = False,
+    known_env: Collection[str] | None = None,
 ) -> None:
     """Refuse to stop a gateway that could not start again, or that is working on something.
 
     With ``idle`` one that serves a request is refused as well; a swap has drained it before. One
     with active escrows exits when the chain does not answer for each of them, and takes one
     that the chain does not have out of service permanently. With ``in_swap`` the advice is one that
-    works while a swap is open.
+    works while a swap is open. ``known_env`` are the names in the environment that it would start
+    with: it takes an escrow whose key is not there out of service.
     """
     busy = [
         f"escrow {item.id} is in phase {item.runtime.phase}"
@@ -95,6 +97,15 @@ def refuse_stop(
         f"escrow {item.id} is recorded as active but not loaded"
         for item in state.devshards
         if item.active and item.runtime is None
+    ]
+    busy += [
+        f"the environment file has no {item.private_key_env}, the key of escrow {item.id}, so a gateway"
+        " that starts would take it out of service"
+        for item in state.devshards
+        if item.active
+        and item.private_key_env
+        and known_env is not None
+        and item.private_key_env not in known_env
     ]
     busy += open_intents(ports.ledger, ports.chain_id, gateway_id, in_swap=in_swap)
     if rotation_is_on(state):

@@ -11,11 +11,13 @@ from dataclasses import replace
 
 from .. import _argspec
 from .._adapter import Context, Outcome
+from .._core.errors import UnsafeError
 from .._escrows.rotation import (
     RotationOptions,
     SetRotation,
     check_models,
 )
+from .._gateway.image_plan import rotation_fault
 
 SPEC = _argspec.ArgumentSpec(
     options={
@@ -42,6 +44,7 @@ SPEC = _argspec.ArgumentSpec(
         "other_gateways_need": {"type": "int", "default": 0},
         "fee_amount": {"type": "int", "default": 1_000_000},
         "creator": {"type": "str"},
+        "image": {"type": "str"},
     },
     required_if=(("enabled", True, ("settlement_enabled",)),),
 ).merge(
@@ -57,6 +60,9 @@ SPEC = _argspec.ArgumentSpec(
 
 def work(context: Context) -> Outcome:
     options = context.read(RotationOptions)
+    fault = rotation_fault(context.params["image"], context.profile)
+    if options.enabled and fault is not None:
+        raise UnsafeError(f"rotation is not enabled: {fault}")
     check_models(options.models)
     known = context.environment
     if known is not None:

@@ -24,6 +24,21 @@ _NAME: t.Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True, kw_only=True)
+class ProbeNames:
+    """Where it shows what a running gateway has, since none says which release it is."""
+
+    memory_statistics: str = "/v1/debug/memstats"
+    profiler: str = "/debug/pprof/"
+    grpc_setting: str = "chain_grpc"
+    batch_settle: str = "/v1/admin/devshards/settle"
+    batch_settle_wants: str = "escrow_ids is required"
+    accounting: str = "/api/v1/epochs"
+
+
+PROBES: t.Final = ProbeNames()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Profile:
     """One generation. Names of environment variables, paths of the API, limits and rules."""
 
@@ -122,6 +137,10 @@ class Profile:
     """Admin paths that answer 200 in this generation and not in each other one."""
     own_settings: tuple[str, ...]
     """Settings that this generation has and not each other one."""
+    rotates_since: tuple[int, ...] | None
+    """The first release whose rotation does not empty the wallet; None where all do well."""
+    probed: bool
+    """Whether its releases differ in what only a running gateway shows."""
 
     def bound(self, protocol: str | None) -> Profile:
         """The same for one protocol: its tag, and where hosts serve it."""

@@ -100,4 +100,6 @@ PROFILE = Profile(
     foreign_settings=("chain_grpc",),
     own_paths=(),
     own_settings=(),
+    rotates_since=None,
+    probed=False,
 )

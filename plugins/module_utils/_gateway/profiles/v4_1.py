@@ -40,5 +40,7 @@ PROFILE = dataclasses.replace(
     loads_inactive_at_start=False,
     deactivates_at_start=True,
     warms_up=True,
+    rotates_since=(4, 1, 2),
+    probed=True,
     own_paths=("/v1/debug/memstats", "/debug/pprof/"),
 )
