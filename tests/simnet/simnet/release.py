@@ -153,7 +153,9 @@ class ReleaseApi:
         return hashlib.sha256(self.zip_file(version, arch)).hexdigest()
 
     async def asset(self, request: web.Request) -> web.Response:
-        version, name = request.match_info["version"], request.match_info["file"]
+        return self._older(request.match_info["version"], request.match_info["file"])
+
+    def _older(self, version: str, name: str) -> web.Response:
         if version not in VERSIONS:
             raise web.HTTPNotFound(text="Not Found")
         if name == "checksums.txt":
@@ -172,6 +174,8 @@ class ReleaseApi:
         """The tag is one part of the path: ``release%2Fv0.2.16-post1``."""
         base, _unused, version = request.match_info["tag"].partition("/")
         name = request.match_info["file"]
+        if base == "release" and version in VERSIONS:
+            return self._older(version, name)
         if base != "release" or version not in NEWER_VERSIONS:
             raise web.HTTPNotFound(text="Not Found")
         clients = {f"inferenced-linux-{arch}.zip": arch for arch in ARCHITECTURES}
