@@ -57,7 +57,7 @@ class SettleGuards:
             raise UnknownStateError(
                 f"the chain does not show escrow {view.id}, and it cannot have pruned it yet by what"
                 " the ledger noted when it was paid for: the node is behind, or it is another chain."
-                " Nothing was done. Use another devshard_chain_rest and run this again",
+                " Use another devshard_chain_rest and run this again",
                 escrow_id=view.id,
             )
         if step is SettleStep.LOST:
