@@ -117,7 +117,10 @@ options:
     type: int
   fee_amount:
     description:
-      - Fee of a create transaction, in C(ngonka).
+      - The most that a create transaction may cost, in C(ngonka). On a chain with fee groups (v0.2.16) exactly what the
+        group of the message asks for is offered, which is nothing while the group is off. On an earlier chain this is
+        the fee.
+      - A create for which the chain asks more is refused before anything is signed.
     type: int
     default: 1000000
   gas_limit:

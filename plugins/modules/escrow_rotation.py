@@ -84,7 +84,8 @@ options:
     default: 0
   fee_amount:
     description:
-      - Fee of one transaction, in C(ngonka), for the funding that is needed.
+      - Fee of one transaction of the gateway, in C(ngonka), for the funding that is needed. The gateway always offers
+        the same one, which is charged in full whatever the chain asks for.
     type: int
     default: 1000000
   creator:

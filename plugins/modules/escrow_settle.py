@@ -72,7 +72,8 @@ options:
     type: str
   fee_amount:
     description:
-      - Fee of the settle transaction, in C(ngonka).
+      - The most that the settle transaction may cost, in C(ngonka). On a chain with fee groups (v0.2.16) settling is
+        exempt, and nothing is offered. On an earlier chain this is the fee.
     type: int
     default: 1000000
   gas_limit:

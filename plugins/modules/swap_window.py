@@ -85,7 +85,7 @@ options:
     default: 1024
   fee_amount:
     description:
-      - Fee of one transaction, in C(ngonka).
+      - The most that one transaction may cost, in C(ngonka).
     type: int
     default: 1000000
   creator:

@@ -13,6 +13,7 @@ import pytest
 
 from ansible_collections.gonka.devshard.plugins.module_utils._chain import participants
 from ansible_collections.gonka.devshard.plugins.module_utils._chain.api import ChainApi
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.fees import CREATE_TYPE
 from ansible_collections.gonka.devshard.plugins.module_utils._chain.inferenced import (
     CliResult,
     Inferenced,
@@ -29,6 +30,10 @@ from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._core.transport import HttpTransport
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows import transactions
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.observe import (
+    MAX_LAG,
+    read_clock,
+)
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway import chat
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.api import GatewayApi
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.profiles import (
@@ -152,6 +157,27 @@ def test_params(story: Story, chain: ChainApi) -> None:
     assert not allowed or story.creator in allowed
     assert params.fees.min_gas_price >= 0
     assert params.group_size > 0
+
+
+def test_release_and_approved_versions(chain: ChainApi) -> None:
+    release, approved = chain.release, chain.escrow_params().approved
+    assert release is not None
+    assert approved.known
+    # only a chain of before the query may approve all by an empty list
+    assert approved.names or not release.has_version_store
+    fees = chain.escrow_params().fees
+    assert fees.settle_exempt == release.has_version_store
+    assert fees.required(CREATE_TYPE, 500_000) >= 0
+
+
+def test_the_effective_epoch_is_that_of_the_stages(chain: ChainApi) -> None:
+    clock = read_clock(chain)
+    assert chain.effective_epoch() in (clock.effective, clock.effective + 1)
+    assert 0 < clock.next_switch - clock.height <= clock.epoch_length + MAX_LAG
+
+
+def test_no_upgrade_is_planned(chain: ChainApi) -> None:
+    assert chain.upgrade_plan() is None
 
 
 def test_account_and_balance(story: Story, chain: ChainApi) -> None:

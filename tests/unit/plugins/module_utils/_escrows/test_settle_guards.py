@@ -190,3 +190,30 @@ def test_hosts_that_come_back_are_waited_for(world: World) -> None:
 def test_hosts_need_not_be_asked_where_only_the_gateway_reaches_them(world: World) -> None:
     world.silent_hosts = 16
     assert only(settle(world, ask_hosts=False)).settled
+
+
+def test_nothing_that_serves_is_stopped_while_the_approved_versions_are_not_known(
+    world: World,
+) -> None:
+    world.chain.approved = ()
+    calls = len(world.gateway.calls)
+    with pytest.raises(
+        UnknownStateError, match="continues to serve: the chain's approved versions"
+    ):
+        settle(world)
+    assert set(world.gateway.calls[calls:]) == {"state"}
+    world.chain.approved = ("v2",)
+    assert only(settle(world)).settled
+
+
+def test_near_its_deadline_an_escrow_is_settled_also_by_an_unknown_list(world: World) -> None:
+    world.chain.approved = ()
+    world.chain.next_epoch()
+    assert only(settle(world)).settled
+    assert any("settled all the same: the chain's approved" in text for text in world.warnings)
+
+
+def test_what_is_out_of_service_is_settled_also_by_an_unknown_list(world: World) -> None:
+    keep_settlement(world)
+    world.chain.approved = ()
+    assert only(settle(world)).settled
