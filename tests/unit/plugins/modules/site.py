@@ -62,9 +62,9 @@ def _run(argv: list[str], data: str | None) -> CliResult:
 class Net:
     """A chain and a gateway in a process group of their own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *more: str) -> None:
         argv = [sys.executable, "-m", "simnet", "run", "--dir", str(folder / "state")]
-        argv += ["--block-interval", "0.2", *[f"--gateway-env={entry}" for entry in FAST]]
+        argv += ["--block-interval", "0.2", *[f"--gateway-env={entry}" for entry in FAST], *more]
         environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests" / "simnet")}
         self._process = Process(argv, environment, folder / "simnet.log")
         line = self._process.first_line()
