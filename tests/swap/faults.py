@@ -31,7 +31,7 @@ from ansible_collections.gonka.devshard.tests.swap.lab import (
 )
 from ansible_collections.gonka.devshard.tests.swap.second import (
     ALIAS,
-    STORAGE,
+    PARTNER,
     AliasEdge,
     Partner,
     wait_for,
@@ -475,7 +475,7 @@ def pool(swap: Swap) -> None:
         expect(run.rc == 0, run.message)
         expect(lab.runs(TEMP), "the second gateway is gone")
         expect(lab.minted() == minted, "an escrow was paid for")
-    lab.on_host("sh", "-c", f"rm -rf {STORAGE}")
+    lab.on_host("rm", "-rf", PARTNER)
     swap.done(minted=lab.minted() - swap.before.minted, imported=0)
 
 

@@ -12,7 +12,8 @@ from ansible_collections.gonka.devshard.tests.swap.lab import (
     wait_until,
 )
 
-STORAGE = f"{DEPLOY}/.devshardctl/partner"
+PARTNER = "/srv/gonka/partner"
+STORAGE = f"{PARTNER}/.devshardctl"
 VHOST = "/etc/nginx/conf.d/gonka-devshard.conf"
 ALIAS = "/etc/nginx/devshard/alias.conf"
 PASSED = (
@@ -44,6 +45,15 @@ server {{
 """
 
 
+# As the playbook site has deployed it, of which only the deploy record counts here.
+_RECORD = """
+import json, pathlib
+record = json.loads(pathlib.Path("{deploy}/.gonka-devshard.json").read_text())
+record.update(container="{container}", port=18081, storage="{storage}", project="partner")
+pathlib.Path("{partner}/.gonka-devshard.json").write_text(json.dumps(record))
+"""
+
+
 class Partner:
     """A second gateway on the temp slot's port, while the context lasts."""
 
@@ -65,6 +75,8 @@ class Partner:
             f" -e DEVSHARDS_JSON='[]' -p 127.0.0.1:18081:8080 -v {STORAGE}:/root/.devshardctl"
             f" --restart unless-stopped {image}",
         )
+        record = _RECORD.format(deploy=DEPLOY, container=TEMP, storage=STORAGE, partner=PARTNER)
+        lab.on_host("python3", "-c", record)
         wait_for(lab, TEMP)
         self._give_escrow()
         return self

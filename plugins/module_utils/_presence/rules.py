@@ -266,7 +266,9 @@ def _temp_port(play: Play, presence: Presence) -> str | None:
         return None
     return (
         f"Port {port.port} of the temporary gateway is taken by {port.owner.text}. Stop it, or set"
-        f" devshard_temp_url to a port that is free and run {SITE}, which updates the edge"
+        f" devshard_temp_url to a port that is free and run {SITE}, which updates the edge. With"
+        " hot_swap_mode=pool, the gateway on this port must be one that site has deployed, with its"
+        " deploy record beside its storage"
     )
 
 
