@@ -228,7 +228,14 @@ class Context:
             url=self.read(_argspec.GatewayOptions).gateway_url,
             admin_key=self.secret("admin_api_key", keys.ADMIN_API_KEY),
             profile=self.profile,
+            storage_dir=self._storage_dir(),
         )
+
+    def _storage_dir(self) -> str | None:
+        """The storage as the gateway sees it, for a generation that takes paths below it alone."""
+        if self.profile.absolute_storage_path:
+            return None
+        return (self.environment or {}).get(self.profile.storage_variable)
 
     @functools.cached_property
     def chain(self) -> ChainApi:

@@ -104,6 +104,7 @@ class Host:
         environment.write_text(
             f"DEVSHARD_ADMIN_API_KEY={network.ready['admin_key']}\n"
             f"{self.creator.variable}={self.creator.key}\n"
+            f"DEVSHARD_STORAGE_DIR={network.storage}\n"
         )
         keyring = folder / "keyring"
         Keyring(keyring).add("devshard-create", crypto.PrivateKey.from_hex(self.creator.key))

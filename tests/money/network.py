@@ -136,8 +136,6 @@ class Network:
         options += ["--gateway-env=SIMNET_SIGNATURE_RETRY_SECONDS=0.05", "--open"]
         argv = [sys.executable, "-m", "simnet", "run", "--dir", str(folder / "simnet")]
         argv += ["--block-interval", str(block_interval), "--gateway", generation]
-        if generation != "v2":
-            options += [f"--gateway-env=DEVSHARD_ROUTE_PREFIX=/devshard/{generation}"]
         argv += [*options, *more]
         self._process = Process(argv, self._environment, folder / "simnet.log")
         line = self._process.first_line()
@@ -148,7 +146,8 @@ class Network:
         self.chain = Port(self.ready["faults"])
         self.gateway = Port(self.ready["gateway_faults"])
         self.admin = Port(self.ready["gateway"], self.ready["admin_key"])
-        self.storage = folder / "simnet" / "gateway"
+        named = "gateway" if generation == "v2" else f"gateway-{generation}"
+        self.storage = folder / "simnet" / named
 
     def stop(self) -> None:
         self._process.stop()
@@ -266,6 +265,7 @@ class SecondGateway:
             "SIMNET_FAULTS_PORT": str(_free_port()),
             "DEVSHARD_PRIVATE_KEY": creator.key,
             creator.variable: creator.key,
+            **_of_generation(network),
         }
         argv = [sys.executable, "-m", "simnet", "gateway"]
         self._process = Process(argv, environment, network.folder / "second.log")
@@ -275,6 +275,19 @@ class SecondGateway:
 
     def stop(self) -> None:
         self._process.stop()
+
+
+def _of_generation(network: Network) -> dict[str, str]:
+    if network.generation == "v2":
+        return {}
+    ready = network.ready
+    return {
+        "SIMNET_GATEWAY": network.generation,
+        "DEVSHARD_ROUTE_PREFIX": f"/devshard/{network.generation}",
+        "DEVSHARD_CHAIN_GRPC": ready["chain_grpc"],
+        "DEVSHARD_CHAIN_RPC": f"{ready['chain_rpc']}/",
+        "DEVSHARD_STATS_ENABLED": "false",
+    }
 
 
 def wait_for(reached: t.Callable[[], bool], what: str, seconds: float = 300) -> None:

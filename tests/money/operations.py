@@ -213,6 +213,7 @@ class Import(Operation):
             self.network.chat(self.escrow_id, f"import {self.escrow_id}", source.admin)
             source.admin.post(f"/v1/admin/devshards/{self.escrow_id}/deactivate")
             wait_for(lambda: self._quiet(source.admin), "the session to be quiet")
+            # of one that is unloaded it is read from its folder
             self._last = source.admin.get(f"/devshard/{self.escrow_id}/v1/status")
         finally:
             source.stop()
@@ -221,7 +222,7 @@ class Import(Operation):
 
     def _quiet(self, admin: t.Any) -> bool:
         (record,) = admin.get("/v1/admin/state")["devshards"]
-        return bool(record["runtime"]["active_requests"] == 0)
+        return "runtime" not in record or bool(record["runtime"]["active_requests"] == 0)
 
     def run(self, kill: tuple[str, str] | None = None) -> Run:
         args = {

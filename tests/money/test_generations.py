@@ -20,6 +20,7 @@ from ansible_collections.gonka.devshard.tests.money.operations import (
     CreateSigned,
     Delete,
     DeleteUnsettled,
+    Import,
     Operation,
     Settle,
     SettleByGateway,
@@ -33,6 +34,7 @@ OPERATIONS = (
     SettleByGateway,
     Delete,
     DeleteUnsettled,
+    Import,
 )
 # the faces of 4.1 that are read in different places
 GATEWAYS = {

@@ -38,7 +38,17 @@ def _is_not_active(exc: NotFoundError) -> bool:
 class GatewayApi:
     """One gateway. Each call is sent once; after a lost answer the caller checks the result."""
 
-    def __init__(self, transport: Transport, *, url: str, admin_key: str, profile: Profile) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        url: str,
+        admin_key: str,
+        profile: Profile,
+        storage_dir: str | None = None,
+    ) -> None:
+        """``storage_dir`` is the storage as the gateway sees it, where it is not the usual one."""
+        self._storage_dir = storage_dir or profile.storage_dir
         self._http = transport
         self.url = base_url(url, "devshard_gateway_url (gateway_url)")
         self._headers = bearer(admin_key, "the gateway's admin key")
@@ -180,7 +190,7 @@ class GatewayApi:
         A relative one, where it is not meant to be, is searched below the working directory of the
         process: the answer is 200, and the session is a new one that no host has ever seen.
         """
-        base, whole = PurePosixPath(self._profile.storage_dir), PurePosixPath(path)
+        base, whole = PurePosixPath(self._storage_dir), PurePosixPath(path)
         if not whole.is_absolute() or ".." in whole.parts:
             raise ConfigurationError(
                 "storage_path must be the absolute path of the session as the gateway sees it, not"

@@ -63,6 +63,7 @@ class Profile:
     chain_id_variable: str
     public_api_variable: str
     route_variable: str | None
+    storage_variable: str
     accounting_variable: str | None
     """Opens the port with the accounting, which has no key and listens on all addresses."""
     accounting_port: int | None

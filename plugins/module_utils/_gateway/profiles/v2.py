@@ -22,6 +22,7 @@ PROFILE = Profile(
     chain_id_variable="DEVSHARD_CHAIN_ID",
     public_api_variable="DEVSHARD_PUBLIC_API",
     route_variable=None,
+    storage_variable="DEVSHARD_STORAGE_DIR",
     accounting_variable=None,
     accounting_port=None,
     chain_address_format="url",
