@@ -228,14 +228,8 @@ class Context:
             url=self.read(_argspec.GatewayOptions).gateway_url,
             admin_key=self.secret("admin_api_key", keys.ADMIN_API_KEY),
             profile=self.profile,
-            storage_dir=self._storage_dir(),
+            storage_dir=storage_seen(self),
         )
-
-    def _storage_dir(self) -> str | None:
-        """The storage as the gateway sees it, for a generation that takes paths below it alone."""
-        if self.profile.absolute_storage_path:
-            return None
-        return (self.environment or {}).get(self.profile.storage_variable)
 
     @functools.cached_property
     def chain(self) -> ChainApi:
@@ -375,6 +369,13 @@ class Context:
             ),
             voices=functools.partial(participants.voices, self.transport, self.chain, prefix),
         )
+
+
+def storage_seen(context: Context) -> str | None:
+    """The storage as the gateway sees it, for a generation that takes paths below it alone."""
+    if context.profile.absolute_storage_path:
+        return None
+    return (context.environment or {}).get(context.profile.storage_variable)
 
 
 class _Inner(Context):

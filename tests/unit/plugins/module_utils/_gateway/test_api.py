@@ -235,3 +235,18 @@ def test_what_newer_generations_show_of_a_session() -> None:
     assert (first.runtime.work, first.runtime.protocol) == (3, "v4.1")
     assert (second.settle_queued, second.held_since, second.route) == (False, None, None)
     assert found.work == found.active_requests + 2
+
+
+def test_the_storage_may_have_another_name_in_the_container() -> None:
+    transport = ScriptedTransport(BASE, {"POST /": {}})
+    gateway = GatewayApi(
+        transport,
+        url=BASE,
+        admin_key=KEY,
+        profile=profile("v4.1", "v4.1"),
+        storage_dir="/data/gw",
+    )
+    gateway.import_session("7", storage_path="/data/gw/t/escrow-7", private_key_env=ENV, model=QWEN)
+    (request,) = transport.asked
+    assert isinstance(request.json, dict)
+    assert request.json["storage_path"] == "t/escrow-7"
