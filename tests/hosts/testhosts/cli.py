@@ -26,6 +26,24 @@ def _name(text: str) -> str:
     return text
 
 
+def _generation(text: str) -> tuple[str, str]:
+    name, separator, generation = text.rpartition("=")
+    if generation not in images.GENERATIONS or bool(name) != bool(separator):
+        known = ", ".join(images.GENERATIONS)
+        raise argparse.ArgumentTypeError(f"{text!r}: one of {known}, or NAME= and one of them")
+    return name, generation
+
+
+def generations(names: t.Sequence[str], given: t.Sequence[tuple[str, str]]) -> t.Mapping[str, str]:
+    """By host: what is given for it alone, else what is given for all."""
+    chosen = dict(given)
+    if unknown := sorted(set(chosen) - {"", *names}):
+        raise HostsError(
+            f"--generation: no host {', '.join(unknown)}; there are {', '.join(names)}"
+        )
+    return {name: chosen.get(name, chosen.get("", images.DEFAULT_GENERATION)) for name in names}
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="hosts", description=__doc__)
     parser.add_argument(
@@ -41,6 +59,15 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--vars", type=Path, help="write the rest there, for -e @FILE")
     up.add_argument("--fresh", action="store_true", help="make the named hosts bare again")
     up.add_argument("--net-arg", action="append", default=[], help="option for 'simnet net'")
+    up.add_argument(
+        "--generation",
+        action="append",
+        default=[],
+        type=_generation,
+        metavar="[NAME=]GENERATION",
+        help="of the gateway in the inventory, for one host or all: "
+        + ", ".join(images.GENERATIONS),
+    )
     down = commands.add_parser("down", help="remove the project")
     down.add_argument("--images", action="store_true", help="and all images of ours")
     down.add_argument("--engine", action="store_true", help="and stop the engine we started")
@@ -55,7 +82,8 @@ def _up(project: Project, options: argparse.Namespace) -> None:
     engine.explain()
     project.up(images.ensure(), options.names, options.net_arg, fresh=options.fresh)
     if options.inventory is not None:
-        inventory.write(options.inventory, inventory.inventory(project))
+        chosen = generations(project.hosts(), options.generation)
+        inventory.write(options.inventory, inventory.inventory(project, chosen))
     if options.vars is not None:
         inventory.write(options.vars, inventory.dynamic(project))
 

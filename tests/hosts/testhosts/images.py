@@ -2,24 +2,24 @@
 # Copyright (c) 2026 The gonka.devshard authors
 """Builds every image without an image registry: from Debian packages, and ours.
 
-An image is built again only when what goes into it changed: each carries the hash of that as a
-label, the hash of its parent included.
+An image is built again only when what goes into it changed: its tag has the hash of that, the hash
+of its parent included. So checkouts with other sources share an engine, each with its own images.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
-import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import typing as t
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from pathlib import Path
 
@@ -30,7 +30,12 @@ PREFIX = "gonka-devshard"
 # Tests reach it with: docker exec CONTAINER curl http://127.0.0.1:9101/requests
 GATEWAY_FAULTS_PORT = 9101
 STAND_INS = "GONKA_DEVSHARD_GATEWAYS"
+DEFAULT_GENERATION = "v2"
+# Of the gateway, as the simulator names them.
+GENERATIONS = (DEFAULT_GENERATION, "v3", "v4", "v4.1")
 _LABEL = "gonka-devshard.hash"
+# Images of other sources are kept so long, since another checkout may use them.
+_KEPT = timedelta(days=1)
 _SUITE = "trixie"
 _BECH32 = "bech32==1.2.0"
 
@@ -60,7 +65,8 @@ chmod 0755 /usr/local/sbin/host-entry
 _SIM_SCRIPT = """
 export DEBIAN_FRONTEND=noninteractive
 apt-get update
-apt-get install --yes --no-install-recommends python3-aiohttp python3-ecdsa python3-six
+apt-get install --yes --no-install-recommends python3-aiohttp python3-ecdsa \
+    python3-grpcio python3-six
 apt-get clean
 rm -rf /var/lib/apt/lists/*
 """
@@ -102,8 +108,10 @@ class Image:
     changes: tuple[str, ...] = ()
 
     @property
-    def tag(self) -> str:
-        return self.name if ":" in self.name else f"{self.name}:latest"
+    def reference(self) -> str:
+        """Under which the engine has it."""
+        name, _unused, variant = self.name.partition(":")
+        return f"{name}:{variant and variant + '-'}{self.hash[:12]}"
 
     @cached_property
     def hash(self) -> str:
@@ -126,8 +134,10 @@ def _contents(source: Path) -> t.Iterator[tuple[str, bytes]]:
             yield str(path.relative_to(source)), path.read_bytes()
 
 
-def gateway_image(variant: str) -> str:
-    return f"{PREFIX}-gateway-sim:{variant}"
+def gateway_image(variant: str, generation: str = DEFAULT_GENERATION) -> str:
+    """In the registry: a repository for each generation, with the same tags."""
+    more = "" if generation == DEFAULT_GENERATION else f"-{generation}"
+    return f"{PREFIX}-gateway-sim{more}:{variant}"
 
 
 @dataclass(frozen=True)
@@ -137,6 +147,10 @@ class Catalogue:
     libraries: Image
     simnet: Image
     gateways: tuple[Image, ...]
+
+    @property
+    def all(self) -> tuple[Image, ...]:
+        return (BASE, self.host, self.registry, self.libraries, self.simnet, *self.gateways)
 
 
 # What makes the variants of the gateway image differ; a broken one fails in the way it is named.
@@ -179,9 +193,10 @@ def catalogue(bech32: Path) -> Catalogue:
     )
     gateways = tuple(
         Image(
-            gateway_image(variant),
+            gateway_image(variant, generation),
             simnet,
             changes=(
+                f"ENV SIMNET_GATEWAY={generation}",
                 f"ENV SIMNET_IMAGE_VERSION={variant}",
                 f"ENV SIMNET_FAULTS_PORT={GATEWAY_FAULTS_PORT}",
                 f"LABEL org.opencontainers.image.version={variant}",
@@ -189,6 +204,7 @@ def catalogue(bech32: Path) -> Catalogue:
                 'CMD ["python3", "-m", "simnet", "gateway"]',
             ),
         )
+        for generation in GENERATIONS
         for variant, settings in _VARIANTS.items()
     )
     return Catalogue(host, registry, libraries, simnet, gateways)
@@ -198,13 +214,18 @@ def stand_ins() -> dict[str, str]:
     """Images that take the place of simulated gateways in the registry, by their tags."""
     found = {}
     for entry in os.environ.get(STAND_INS, "").split():
-        variant, separator, image = entry.partition("=")
-        if not (separator and image) or variant not in _VARIANTS:
+        name, separator, image = entry.partition("=")
+        generation, colon, variant = name.rpartition(":")
+        if not colon:
+            generation = DEFAULT_GENERATION
+        known = variant in _VARIANTS and generation in GENERATIONS
+        if not (separator and image and known):
             raise HostsError(
-                f"{STAND_INS} names {entry!r}: TAG=IMAGE is wanted, with one of the tags"
-                f" {', '.join(_VARIANTS)} and an image that the Docker Engine has"
+                f"{STAND_INS} names {entry!r}: TAG=IMAGE or GENERATION:TAG=IMAGE is wanted, with one of the"
+                f" tags {', '.join(_VARIANTS)}, one of the generations {', '.join(GENERATIONS)} and an"
+                " image that the Docker Engine has"
             )
-        found[gateway_image(variant)] = image
+        found[gateway_image(variant, generation)] = image
     return found
 
 
@@ -237,16 +258,39 @@ def _python(scratch: Path) -> Path:
     return scratch / "bin" / "python"
 
 
-def _built(image: Image) -> bool:
-    done = subprocess.run(
-        ["docker", "image", "inspect", image.tag, "--format", "{{json .Config.Labels}}"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        check=False,
+def _ours() -> dict[str, datetime]:
+    """Our images that the engine has, and when they were made."""
+    form = "{{.Repository}}:{{.Tag}}|{{.CreatedAt}}"
+    listed = docker("image", "ls", "--filter", f"label={_LABEL}", "--format", form)
+    found = {}
+    for line in listed.splitlines():
+        reference, _unused, created = line.partition("|")
+        # 2026-11-29 09:15:00 +0000 UTC
+        found[reference] = datetime.strptime(created[:25], "%Y-%m-%d %H:%M:%S %z")
+    return found
+
+
+def outdated(
+    there: t.Mapping[str, datetime], wanted: t.Collection[str], now: datetime
+) -> list[str]:
+    """What neither these sources nor those of a checkout at work need."""
+    return sorted(
+        reference
+        for reference, created in there.items()
+        if reference not in wanted
+        and not reference.startswith("<none>")
+        and reference != f"{BASE.name}:latest"
+        and now - created > _KEPT
     )
-    labels: dict[str, str] | None = json.loads(done.stdout) if done.returncode == 0 else None
-    return labels is not None and labels.get(_LABEL) == image.hash
+
+
+def _remove_outdated(wanted: Catalogue) -> None:
+    named = {image.reference for image in wanted.all}
+    for reference in outdated(_ours(), named, datetime.now(timezone.utc)):
+        # a container may still use it
+        with contextlib.suppress(HostsError):
+            docker("rmi", reference)
+    docker("image", "prune", "--force", "--filter", f"label={_LABEL}")
 
 
 def _log(image: Image) -> Path:
@@ -284,7 +328,7 @@ def _build(image: Image) -> None:
     if image.parent is None:
         _import_base(raw, log)
     changes = [*image.changes, f"LABEL {_LABEL}={image.hash}"]
-    parent = raw if image.parent is None else image.parent.tag
+    parent = raw if image.parent is None else image.parent.reference
     # The second stage of debootstrap and systemd's scripts mount things.
     caps = ["--cap-add", "SYS_ADMIN", "--security-opt", "seccomp=unconfined"]
     caps += ["--security-opt", "apparmor=unconfined"]
@@ -292,14 +336,17 @@ def _build(image: Image) -> None:
         docker("create", "--name", work, "--interactive", *caps, parent, "sh", "-eux", log=log)
         for target, source in image.files.items():
             _copy_in(work, source, target, log)
-        docker("start", "--attach", "--interactive", work, stdin=image.script, log=log)
+        if image.script:
+            docker("start", "--attach", "--interactive", work, stdin=image.script, log=log)
         settings = [part for change in changes for part in ("--change", change)]
         if image.parent is None:
-            _flatten(work, image.tag, settings, log)
+            _flatten(work, image.reference, settings, log)
+            # for a Dockerfile, see the README
+            docker("tag", image.reference, f"{image.name}:latest", log=log)
         else:
             # The shell that ran the script is not what the image runs.
             settings = ["--change", "CMD []", *settings]
-            docker("commit", *settings, work, image.tag, log=log)
+            docker("commit", *settings, work, image.reference, log=log)
     finally:
         docker("rm", "--force", "--volumes", work, log=log)
         if image.parent is None:
@@ -325,9 +372,9 @@ def _flatten(container: str, tag: str, settings: list[str], log: Path) -> None:
     run(["bash", "-euo", "pipefail", "-c", shell, "sh", container, tag, *settings], log=log)
 
 
-def _ensure(image: Image) -> bool:
+def _ensure(image: Image, there: t.Collection[str]) -> bool:
     """Build unless it is there already; true if it was built."""
-    if _built(image):
+    if image.reference in there:
         return False
     if not image.script:
         # Only settings differ from the parent: not worth a line.
@@ -341,27 +388,28 @@ def _ensure(image: Image) -> bool:
 def ensure() -> Catalogue:
     """All images are there and are what the sources say."""
     with exclusive("images"), ThreadPoolExecutor(max_workers=3) as pool:
+        there = _ours()
         # The base needs nothing but Debian, so fetch what else there is meanwhile.
-        base = pool.submit(_ensure, BASE)
+        base = pool.submit(_ensure, BASE, there)
         wanted = catalogue(_bech32())
         built = [base.result()]
         branches = [
-            pool.submit(_ensure, wanted.host),
-            pool.submit(_ensure, wanted.registry),
-            pool.submit(_ensure_simulator, wanted),
+            pool.submit(_ensure, wanted.host, there),
+            pool.submit(_ensure, wanted.registry, there),
+            pool.submit(_ensure_simulator, wanted, there),
         ]
         built += [branch.result() for branch in branches]
         if any(built):
-            docker("image", "prune", "--force", "--filter", f"label={_LABEL}")
+            _remove_outdated(wanted)
         else:
             say("All images are there")
     return wanted
 
 
-def _ensure_simulator(wanted: Catalogue) -> bool:
+def _ensure_simulator(wanted: Catalogue, there: t.Collection[str]) -> bool:
     built = False
     for image in (wanted.libraries, wanted.simnet, *wanted.gateways):
-        built = _ensure(image) or built
+        built = _ensure(image, there) or built
     return built
 
 

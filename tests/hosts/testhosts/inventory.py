@@ -9,10 +9,12 @@ import os
 import typing as t
 from pathlib import Path
 
-from testhosts.images import gateway_image
-from testhosts.project import NET, NET_PORTS, REGISTRY, Project, fetch
+from testhosts.images import DEFAULT_GENERATION, gateway_image
+from testhosts.project import GRPC, NET, NET_PORTS, REGISTRY, Project, fetch
 
-_RELEASE_PATH = "/gonka-ai/gonka/releases/download/release"
+_RELEASES = "/gonka-ai/gonka/releases/download/release"
+# Their tag keeps its slash escaped.
+_ESCAPED_SINCE = (0, 2, 15)
 
 
 def connection() -> dict[str, t.Any]:
@@ -38,6 +40,25 @@ def dynamic(project: Project) -> dict[str, t.Any]:
     return {**connection(), "inferenced_checksums": checksums(project)}
 
 
+def generation_variables(name: str) -> dict[str, str]:
+    """Of a gateway that is not of the default generation; each has the protocol of its name."""
+    if name == DEFAULT_GENERATION:
+        return {}
+    return {
+        "devshard_profile": name,
+        "devshard_protocol": name,
+        "devshard_chain_grpc": GRPC,
+        "gateway_image": f"{REGISTRY}/{gateway_image('1.0', name)}",
+    }
+
+
+def release_url(base: str, chain_version: str) -> str:
+    """Where releases of inferenced are, with the version to be filled in."""
+    numbers = chain_version.removeprefix("v").partition("-")[0].split(".")
+    escaped = tuple(int(number) for number in numbers) >= _ESCAPED_SINCE
+    return f"{base}{_RELEASES}{'%2F' if escaped else '/'}{{{{ inferenced_version }}}}"
+
+
 def variables(project: Project) -> dict[str, t.Any]:
     ready = project.ready_line()
     net = {name: f"http://{NET}:{port}" for name, port in NET_PORTS.items()}
@@ -56,19 +77,22 @@ def variables(project: Project) -> dict[str, t.Any]:
         "creator_address": ready["creator"],
         "gateway_image": f"{REGISTRY}/{gateway_image('1.0')}",
         "gateway_private_key": ready["creator_key"],
-        "inferenced_version": "v0.2.13",
-        "inferenced_release_url": net["release"] + _RELEASE_PATH + "/{{ inferenced_version }}",
+        "inferenced_version": ready["chain_version"],
+        "inferenced_release_url": release_url(net["release"], ready["chain_version"]),
         "docker_engine_daemon_options": {"insecure-registries": [REGISTRY]},
         # Where a test on this machine reaches the simulator.
         "simnet_urls": project.state()["urls"],
     }
 
 
-def inventory(project: Project) -> dict[str, t.Any]:
+def inventory(project: Project, generations: t.Mapping[str, str]) -> dict[str, t.Any]:
+    """``generations`` of the gateways by host; what is missing is of the default one."""
+    edges = {name: host["edge"] for name, host in project.state()["hosts"].items()}
     hosts = {
         name: {
             "ansible_host": project.container(name),
-            "test_host_edge": project.state()["hosts"][name]["edge"],
+            "test_host_edge": edges[name],
+            **generation_variables(generations.get(name, DEFAULT_GENERATION)),
         }
         for name in project.hosts()
     }

@@ -40,6 +40,8 @@ NET_PORTS: t.Mapping[str, int] = {
     "release": 8080,
     "faults": 9100,
 }
+# Has no scheme, and only gateways ask there.
+GRPC = f"{NET}:9090"
 _REGISTRY_PORT = 5000
 REGISTRY = f"registry.{_DOMAIN}:{_REGISTRY_PORT}"
 _EDGE_PORT = 80
@@ -140,7 +142,7 @@ class Project:
             return
         common = ["--name", name, "--hostname", role, "--label", f"{_LABEL}={self.name}"]
         common += ["--network", self.name, "--network-alias", f"{role}.{_DOMAIN}"]
-        docker("run", "--detach", *common, *options, image.tag, *command)
+        docker("run", "--detach", *common, *options, image.reference, *command)
 
     def _host_run(self, role: str) -> list[str]:
         volume = self._docker_volume(role)
@@ -185,9 +187,11 @@ class Project:
 
     def _pushed(self, wanted: Catalogue, given: t.Mapping[str, str]) -> Path:
         """A file that is there when the registry has exactly these images."""
-        digest = hashlib.sha256(wanted.simnet.hash.encode())
-        for name, image in sorted(given.items()):
-            found = docker("image", "inspect", "--format", "{{.Id}}", image).strip()
+        digest = hashlib.sha256()
+        for image in wanted.gateways:
+            digest.update(image.hash.encode())
+        for name, own in sorted(given.items()):
+            found = docker("image", "inspect", "--format", "{{.Id}}", own).strip()
             digest.update(f"{name}={found}".encode())
         return self.directory / f"pushed-{digest.hexdigest()[:16]}"
 
@@ -198,21 +202,22 @@ class Project:
             mark.unlink()
         address = self.published("registry", _REGISTRY_PORT).removeprefix("http://")
         log = cache_dir() / "logs" / f"push-{self.name}.log"
+        there = {image.name: f"{address}/{image.name}" for image in wanted.gateways}
         for image in wanted.gateways:
-            there = f"{address}/{image.tag}"
-            docker("tag", given.get(image.tag, image.tag), there)
-            docker("push", there, log=log)
-            docker("rmi", there, log=log)
+            docker("tag", given.get(image.name, image.reference), there[image.name])
+        for repository in sorted({reference.rpartition(":")[0] for reference in there.values()}):
+            docker("push", "--all-tags", repository, log=log)
+        docker("rmi", *there.values(), log=log)
 
     def _remove_outdated(self, wanted: Catalogue) -> None:
         images = {"net": wanted.simnet, "registry": wanted.registry}
         ids: dict[str, str] = {}
         for role, container in self.containers().items():
             image = images.get(role, wanted.host)
-            if image.tag not in ids:
-                found = docker("image", "inspect", "--format", "{{.Id}}", image.tag)
-                ids[image.tag] = found.strip()
-            if container.image_id != ids[image.tag]:
+            if image.reference not in ids:
+                found = docker("image", "inspect", "--format", "{{.Id}}", image.reference)
+                ids[image.reference] = found.strip()
+            if container.image_id != ids[image.reference]:
                 say(f"{container.name} runs an older image: starting afresh")
                 self._remove()
                 return
@@ -291,7 +296,7 @@ def _net_command(net_args: t.Sequence[str]) -> list[str]:
     command += ["--advertise", f"http://{NET}:{NET_PORTS['public_api']}"]
     for name, port in NET_PORTS.items():
         command += [f"--{name.replace('_', '-')}-port", str(port)]
-    return [*command, *net_args]
+    return [*command, "--chain-grpc-port", GRPC.rpartition(":")[2], *net_args]
 
 
 def fetch(url: str) -> t.Any:

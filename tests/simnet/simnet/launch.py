@@ -56,6 +56,7 @@ def ready_line(network: Network, creator: crypto.PrivateKey, directory: Path) ->
         "creator": creator.address,
         "models": models[:2],
         "amount": DEFAULT_AMOUNT,
+        "chain_version": network.chain.release.version,
         "inferenced": str(
             write_inferenced(
                 directory / "bin" / "inferenced", network.chain.release.version
