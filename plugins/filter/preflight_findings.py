@@ -226,7 +226,16 @@ def _payments(seen: Mapping[str, t.Any]) -> list[Finding]:
     ]
     pays = {wish.model for wish in wishes if wish.create != 0}
     found = [_of_check(seen, check, pays) for check in payment_checks(wishes, _facts(seen))]
+    found += _upgrade(seen, due=bool(pays))
     return _awaited(found) if seen["allowlist_wait"] else found
+
+
+def _upgrade(seen: Mapping[str, t.Any], *, due: bool) -> list[Finding]:
+    """Nothing can be paid in the hour before an upgrade of the chain."""
+    reason = _look(seen, "upgrade").value
+    if reason is None:
+        return []
+    return [_finding("chain upgrade", FAILED if due else WARNING, str(reason))]
 
 
 def _awaited(found: list[Finding]) -> list[Finding]:

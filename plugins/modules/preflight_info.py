@@ -123,6 +123,10 @@ preflight:
           approved_versions: [v4.1, v5]
           approved_known: true
           create_gas_price: 0
+    upgrade:
+      description: Why nothing is signed now because the chain will be upgraded within the hour. V(null) when it is not.
+      type: dict
+      sample: {known: true, why: null, value: null}
     active_models:
       description: The models that hosts serve in this epoch.
       type: dict

@@ -15,7 +15,8 @@ from .._core.errors import DevshardError, ProtocolError, UnknownStateError
 from .deadlines import not_pruned
 from .mint_terms import minted_terms
 from .observe import read_clock, session_of, view_of
-from .settle_rules import SettleTerms, dangers, may_settle
+from .payment import VERSIONS_UNKNOWN
+from .settle_rules import SettleTerms, dangers, may_settle, version_unknown
 from .settlement_files import SettlementFiles
 
 if t.TYPE_CHECKING:
@@ -94,6 +95,8 @@ def report(ports: Ports, options: ReportOptions) -> dict[str, t.Any]:
         minted=minted_terms(intents),
     )
     kept = {view.id: _kept(view.id, ports, options.folder, unknown) for view in shown}
+    if any(version_unknown(view, terms, kept[view.id]) for view in shown if view.unsettled):
+        unknown.append(f"whether the chain still takes settlements: {VERSIONS_UNKNOWN}")
     return {
         "escrows": [_row(view, ports, options, terms, kept[view.id]) for view in shown],
         "not_known": list(unknown),

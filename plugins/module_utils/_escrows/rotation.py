@@ -87,6 +87,12 @@ class RotationFacts:
     poc_blocks: int
     """Blocks from the start of PoC to the switch of the epoch."""
     settlement_tag: str
+    gas_limit: int
+    """Of the transactions that the gateway signs."""
+
+
+GATEWAY_GAS: t.Final = 500_000
+"""The gas limit of a gateway whose settings name none."""
 
 
 def rotation_of(settings: Mapping[str, t.Any]) -> Settings:
@@ -191,6 +197,7 @@ def refuse_rotation(
                 f"{name}: the gateway's environment has no {model.private_key_env}; the gateway"
                 " would accept that and fail at every rotation"
             )
+    reasons += _said(refuse_gateway_fee(fee, facts.gas_limit, facts.terms.create_gas_price))
     need = funding_needed((model.need for model in models), fee) + other_gateways_need
     return reasons + _said(
         refuse_wallet(
@@ -199,6 +206,18 @@ def refuse_rotation(
             need,
             what="rotation of all gateways that share it needs",
         )
+    )
+
+
+def refuse_gateway_fee(fee: int, gas_limit: int, gas_price: int) -> str | None:
+    """The gateway offers the same fee for each transaction, whatever the chain asks for."""
+    need = gas_limit * gas_price
+    if need <= fee:
+        return None
+    return (
+        f"the gateway offers a fee of {fee} ngonka, and for its gas limit of {gas_limit} the chain"
+        f" asks for {need} to create an escrow, so each of its creates would be refused. Lower"
+        " gateway_tx_gas_limit, or raise DEVSHARD_TX_FEE_AMOUNT in gateway_env_extra"
     )
 
 
@@ -254,6 +273,11 @@ class SetRotation:
                 f" {exc}"
             )
             return
+        no_create = refuse_gateway_fee(
+            self._o.fee_amount, self._gas_limit(), terms.create_gas_price
+        )
+        if no_create is not None:
+            self._p.warn(f"rotation is on, and {no_create}")
         reason = refuse_creator(creator, terms) or refuse_version(
             self._p.settlement_tag, terms.approved
         )
@@ -299,6 +323,12 @@ class SetRotation:
             creator=creator,
             poc_blocks=clock.poc_blocks,
             settlement_tag=self._p.settlement_tag,
+            gas_limit=self._gas_limit(),
+        )
+
+    def _gas_limit(self) -> int:
+        return (
+            Reader(self._p.gateway.settings(), "settings").whole("tx_gas_limit", 0) or GATEWAY_GAS
         )
 
     def _read_back(self, wanted: Settings, lost: TransportError | None) -> None:

@@ -23,6 +23,7 @@ from .._core.errors import ConfigurationError, ProtocolError, TransportError
 from .._core.parts import Part, attempt, together
 from .._core.timer import WaitBudget
 from .._escrows.deadlines import DEADLINE_BLOCKS
+from .._escrows.observe import upgrade_ahead
 from .._escrows.payment import terms_result
 from .._host.storage import free_space
 from .._site.model import is_startable
@@ -148,6 +149,7 @@ class Asking:
                 of_rest(lambda chain: {"epoch": chain.epoch().index}),
             ),
             "terms": of_rest(lambda chain: terms_result(chain.escrow_params())),
+            "upgrade": of_rest(lambda chain: upgrade_ahead(chain, chain.head().height)),
             "active_models": of_rest(lambda chain: chain.active_models()),
             "governance_models": of_rest(lambda chain: chain.governance_models()),
         }

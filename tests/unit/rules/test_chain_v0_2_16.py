@@ -472,21 +472,21 @@ def world(empty: World) -> World:
     return empty
 
 
-def danger_kinds(world: World, number: int = 1) -> list[str]:
+def looked(world: World, number: int = 1) -> dict[str, t.Any]:
+    options = ReportOptions(
+        ids=(number,),
+        model_id=None,
+        creator=None,
+        deadline_blocks=100,
+        history=False,
+        ledger_path=Path(world.path),
+    )
     with world.open() as ledger:
-        ports = world.ports(ledger)
-        found = report(
-            ports,
-            ReportOptions(
-                ids=(number,),
-                model_id=None,
-                creator=None,
-                deadline_blocks=100,
-                history=False,
-                ledger_path=Path(world.path),
-            ),
-        )
-    (row,) = found["escrows"]
+        return report(world.ports(ledger), options)
+
+
+def danger_kinds(world: World) -> list[str]:
+    (row,) = looked(world)["escrows"]
     return [danger["kind"] for danger in row["dangers"]]
 
 
@@ -507,6 +507,16 @@ def test_rule_03_each_open_escrow_is_looked_at(world: World) -> None:
     # also one that no gateway has any more, by the version that was noted
     world.gateway.records.clear()
     assert danger_kinds(world) == ["version"]
+
+
+def test_rule_03_an_open_escrow_whose_version_could_not_be_asked_for_is_not_fine(
+    world: World,
+) -> None:
+    world.chain.approved = ()
+    found = looked(world)
+    assert [row["may_settle"] for row in found["escrows"]] == [None]
+    (text,) = found["not_known"]
+    assert text.startswith("whether the chain still takes settlements: ")
 
 
 def test_rule_04_one_pass_before_a_mint_and_its_values_in_the_ledger(world: World) -> None:

@@ -185,6 +185,7 @@ def test_three_gateways_with_one_creator_need_the_sum() -> None:
         creator="c",
         poc_blocks=10,
         settlement_tag="v2",
+        gas_limit=500_000,
     )
     need = funding_needed([model])
 

@@ -73,6 +73,7 @@ def seen() -> dict[str, t.Any]:
             "chain_rpc": known({"chain_id": "gonka-sim", "height": 7}),
             "public_api": known({"epoch": 214}),
             "terms": _terms([ADDRESS]),
+            "upgrade": known(None),
             "active_models": known([MODEL]),
             "governance_models": known([MODEL]),
             "balance": known(60),
@@ -415,3 +416,19 @@ def test_observations_of_nonsense_are_refused(given: object) -> None:
         preflight_findings(given)
     with pytest.raises(AnsibleFilterError, match="preflight_verdict"):
         preflight_verdict("x", "gw1")
+
+
+@pytest.mark.parametrize(("count", "verdict"), [(1, "FAILED"), (0, "warning")])
+def test_an_upgrade_of_the_chain_stops_only_what_would_be_paid(
+    seen: dict[str, t.Any], count: int, verdict: str
+) -> None:
+    assert "chain upgrade" not in _verdicts(seen)
+    seen["models"][0]["count"] = count
+    change(seen, {"look": {"upgrade": known("the chain upgrades to v0.2.17 at block 9")}})
+    assert _verdicts(seen)["chain upgrade"] == verdict
+
+
+def test_an_approved_list_that_could_not_be_read_is_not_known(seen: dict[str, t.Any]) -> None:
+    terms = seen["look"]["terms"]["value"]
+    change(seen, {"look": {"terms": known({**terms, "approved_known": False})}})
+    assert _verdicts(seen)["settlement version"] == "unknown"

@@ -11,7 +11,6 @@ from types import SimpleNamespace as Obj
 
 import pytest
 
-from ansible_collections.gonka.devshard.plugins.module_utils._chain.fees import FeeParams
 from ansible_collections.gonka.devshard.plugins.module_utils._chain.releases import (
     ApprovedVersions,
 )
@@ -50,7 +49,7 @@ TERMS: t.Any = Obj(
     max_amount=100_000_000_000,
     allowed_creator_addresses=("gonka1c",),
     approved=ApprovedVersions(names=("v2",)),
-    fees=FeeParams(),
+    create_gas_price=0,
 )
 FACTS = RotationFacts(
     usable_models=frozenset({"m"}),
@@ -60,6 +59,7 @@ FACTS = RotationFacts(
     creator="gonka1c",
     poc_blocks=19,
     settlement_tag="v2",
+    gas_limit=500_000,
 )
 
 
@@ -89,6 +89,11 @@ def test_what_fits_is_not_refused() -> None:
         ({}, {"usable_models": frozenset()}, "no usable escrow in this gateway"),
         ({}, {"balance": 3 * 5_002_000_000 - 1}, "1 ngonka are missing"),
         ({"models": []}, {}, "no model is given"),
+        (
+            {},
+            {"terms": Obj(**{**vars(TERMS), "create_gas_price": 3})},
+            "the chain asks for 1500000 to create an escrow",
+        ),
     ],
 )
 def test_each_reason_says_what_to_set(
@@ -96,6 +101,10 @@ def test_each_reason_says_what_to_set(
 ) -> None:
     (found,) = reasons(wanted, facts)
     assert text in found
+
+
+def test_a_price_that_the_gateways_fee_covers_is_not_refused() -> None:
+    assert reasons({}, {"terms": Obj(**{**vars(TERMS), "create_gas_price": 2})}) == []
 
 
 def test_the_number_of_blocks_that_is_advised_is_accepted() -> None:
@@ -220,3 +229,15 @@ def test_a_window_that_was_set_and_does_not_fit_is_refused_with_one_that_does(
     with pytest.raises(UnsafeError, match="Set rotation_pre_poc_blocks: 40 or less"):
         switch(world, gateway, enabled=True, settlement_enabled=True, pre_poc_blocks=300)
     assert gateway.sent == []
+
+
+def test_a_gateway_whose_fee_is_too_low_is_told_also_where_rotation_is_on(world: World) -> None:
+    """Its creates would fail one by one, and no escrow would be replaced."""
+    gateway = Gateway(enabled=True, settlement_enabled=True, pre_poc_blocks=19, models=[MODEL])
+    switch(world, gateway)
+    assert world.warnings == []
+    world.chain.gas_price = 3
+    assert not switch(world, gateway)["changed"]
+    (text,) = world.warnings
+    assert "offers a fee of 1000000 ngonka" in text
+    assert "asks for 1500000" in text
