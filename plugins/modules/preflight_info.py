@@ -136,7 +136,7 @@ preflight:
       type: dict
       sample: {known: true, why: null, value: [some/model]}
     balance:
-      description: Balance of the creator, in C(ngonka).
+      description: What of its balance the creator can spend now, in C(ngonka).
       type: dict
       sample: {known: true, why: null, value: 60000000000}
     escrows:

@@ -64,6 +64,12 @@ class ChainApi(NodeApi):
         path = f"/cosmos/bank/v1beta1/balances/{quote(address)}/by_denom?denom={DENOM}"
         return self._ask(self._rest, path).child("balance").whole("amount")
 
+    def spendable(self, address: str) -> int:
+        """What of its ``ngonka`` an address can lock now: what vests later is not among it."""
+        path = f"/cosmos/bank/v1beta1/spendable_balances/{quote(address)}/by_denom?denom={DENOM}"
+        body = self._ask_newer(path)
+        return self.balance(address) if body is None else body.child("balance").whole("amount")
+
     def account(self, address: str) -> Account | None:
         """None until the address has received something."""
         try:

@@ -122,7 +122,7 @@ class CreateGuards:
         elsewhere = [intent for intent in pending if intent.model != options.model_id]
         return Facts(
             creator=self._run.creator,
-            balance=chain.balance(self._run.creator),
+            balance=chain.spendable(self._run.creator),
             active_models=chain.active_models(),
             terms=chain.escrow_params(),
             reserved=deposits_needed(

@@ -318,7 +318,7 @@ class SetRotation:
         return RotationFacts(
             usable_models=frozenset(usable),
             active_models=frozenset(chain.active_models()),
-            balance=chain.balance(creator),
+            balance=chain.spendable(creator),
             terms=chain.escrow_params(),
             creator=creator,
             poc_blocks=clock.poc_blocks,

@@ -213,7 +213,7 @@ class SwapWindow:
             creator=creator,
             terms=chain.escrow_params(),
             active_models=chain.active_models(),
-            balance=chain.balance(creator),
+            balance=chain.spendable(creator),
             settlement_tag=self._p.settlement_tag,
             fee=self._w.fee_amount,
         )

@@ -155,7 +155,7 @@ class Asking:
         }
         address = creator.value
         if address is not None:
-            looks["balance"] = of_rest(lambda chain: chain.balance(address))
+            looks["balance"] = of_rest(lambda chain: chain.spendable(address))
         found = together(looks, options.time_limit)
         return {"balance": Part(why="the creator's address is not known"), **found}
 

@@ -118,6 +118,7 @@ class RestApi:
             (f"{bank}/balances/{{address}}", self.balances),
             (f"{bank}/balances/{{address}}/by_denom", self.balance_by_denom),
             (f"{bank}/spendable_balances/{{address}}", self.balances),
+            (f"{bank}/spendable_balances/{{address}}/by_denom", self.balance_by_denom),
             ("/cosmos/auth/v1beta1/accounts/{address}", self.account),
             (f"{tendermint}/node_info", self.node_info),
             (f"{tendermint}/blocks/latest", self.latest_block),

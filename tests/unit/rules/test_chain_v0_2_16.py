@@ -529,6 +529,25 @@ def test_rule_04_one_pass_before_a_mint_and_its_values_in_the_ledger(world: Worl
     }
 
 
+def test_rule_04_what_vests_later_cannot_be_locked_now(empty: World) -> None:
+    empty.chain.vesting = 99 * AMOUNT
+    with pytest.raises(UnsafeError, match="are missing"):
+        run(empty)
+    empty.chain.vesting = 98 * AMOUNT
+    run(empty)
+    assert empty.chain.minted == [1]
+
+
+def test_rule_04_the_spendable_balance_has_its_own_query() -> None:
+    path = "GET /rest/cosmos/bank/v1beta1/"
+    held = {"balance": {"denom": "ngonka", "amount": "7"}}
+    free = {"balance": {"denom": "ngonka", "amount": "5"}}
+    table = {f"{path}balances/": held, f"{path}spendable_balances/": free}
+    assert api(table)[0].spendable("gonka1c") == 5
+    for missing in NOT_THERE:
+        assert api({**table, f"{path}spendable_balances/": missing})[0].spendable("gonka1c") == 7
+
+
 def test_rule_05_the_group_is_off_so_nothing_is_offered(world: World) -> None:
     (intent,) = intents(world)
     assert (intent.fee, world.chain.money) == (0, 99 * AMOUNT)

@@ -139,6 +139,8 @@ class FakeChain:
         self.epoch_index = 5
         self.epoch_start = 0
         self.money = 100 * AMOUNT
+        self.vesting = 0
+        """What of it cannot be spent yet."""
         self.escrows: dict[int, Deposit] = {}
         self.minted: list[int] = []
         self.forfeited: list[int] = []
@@ -261,6 +263,9 @@ class FakeChain:
     def balance(self, address: str) -> int:
         self._answer()
         return self.money if address == CREATOR else 0
+
+    def spendable(self, address: str) -> int:
+        return self.balance(address) - self.vesting
 
     def account(self, address: str) -> Account | None:
         return Account(address=address, account_number=7) if address == CREATOR else None

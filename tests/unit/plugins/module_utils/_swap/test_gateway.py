@@ -329,7 +329,7 @@ class Chain:
             create_gas_price=self.gas_price,
         )
 
-    def balance(self, _address: str) -> int:
+    def spendable(self, _address: str) -> int:
         return self.money
 
     def active_models(self) -> list[str]:
