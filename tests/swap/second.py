@@ -104,7 +104,13 @@ class Partner:
         )
 
     def __exit__(self, *_exc: object) -> None:
+        # it stays after a swap, so the swap does not drain it
+        wait_until(self._is_idle, "the edge holds no request for the second gateway", timeout=60)
         self._lab.on_host("docker", "rm", "-f", TEMP)
+
+    def _is_idle(self) -> bool:
+        argv = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}"]
+        return self._lab.on_host(*argv, "http://127.0.0.1/-/busy/temp") != "503"
 
 
 def wait_for(lab: Lab, gateway: str, timeout: float = 60) -> None:
