@@ -107,6 +107,8 @@ def _is_archived(path: Path, database: Path) -> bool | None:
         return None
     archived = noted.get("gateway_db") if isinstance(noted, dict) else None
     try:
+        if _has_pending_writes(database):
+            return False
         with database.open("rb") as file:
             # the checksum of ansible.builtin.stat, which the role recorded
             digest = hashlib.sha1(usedforsecurity=False)
@@ -117,6 +119,14 @@ def _is_archived(path: Path, database: Path) -> bool | None:
     except OSError:
         return None
     return digest.hexdigest() == archived
+
+
+def _has_pending_writes(database: Path) -> bool:
+    """A gateway that was killed leaves them beside the database; an archived one has none."""
+    try:
+        return database.with_name(f"{database.name}-wal").stat().st_size > 0
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def read_redirect(places: Places, host: Host) -> Redirect:

@@ -279,6 +279,11 @@ def test_a_retired_database_is_compared_with_the_archived_one(host: FakeHost) ->
     database = host.write(host.storage / "gateway.db", "records")
     _noted(host, "records")
     assert host.look().retired.unchanged is True
+    # a gateway that was killed has left its last writes beside the database
+    pending = host.write(host.storage / "gateway.db-wal", "more")
+    assert host.look().retired.unchanged is False
+    pending.write_text("")
+    assert host.look().retired.unchanged is True
     _noted(host, "earlier records")
     assert host.look().retired.unchanged is False
     host.write(host.deploy / ".retired.json", {"settled": []})
