@@ -14,6 +14,7 @@ from ansible_collections.gonka.devshard.plugins.filter.deadline_alarms import (
     time_left,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._core.address import refuse_address
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.funding import gnk
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.payment import (
     Check,
     Facts,
@@ -227,13 +228,39 @@ def _payments(seen: Mapping[str, t.Any]) -> list[Finding]:
     pays = {wish.model for wish in wishes if wish.create != 0}
     found = [_of_check(seen, check, pays) for check in payment_checks(wishes, _facts(seen))]
     found += _upgrade(seen, due=bool(pays))
+    if pays:
+        found += _unexplained(seen)
     return _awaited(found) if seen["allowlist_wait"] else found
+
+
+def _unexplained(seen: Mapping[str, t.Any]) -> list[Finding]:
+    """Deposits beside which no other one is paid. A new host for a lost one is deployed all the same."""
+    look, escrows = _look(seen, "deposits"), _escrows(seen)
+    if not look.known or escrows is None or seen["pays_beside"]:
+        return []
+    here = {item["id"] for item in escrows["escrows"] if item["recorded"]}
+    known = here | {int(number) for number in seen["explained"]}
+    left = [item for item in look.value if item["id"] not in known and not item["in_ledger"]]
+    if not left:
+        return []
+    named = ", ".join(f"{item['id']} ({gnk(int(item['amount']))})" for item in left)
+    text = (
+        f"{_payer(seen)} has unsettled escrows that nothing on these hosts explains: {named}. The"
+        " playbook site creates no other escrow beside them. If another gateway has them, name them in"
+        " escrow_other_gateway_ids; if this gateway is to serve them, in escrow_adopt, or restore its"
+        " backup"
+    )
+    return [_finding("deposits", WARNING, text)]
 
 
 def _upgrade(seen: Mapping[str, t.Any], *, due: bool) -> list[Finding]:
     """Nothing can be paid in the hour before an upgrade of the chain."""
-    reason = _look(seen, "upgrade").value
-    if reason is None:
+    look = _look(seen, "upgrade")
+    if not look.known and due:
+        why = f": {look.why}" if _look(seen, "chain_rest").known else ""
+        text = f"the chain could not be asked for its upgrades{why}"
+        return [_finding("chain upgrade", UNKNOWN, text)]
+    if (reason := look.value) is None:
         return []
     return [_finding("chain upgrade", FAILED if due else WARNING, str(reason))]
 

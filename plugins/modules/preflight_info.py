@@ -139,6 +139,11 @@ preflight:
       description: What of its balance the creator can spend now, in C(ngonka).
       type: dict
       sample: {known: true, why: null, value: 60000000000}
+    deposits:
+      description: The creator's escrows that the chain has and that are not settled, whichever gateway serves them.
+        C(amount) is in C(ngonka), and C(in_ledger) says whether the ledger of the host has it.
+      type: dict
+      sample: {known: true, why: null, value: [{id: 4711, amount: 5000000000, in_ledger: true}]}
     escrows:
       description: What M(gonka.devshard.escrow_info) returns.
       type: dict

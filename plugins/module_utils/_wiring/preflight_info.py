@@ -22,8 +22,9 @@ from .._adapter import Context, Outcome
 from .._core.errors import ConfigurationError, ProtocolError, TransportError
 from .._core.parts import Part, attempt, together
 from .._core.timer import WaitBudget
-from .._escrows.deadlines import DEADLINE_BLOCKS
-from .._escrows.observe import upgrade_ahead
+from .._escrows.deadlines import DEADLINE_BLOCKS, not_pruned
+from .._escrows.ledger.store import Ledger
+from .._escrows.observe import read_clock, upgrade_ahead
 from .._escrows.payment import terms_result
 from .._host.storage import free_space
 from .._site.model import is_startable
@@ -65,9 +66,11 @@ class Options:
     address: str | None
     ask_gateway: bool
     time_limit: int
+    ledger_path: str
     chain_rest: str
     chain_rpc: str | None
     public_api: str
+    chain_id: str
 
 
 def told(variable: str, url: str | None, wanted: str, ask: Callable[[], T]) -> T:
@@ -102,6 +105,29 @@ def keyring_address(context: Context) -> str | None:
     if context.signer is None:
         raise ConfigurationError(f"there is no program {options.inferenced_path} to read {key}")
     return context.signer.address()
+
+
+def open_deposits(chain: ChainApi, creator: str, ledger: frozenset[int]) -> list[dict[str, t.Any]]:
+    """The unsettled escrows of a creator on the chain, whichever gateway serves them."""
+    clock = read_clock(chain)
+    created = chain.created_by(creator)
+    live = {event.escrow_id for event in created if not_pruned(event.epoch_index, clock)}
+    escrows = [chain.escrow(number) for number in sorted(live)]
+    return [
+        {"id": escrow.id, "amount": escrow.amount, "in_ledger": escrow.id in ledger}
+        for escrow in escrows
+        if escrow is not None and not escrow.settled
+    ]
+
+
+def in_ledger(options: Options) -> frozenset[int]:
+    """The escrows that some gateway of this host made or imported."""
+    ledger = Ledger.read(options.ledger_path)
+    if ledger is None:
+        return frozenset()
+    with ledger:
+        intents = ledger.intents(chain_id=options.chain_id)
+    return frozenset(intent.escrow_id for intent in intents if intent.escrow_id is not None)
 
 
 class Asking:
@@ -156,8 +182,12 @@ class Asking:
         address = creator.value
         if address is not None:
             looks["balance"] = of_rest(lambda chain: chain.spendable(address))
+            looks["deposits"] = of_rest(
+                lambda chain: open_deposits(chain, address, in_ledger(options))
+            )
         found = together(looks, options.time_limit)
-        return {"balance": Part(why="the creator's address is not known"), **found}
+        unasked: Part[t.Any] = Part(why="the creator's address is not known")
+        return {"balance": unasked, "deposits": unasked, **found}
 
     def escrows(self) -> dict[str, t.Any]:
         """By the module of that name, which shows the gateway the admin key."""

@@ -74,6 +74,7 @@ def seen() -> dict[str, t.Any]:
             "public_api": known({"epoch": 214}),
             "terms": _terms([ADDRESS]),
             "upgrade": known(None),
+            "deposits": known([]),
             "active_models": known([MODEL]),
             "governance_models": known([MODEL]),
             "balance": known(60),
@@ -91,6 +92,8 @@ def seen() -> dict[str, t.Any]:
         "gas_limit": 500000,
         "max_creates": 4,
         "allowlist_wait": False,
+        "explained": [],
+        "pays_beside": False,
         "host": "gw1",
         "min_free_mb": 1024,
         "refused": [],
@@ -292,6 +295,58 @@ def test_a_creator_that_was_taken_from_the_list_is_in_danger_even_so(
     change(seen, {"look": {"terms": _terms([OTHER])}, "allowlist_wait": True, "deployed": True})
     change(seen, {"look": {"escrows": known(looked(unsettled(1, 900)))}})
     assert _verdicts(seen)["allowlist"] == "NEAR"
+
+
+# deposits that are there already
+
+
+def _deposit(number: int, in_ledger: bool = False) -> dict[str, object]:
+    return {"id": number, "amount": 5_000_000_000, "in_ledger": in_ledger}
+
+
+def test_a_deposit_that_nothing_explains_is_a_warning(seen: dict[str, t.Any]) -> None:
+    """A new host for a lost one is deployed, and pays for nothing until the backup is restored."""
+    seen["look"]["deposits"] = known([_deposit(7), _deposit(8, in_ledger=True)])
+    assert _verdicts(seen)["deposits"] == "warning"
+    detail = _detail(seen, "deposits")
+    assert (
+        f"{ADDRESS} has unsettled escrows that nothing on these hosts explains: 7 (5 GNK)."
+        in detail
+    )
+    assert (_said(seen)["ready"], _said(seen)["safe"]) == (True, True)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"explained": [7]},
+        {"pays_beside": True},
+        {"look": {"deposits": known([_deposit(7, in_ledger=True)])}},
+        # nothing is to be paid
+        {"models": [{"id": MODEL, "amount": 50, "count": 0}]},
+        # this gateway has it, and it serves
+        {"look": {"escrows": known(looked(unsettled(7, 900)))}},
+        # this gateway has it, and it does not serve
+        {"look": {"escrows": known(looked(unsettled(7, 900, usable=False)))}},
+        # the gateway is there and could not be asked for what it has
+        {"deployed": True},
+        {"look": {"deposits": unknown()}},
+    ],
+)
+def test_a_deposit_that_is_explained_is_none(
+    seen: dict[str, t.Any], changes: dict[str, object]
+) -> None:
+    seen["look"]["deposits"] = known([_deposit(7)])
+    change(seen, changes)
+    assert "deposits" not in _verdicts(seen)
+
+
+def test_an_upgrade_that_could_not_be_asked_for_is_not_known(seen: dict[str, t.Any]) -> None:
+    seen["look"]["upgrade"] = unknown()
+    assert _verdicts(seen)["chain upgrade"] == "unknown"
+    assert "it broke" in _detail(seen, "chain upgrade")
+    seen["models"][0]["count"] = 0
+    assert "chain upgrade" not in _verdicts(seen)
 
 
 # key, models, versions

@@ -87,6 +87,29 @@ def test_a_gateway_that_is_proved_is_asked_for_its_escrows(site: Site) -> None:
     assert site.writes() == []
 
 
+def test_deposits_are_found_on_a_host_that_knows_nothing_of_them(site: Site) -> None:
+    """A new host for a lost one: the chain has what the lost one paid for."""
+    site.import_key()
+    rows = succeeded("escrow_info", site.money())["escrows"]
+    count = 1 + sum(1 for row in rows if row["usable"] and row["model"] == site.model)
+    more = {
+        "count": count,
+        "max_creates_per_run": count,
+        "allow_unclaimed": True,
+        "create_via": "gateway",
+    }
+    (made,) = succeeded("escrow", site.escrow(**more, creator=site.creator))["created"]
+    chain = {**site.chain(), "keyring_dir": "/no/such/keyring", "address": site.creator}
+
+    def found(**ledger: str) -> list[Params]:
+        deposits = look({**chain, **ledger})["deposits"]["value"]
+        return [item for item in deposits if item["id"] == made["id"]]
+
+    deposit = {"id": made["id"], "amount": site.net.ready["amount"]}
+    assert found(ledger_path=str(site.folder / "none.db")) == [{**deposit, "in_ledger": False}]
+    assert found(**site.ledger()) == [{**deposit, "in_ledger": True}]
+
+
 def test_no_other_program_gets_the_admin_key(site: Site) -> None:
     site.import_key()
     with running() as stranger:
