@@ -153,9 +153,9 @@ presence:
     record:
       description:
         - The deploy record, with C(path), C(known), C(exists) and C(error), which says why an existing record cannot be
-          read. Its fields are C(schema), C(instance), C(profile), C(storage), C(image), C(digest), C(previous_image),
-          C(previous_digest), C(rolled_back_digest), C(state_dir), C(ledger), C(container) and C(port); each is V(null)
-          where the record does not have it.
+          read. Its fields are C(schema), C(instance), C(profile), C(protocol), C(storage), C(image), C(digest),
+          C(previous_image), C(previous_digest), C(rolled_back_digest), C(state_dir), C(ledger), C(container), C(port)
+          and C(probes); each is V(null) where the record does not have it.
       type: dict
       sample: {path: /srv/gonka/devshard-gateway/.gonka-devshard.json, known: true, exists: true, error: null}
     retired:

@@ -83,11 +83,12 @@ def chain_faults(values: Values, generation: profiles.Profile) -> list[str]:
         return []
     address = str(values.get("devshard_chain_grpc") or "")
     none = (
-        " or none, which leaves it to devshard_chain_rpc,"
-        if generation.chain_address_optional
-        else ""
+        ", or none to leave it to devshard_chain_rpc" if generation.chain_address_optional else ""
     )
-    wanted = f"HOST:PORT of the chain's gRPC interface{none} as the gateway reaches it from its container"
+    wanted = (
+        "HOST:PORT of the chain's gRPC interface as the gateway reaches it from its container, without"
+        f" a scheme and a path{none}"
+    )
     if not address:
         return [
             f"devshard_chain_grpc is not set, and generation {generation.name} needs it: {wanted}"
@@ -102,9 +103,7 @@ def chain_faults(values: Values, generation: profiles.Profile) -> list[str]:
             )
         ]
     if _HOST_PORT.fullmatch(address) is None:
-        return [
-            f"devshard_chain_grpc must be {wanted}, without a scheme and a path, not '{address}'"
-        ]
+        return [f"devshard_chain_grpc must be {wanted}, not '{address}'"]
     return []
 
 

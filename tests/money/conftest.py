@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 from pathlib import Path
 
@@ -21,7 +22,9 @@ OUTCOMES = pytest.StashKey[list[dict[str, t.Any]]]()
 
 @pytest.fixture(scope="session")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
-    made = Network(tmp_path_factory.mktemp("network"))
+    """With a gateway of the generation that DEVSHARD_TEST_PROFILE names."""
+    generation = os.environ.get("DEVSHARD_TEST_PROFILE") or "v2"
+    made = Network(tmp_path_factory.mktemp("network"), generation=generation)
     try:
         yield made
     finally:

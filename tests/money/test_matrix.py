@@ -26,10 +26,26 @@ def test_the_matrix_is_large_enough_and_names_are_unique() -> None:
     assert len(names) == len(set(names)) >= 60
 
 
+OF_V2 = {
+    *(
+        f"create by gateway, {what} 1x on POST broadcast of the chain"
+        for what in ("drop_after", "status502")
+    ),
+    *(f"settle, {what} 1x on POST deactivate of the gateway" for what in ("drop", "drop_after")),
+}
+"""A later gateway speaks gRPC with the chain, and finalizes an idle escrow as it serves."""
+
+
+def test_each_cell_that_only_v2_has_exists() -> None:
+    assert {cell.name for cell in CELLS} >= OF_V2
+
+
 @pytest.mark.parametrize("cell", CELLS, ids=[cell.name for cell in CELLS])
 def test_cell(
     cell: Cell, network: Network, host: Host, note: Callable[[dict[str, t.Any]], None]
 ) -> None:
+    if network.generation != "v2" and cell.name in OF_V2:
+        pytest.skip("a later gateway makes no such call")
     outcome = play(cell, network, host)
     note(outcome.to_json())
     assert (outcome.double, outcome.lost, outcome.unresolved) == (0, 0, 0), outcome

@@ -67,7 +67,11 @@ class SettleRounds:
         result.escrows = [
             SettledEscrow(id=number, settled=False) for number in self._look.chosen(seen)
         ]
-        waiting = self._bring_home([Work(outcome=outcome) for outcome in result.escrows], seen)
+        works = [Work(outcome=outcome) for outcome in result.escrows]
+        waiting = self._bring_home(works, seen)
+        for work in works:
+            if work.loaded and not work.finalized:
+                self._calls.put_back(work)
         # what only had to wait is told last
         reasons = {number: item.reason for number, item in waiting.items()}
         problems = []
@@ -160,7 +164,7 @@ class SettleRounds:
         if step is SettleStep.DEACTIVATE:
             return self._calls.deactivate(view)
         if step is SettleStep.LOAD:
-            return self._calls.load(view)
+            return self._calls.load(work, view)
         if step is SettleStep.WAIT_IDLE:
             return self._calls.still_busy(view)
         if step is SettleStep.QUEUED:

@@ -66,8 +66,10 @@ class SettleCalls:
         )
         return Waiting(reason)
 
-    def load(self, view: EscrowView) -> Waiting | None:
+    def load(self, work: Work, view: EscrowView) -> Waiting | None:
         """Bring back a session that went with the service; its store may be open for a moment."""
+        # a lost answer may have loaded it
+        work.loaded = True
         try:
             self._ports.gateway.activate(str(view.id))
         except ProtocolError as exc:
@@ -80,6 +82,22 @@ class SettleCalls:
             return Waiting(exc)
         self._run.result.actions.append(f"loaded escrow {view.id}")
         return None
+
+    def put_back(self, work: Work) -> None:
+        """One that was loaded to be finalized, and was not, does not stay in service."""
+        number = str(work.id)
+        try:
+            if any(
+                one.id == number and one.active for one in self._ports.gateway.state().devshards
+            ):
+                self._ports.gateway.deactivate(number)
+                self._run.result.actions.append(f"deactivated escrow {number}")
+        except DevshardError as exc:
+            self._ports.warn(
+                f"escrow {number} was loaded to be settled, could not be, and may be in service again:"
+                f" {exc}. Run this again, or take it out of service with gonka.devshard.devshard"
+                " (state: inactive)"
+            )
 
     def left_to_gateway(self, view: EscrowView) -> Waiting:
         reason = BusyError(

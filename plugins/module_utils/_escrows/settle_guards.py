@@ -39,6 +39,9 @@ if t.TYPE_CHECKING:
 _FEE: t.Final = "settlement_fee_amount (in a swap hot_swap_fee_amount)"
 
 
+_BEFORE_FINALIZE: t.Final = (SettleStep.LOAD, SettleStep.DEACTIVATE, SettleStep.FINALIZE)
+
+
 class SettleGuards:
     def __init__(self, run: SettleRun, look: SettleLook) -> None:
         self._run = run
@@ -107,7 +110,7 @@ class SettleGuards:
         self._refuse_blind_settle(seen, round_look)
         self._refuse_in_upgrade(seen.view, round_look)
         self._refuse_payment(seen.view, round_look)
-        if step not in (SettleStep.DEACTIVATE, SettleStep.FINALIZE) or not self._options.ask_hosts:
+        if step not in _BEFORE_FINALIZE or not self._options.ask_hosts:
             return None
         escrow = self._ports.chain.escrow(seen.view.id)
         if seen.view.phase != "active" or escrow is None:

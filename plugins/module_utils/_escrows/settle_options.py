@@ -114,6 +114,8 @@ class Work:
     outcome: SettledEscrow
     finalized: bool = False
     """The gateway finalized it in this run, so it holds the signatures in memory."""
+    loaded: bool = False
+    """By this run, which puts it in service for the moment."""
     cleared: bool = False
     """Everything that can be refused beforehand was asked in this run."""
     resumed: bool = False

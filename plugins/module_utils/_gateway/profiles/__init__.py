@@ -177,8 +177,8 @@ def protocol_fault(generation: Profile, protocol: str | None) -> str | None:
         return (
             f"{PROTOCOL} is not set, and generation {generation.name} needs it: the name in the"
             " chain's approved_versions for which the escrows are to be made. It has no default,"
-            " since an escrow of a protocol that is not approved cannot be settled. The playbook"
-            " gonka.devshard.preflight shows the approved names"
+            " since an escrow of a protocol that is not approved cannot be settled. The module"
+            " gonka.devshard.creator_info returns the approved names"
         )
     if _NAME.fullmatch(given) is None:
         return (

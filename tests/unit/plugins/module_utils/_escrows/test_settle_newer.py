@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
     BusyError,
     ChainRejectedError,
+    ProtocolError,
     UnsafeError,
     WaitTimeoutError,
 )
@@ -32,6 +33,7 @@ from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils._escrows
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils.money_fakes import options
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils.newer_gateway import (
     NewerWorld,
+    refused,
 )
 
 
@@ -247,3 +249,27 @@ def test_another_protocol_than_the_gateways_own_is_judged_by_its_own_tag(
     world.chain.approved = ("v4",)
     with pytest.raises(UnsafeError, match='version "v4.1" is not approved'):
         settle(world)
+
+
+def test_one_that_was_loaded_in_vain_does_not_stay_in_service(world: NewerWorld) -> None:
+    world.newer.deactivate("1")
+
+    def broken(number: str) -> dict[str, t.Any]:
+        raise refused(400, f"devshard {number} boom")
+
+    world.newer.finalize = broken  # type: ignore[method-assign]
+    with pytest.raises(ProtocolError, match="boom"):
+        settle(world)
+    assert not world.newer.records["1"].active
+    world.newer.lose["deactivate"] = "before"
+    with pytest.raises(ProtocolError, match="boom"):
+        settle(world)
+    assert "may be in service again" in world.warnings[-1]
+
+
+def test_the_hosts_are_asked_before_a_session_is_loaded(world: NewerWorld) -> None:
+    world.newer.deactivate("1")
+    world.silent_hosts = 9
+    with pytest.raises(WaitTimeoutError, match="is not settled"):
+        settle(world, seconds=20)
+    assert "activate" not in world.newer.calls
