@@ -270,12 +270,9 @@ def _awaited(found: list[Finding]) -> list[Finding]:
     failed = {item["check"] for item in found if item["verdict"] == FAILED}
     if "allowlist" not in failed:
         return found
-    changed = {
-        "allowlist": (NOTE, "The playbook site waits for the vote, as creator_allowlist_wait says"),
-        "funds": (UNKNOWN, "Site checks them after the vote"),
-    }
+    changed = {"allowlist": (NOTE, ""), "funds": (UNKNOWN, ". Site checks them after the vote")}
     return [
-        _finding(check, changed[check][0], f"{item['detail']}. {changed[check][1]}")
+        _finding(check, changed[check][0], item["detail"] + changed[check][1])
         if (check := item["check"]) in changed and check in failed
         else item
         for item in found
