@@ -34,6 +34,8 @@ if t.TYPE_CHECKING:
     from .node import Node, NodeFault
 
 _PACE_BLOCKS: t.Final = (100, 20, 4)
+_NOT_SERVED: t.Final = frozenset({403, 404, 405, 501})
+"""What a node answers for a query that it does not have, and a proxy for a path that it closes."""
 
 
 class NodeApi:
@@ -67,7 +69,7 @@ class NodeApi:
         try:
             return self._ask(self._rest, path)
         except ProtocolError as exc:
-            if exc.details.get("http_status") in (404, 501):
+            if exc.details.get("http_status") in _NOT_SERVED:
                 return None
             raise
 

@@ -93,6 +93,7 @@ ABCI = "GET /rpc/abci_info"
 NOT_THERE = (
     as_response({"code": 12, "message": "Not Implemented", "details": []}, 501),
     as_response({"code": 5, "message": "not found", "details": []}, 404),
+    Response(status=403, headers={"Content-Type": "text/html"}, body=b"<html>403</html>"),
     Response(status=404, headers={"Content-Type": "text/html"}, body=b"<html>404</html>"),
 )
 OLD, NEW = "v0.2.13", "v0.2.16-post1"

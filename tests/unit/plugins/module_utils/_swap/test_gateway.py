@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.gonka.devshard.plugins.module_utils._chain.fees import FeeParams
 from ansible_collections.gonka.devshard.plugins.module_utils._chain.releases import (
     ApprovedVersions,
+    UpgradePlan,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
     ProtocolError,
@@ -310,8 +311,10 @@ class Chain:
             next_stages={"set_new_validators": 1900, "next_poc_start": 2860},
         )
 
-    def upgrade_plan(self) -> None:
-        return None
+    plan: UpgradePlan | None = None
+
+    def upgrade_plan(self) -> UpgradePlan | None:
+        return self.plan
 
     def effective_epoch(self) -> int | None:
         return None
@@ -542,6 +545,16 @@ def test_an_open_window() -> None:
     found = window([status()])
     assert (found["open"], found["looks"], found["waited"]) == (True, 1, 0.0)
     assert found["cost"]["text"] == "no escrow, no fee"
+
+
+@pytest.mark.parametrize("wait", [True, False])
+def test_no_swap_begins_in_the_hour_before_an_upgrade_of_the_chain(*, wait: bool) -> None:
+    chain = Chain(_1=live())
+    chain.plan = UpgradePlan(name="v0.2.17", height=chain.height + 719)
+    with pytest.raises(UnsafeError, match=r"upgrades to v0\.2\.17 at block \d+, in 719 blocks"):
+        window([status()], chain=chain, wait=wait)
+    chain.plan = UpgradePlan(name="v0.2.17", height=chain.height + 720)
+    assert window([status()], chain=chain)["open"]
 
 
 def test_the_cost_is_shown_in_gnk() -> None:
