@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import typing as t
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -573,6 +574,23 @@ def test_rule_05_a_price_above_the_ceiling_is_refused_before_signing(
     assert [intent.fee for intent in intents(empty)] == [3_500_000]
 
 
+def test_rule_05_the_price_is_read_again_when_it_is_signed(empty: World) -> None:
+    """What was asked before all else may be minutes old."""
+    asked: list[FeeParams] = []
+    params = empty.chain.escrow_params
+
+    def dearer() -> EscrowParams:
+        first = params()
+        asked.append(first.fees)
+        dear = fees(groups=GROUPS, enabled_fee_groups=["dear"])
+        return first if len(asked) == 1 else replace(first, fees=dear)
+
+    empty.chain.escrow_params = dearer  # type: ignore[method-assign]
+    with pytest.raises(UnsafeError, match="set escrow_fee_amount"):
+        run(empty)
+    assert (empty.signer.signed, intents(empty)) == (0, [])
+
+
 def test_rule_05_a_refusal_for_the_fee_is_read_again_once_and_not_tried_again(
     empty: World,
 ) -> None:
@@ -618,13 +636,14 @@ def test_rule_08_settled_already_is_done(world: World) -> None:
     pause = world.chain.step
 
     def then_shown(blocks: int = 1) -> None:
-        pause(blocks)
         if any(tx.code for tx in world.chain.txs.values()):
             world.chain.escrows[1].settled = True
+        pause(blocks)
 
     world.chain.step = then_shown  # type: ignore[method-assign]
     outcome = only(settle(world))
     assert (outcome.settled, outcome.problem) == (True, None)
+    assert world.chain.escrows[1].settled, "it was waited for until the chain showed it"
     assert any("was refused" in text and "fee" not in text for text in world.warnings)
 
 
