@@ -41,6 +41,7 @@ GATEWAYS = {
     "v3": ("v3", ()),
     "v4": ("v4", ()),
     "v4.1": ("v4.1", ()),
+    "v4.1-on-v0.2.16": ("v4.1", ("--chain", "v0.2.16")),
     "v4.1-4.0": ("v4.1", ("--face", "4.0")),
     "v4.1-late": ("v4.1", ("--face", "late", "--gateway-env=DEVSHARD_ALLOW_PRIVATE_ADDRESSES=1")),
 }
@@ -65,7 +66,7 @@ def host(tmp_path: Path, network: Network, forks: Forks) -> Host:
 
 ALL = pytest.mark.parametrize("network", GATEWAYS, indirect=True, scope="module")
 # the others differ from these two in nothing that is tried here
-SOME = pytest.mark.parametrize("network", ["v3", "v4.1"], indirect=True, scope="module")
+SOME = pytest.mark.parametrize("network", ["v3", "v4.1-on-v0.2.16"], indirect=True, scope="module")
 
 
 @ALL
