@@ -27,7 +27,7 @@ from ._chain import participants
 from ._chain.api import ChainApi
 from ._chain.inferenced import CliResult, Inferenced, runner
 from ._chain.rpc import ChainRpc
-from ._core import keys, over_requests, urls
+from ._core import keys, libraries, urls
 from ._core import transport as _transport
 from ._core.errors import ConfigurationError, DevshardError
 from ._core.options import read_options
@@ -41,7 +41,6 @@ from ._escrows.ports import ChainPorts, Ports
 from ._gateway import env_file as _env_file
 from ._gateway.api import GatewayApi
 from ._gateway.profiles import Profile, profile
-from ._host import docker as _docker
 from ._swap.journal import JournalFile, Notebook
 from ._swap.steps import Step
 
@@ -157,7 +156,7 @@ class Context:
         ``deadline`` is the end of all waiting of all its requests. ``only_python`` is for a look at
         a host that may have nothing else yet.
         """
-        missing = over_requests.REQUESTS_IMPORT_ERROR
+        missing = libraries.why_missing("requests")
         if missing is not None and not only_python:
             self._missing("requests", missing)
         self.positive("request_timeout")
@@ -170,7 +169,7 @@ class Context:
             ca_path=options.ca_path,
             deadline=deadline,
             read_once=read_once,
-            over=over_requests.OverRequests if missing is None else OverStdlib,
+            over=_transport.ByPlace if missing is None else OverStdlib,
         )
 
     def run(self, argv: list[str]) -> tuple[int, str, str]:
@@ -188,8 +187,9 @@ class Context:
         return rc, stdout, stderr
 
     def need_docker(self) -> None:
-        if _docker.DOCKER_IMPORT_ERROR is not None:
-            self._missing("docker", _docker.DOCKER_IMPORT_ERROR)
+        missing = libraries.why_missing("docker")
+        if missing is not None:
+            self._missing("docker", missing)
 
     def _missing(self, name: str, exc: ImportError) -> t.NoReturn:
         self._module.fail_json(msg=missing_required_lib(name), exception=exc)

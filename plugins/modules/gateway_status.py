@@ -179,7 +179,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     run_module,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._chain.api import ChainApi
-from ansible_collections.gonka.devshard.plugins.module_utils._core import keys, over_requests
+from ansible_collections.gonka.devshard.plugins.module_utils._core import keys, libraries
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
     ConfigurationError,
     UnknownStateError,
@@ -269,7 +269,7 @@ class Options:
 
 
 def http_until(context: Context, deadline: WaitBudget) -> HttpTransport:
-    if over_requests.REQUESTS_IMPORT_ERROR is not None:
+    if libraries.why_missing("requests") is not None:
         raise ConfigurationError(
             "the Python library requests is missing on this host; the playbook site installs it"
         )

@@ -9,13 +9,14 @@ Reads are repeated on failures that pass by themselves; a write never is. No red
 a gateway's 308 is a state, and a key must not travel to another host. Credentials come only from
 the caller (no netrc).
 
-What sends one request has two forms: over ``requests``, and over Python's library where a host does
-not have it yet.
+What sends one request has two forms: over ``requests``, and over Python's library, for this host
+itself and where a host does not have ``requests`` yet.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 import time
 import typing as t
@@ -28,7 +29,8 @@ from .errors import (
     TransportError,
 )
 from .exchange import Exchange, Request, Response
-from .over_requests import OverRequests
+from .over_stdlib import OverStdlib
+from .urls import is_loopback
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -77,6 +79,30 @@ def bearer(key: str, where: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
 
 
+class ByPlace:
+    """Over ``requests``, but over Python's library in plain HTTP to this host itself.
+
+    There neither proxies nor certificates matter, and to import ``requests`` takes longer than all
+    that a module asks its gateway.
+    """
+
+    def __init__(self, **options: t.Any) -> None:
+        self._options = options
+        self._near = OverStdlib(**options)
+
+    def exchange(
+        self, request: Request, timeout: float
+    ) -> contextlib.AbstractContextManager[Exchange]:
+        near = request.url.startswith("http:") and is_loopback(request.url)
+        return (self._near if near else self._far).exchange(request, timeout)
+
+    @functools.cached_property
+    def _far(self) -> Wire:
+        from .over_requests import OverRequests
+
+        return OverRequests(**self._options)
+
+
 class HttpTransport:
     """One session for one module run.
 
@@ -95,7 +121,7 @@ class HttpTransport:
         sleep: Callable[[float], None] = time.sleep,
         deadline: WaitBudget | None = None,
         read_once: bool = False,
-        over: Callable[..., Wire] = OverRequests,
+        over: Callable[..., Wire] = ByPlace,
     ) -> None:
         self._replies: dict[tuple[str, str], Response] | None = {} if read_once else None
         self._timeout = timeout

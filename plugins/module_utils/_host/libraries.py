@@ -3,13 +3,12 @@
 
 # This module is private to the collection.
 
-"""Which Python libraries this host has, by what the modules of this run could import themselves."""
+"""Which of the Python libraries that modules use this host has."""
 
 from __future__ import annotations
 
-from .._core.over_requests import REQUESTS_IMPORT_ERROR
-from .docker import DOCKER_IMPORT_ERROR
+from .._core.libraries import why_missing
 
 
 def libraries() -> dict[str, bool]:
-    return {"requests": REQUESTS_IMPORT_ERROR is None, "docker": DOCKER_IMPORT_ERROR is None}
+    return {name: why_missing(name) is None for name in ("requests", "docker")}

@@ -11,6 +11,7 @@ import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
+from .._core import libraries
 from .._core.errors import ConfigurationError, DevshardError, UnknownStateError
 from .._gateway import env_file
 from .._gateway.instance import Places
@@ -261,7 +262,7 @@ def _asked_is_running(
         here = docker_cli.image_id(docker, subject.image)
         if here is not None:
             return here == container.image_id
-    if _docker.DOCKER_IMPORT_ERROR is not None:
+    if libraries.why_missing("docker") is not None:
         return None
     try:
         meant = _docker.resolve(subject.image)
@@ -284,7 +285,7 @@ def available(image: str, plan: GatewayPlan, run: Run) -> Available:
         # a tag is always pulled
         if digest_of(wanted) is not None and docker_cli.image_id(docker, wanted) is not None:
             return Available(there=True, text=f"{wanted} is on this host")
-        if _docker.DOCKER_IMPORT_ERROR is not None:
+        if libraries.why_missing("docker") is not None:
             return Available(
                 there=None, text=f"{wanted} was not searched: the Docker SDK is not installed yet"
             )

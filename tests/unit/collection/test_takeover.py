@@ -57,7 +57,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._gateway.record imp
     DeployRecord,
     parse,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._host import docker, docker_cli
+from ansible_collections.gonka.devshard.plugins.module_utils._host import docker_cli
 from ansible_collections.gonka.devshard.plugins.module_utils._presence import gateway
 from ansible_collections.gonka.devshard.plugins.module_utils._presence.model import PLAYS, Presence
 from ansible_collections.gonka.devshard.plugins.module_utils._presence.retirement import (
@@ -100,6 +100,7 @@ from ansible_collections.gonka.devshard.tests.unit.collection.earlier_host impor
     EarlierHost,
 )
 from ansible_collections.gonka.devshard.tests.unit.plugins.first_look import run_program
+from ansible_collections.gonka.devshard.tests.unit.plugins.module_run import without_library
 
 SIM = "registry.gonka.test:5000/gonka-devshard-gateway-sim"
 OWN_NAMES = {"deploy": "/opt/gw/devshard"}
@@ -115,7 +116,7 @@ def earlier(folder: Path, state: str) -> EarlierHost:
 def no_other_docker(monkeypatch: pytest.MonkeyPatch) -> None:
     """This machine's own docker program and engine are not meant."""
     monkeypatch.setattr(docker_cli, "PATH", ("/nonexistent",))
-    monkeypatch.setattr(docker, "DOCKER_IMPORT_ERROR", "not here")
+    without_library(monkeypatch, "docker")
 
 
 def container_of(state: str) -> str:

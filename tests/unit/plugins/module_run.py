@@ -14,9 +14,12 @@ import typing as t
 from dataclasses import dataclass
 from unittest import mock
 
+import pytest
 from ansible.module_utils import _internal
 from ansible.module_utils.common import warnings
 from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.gonka.devshard.plugins.module_utils._core import libraries
 
 PACKAGE = "ansible_collections.gonka.devshard.plugins"
 
@@ -113,3 +116,12 @@ def _remove(value: t.Any, path: list[str]) -> None:
         value.pop(path[0], None)
     elif path[0] in value:
         _remove(value[path[0]], path[1:])
+
+
+def without_library(monkeypatch: pytest.MonkeyPatch, *gone: str) -> None:
+    """A host that lacks these Python libraries."""
+    monkeypatch.setattr(
+        libraries,
+        "why_missing",
+        lambda name: ImportError(f"No module named '{name}'") if name in gone else None,
+    )

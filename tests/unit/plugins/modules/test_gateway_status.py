@@ -13,10 +13,13 @@ import pytest
 from ansible_collections.gonka.devshard.plugins.filter.query_problem import query_problem
 from ansible_collections.gonka.devshard.plugins.filter.status_table import status_table
 from ansible_collections.gonka.devshard.plugins.filter.status_verdict import status_verdict
-from ansible_collections.gonka.devshard.plugins.module_utils._core import over_requests
 from ansible_collections.gonka.devshard.plugins.module_utils._status.keys import KEYS, NESTED
 from ansible_collections.gonka.devshard.tests.unit.plugins.http_server import refused_url
-from ansible_collections.gonka.devshard.tests.unit.plugins.module_run import run_module, succeeded
+from ansible_collections.gonka.devshard.tests.unit.plugins.module_run import (
+    run_module,
+    succeeded,
+    without_library,
+)
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils._status.test_rules import (
     well,
 )
@@ -218,7 +221,7 @@ def test_the_public_api_does_not_answer(action: str, site: Site) -> None:
 
 
 def test_a_host_without_the_library(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(over_requests, "REQUESTS_IMPORT_ERROR", ImportError("requests"))
+    without_library(monkeypatch, "requests")
     seen = look(site)
     assert {name for name, part in seen["parts"].items() if not part["known"]} >= {
         *("main", "route", "chain", "public_api"),

@@ -12,8 +12,6 @@ import typing as t
 import pytest
 import yaml
 
-from ansible_collections.gonka.devshard.plugins.module_utils._core import over_requests
-from ansible_collections.gonka.devshard.plugins.module_utils._host import docker as _docker
 from ansible_collections.gonka.devshard.tests.unit.collection.collection_files import (
     MODULES,
     doc_constants,
@@ -25,6 +23,7 @@ from ansible_collections.gonka.devshard.tests.unit.plugins.module_run import (
     run_module,
     succeeded,
     without,
+    without_library,
 )
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils._gateway.test_drift import (
     DIGEST,
@@ -323,25 +322,22 @@ def test_the_first_of_several_client_keys(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("library", "part", "modules"),
+    ("library", "modules"),
     [
         (
             "requests",
-            over_requests,
             ["creator_info", "allowlist", "gateway_info", "chat_completion"],
         ),
-        ("docker", _docker, ["gateway_drift_info"]),
+        ("docker", ["gateway_drift_info"]),
     ],
 )
 def test_a_missing_library_is_named_with_the_interpreter(
     site: Site,
     monkeypatch: pytest.MonkeyPatch,
     library: str,
-    part: t.Any,
     modules: list[str],
 ) -> None:
-    name = f"{library.upper()}_IMPORT_ERROR"
-    monkeypatch.setattr(part, name, ImportError(f"No module named '{library}'"))
+    without_library(monkeypatch, library)
     calls = {
         "creator_info": creator(site),
         "allowlist": creator(site, address=site.creator),
@@ -362,7 +358,7 @@ def test_a_missing_library_is_named_with_the_interpreter(
 def test_a_missing_sdk_matters_only_where_it_is_used(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_docker, "DOCKER_IMPORT_ERROR", ImportError("docker"))
+    without_library(monkeypatch, "docker")
     assert succeeded("gateway_info", site.admin())["gateway"]["container"] is None
     run = failed("gateway_info", {**site.admin(), "container_name": NAME})
     assert "Failed to import the required Python library (docker)" in run.msg
@@ -380,3 +376,17 @@ for name in {MODULES!r}:
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("module", ["gateway_settings", "gateway_drain", "escrow", "escrow_settle"])
+def test_a_module_imports_no_library_before_it_needs_one(module: str) -> None:
+    """That takes longer than what most runs ask of their gateway."""
+    script = f"""
+import importlib, sys
+importlib.import_module("{PACKAGE}.modules.{module}")
+print(sorted({{"requests", "docker"}} & set(sys.modules)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"

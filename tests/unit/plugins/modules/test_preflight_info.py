@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.gonka.devshard.plugins.module_utils._core import (
-    over_requests,
     parts,
 )
 from ansible_collections.gonka.devshard.tests.unit.plugins.http_server import (
@@ -23,7 +22,10 @@ from ansible_collections.gonka.devshard.tests.unit.plugins.http_server import (
     refused_url,
     running,
 )
-from ansible_collections.gonka.devshard.tests.unit.plugins.module_run import succeeded
+from ansible_collections.gonka.devshard.tests.unit.plugins.module_run import (
+    succeeded,
+    without_library,
+)
 from ansible_collections.gonka.devshard.tests.unit.plugins.modules.site import Site
 from ansible_collections.gonka.devshard.tests.unit.plugins.modules.test_info_modules import (
     documented,
@@ -39,7 +41,7 @@ ON_CHAIN = ("chain_rest", "chain_rpc", "public_api", "terms", "active_models")
 def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """A bare host has no ``requests`` yet."""
     if request.param != "requests":
-        monkeypatch.setattr(over_requests, "REQUESTS_IMPORT_ERROR", ImportError("no requests"))
+        without_library(monkeypatch, "requests")
     return str(request.param)
 
 
@@ -123,7 +125,7 @@ def test_without_a_library_the_escrows_are_not_known(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The gateway is asked over what the other modules have."""
-    monkeypatch.setattr(over_requests, "REQUESTS_IMPORT_ERROR", ImportError("no requests"))
+    without_library(monkeypatch, "requests")
     site.import_key()
     found = look({**site.money(), "ask_gateway": True})
     assert found["escrows"]["why"] == "the Python package requests is not installed"

@@ -19,6 +19,7 @@ from ansible_collections.gonka.devshard.tests.unit.plugins.module_run import (
     run_module,
     succeeded,
     without,
+    without_library,
 )
 from ansible_collections.gonka.devshard.tests.unit.plugins.modules.site import Net, Site
 
@@ -78,11 +79,7 @@ def test_what_cannot_be_asked_is_in_the_plan(site: Site) -> None:
 
 
 def test_a_library_that_is_missing_is_a_reason(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "ansible_collections.gonka.devshard.plugins.module_utils._core.over_requests"
-        ".REQUESTS_IMPORT_ERROR",
-        ImportError("no requests"),
-    )
+    without_library(monkeypatch, "requests")
     found = look(site, part("escrow", questions=[question("escrow_info", "the deposits")]))
     assert found["plan"] == {
         "escrow": [

@@ -41,6 +41,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._core.over_requests
 from ansible_collections.gonka.devshard.plugins.module_utils._core.over_stdlib import OverStdlib
 from ansible_collections.gonka.devshard.plugins.module_utils._core.timer import WaitBudget
 from ansible_collections.gonka.devshard.plugins.module_utils._core.transport import (
+    ByPlace,
     HttpTransport,
     base_url,
     bearer,
@@ -601,3 +602,29 @@ def test_tls_goes_through_a_tunnel(
     with pytest.raises(TransportError):
         http.send(Request(method="POST", url="https://node.invalid/x", headers=bearer(KEY, "key")))
     assert server.seen == [], "a proxy sees nothing but the name of the host"
+
+
+@pytest.mark.parametrize(
+    ("url", "near"),
+    [
+        ("http://127.0.0.1:18080/v1/status", True),
+        ("http://[::1]:18080/", True),
+        ("http://localhost/v1/models", True),
+        # certificates and proxies are those of requests
+        ("https://127.0.0.1/", False),
+        ("http://192.0.2.1/", False),
+        ("http://node.example.org:8000/chain-api", False),
+    ],
+)
+def test_plain_http_to_this_host_itself_goes_over_pythons_library(url: str, near: bool) -> None:
+    class Asked:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def exchange(self, _request: Request, _timeout: float) -> str:
+            return self.name
+
+    place = ByPlace(verify=True, ca_path=None, user_agent="x")
+    vars(place).update(_near=Asked("near"), _far=Asked("far"))
+    found: t.Any = place.exchange(Request(method="GET", url=url), 1)
+    assert found == ("near" if near else "far")

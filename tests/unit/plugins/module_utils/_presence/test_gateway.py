@@ -36,6 +36,7 @@ from ansible_collections.gonka.devshard.tests.unit.plugins.first_look import (
     FakeHost,
     run_program,
 )
+from ansible_collections.gonka.devshard.tests.unit.plugins.module_run import without_library
 
 
 @pytest.fixture
@@ -274,7 +275,6 @@ def test_the_registry_is_asked_for_an_image_that_must_be_pulled(
         return answer
 
     monkeypatch.setattr(_docker, "resolve", resolve)
-    monkeypatch.setattr(_docker, "DOCKER_IMPORT_ERROR", None)
     seen = look(host)
     monkeypatch.setenv("PATH", str(host.bin))
     wish = GatewayWish(
@@ -288,7 +288,7 @@ def test_the_registry_is_asked_for_an_image_that_must_be_pulled(
     found = available("gw:9", plan, run_program)
     assert (found.there, asked) == (there, ["gw:9"])
     # without its SDK, or without an engine, it is not known
-    monkeypatch.setattr(_docker, "DOCKER_IMPORT_ERROR", "no module")
+    without_library(monkeypatch, "docker")
     assert available("gw:9", plan, run_program).there is None
     assert available("gw:9", dataclasses.replace(plan, engine=False), run_program).there is None
     assert asked == ["gw:9"]
