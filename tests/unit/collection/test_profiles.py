@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway import profiles
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.profiles.v2 import PROFILE
 from ansible_collections.gonka.devshard.tests.unit.collection.collection_files import (
     PLUGINS,
@@ -84,3 +85,20 @@ def test_role_spells_no_generation(path: Path) -> None:
 def test_the_search_finds_what_it_looks_for() -> None:
     text = " ".join(strings(PLUGINS / "module_utils/_gateway/profiles/v2.py"))
     assert {"DEVSHARD_CHAIN_REST", "19800", "/v1/devshard"} <= set(spelled(text))
+
+
+def bound_fields() -> set[str]:
+    """What is known of a generation only when its protocol is."""
+    generation = profiles.generation("v3")
+    known = generation.bound("protocol").to_result()
+    return {name for name, value in generation.to_result().items() if known[name] != value}
+
+
+def test_the_tag_and_the_route_follow_from_the_protocol() -> None:
+    assert bound_fields() == {"settlement_tag", "route", "host_session_prefix"}
+
+
+@pytest.mark.parametrize("path", ROLE_FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_follows_from_the_protocol_is_never_asked_of_a_generation_alone(path: Path) -> None:
+    unbound = re.findall(r"gonka\.devshard\.profile\)+\.(\w+)", path.read_text())
+    assert bound_fields() & set(unbound) == set()
