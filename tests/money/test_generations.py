@@ -13,6 +13,14 @@ from pathlib import Path
 import pytest
 import requests
 
+from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import UnsafeError
+from ansible_collections.gonka.devshard.plugins.module_utils._core.transport import HttpTransport
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.api import GatewayApi
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.probes import probe
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.profiles import profile
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.settings_copy import (
+    refuse_foreign,
+)
 from ansible_collections.gonka.devshard.tests.money.host import Forks, Host
 from ansible_collections.gonka.devshard.tests.money.network import Network, wait_for
 from ansible_collections.gonka.devshard.tests.money.operations import (
@@ -199,3 +207,38 @@ def test_a_busy_settle_by_hand_is_never_sent_twice(settle: Settle) -> None:
 
 def doomed(tx: dict[str, t.Any], number: int) -> bool:
     return bool(tx["code"]) and f"escrow {number} already settled" in str(tx)
+
+
+# by the key of GATEWAYS: whether it has a profiler, gRPC, a word for what is held, and batches
+HAS = {
+    "v3": (True, False, False, False),
+    "v4": (False, True, False, False),
+    "v4.1": (True, True, False, False),
+    "v4.1-on-v0.2.16": (True, True, False, False),
+    "v4.1-4.0": (True, True, False, False),
+    "v4.1-late": (True, True, True, True),
+}
+
+
+@ALL
+def test_what_a_gateway_has_is_found_out(
+    request: pytest.FixtureRequest, host: Host, network: Network
+) -> None:
+    ready = network.ready
+    gateway = GatewayApi(
+        HttpTransport(timeout=30),
+        url=ready["gateway"],
+        admin_key=ready["admin_key"],
+        profile=profile(network.generation, network.generation),
+    )
+    operation = CreateSigned(host)
+    assert operation.run().ok
+    asked = probe(gateway, gateway.state(), ready["accounting"] or None)
+    found = (asked.profiler, asked.chain_by_grpc, asked.holds, asked.settles_batches)
+    assert found == HAS[request.node.callspec.params["network"]]
+    assert asked.memory_statistics is True
+    assert (asked.accounting_schema is not None) is (network.generation == "v4.1")
+    refuse_foreign(gateway, profile(network.generation, network.generation))
+    with pytest.raises(UnsafeError, match="of another generation than v2"):
+        refuse_foreign(gateway, profile("v2"))
+    operation.clean()
