@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 import threading
 import typing as t
 from pathlib import Path
@@ -18,6 +19,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._core.transport imp
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.api import GatewayApi
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.probes import probe
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.profiles import profile
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.startup import dropped
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.settings_copy import (
     refuse_foreign,
 )
@@ -242,3 +244,28 @@ def test_what_a_gateway_has_is_found_out(
     with pytest.raises(UnsafeError, match="of another generation than v2"):
         refuse_foreign(gateway, profile("v2"))
     operation.clean()
+
+
+@pytest.mark.parametrize("network", ["v3", "v4.1"], indirect=True, scope="module")
+def test_an_escrow_that_a_start_dropped_is_named_by_the_log(host: Host, network: Network) -> None:
+    operation = CreateSigned(host)
+    assert operation.run().ok
+    (escrow,) = network.escrows(host.creator)
+    number = int(escrow["id"])
+    for word in ("one", "two", "three"):
+        network.chat(number, f"dropped {number} {word}")
+    (file,) = (network.storage / f"escrow-{number}").glob("epoch_*.db")
+    with contextlib.closing(sqlite3.connect(file)) as database, database:
+        database.execute("DELETE FROM diffs WHERE nonce = 2")
+    with contextlib.suppress(requests.RequestException, AssertionError):
+        network.gateway.post("/crash")
+    wait_for(lambda: not network.records()[number]["active"], "the start")
+    found = dropped((network.folder / "simnet.log").read_text())
+    assert [one.to_result() for one in found] == [
+        {"id": number, "why": "local state unrecoverable"}
+    ]
+    # its deposit is not given up for another one: an operator has to look
+    again = operation.run()
+    assert not again.ok
+    assert "state root mismatch" in str(again)
+    assert len(network.escrows(host.creator)) == 1
