@@ -54,10 +54,15 @@ class ActionModule(ActionBase):
         unknown: list[tuple[str, str | None]] = []
         faults: list[str] = []
         generation = None
+        lacking: set[str] = set()
         for role in dict.fromkeys([SHARED, *options["roles"]]):
             spec = scopes.specs(role)["main"].get("options", {})
             values, wrong = self._values(scopes, role, spec)
+            # one that is required and missing is reported once, not for each that follows from it
+            wrong = [text for text in wrong if not any(f"'{name}'" in text for name in lacking)]
             if role == SHARED:
+                lacking = {name for name, option in spec.items() if option.get("required")}
+                lacking -= set(values)
                 foreign = values.get(ALLOW) or []
                 unknown = unknown_variables(given, known_variables(ROLES), foreign)
                 if fault := name_fault(values.get(VARIABLE, "")):

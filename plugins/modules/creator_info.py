@@ -75,8 +75,8 @@ creator:
 params:
   description:
     - The limits that escrows have on this chain, amounts and fees in C(ngonka), prices in C(ngonka) per unit of gas.
-    - With RV(params.approved_known=false) the chain could not be asked which settlement versions it approves. An empty
-      RV(params.approved_versions) with RV(params.approved_known=true) means that it approves any.
+    - With C(params.approved_known=false) the chain could not be asked which settlement versions it approves. An empty
+      C(params.approved_versions) with C(params.approved_known=true) means that it approves any.
   returned: success
   type: dict
   sample:
