@@ -10,7 +10,9 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+import yaml
 
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway import profiles
 from simnet.gateway import generation as simulated
 
 HOSTS = Path(__file__).resolve().parents[2] / "hosts"
@@ -30,6 +32,19 @@ def catalogue(load: t.Callable[[str], t.Any], tmp_path: Path) -> t.Any:
 
 def test_every_generation_of_the_simulator_has_its_images(load: t.Callable[[str], t.Any]) -> None:
     assert set(load("images").GENERATIONS) == set(simulated.GENERATIONS)
+
+
+def test_the_collection_knows_each_of_them(load: t.Callable[[str], t.Any]) -> None:
+    assert set(load("images").GENERATIONS) == set(profiles.known())
+
+
+def test_the_scenario_of_generations_goes_through_all_but_the_default(
+    load: t.Callable[[str], t.Any],
+) -> None:
+    images = load("images")
+    scenario = yaml.safe_load((HOSTS.parents[1] / "molecule/generations/molecule.yml").read_text())
+    _unused, _colon, wanted = scenario["ansible"]["env"]["GENERATIONS"].strip("${}").partition(":-")
+    assert [images.DEFAULT_GENERATION, *wanted.split()] == list(images.GENERATIONS)
 
 
 def test_an_image_of_a_gateway_says_its_generation_and_its_version(catalogue: t.Any) -> None:
