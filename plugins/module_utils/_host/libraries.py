@@ -7,8 +7,8 @@
 
 from __future__ import annotations
 
-from .._core.libraries import why_missing
+from .._core import libraries as _libraries
 
 
 def libraries() -> dict[str, bool]:
-    return {name: why_missing(name) is None for name in ("requests", "docker")}
+    return {name: _libraries.why_missing(name) is None for name in ("requests", "docker")}

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.instance import Instance
-from ansible_collections.gonka.devshard.plugins.module_utils._host import docker_cli, libraries
+from ansible_collections.gonka.devshard.plugins.module_utils._host import docker_cli
 from ansible_collections.gonka.devshard.plugins.module_utils._host.storage import same_place
 from ansible_collections.gonka.devshard.plugins.module_utils._presence.model import (
     PLAYS,
@@ -27,6 +27,7 @@ from ansible_collections.gonka.devshard.tests.unit.plugins.first_look import (
     SECRET,
     FakeHost,
 )
+from ansible_collections.gonka.devshard.tests.unit.plugins.module_run import without_library
 
 
 @pytest.fixture
@@ -361,7 +362,7 @@ def test_a_library_is_there_when_it_can_be_imported(
     host: FakeHost, monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:
     assert host.look().libraries == {"requests": True, "docker": True}
-    monkeypatch.setattr(libraries, f"{missing.upper()}_IMPORT_ERROR", ImportError("none"))
+    without_library(monkeypatch, missing)
     found = host.look().to_result()["libraries"]
     assert found == {"requests": missing != "requests", "docker": missing != "docker"}
 
