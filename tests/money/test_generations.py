@@ -255,8 +255,9 @@ def test_an_escrow_that_a_start_dropped_is_named_by_the_log(host: Host, network:
     for word in ("one", "two", "three"):
         network.chat(number, f"dropped {number} {word}")
     (file,) = (network.storage / f"escrow-{number}").glob("epoch_*.db")
-    with contextlib.closing(sqlite3.connect(file)) as database, database:
+    with contextlib.closing(sqlite3.connect(file)) as database:
         database.execute("DELETE FROM diffs WHERE nonce = 2")
+        database.commit()
     with contextlib.suppress(requests.RequestException, AssertionError):
         network.gateway.post("/crash")
     wait_for(lambda: not network.records()[number]["active"], "the start")

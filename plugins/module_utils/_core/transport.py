@@ -86,9 +86,9 @@ class ByPlace:
     that a module asks its gateway.
     """
 
-    def __init__(self, **options: t.Any) -> None:
-        self._options = options
-        self._near = OverStdlib(**options)
+    def __init__(self, *, verify: bool, ca_path: str | None, user_agent: str) -> None:
+        self._verify, self._ca_path, self._user_agent = verify, ca_path, user_agent
+        self._near = OverStdlib(verify=verify, ca_path=ca_path, user_agent=user_agent)
 
     def exchange(
         self, request: Request, timeout: float
@@ -100,7 +100,7 @@ class ByPlace:
     def _far(self) -> Wire:
         from .over_requests import OverRequests
 
-        return OverRequests(**self._options)
+        return OverRequests(verify=self._verify, ca_path=self._ca_path, user_agent=self._user_agent)
 
 
 class HttpTransport:
