@@ -19,14 +19,11 @@ from .urls import is_loopback
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
 
-try:
+# one that is missing is reported by who needs it, see .libraries
+with contextlib.suppress(ImportError):
     import requests
     from requests.utils import get_environ_proxies
     from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
-
-    REQUESTS_IMPORT_ERROR: ImportError | None = None
-except ImportError as exc:
-    REQUESTS_IMPORT_ERROR = exc
 
 
 class OverRequests:

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import typing as t
 from dataclasses import dataclass, field
@@ -17,14 +18,11 @@ from .image import digest_of
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
-try:
+# one that is missing is reported by who needs it, see _core.libraries
+with contextlib.suppress(ImportError):
     import docker
     from docker.errors import DockerException, ImageNotFound, NotFound
     from requests.exceptions import RequestException
-
-    DOCKER_IMPORT_ERROR: ImportError | None = None
-except ImportError as exc:
-    DOCKER_IMPORT_ERROR = exc
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
