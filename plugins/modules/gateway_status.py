@@ -199,7 +199,9 @@ from ansible_collections.gonka.devshard.plugins.module_utils._escrows.deadlines 
     DEADLINE_BLOCKS,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.states import Intent
-from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.store import Ledger
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.store import (
+    read_intents,
+)
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.pool_rules import Limits
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.settlement_files import (
     SettlementFiles,
@@ -292,11 +294,7 @@ def creator_of(context: Context) -> str | None:
 
 def intents_of(context: Context) -> list[Intent]:
     options = context.read(Options)
-    ledger = Ledger.read(options.ledger_path)
-    if ledger is None:
-        return []
-    with ledger:
-        return ledger.intents(chain_id=options.chain_id)
+    return read_intents(options.ledger_path, options.chain_id)
 
 
 def nginx_state(context: Context) -> str:

@@ -23,7 +23,7 @@ from .._core.errors import ConfigurationError, ProtocolError, TransportError
 from .._core.parts import Part, attempt, together
 from .._core.timer import WaitBudget
 from .._escrows.deadlines import DEADLINE_BLOCKS, not_pruned
-from .._escrows.ledger.store import Ledger
+from .._escrows.ledger.store import read_intents
 from .._escrows.observe import read_clock, upgrade_ahead
 from .._escrows.payment import terms_result
 from .._host.storage import free_space
@@ -122,11 +122,7 @@ def open_deposits(chain: ChainApi, creator: str, ledger: frozenset[int]) -> list
 
 def in_ledger(options: Options) -> frozenset[int]:
     """The escrows that some gateway of this host made or imported."""
-    ledger = Ledger.read(options.ledger_path)
-    if ledger is None:
-        return frozenset()
-    with ledger:
-        intents = ledger.intents(chain_id=options.chain_id)
+    intents = read_intents(options.ledger_path, options.chain_id)
     return frozenset(intent.escrow_id for intent in intents if intent.escrow_id is not None)
 
 

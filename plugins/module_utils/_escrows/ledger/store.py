@@ -353,3 +353,12 @@ def _intent(row: sqlite3.Row) -> Intent:
     values["state"] = State(values["state"])
     values["result"] = json.loads(values["result"]) if values["result"] else None
     return Intent(**values)
+
+
+def read_intents(path: str, chain_id: str) -> list[Intent]:
+    """Every intent for a chain; none where this host has no ledger yet."""
+    ledger = Ledger.read(path)
+    if ledger is None:
+        return []
+    with ledger:
+        return ledger.intents(chain_id=chain_id)

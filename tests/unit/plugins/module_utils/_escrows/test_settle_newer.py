@@ -145,8 +145,8 @@ def test_a_transaction_that_fails_is_named_with_what_the_chain_said(world: Newer
     assert only(settle(world, **GATEWAY)).settled
 
 
-def test_a_busy_settle_that_the_gateway_keeps_is_not_sent_again(world: NewerWorld) -> None:
-    world.newer.keeps_busy = True
+def busy_once_finalized(world: NewerWorld) -> t.Callable[[], None]:
+    """Work that no field shows begins as finalize ends, until what is returned is called."""
     original = world.newer.finalize
 
     def then_busy(number: str) -> dict[str, t.Any]:
@@ -154,7 +154,16 @@ def test_a_busy_settle_that_the_gateway_keeps_is_not_sent_again(world: NewerWorl
         world.newer.hidden.add(number)
         return document
 
+    def as_before() -> None:
+        world.newer.finalize = original  # type: ignore[method-assign]
+
     world.newer.finalize = then_busy  # type: ignore[method-assign]
+    return as_before
+
+
+def test_a_busy_settle_that_the_gateway_keeps_is_not_sent_again(world: NewerWorld) -> None:
+    world.newer.keeps_busy = True
+    busy_once_finalized(world)
     with pytest.raises(BusyError, match="settles it by itself when its work has ended"):
         settle(world, seconds=20, **GATEWAY)
     (intent,) = intents(world)
@@ -169,41 +178,31 @@ def test_a_busy_settle_that_the_gateway_keeps_is_not_sent_again(world: NewerWorl
     # its worker does it
     del world.newer.background["1"]
     world.newer.hidden.clear()
-    FakeWorker.settle(world, "1")
+    settle_by_its_worker(world, "1")
     assert (only(settle(world, **GATEWAY)).settled, settles_on_chain(world)) == (True, 1)
 
 
-class FakeWorker:
+def settle_by_its_worker(world: NewerWorld, number: str) -> None:
     """What the gateway does by itself when the work has ended."""
-
-    @staticmethod
-    def settle(world: NewerWorld, number: str) -> None:
-        world.newer.settle(
-            number,
-            private_key_env="DEVSHARD_PRIVATE_KEY",
-            chain_id="fake",
-            fee_amount=1_000_000,
-            gas_limit=500_000,
-        )
-        world.newer.queued.discard(number)
-        world.chain.step(3)
+    world.newer.settle(
+        number,
+        private_key_env="DEVSHARD_PRIVATE_KEY",
+        chain_id="fake",
+        fee_amount=1_000_000,
+        gas_limit=500_000,
+    )
+    world.newer.queued.discard(number)
+    world.chain.step(3)
 
 
 def test_a_busy_settle_that_the_gateway_forgets_is_not_sent(world: NewerWorld) -> None:
-    original = world.newer.finalize
-
-    def then_busy(number: str) -> dict[str, t.Any]:
-        document = original(number)
-        world.newer.hidden.add(number)
-        return document
-
-    world.newer.finalize = then_busy  # type: ignore[method-assign]
+    as_before = busy_once_finalized(world)
     with pytest.raises(Exception, match="has active requests"):
         settle(world, seconds=20, **GATEWAY)
     (intent,) = intents(world)
     assert intent.state is State.DROPPED
     world.newer.hidden.clear()
-    world.newer.finalize = original  # type: ignore[method-assign]
+    as_before()
     assert only(settle(world, **GATEWAY)).settled
 
 
