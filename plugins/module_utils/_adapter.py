@@ -7,47 +7,33 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
 import errno
 import functools
 import re
 import traceback
 import typing as t
-import uuid
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from . import _argspec
-from ._chain import participants
-from ._chain.api import ChainApi
-from ._chain.inferenced import CliResult, Inferenced, runner
-from ._chain.rpc import ChainRpc
-from ._core import keys, libraries, urls
+from ._core import libraries, urls
 from ._core import transport as _transport
 from ._core.errors import ConfigurationError, DevshardError
 from ._core.options import read_options
 from ._core.outcomes import PartialFailure
 from ._core.over_stdlib import OverStdlib
 from ._core.timer import WaitBudget
-from ._escrows.ledger.lock import HostLock
-from ._escrows.ledger.store import Ledger
-from ._escrows.pool_rules import Limits
-from ._escrows.ports import ChainPorts, Ports
 from ._gateway import env_file as _env_file
-from ._gateway.api import GatewayApi
 from ._gateway.profiles import Profile, profile
-from ._swap.journal import JournalFile, Notebook
-from ._swap.steps import Step
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
 _Options = t.TypeVar("_Options")
+_Client = t.TypeVar("_Client")
 
 _SHORTEST_HIDDEN: t.Final = 8
 _WITH_USER: t.Final = re.compile(r"https?://[^/]*@")
@@ -63,12 +49,17 @@ class Outcome:
     after: dict[str, t.Any] | str | None = None
 
 
-class _Seen:
-    """What the predictions of one run have read, so that all of them judge the same moment."""
+class MadeOnce:
+    """Clients, each made once: by the function that stands for it."""
 
     def __init__(self) -> None:
-        self.transports: dict[tuple[t.Any, ...], _transport.HttpTransport] = {}
-        self.keys: dict[tuple[str, ...], CliResult] = {}
+        self._made: dict[t.Any, t.Any] = {}
+
+    def once(self, key: t.Any, make: Callable[[], _Client]) -> _Client:
+        if key not in self._made:
+            self._made[key] = make()
+        made: _Client = self._made[key]
+        return made
 
 
 class Context:
@@ -78,7 +69,19 @@ class Context:
         self._module = module
         self.params: dict[str, t.Any] = module.params
         self.check_mode: bool = module.check_mode
-        self._seen = _Seen()
+        self.run_command = module.run_command
+        self.predicts: MadeOnce | None = None
+        """What all predictions of one run share, so that all judge the same moment."""
+        self._shared = MadeOnce()
+        self._made = MadeOnce()
+
+    def once(self, key: t.Any, make: Callable[[], _Client]) -> _Client:
+        """A client of this run, made when it is first asked for.
+
+        What makes it lies in ``_clients``, so that a module carries to its host only what it uses:
+        there everything is compiled again in every run.
+        """
+        return self._made.once(key, make)
 
     def inner(
         self,
@@ -93,7 +96,7 @@ class Context:
         validated = ArgumentSpecValidator(**spec.to_kwargs()).validate(params)
         if validated.error_messages:
             raise ConfigurationError("; ".join(validated.error_messages))
-        return _Inner(self._module, validated.validated_parameters, self._seen, deadline)
+        return _Inner(self._module, validated.validated_parameters, self._shared, deadline)
 
     def warn(self, text: str) -> None:
         self._module.warn(text)
@@ -221,161 +224,9 @@ class Context:
             )
         return found
 
-    @functools.cached_property
-    def gateway(self) -> GatewayApi:
-        return GatewayApi(
-            self.transport,
-            url=self.read(_argspec.GatewayOptions).gateway_url,
-            admin_key=self.secret("admin_api_key", keys.ADMIN_API_KEY),
-            profile=self.profile,
-            storage_dir=storage_seen(self),
-        )
-
-    @functools.cached_property
-    def chain(self) -> ChainApi:
-        return self.new_chain(self.transport)
-
-    def new_chain(self, http: _transport.HttpTransport) -> ChainApi:
-        self.positive("max_block_age")
-        options = self.read(_argspec.ChainOptions)
-        return ChainApi(
-            http,
-            rest=options.chain_rest,
-            public_api=options.public_api,
-            chain_id=options.chain_id,
-            max_block_age=options.max_block_age,
-            rpc=options.chain_rpc,
-        )
-
-    def new_rpc(self, http: _transport.HttpTransport) -> ChainRpc | None:
-        """None where no URL of the chain's RPC is given."""
-        options = self.read(_argspec.ChainOptions)
-        if (url := self.read(_argspec.InferencedOptions).chain_rpc) is None:
-            return None
-        return ChainRpc(
-            http, url=url, chain_id=options.chain_id, max_block_age=options.max_block_age
-        )
-
-    @functools.cached_property
-    def signer(self) -> Inferenced | None:
-        """None on a host that has no ``inferenced``."""
-        options = self.read(_argspec.InferencedOptions)
-        if not Path(options.inferenced_path).exists():
-            return None
-        return Inferenced(
-            run=runner(self._module.run_command),
-            path=options.inferenced_path,
-            home=options.inferenced_home,
-            keyring_dir=options.keyring_dir,
-            key_name=options.key_name,
-            node=options.chain_rpc,
-        )
-
-    @functools.cached_property
-    def notebook(self) -> Notebook | None:
-        """The journal of the swap that this run is a step of; None outside of a swap."""
-        path, step, finished = (self.params[name] for name in ("journal", "step", "finished"))
-        if path is None:
-            return None
-        if step is None:
-            raise ConfigurationError("step is required with journal")
-        try:
-            before = Step(finished) if finished else None
-        except ValueError as exc:
-            raise ConfigurationError(f"finished: there is no step {finished}") from exc
-        return Notebook(
-            file=JournalFile(Path(path)),
-            run=self.params["run"],
-            step=Step(step),
-            finished=before,
-            now=lambda: datetime.now(timezone.utc),
-            check_mode=self.check_mode,
-        )
-
     def deadline(self) -> WaitBudget:
         self.positive("wait_timeout", "wait_interval")
         return WaitBudget(self.read(_argspec.WaitOptions).wait_timeout)
-
-    @contextlib.contextmanager
-    def _ledger(self, purpose: str | None) -> Iterator[Ledger | None]:
-        """The ledger. ``purpose`` names a run that writes; None only reads.
-
-        A run that writes holds the host's lock. In check mode, and for reading, nothing is
-        written, not even the ledger's file.
-        """
-        path = self.read(_argspec.LedgerOptions).ledger_path
-        run_id = uuid.uuid4().hex
-        with contextlib.ExitStack() as stack:
-            ledger: Ledger | None
-            if purpose is None or self.check_mode:
-                ledger = Ledger.read(path)
-            else:
-                stack.enter_context(HostLock(path, run_id, purpose))
-                ledger = Ledger.open(path, run_id)
-            if ledger is not None:
-                stack.enter_context(ledger)
-            yield ledger
-
-    @contextlib.contextmanager
-    def chain_ports(self, purpose: str | None) -> Iterator[ChainPorts]:
-        """What use cases of money need that do not speak with a gateway."""
-        with self._ledger(purpose) as ledger:
-            yield self._chain_ports(ledger)
-
-    @contextlib.contextmanager
-    def ports(
-        self,
-        purpose: str | None,
-        *,
-        signs: bool = False,
-        waits: bool = False,
-        min_blocks_left: int = 0,
-    ) -> Iterator[Ports]:
-        """What the use cases of money need.
-
-        ``signs`` is for a module with the options of ``inferenced``, ``waits`` for one with those
-        of waiting.
-        """
-        wait = self.read(_argspec.WaitOptions) if waits else None
-        with self._ledger(purpose) as ledger:
-            yield Ports.of(
-                self._chain_ports(ledger),
-                gateway=self.gateway,
-                gateway_id=self.gateway.url,
-                signer=self.signer if signs else None,
-                limits=Limits(
-                    min_balance=self.profile.min_balance,
-                    max_nonce=self.profile.nonce_limit,
-                    longest_request=self.profile.longest_request,
-                    reloads=self.profile.settle_unloaded,
-                    min_blocks_left=min_blocks_left,
-                ),
-                settlement_tag=self.profile.settlement_tag,
-                deadline=self.deadline() if waits else WaitBudget(0),
-                interval=1 if wait is None else wait.wait_interval,
-            )
-
-    def _chain_ports(self, ledger: Ledger | None) -> ChainPorts:
-        prefix = self.profile.host_session_prefix
-        return ChainPorts(
-            chain=self.chain,
-            chain_id=self.read(_argspec.ChainOptions).chain_id,
-            ledger=ledger,
-            now=lambda: datetime.now(timezone.utc),
-            warn=self.warn,
-            check_mode=self.check_mode,
-            hosts_nonce=functools.partial(
-                participants.newest_nonce, self.transport, self.chain, prefix
-            ),
-            voices=functools.partial(participants.voices, self.transport, self.chain, prefix),
-        )
-
-
-def storage_seen(context: Context) -> str | None:
-    """The storage as the gateway sees it, for a generation that takes paths below it alone."""
-    if context.profile.absolute_storage_path:
-        return None
-    return (context.environment or {}).get(context.profile.storage_variable)
 
 
 class _Inner(Context):
@@ -385,14 +236,14 @@ class _Inner(Context):
         self,
         module: AnsibleModule,
         params: dict[str, t.Any],
-        seen: _Seen,
+        shared: MadeOnce,
         deadline: WaitBudget | None,
     ) -> None:
         super().__init__(module)
         self.params = params
         self._end = deadline
         self.check_mode = True
-        self._seen = seen
+        self.predicts = self._shared = shared
 
     def _missing(self, name: str, exc: ImportError) -> t.NoReturn:
         raise ConfigurationError(f"the Python package {name} is not installed") from exc
@@ -401,26 +252,7 @@ class _Inner(Context):
     def transport(self) -> _transport.HttpTransport:
         names = ("request_timeout", "validate_certs", "ca_path")
         key = (self._end, *(self.params[name] for name in names))
-        if key not in self._seen.transports:
-            self._seen.transports[key] = self.new_transport(self._end, read_once=True)
-        return self._seen.transports[key]
-
-    @functools.cached_property
-    def signer(self) -> Inferenced | None:
-        found = super().signer
-        if found is None:
-            return None
-        ask, known = found.run, self._seen.keys
-
-        def run(argv: list[str], data: str | None) -> CliResult:
-            if data is not None or argv[1:3] != ["keys", "show"]:
-                return ask(argv, data)
-            key = tuple(argv)
-            if key not in known:
-                known[key] = ask(argv, data)
-            return known[key]
-
-        return dataclasses.replace(found, run=run)
+        return self._shared.once(key, lambda: self.new_transport(self._end, read_once=True))
 
 
 def run_module(spec: _argspec.ArgumentSpec, work: Callable[[Context], Outcome]) -> None:

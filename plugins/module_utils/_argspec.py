@@ -13,7 +13,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-from ._chain.node import MAX_BLOCK_AGE
+from ._chain.limits import MAX_BLOCK_AGE
 from ._gateway.profiles import DEFAULT_PROFILE
 from ._swap.steps import Step
 

@@ -102,6 +102,8 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Outcome,
     run_module,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._clients.chain import chain_of
+from ansible_collections.gonka.devshard.plugins.module_utils._clients.signer import signer_of
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import ConfigurationError
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.creator import membership
 
@@ -116,7 +118,7 @@ class Options:
 
 
 def work(context: Context) -> Outcome:
-    chain, signer = context.chain, context.signer
+    chain, signer = chain_of(context), signer_of(context)
     chain.head()
     params = chain.escrow_params()
     found = None if signer is None else signer.address()

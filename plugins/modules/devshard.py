@@ -156,6 +156,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Outcome,
     run_module,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._clients.money import open_ports
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.record_options import (
     DevshardOptions,
 )
@@ -191,7 +192,7 @@ SPEC = _argspec.ArgumentSpec(
 
 def work(context: Context) -> Outcome:
     options = context.read(DevshardOptions)
-    with context.ports("devshard", waits=True) as ports:
+    with open_ports(context, "devshard", waits=True) as ports:
         result = SetDevshard(ports, options).run()
     before, after = result.pop("before"), result.pop("after")
     return Outcome(changed=result.pop("changed"), values=result, before=before, after=after)

@@ -200,6 +200,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Outcome,
     run_module,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._clients.notebook import notebook_of
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
     ConfigurationError,
     DevshardError,
@@ -321,8 +322,8 @@ def work(context: Context) -> Outcome:
     written = selector.read()
     if params["slot"] is None:
         return result(written, written, proved=0, workers=workers)
-    if context.notebook is not None:
-        context.notebook.begin()
+    if (notebook := notebook_of(context)) is not None:
+        notebook.begin()
     if (busy := params["edge_busy_url"]) is not None:
         is_edge_busy(context.new_transport(), base_url(busy, "edge_http_port (edge_busy_url)"))
     if params["via"] == "flag":
@@ -348,8 +349,8 @@ def work(context: Context) -> Outcome:
     if params["via"] == "reload" and not change.changed:
         # the run that switched may have been cut off before it could tell
         workers = leaving(nginx)
-    if context.notebook is not None:
-        context.notebook.result(SwapNotes(workers=tuple(workers)))
+    if (notebook := notebook_of(context)) is not None:
+        notebook.result(SwapNotes(workers=tuple(workers)))
     return result(change.slot, change.previous, proved=change.proved, workers=workers)
 
 

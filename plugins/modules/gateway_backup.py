@@ -192,6 +192,8 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Outcome,
     run_module,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._clients.money import open_chain_ports
+from ansible_collections.gonka.devshard.plugins.module_utils._clients.notebook import notebook_of
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
     ConfigurationError,
     UnsafeError,
@@ -243,14 +245,14 @@ def present(context: Context, options: Options) -> Outcome:
     actions = [f"backed up {what}"]
     backup = None
     there = make.list_backups(target, storage)
-    if context.notebook is not None:
-        context.notebook.begin()
+    if (notebook := notebook_of(context)) is not None:
+        notebook.begin()
     if context.check_mode:
         inspect.check_storage(storage)
         # the new one is not there yet
         kept = max(options.keep - 1, 1) if options.keep else 0
     else:
-        with context.chain_ports(None) as ports:
+        with open_chain_ports(context, None) as ports:
             backup = make.make_backup(
                 storage,
                 target,
@@ -263,8 +265,8 @@ def present(context: Context, options: Options) -> Outcome:
     if not context.check_mode:
         for old in removed:
             shutil.rmtree(old)
-    if context.notebook is not None and backup is not None:
-        context.notebook.result(SwapNotes(backup=backup.name))
+    if (notebook := notebook_of(context)) is not None and backup is not None:
+        notebook.result(SwapNotes(backup=backup.name))
     left = [old.name for old in there if old not in removed]
     return Outcome(
         changed=True,
@@ -294,7 +296,7 @@ def restored(context: Context, options: Options) -> Outcome:
             before={"restored": True, "sessions": there},
             after={"restored": True, "sessions": there},
         )
-    with context.chain_ports("gateway_backup") as ports:
+    with open_chain_ports(context, "gateway_backup") as ports:
         ports.chain.head()
         if storage.exists() and not context.check_mode:
             inspect.refuse_in_use(storage)

@@ -174,6 +174,8 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Outcome,
     run_module,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._clients.gateway import gateway_of
+from ansible_collections.gonka.devshard.plugins.module_utils._clients.notebook import notebook_of
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import ConfigurationError
 from ansible_collections.gonka.devshard.plugins.module_utils._core.transport import base_url
 from ansible_collections.gonka.devshard.plugins.module_utils._edge.nginx import is_edge_busy
@@ -210,12 +212,12 @@ def work(context: Context) -> Outcome:
             " progress_interval must be 1 or more"
         )
     workers = params["workers"]
-    if context.notebook is not None:
-        workers = list(context.notebook.begin().data.workers or ())
+    if (notebook := notebook_of(context)) is not None:
+        workers = list(notebook.begin().data.workers or ())
     if strange := [key for key in workers if not processes.KEY.fullmatch(key)]:
         raise ConfigurationError(f"workers: '{strange[0]}' was not given by edge_slot")
     deadline = context.deadline()
-    gateway = context.gateway
+    gateway = gateway_of(context)
     url = params["edge_busy_url"]
     busy = None if url is None else base_url(url, "edge_http_port (edge_busy_url)")
     if busy is not None:

@@ -150,6 +150,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Outcome,
     run_module,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._clients.gateway import gateway_of
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.probes import probe
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.report import report
 from ansible_collections.gonka.devshard.plugins.module_utils._host import docker
@@ -177,7 +178,7 @@ def work(context: Context) -> Outcome:
     if name is not None:
         context.need_docker()
         container = docker.inspect(name)
-    gateway = context.gateway
+    gateway = gateway_of(context)
     state = gateway.state()
     found = report(gateway.url, state, gateway.rotation(), container)
     asked = probe(gateway, state, options.accounting_url) if options.probe else None

@@ -179,6 +179,8 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     run_module,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._chain.api import ChainApi
+from ansible_collections.gonka.devshard.plugins.module_utils._clients.chain import new_chain
+from ansible_collections.gonka.devshard.plugins.module_utils._clients.signer import signer_of
 from ansible_collections.gonka.devshard.plugins.module_utils._core import keys, libraries
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
     ConfigurationError,
@@ -279,11 +281,11 @@ def http_until(context: Context, deadline: WaitBudget) -> HttpTransport:
 
 
 def chain_until(context: Context, deadline: WaitBudget) -> ChainApi:
-    return context.new_chain(http_until(context, deadline))
+    return new_chain(context, http_until(context, deadline))
 
 
 def creator_of(context: Context) -> str | None:
-    found = None if context.signer is None else context.signer.address()
+    found = None if (signer := signer_of(context)) is None else signer.address()
     expected = context.read(Options).creator
     if found is not None and expected not in (None, found):
         raise ConfigurationError(

@@ -114,6 +114,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Outcome,
     run_module,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._clients.notebook import notebook_of
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import UnsafeError
 from ansible_collections.gonka.devshard.plugins.module_utils._host import docker
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.handover import hand_over
@@ -137,7 +138,7 @@ def work(context: Context) -> Outcome:
             f"the container {params['container']} still exists, it could serve its escrows again;"
             " remove it first"
         )
-    notebook = context.notebook
+    notebook = notebook_of(context)
     if notebook is not None:
         notebook.begin()
     changed, left = hand_over(

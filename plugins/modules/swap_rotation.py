@@ -104,6 +104,8 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Outcome,
     run_module,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._clients.gateway import gateway_of
+from ansible_collections.gonka.devshard.plugins.module_utils._clients.notebook import notebook_of
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.notes import SwapNotes
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.rotation import (
     freeze_rotation,
@@ -125,29 +127,29 @@ SPEC = _argspec.ArgumentSpec(
 
 
 def frozen(context: Context) -> dict[str, t.Any] | None:
-    notebook = context.notebook
+    notebook = notebook_of(context)
 
     def intend(before: dict[str, t.Any]) -> None:
         if notebook is not None:
             notebook.begin(SwapNotes(rotation=before))
 
-    return freeze_rotation(context.gateway, intend=intend, check_mode=context.check_mode)
+    return freeze_rotation(gateway_of(context), intend=intend, check_mode=context.check_mode)
 
 
 def restored(context: Context) -> dict[str, t.Any] | None:
     saved = context.params["rotation"]
-    if context.notebook is not None:
-        saved = context.notebook.begin().data.rotation
+    if (notebook := notebook_of(context)) is not None:
+        saved = notebook.begin().data.rotation
     if saved is None:
         return None
-    return restore_rotation(context.gateway, saved, check_mode=context.check_mode)
+    return restore_rotation(gateway_of(context), saved, check_mode=context.check_mode)
 
 
 def given_back(context: Context) -> dict[str, t.Any] | None:
-    if context.notebook is None:
+    if (notebook := notebook_of(context)) is None:
         raise AssertionError("the journal is required")
-    notebook = dataclasses.replace(context.notebook, step=Step.FREEZE_ROTATION)
-    return give_rotation_back(notebook, lambda: context.gateway, check_mode=context.check_mode)
+    notebook = dataclasses.replace(notebook, step=Step.FREEZE_ROTATION)
+    return give_rotation_back(notebook, lambda: gateway_of(context), check_mode=context.check_mode)
 
 
 _STATES: t.Final = {"frozen": frozen, "restored": restored, "given_back": given_back}

@@ -157,12 +157,15 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Outcome,
     run_module,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._clients.money import open_ports
+from ansible_collections.gonka.devshard.plugins.module_utils._clients.notebook import notebook_of
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import ConfigurationError
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ports import Ports
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.models import GatewayState
 from ansible_collections.gonka.devshard.plugins.module_utils._host import docker
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.host import observe
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.journal import Notebook
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.journal_model import Journal
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.notes import (
     SwapNotes,
     read_sessions,
@@ -189,7 +192,6 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap.sessions impo
     refuse_stop,
     rotation_is_on,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import Journal
 
 SPEC = _argspec.ArgumentSpec(
     options={
@@ -253,7 +255,7 @@ def may_stop(
 
 
 def work(context: Context) -> Outcome:
-    params, state, notebook = context.params, context.params["state"], context.notebook
+    params, state, notebook = context.params, context.params["state"], notebook_of(context)
     expected = active_only(read_expected(params["expected"]))
     past: list[int] = []
     noted: list[NotedSession] = []
@@ -265,7 +267,7 @@ def work(context: Context) -> Outcome:
         noted = noted_sessions(journal, notebook.step)
         if state == "noted" and not noted:
             return result({}, asked=False)
-    with context.ports(None, waits=True) as ports:
+    with open_ports(context, None, waits=True) as ports:
         if state == "intact":
             found = compare_sessions(
                 ports.gateway,

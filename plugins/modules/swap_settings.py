@@ -74,6 +74,8 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Outcome,
     run_module,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._clients.gateway import gateway_of
+from ansible_collections.gonka.devshard.plugins.module_utils._clients.notebook import notebook_of
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import ConfigurationError
 from ansible_collections.gonka.devshard.plugins.module_utils._core.keys import ADMIN_API_KEY
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.api import GatewayApi
@@ -89,10 +91,12 @@ SPEC = _argspec.ArgumentSpec(options={"source_url": {"type": "str", "required": 
 
 
 def work(context: Context) -> Outcome:
-    if context.notebook is not None and Step.SEED_TEMP in context.notebook.begin().started:
+    if (
+        notebook := notebook_of(context)
+    ) is not None and Step.SEED_TEMP in notebook.begin().started:
         # one that is started again; the gateway that has the settings may be down
         return Outcome(changed=False, values={"set": []}, before={}, after={})
-    target = context.gateway
+    target = gateway_of(context)
     source = GatewayApi(
         context.transport,
         url=context.params["source_url"],

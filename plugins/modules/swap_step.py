@@ -292,6 +292,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Outcome,
     run_module,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._clients.notebook import notebook_of
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import ConfigurationError
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.drift import (
     Drift,
@@ -317,18 +318,14 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap.journal impor
     JournalFile,
     Notebook,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.journal_model import Journal
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.notes import SwapNotes
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.plan import (
     SwapPlan,
     record_after,
     way_back,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import (
-    Journal,
-    Slot,
-    Step,
-    SwapSeen,
-)
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import Slot, Step, SwapSeen
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.temporary import temp_environment
 
 STATES: t.Final = ("planned", "begun", "started", "recorded", "ended", "aftermath")
@@ -552,7 +549,7 @@ def steps_of(journal: Journal | None) -> dict[str, t.Any]:
 
 def started(context: Context, file: JournalFile) -> Outcome:
     before = file.read()
-    journal = notebook_of(context).begin()
+    journal = own_notebook(context).begin()
     return noted(context, before, journal)
 
 
@@ -567,7 +564,7 @@ def noted(context: Context, before: Journal | None, journal: Journal) -> Outcome
 
 def recorded(context: Context, _file: JournalFile) -> Outcome:
     """After the start, so that the record always names what runs."""
-    journal = notebook_of(context).begin()
+    journal = own_notebook(context).begin()
     context.need_docker()
     container = context.params["container"]
     main = docker.inspect(container)
@@ -587,7 +584,7 @@ def recorded(context: Context, _file: JournalFile) -> Outcome:
 
 
 def ended(context: Context, file: JournalFile) -> Outcome:
-    notebook, ids = notebook_of(context), context.params["temp_escrow_ids"]
+    notebook, ids = own_notebook(context), context.params["temp_escrow_ids"]
     before = file.read()
     if notebook.step is Step.DONE and before is not None:
         # a swap ends on the image that its journal names, or it is not finished
@@ -616,10 +613,10 @@ def aftermath(context: Context, file: JournalFile) -> Outcome:
     return Outcome(changed=False, values={"swap": found.to_result()})
 
 
-def notebook_of(context: Context) -> Notebook:
-    if context.notebook is None:
+def own_notebook(context: Context) -> Notebook:
+    if (notebook := notebook_of(context)) is None:
         raise AssertionError("the journal is required")
-    return context.notebook
+    return notebook
 
 
 _WORK: t.Final = dict(

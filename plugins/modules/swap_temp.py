@@ -110,6 +110,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Outcome,
     run_module,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._clients.notebook import notebook_of
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.notes import SwapNotes
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import Step
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.temporary import (
@@ -155,15 +156,15 @@ def present(context: Context) -> list[str]:
         compose=params["compose"],
     )
     running = False
-    if context.notebook is not None:
+    if (notebook := notebook_of(context)) is not None:
         notes = SwapNotes(temp_image=params["image"], temp_env=str(files.environment))
-        running = Step.SEED_TEMP in context.notebook.begin(notes).started
+        running = Step.SEED_TEMP in notebook.begin(notes).started
     return prepare(files, running=running, check_mode=context.check_mode)
 
 
 def flagged(context: Context) -> list[str]:
-    if context.notebook is not None:
-        context.notebook.begin()
+    if (notebook := notebook_of(context)) is not None:
+        notebook.begin()
     if context.params["flag_path"] is None:
         return []
     flag = Path(context.params["flag_path"])

@@ -182,6 +182,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Outcome,
     run_module,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._clients.money import open_ports
 from ansible_collections.gonka.devshard.plugins.module_utils._host.storage import free_space
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.window import (
     SwapWindow,
@@ -240,7 +241,7 @@ def work(context: Context) -> Outcome:
         min_free_mb=params["min_free_mb"],
         disks=lambda: free_space(map(Path, params["disks"])),
     )
-    with context.ports(None, signs=True, waits=True) as ports:
+    with open_ports(context, None, signs=True, waits=True) as ports:
         found = SwapWindow(ports, wish).run()
     return Outcome(changed=False, values={"window": {"reasons": [], **found}})
 

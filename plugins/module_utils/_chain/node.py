@@ -15,9 +15,8 @@ from datetime import datetime
 
 from .._core.errors import ConfigurationError, DevshardError, ProtocolError, UnknownStateError
 from .._core.reader import Reader, parse_time
+from .limits import MAX_BLOCK_AGE
 
-MAX_BLOCK_AGE: t.Final = 120
-"""Seconds after which the newest block of a node is too old, where nothing else is set."""
 MAX_CLOCK_LAG: t.Final = 30
 """Seconds by which a host's clock may be behind the newest block.
 

@@ -16,13 +16,9 @@ from .._core.errors import ConfigurationError, DevshardError, TransportError
 from .image import digest_of
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
-# one that is missing is reported by who needs it, see _core.libraries
-with contextlib.suppress(ImportError):
-    import docker
-    from docker.errors import DockerException, ImageNotFound, NotFound
-    from requests.exceptions import RequestException
+    from docker import DockerClient
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,55 +93,68 @@ def from_inspect(attrs: Mapping[str, t.Any], digests: tuple[str, ...]) -> Contai
     )
 
 
+@contextlib.contextmanager
+def _engine(timeout: int, failed: Callable[[Exception], Exception]) -> Iterator[DockerClient]:
+    """The engine, with its failures as ``failed`` words them.
+
+    The library is imported here, since that takes longer than most modules' work, and not every
+    run asks the engine. A missing one is reported before, see ``_core.libraries``.
+    """
+    import docker
+    from docker.errors import DockerException
+    from requests.exceptions import RequestException
+
+    try:
+        with contextlib.closing(docker.from_env(timeout=timeout)) as client:
+            yield client
+    except (DockerException, RequestException) as exc:
+        raise failed(exc) from exc
+
+
 def inspect(name: str) -> Container | None:
     """A container by its name; None when the engine has none of that name."""
+
+    def failed(exc: Exception) -> Exception:
+        return TransportError(f"the Docker Engine of this host does not answer: {reason_of(exc)}")
+
+    with _engine(30, failed) as client:
+        attrs = _found(lambda: client.api.inspect_container(name))
+        if attrs is None:
+            return None
+        image = _found(lambda: client.api.inspect_image(attrs["Image"])) or {}
+        return from_inspect(attrs, tuple(image.get("RepoDigests") or ()))
+
+
+def _found(ask: Callable[[], dict[str, t.Any]]) -> dict[str, t.Any] | None:
+    """What the engine describes; None when it has no such thing."""
+    from docker.errors import NotFound
+
     try:
-        client = docker.from_env(timeout=30)
-        try:
-            attrs = client.api.inspect_container(name)
-            try:
-                digests = tuple(client.api.inspect_image(attrs["Image"]).get("RepoDigests") or ())
-            except ImageNotFound:
-                digests = ()
-        finally:
-            client.close()
+        return ask()
     except NotFound:
         return None
-    except (DockerException, RequestException) as exc:
-        raise TransportError(
-            f"the Docker Engine of this host does not answer: {reason_of(exc)}"
-        ) from exc
-    return from_inspect(attrs, digests)
 
 
 def log(name: str, lines: int, since: int | None = None) -> str:
     """The end of a container's log, what it wrote to stdout and stderr; ``since`` in seconds of
     Unix time."""
-    try:
-        client = docker.from_env(timeout=30)
-        try:
-            raw = client.api.logs(name, tail=lines, since=since)
-        finally:
-            client.close()
-    except (DockerException, RequestException) as exc:
-        raise TransportError(
-            f"the log of container {name} cannot be read: {reason_of(exc)}"
-        ) from exc
+
+    def failed(exc: Exception) -> Exception:
+        return TransportError(f"the log of container {name} cannot be read: {reason_of(exc)}")
+
+    with _engine(30, failed) as client:
+        raw = client.api.logs(name, tail=lines, since=since)
     return bytes(raw).decode("utf-8", "replace")
 
 
 def execute(name: str, argv: list[str]) -> tuple[int, str, str]:
     """Run a program inside a running container: its status, stdout and stderr."""
-    try:
-        client = docker.from_env(timeout=120)
-        try:
-            rc, (stdout, stderr) = client.containers.get(name).exec_run(argv, demux=True)
-        finally:
-            client.close()
-    except (DockerException, RequestException) as exc:
-        raise TransportError(
-            f"{argv[0]} could not be run in container {name}: {reason_of(exc)}"
-        ) from exc
+
+    def failed(exc: Exception) -> Exception:
+        return TransportError(f"{argv[0]} could not be run in container {name}: {reason_of(exc)}")
+
+    with _engine(120, failed) as client:
+        rc, (stdout, stderr) = client.containers.get(name).exec_run(argv, demux=True)
     return (
         int(rc),
         (stdout or b"").decode("utf-8", "replace"),
@@ -160,25 +169,11 @@ def resolve(image: str) -> str:
     """
     by_digest = digest_of(image) is not None
     name, tag = ("", "") if by_digest else split_tag(image)
-    try:
-        client = docker.from_env(timeout=60)
-        try:
-            if by_digest and _is_here(client, image):
-                return image
-            found = client.api.inspect_distribution(image if by_digest else f"{name}:{tag}")
-        finally:
-            client.close()
-    except (DockerException, RequestException) as exc:
-        raise _unresolved(image, exc) from exc
+    with _engine(60, lambda exc: _unresolved(image, exc)) as client:
+        if by_digest and _found(lambda: client.api.inspect_image(image)) is not None:
+            return image
+        found = client.api.inspect_distribution(image if by_digest else f"{name}:{tag}")
     return image if by_digest else f"{name}@{found['Descriptor']['digest']}"
-
-
-def _is_here(client: t.Any, image: str) -> bool:
-    try:
-        client.api.inspect_image(image)
-    except NotFound:
-        return False
-    return True
 
 
 # what was requested, which a user never wrote: Get "https://…": reason, 404 … for http+docker://…: reason

@@ -14,7 +14,7 @@ from .plan import gives_rotation_back
 from .steps import Step
 
 if t.TYPE_CHECKING:
-    from .steps import Journal
+    from .journal_model import Journal
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

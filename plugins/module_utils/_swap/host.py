@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 
 from .._core.errors import BusyError, ConfigurationError, UnsafeError
 from .._host.image import described, digest_of, is_image, refused_form, same_image
+from .journal_model import Journal
 from .notes import SwapNotes
 from .plan import SwapPlan, generation_of_tag, plan, roll_back
-from .steps import Journal, Mode, Slot, SwapRefused, SwapSeen, TempEscrows
+from .steps import Mode, Slot, SwapRefused, SwapSeen, TempEscrows
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping

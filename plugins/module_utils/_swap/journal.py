@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 from .._core.errors import BusyError, ConfigurationError, UnknownStateError
 from .._core.files import sync_folder, write_private
-from .steps import Journal, Step, SwapRefused
+from .journal_model import Journal
+from .steps import Step, SwapRefused
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator

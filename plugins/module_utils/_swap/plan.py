@@ -18,15 +18,8 @@ import typing as t
 from dataclasses import dataclass
 
 from .._host.image import described, same_image
-from .steps import (
-    Journal,
-    Mode,
-    Step,
-    SwapRefused,
-    SwapSeen,
-    TempEscrows,
-    sequence,
-)
+from .journal_model import Journal
+from .steps import Mode, Step, SwapRefused, SwapSeen, TempEscrows, sequence
 
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Mapping

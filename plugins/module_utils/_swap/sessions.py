@@ -34,7 +34,7 @@ if t.TYPE_CHECKING:
     from .._escrows.ports import ChainPorts
     from .._gateway.models import GatewayState
     from .._gateway.ports import GatewayPort
-    from .steps import Journal
+    from .journal_model import Journal
 
 
 def marks_of(state: GatewayState) -> dict[str, ServedSession]:

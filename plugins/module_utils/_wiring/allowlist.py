@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from .. import _argspec
 from .._adapter import Context, Outcome
+from .._clients.chain import chain_of
+from .._clients.signer import signer_of
 from .._core.errors import ConfigurationError
 from .._escrows.creator import (
     await_membership,
@@ -31,8 +33,8 @@ class Options:
 def work(context: Context) -> Outcome:
     options = context.read(Options)
     address = options.address
-    if address is None and context.signer is not None:
-        address = context.signer.address()
+    if address is None and (signer := signer_of(context)) is not None:
+        address = signer.address()
     if address is None:
         raise ConfigurationError(
             "there is no address to ask about: give address, or import the creator's key with"
@@ -40,7 +42,7 @@ def work(context: Context) -> Outcome:
         )
     waits = options.wait and not context.check_mode
     found, params = await_membership(
-        context.chain,
+        chain_of(context),
         address,
         deadline=context.deadline() if waits else None,
         interval=options.wait_interval,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from .. import _argspec
 from .._adapter import Context, Outcome
+from .._clients.signer import signer_of
 from .._core.errors import (
     ConfigurationError,
     ProtocolError,
@@ -49,7 +50,7 @@ def work(context: Context) -> Outcome:
     key = check_private_key(context.secret("private_key", PRIVATE_KEY), PRIVATE_KEY)
     context.hide(key)
     name = options.key_name
-    signer = context.signer
+    signer = signer_of(context)
     if signer is None:
         if not context.check_mode:
             raise ConfigurationError(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from .. import _argspec
 from .._adapter import Context, Outcome
+from .._clients.money import open_ports
 from .._escrows.ensure import EnsureEscrows
 from .._escrows.ensure_options import (
     EscrowOptions,
@@ -49,8 +50,8 @@ SPEC = _argspec.ArgumentSpec(
 
 def work(context: Context) -> Outcome:
     options = context.read(EscrowOptions)
-    with context.ports(
-        "escrow", signs=True, waits=True, min_blocks_left=options.min_blocks_left
+    with open_ports(
+        context, "escrow", signs=True, waits=True, min_blocks_left=options.min_blocks_left
     ) as ports:
         result = EnsureEscrows(ports, options).run()
     return Outcome(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from .. import _argspec
 from .._adapter import Context, Outcome
+from .._clients.money import open_ports
 from .._escrows.deadlines import (
     DEADLINE_BLOCKS,
 )
@@ -38,5 +39,5 @@ SPEC = _argspec.ArgumentSpec(
 def work(context: Context) -> Outcome:
     context.positive("deadline_blocks")
     options = context.read(ReportOptions)
-    with context.ports(None, signs=True) as ports:
+    with open_ports(context, None, signs=True) as ports:
         return Outcome(changed=False, values=report(ports, options))

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from .. import _argspec
 from .._adapter import Context, Outcome
+from .._clients.money import open_ports
 from .._core.errors import UnsafeError
 from .._escrows.rotation import (
     RotationOptions,
@@ -67,7 +68,7 @@ def work(context: Context) -> Outcome:
     known = context.environment
     if known is not None:
         options = replace(options, known_env=frozenset(known))
-    with context.ports(None, signs=True, waits=True) as ports:
+    with open_ports(context, None, signs=True, waits=True) as ports:
         result = SetRotation(ports, options).run()
     before, after = result.pop("before"), result.pop("after")
     return Outcome(changed=result.pop("changed"), values=result, before=before, after=after)

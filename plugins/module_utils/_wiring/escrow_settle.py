@@ -12,6 +12,7 @@ from pathlib import Path
 
 from .. import _argspec
 from .._adapter import Context, Outcome
+from .._clients.money import open_ports
 from .._escrows.deadlines import (
     DEADLINE_BLOCKS,
     SETTLE_GAS,
@@ -61,7 +62,7 @@ def work(context: Context) -> Outcome:
     if known is not None:
         options = replace(options, known_env=frozenset(known))
     folder = Path(context.read(_argspec.LedgerOptions).ledger_path).parent
-    with context.ports("escrow_settle", signs=True, waits=True) as ports:
+    with open_ports(context, "escrow_settle", signs=True, waits=True) as ports:
         result = SettleEscrows(ports, options, folder).run()
     return Outcome(
         changed=result.changed,

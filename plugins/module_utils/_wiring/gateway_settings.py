@@ -11,6 +11,7 @@ import typing as t
 
 from .. import _argspec
 from .._adapter import Context, Outcome
+from .._clients.gateway import gateway_of
 from .._core.errors import DevshardError
 from .._gateway.settings import (
     SettingsWish,
@@ -63,13 +64,13 @@ def work(context: Context) -> Outcome:
         purge_model_limits=params["purge_model_limits"],
         disabled=disabled_state(params["disabled"]),
     )
-    found = context.gateway.settings()
+    found = gateway_of(context).settings()
     changes = plan(found, wish)
     after = changes.settings
     if changes.patch and not context.check_mode:
-        lost = send(context.gateway, changes.patch)
+        lost = send(gateway_of(context), changes.patch)
         try:
-            after = context.gateway.settings()
+            after = gateway_of(context).settings()
             check_applied(after, wish)
         except DevshardError as exc:
             exc.details["changed"] = True

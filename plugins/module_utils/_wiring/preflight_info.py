@@ -19,6 +19,8 @@ from pathlib import Path
 
 from .. import _argspec
 from .._adapter import Context, Outcome
+from .._clients.chain import new_chain, new_rpc
+from .._clients.signer import signer_of
 from .._core.errors import ConfigurationError, ProtocolError, TransportError
 from .._core.parts import Part, attempt, together
 from .._core.timer import WaitBudget
@@ -102,9 +104,9 @@ def keyring_address(context: Context) -> str | None:
     key = Path(options.keyring_dir) / "keyring-test" / f"{options.key_name}.info"
     if not key.exists():
         return None
-    if context.signer is None:
+    if (signer := signer_of(context)) is None:
         raise ConfigurationError(f"there is no program {options.inferenced_path} to read {key}")
-    return context.signer.address()
+    return signer.address()
 
 
 def open_deposits(chain: ChainApi, creator: str, ledger: frozenset[int]) -> list[dict[str, t.Any]]:
@@ -136,7 +138,7 @@ class Asking:
     def _chain(self) -> ChainApi:
         # what passes by itself within the time limit is asked for again
         deadline = WaitBudget(self._options.time_limit)
-        return self._context.new_chain(self._context.new_transport(deadline, only_python=True))
+        return new_chain(self._context, self._context.new_transport(deadline, only_python=True))
 
     def rest(self) -> dict[str, t.Any]:
         head = self._chain().signing_head()
@@ -145,7 +147,7 @@ class Asking:
     def rpc(self) -> dict[str, t.Any]:
         deadline = WaitBudget(self._options.time_limit)
         http = self._context.new_transport(deadline, only_python=True)
-        if (rpc := self._context.new_rpc(http)) is None:
+        if (rpc := new_rpc(self._context, http)) is None:
             raise ConfigurationError("devshard_chain_rpc (chain_rpc) is not set")
         node = rpc.signing_node()
         return {"chain_id": node.chain_id, "height": node.height}

@@ -32,6 +32,7 @@ PACKAGES = (
     "_site",
     "_argspec",
     "_adapter",
+    "_clients",
     "_wiring",
 )
 RANK = {package: rank for rank, package in enumerate(PACKAGES)}
@@ -40,6 +41,7 @@ PURE = frozenset(
     {
         "_argspec",
         "_chain.fees",
+        "_chain.limits",
         "_chain.models",
         "_chain.node",
         "_chain.releases",
@@ -95,6 +97,7 @@ PURE = frozenset(
         "_status.rules",
         "_status.scene",
         "_swap.aftermath",
+        "_swap.journal_model",
         "_swap.notes",
         "_swap.plan",
         "_swap.session_rules",

@@ -70,6 +70,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._presence.retiremen
 from ansible_collections.gonka.devshard.plugins.module_utils._presence.rules import notes, refuse
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.host import lasting, observe
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.journal import JournalFile
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.journal_model import Journal
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.notes import SwapNotes
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.plan import (
     gives_rotation_back,
@@ -80,7 +81,6 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap.plan import (
     way_back,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import (
-    Journal,
     Step,
     SwapSeen,
     sequence,

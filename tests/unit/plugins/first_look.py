@@ -15,8 +15,9 @@ from pathlib import Path
 from ansible_collections.gonka.devshard.plugins.module_utils._presence.asked import Asked, Host
 from ansible_collections.gonka.devshard.plugins.module_utils._presence.look import look
 from ansible_collections.gonka.devshard.plugins.module_utils._presence.model import Presence
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.journal_model import Journal
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.notes import SwapNotes
-from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import Journal, Step
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import Step
 
 IMAGE = f"registry.example.org/gateway@sha256:{'a' * 64}"
 SECRET = "admin-key-that-nobody-may-see"

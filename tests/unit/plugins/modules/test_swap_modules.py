@@ -22,12 +22,13 @@ from ansible_collections.gonka.devshard.plugins.module_utils._host.docker import
     from_inspect,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.journal import JournalFile
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.journal_model import Journal
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.notes import SwapNotes
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.session_rules import (
     LeftSession,
     ServedSession,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import Journal, Step
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import Step
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_run import (
     failed,
     run_module,

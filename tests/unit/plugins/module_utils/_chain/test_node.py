@@ -8,8 +8,8 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.limits import MAX_BLOCK_AGE
 from ansible_collections.gonka.devshard.plugins.module_utils._chain.node import (
-    MAX_BLOCK_AGE,
     MAX_CLOCK_LAG,
     Node,
     NodeProblem,

@@ -45,12 +45,9 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap.journal impor
     JournalFile,
     Notebook,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.journal_model import Journal
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.notes import SwapNotes
-from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import (
-    Journal,
-    Step,
-    sequence,
-)
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import Step, sequence
 
 OLD = f"r:5000/gateway@sha256:{'0' * 64}"
 NEW = f"r:5000/gateway@sha256:{'1' * 64}"
@@ -521,9 +518,10 @@ class Engine:
         self.here, self.said = here, said
         self.asked: list[str] = []
 
-    def inspect_image(self, image: str) -> None:
+    def inspect_image(self, image: str) -> dict[str, t.Any]:
         if image != self.here:
             raise NotFound("no such image")
+        return {"RepoDigests": [image]}
 
     def inspect_distribution(self, image: str) -> dict[str, t.Any]:
         self.asked.append(image)

@@ -24,7 +24,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap.host import (
     refuse_drift,
     refuse_record,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import Journal
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.journal_model import Journal
 
 FOLDER = Path("/srv/gonka/devshard-gateway")
 OLD = f"r:5000/gateway@sha256:{'0' * 64}"

@@ -22,6 +22,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap.journal impor
     JournalFile,
     Notebook,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.journal_model import Journal
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.notes import SwapNotes
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.plan import (
     generation_of_tag,
@@ -42,7 +43,6 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap.session_rules
     session_losses,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import (
-    Journal,
     Step,
     SwapRefused,
     SwapSeen,
