@@ -26,6 +26,7 @@ from ansible_collections.gonka.devshard.plugins.plugin_utils._role_scope import 
     RoleScopes,
 )
 from ansible_collections.gonka.devshard.plugins.plugin_utils._settings import (
+    READS,
     faults_of,
     generation_of,
 )
@@ -94,7 +95,7 @@ class ActionModule(ActionBase):
         templar = scopes.templar(role)
         values: Result = {}
         wrong = []
-        for name in spec:
+        for name in (*spec, *READS.get(role, ())):
             if name in templar.available_variables:
                 try:
                     values[name] = templar.template(templar.available_variables[name])

@@ -11,6 +11,7 @@ import re
 import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.gonka.devshard.plugins.module_utils._core import keys, urls
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import ConfigurationError
@@ -28,6 +29,9 @@ URLS: t.Final[t.Mapping[str, tuple[str, ...]]] = {
     "inferenced": ("inferenced_release_url",),
 }
 """The settings that are URLs, which may hold a password."""
+
+READS: t.Final[t.Mapping[str, tuple[str, ...]]] = {"edge": ("gateway_accounting_port",)}
+"""The settings of other roles that a role uses."""
 
 _HOST_PORT: t.Final = re.compile(
     r"(dns:///)?[A-Za-z0-9.-]+:[1-9][0-9]{0,4}|(dns:///)?\[[0-9A-Fa-f:]+\]:[1-9][0-9]{0,4}"
@@ -52,11 +56,15 @@ def faults_of(
         faults += chain_faults(values, generation)
     if role == "gateway" and generation is not None:
         faults += gateway_faults(values, generation)
+    if role == "edge" and generation is not None:
+        faults += edge_faults(values, generation)
     if role == "gateway":
         # first, since a list of keys would become text
         faults += keys.key_faults({name: values.get(name) for name in keys.SETTINGS})
     refused = {name for name in values for fault in faults if fault.startswith(name)}
-    rest = {name: value for name, value in values.items() if name not in refused}
+    rest = {
+        name: value for name, value in values.items() if name in options and name not in refused
+    }
     spec = {name: option for name, option in options.items() if name not in refused}
     validator = ArgumentSpecValidator(spec)
     wrong = list(validator.validate(rest, validate_role_argument_spec=True).error_messages)
@@ -128,6 +136,43 @@ def gateway_faults(values: Values, generation: profiles.Profile) -> list[str]:
             )
     elif api is not None:
         faults += urls.url_faults({"gateway_public_api": api})
+    return faults
+
+
+_ACCOUNTING: t.Final = "/api/v1/accounting"
+
+
+def edge_faults(values: Values, generation: profiles.Profile) -> list[str]:
+    """What is wrong with an accounting that is to be public."""
+    if not boolean(values.get("edge_accounting", False), strict=False):
+        return []
+    if generation.accounting_port is None:
+        return [
+            f"edge_accounting is true, but a gateway of generation {generation.name} has no"
+            " accounting. Set edge_accounting: false"
+        ]
+    faults = []
+    if values.get("gateway_accounting_port") is None:
+        faults.append(
+            "edge_accounting is true, but gateway_accounting_port is not set, so the gateway does not"
+            f" open its accounting. Set it, usually to {generation.accounting_port}"
+        )
+    for name, least, most in (
+        ("edge_accounting_max_age", 1, 300),
+        ("edge_accounting_rate", 0, 100_000),
+    ):
+        given = str(values.get(name, least))
+        if not given.isdecimal() or not least <= int(given) <= most:
+            faults.append(f"{name} must be a whole number from {least} to {most}, not {given}")
+    if inside := [
+        path
+        for path in values.get("edge_public_paths") or ()
+        if str(path) == _ACCOUNTING or str(path).startswith(f"{_ACCOUNTING}/")
+    ]:
+        faults.append(
+            f"edge_public_paths names {', '.join(inside)}, which would lead to the gateway's own port."
+            " Remove it; edge_accounting publishes the accounting by itself"
+        )
     return faults
 
 

@@ -87,6 +87,11 @@ class Instance:
     def edge_file(self, nginx: PurePosixPath = NGINX) -> PurePosixPath:
         return nginx / f"conf.d/gonka-devshard{self.suffix}.conf"
 
+    @property
+    def edge_cache(self) -> PurePosixPath:
+        """Of nginx, which makes it and gives it to its workers."""
+        return PurePosixPath("/var/cache") / f"gonka-devshard-edge{self.suffix}"
+
     def below(self, directory: PurePosixPath) -> PurePosixPath:
         """Where this gateway has its own files in a directory of all gateways of the host."""
         return directory / self.name
@@ -114,6 +119,7 @@ class Instance:
             "nginx_prefix": self.nginx_prefix,
             "edge_dir": str(edge),
             "edge_file": str(self.edge_file()),
+            "edge_cache": str(self.edge_cache),
             "edge_flag": str(edge / "temp-in-service"),
             "edge_includes": str(edge / "server.d"),
             "redirect_file": str(edge / "server.d/redirect.conf"),

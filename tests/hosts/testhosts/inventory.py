@@ -40,11 +40,13 @@ def dynamic(project: Project) -> dict[str, t.Any]:
     return {**connection(), "inferenced_checksums": checksums(project)}
 
 
-def generation_variables(name: str) -> dict[str, str]:
+def generation_variables(name: str) -> dict[str, t.Any]:
     """Of a gateway that is not of the default generation; each has the protocol of its name."""
     if name == DEFAULT_GENERATION:
         return {}
+    accounting = {"gateway_accounting_port": 9091, "edge_accounting": True}
     return {
+        **(accounting if name == "v4.1" else {}),
         "devshard_profile": name,
         "devshard_protocol": name,
         "devshard_chain_grpc": GRPC,

@@ -18,7 +18,7 @@ from ansible_collections.gonka.devshard.tests.unit.collection.collection_files i
 EDGE = ROOT / "roles/edge"
 
 
-def written(*, tls: bool, prefix: str = "devshard") -> str:
+def written(*, tls: bool, prefix: str = "devshard", **more: object) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(EDGE / "templates"), undefined=jinja2.StrictUndefined
     )
@@ -26,10 +26,13 @@ def written(*, tls: bool, prefix: str = "devshard") -> str:
     environment.tests["version"] = lambda *_given: True
     defaults = read_yaml(EDGE / "defaults/main.yml")
     return environment.get_template("gonka-devshard.conf.j2").render(
-        **defaults,
+        **{**defaults, **more},
         ansible_managed="managed",
         edge_tls_certificate="/c",
         edge_tls_key="/k",
+        gateway_accounting_port=9091,
+        __edge_accounting_burst=20,
+        __edge_cache="/var/cache/edge",
         __edge_prefix=prefix,
         __edge_dir="/d",
         __edge_flag="/d/temp-in-service",
@@ -43,8 +46,8 @@ def written(*, tls: bool, prefix: str = "devshard") -> str:
     )
 
 
-def rendered(*, tls: bool) -> tuple[nginx_conf.Directive, ...]:
-    return nginx_conf.parse(written(tls=tls))
+def rendered(*, tls: bool, **more: object) -> tuple[nginx_conf.Directive, ...]:
+    return nginx_conf.parse(written(tls=tls, **more))
 
 
 def arguments(block: nginx_conf.Directive, name: str) -> list[tuple[str, ...]]:
@@ -119,6 +122,109 @@ def test_what_is_costly_or_telling_is_closed() -> None:
     assert paths == ["/v1/chat/completions", "/v1/models"]
 
 
+def accounting_of(tree: tuple[nginx_conf.Directive, ...]) -> nginx_conf.Directive:
+    (found,) = [
+        item
+        for item in nginx_conf.walk(tree)
+        if item.name == "location" and any("accounting" in word for word in item.args)
+        if item.args[0] == "~"
+    ]
+    return found
+
+
+def test_the_accounting_is_closed_unless_it_is_asked_for() -> None:
+    assert "accounting" not in written(tls=True)
+    assert "9091" not in written(tls=True)
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_the_accounting_is_that_of_slot_main_whichever_serves(tls: bool) -> None:
+    tree = rendered(tls=tls, edge_accounting=True)
+    (pool,) = [item for item in tree if item.args == ("devshard_accounting",)]
+    assert arguments(pool, "server") == [("127.0.0.1:9091", "max_fails=0")]
+    location = accounting_of(tree)
+    assert arguments(location, "proxy_pass") == [
+        ("http://devshard_accounting/api/v1/$devshard_asked$is_args$args",)
+    ]
+    # a drain of its slot does not wait for it
+    assert location.children("limit_conn") == []
+    assert ("X-Devshard-Slot", "main", "always") in arguments(location, "add_header")
+
+
+GONKA = "gonka1w508d6qejxtdg4y5r3zarvary0c5xw7k2gsyg6"
+
+
+@pytest.mark.parametrize(
+    ("path", "inside"),
+    [
+        ("epochs", "epochs"),
+        ("epochs/214/participants", "epochs/214/participants"),
+        ("epochs/current/participants", "epochs/current/participants"),
+        (f"epochs/214/participants/{GONKA}", f"epochs/214/participants/{GONKA}"),
+        ("epochs/current/events", "epochs/current/events"),
+        (f"epochs/0/events/{GONKA}", f"epochs/0/events/{GONKA}"),
+        # nginx's dollar lets a line feed pass, and it is not passed on
+        (f"epochs/214/participants/{GONKA}\n", f"epochs/214/participants/{GONKA}"),
+        # nothing else of the port, nor another spelling of a path
+        ("", None),
+        ("epochs/", None),
+        ("epochs/214", None),
+        ("epochs/latest/participants", None),
+        ("epochs/-1/participants", None),
+        ("epochs/214/participants/", None),
+        ("epochs/214/participants/../../../metrics", None),
+        (f"epochs/214/participants/{GONKA}/records", None),
+        ("epochs/214/purge", None),
+        ("purge", None),
+        ("../epochs", None),
+    ],
+)
+def test_of_the_accounting_only_the_epochs_can_be_asked_for(path: str, inside: str | None) -> None:
+    location = accounting_of(rendered(tls=False, edge_accounting=True))
+    found = re.search(location.args[1].replace("(?<", "(?P<"), f"/api/v1/accounting/{path}")
+    assert (found["devshard_asked"] if found else None) == inside
+
+
+def test_only_get_leads_to_the_accounting() -> None:
+    location = accounting_of(rendered(tls=False, edge_accounting=True))
+    (refusing,) = location.children("if")
+    assert refusing.args == ("($request_method", "!=", "GET)")
+    assert refusing.children("return")[0].args[0] == "405"
+    assert arguments(location, "proxy_pass_request_headers") == [("off",)]
+    assert arguments(location, "proxy_pass_request_body") == [("off",)]
+
+
+def test_the_accounting_is_compressed_and_kept_for_seconds() -> None:
+    tree = rendered(tls=False, edge_accounting=True, edge_accounting_max_age=7)
+    location = accounting_of(tree)
+    assert arguments(location, "gzip") == [("on",)]
+    assert arguments(location, "proxy_cache_valid") == [("200", "7s")]
+    assert ("Cache-Control", "public, max-age=7") in arguments(location, "add_header")
+    # what is older than that is never given out
+    assert location.children("proxy_cache_use_stale") == []
+    (cache,) = [item.args for item in tree if item.name == "proxy_cache_path"]
+    assert cache[:2] == ("/var/cache/edge", "keys_zone=devshard_accounting:1m")
+    for name in ("gzip", "proxy_cache"):
+        streams = [item for item in nginx_conf.walk(tree) if item.children("limit_conn")]
+        assert all(
+            arguments(item, name) == [("off",)] for item in streams if item.children("proxy_pass")
+        )
+
+
+@pytest.mark.parametrize("rate", [0, 60])
+def test_requests_to_the_accounting_are_limited_unless_that_is_switched_off(rate: int) -> None:
+    tree = rendered(tls=False, edge_accounting=True, edge_accounting_rate=rate)
+    zones = [item.args for item in tree if item.name == "limit_req_zone"]
+    limits = arguments(accounting_of(tree), "limit_req")
+    if rate == 0:
+        assert zones == limits == []
+    else:
+        assert zones == [
+            ("$binary_remote_addr", "zone=devshard_accounting_rate:1m", "rate=60r/m")
+        ]
+        assert limits == [("zone=devshard_accounting_rate", "burst=20", "nodelay")]
+
+
 def names_in_nginx(tree: tuple[nginx_conf.Directive, ...]) -> set[str]:
     """What all servers of an nginx have in common by its name."""
     found = set()
@@ -127,17 +233,20 @@ def names_in_nginx(tree: tuple[nginx_conf.Directive, ...]) -> set[str]:
             found.add(item.args[0])
         elif item.name == "map":
             found.add(item.args[1])
-        elif item.name in ("limit_conn_zone", "ssl_session_cache"):
+        elif item.name == "proxy_cache_path":
+            found.add(item.args[1])
+        elif item.name in ("limit_conn_zone", "limit_req_zone", "ssl_session_cache"):
             found.add(item.args[-1].partition(":")[2] if ":" in item.args[0] else item.args[1])
     return found
 
 
 @pytest.mark.parametrize("tls", [False, True])
 def test_two_edges_of_an_nginx_have_no_name_in_common(tls: bool) -> None:
-    one = rendered(tls=tls)
-    other = nginx_conf.parse(written(tls=tls, prefix="devshard_blue"))
-    assert len(names_in_nginx(one)) == len(names_in_nginx(other)) == 9 + tls
+    text = written(tls=tls, prefix="devshard_blue", edge_accounting=True)
+    one = rendered(tls=tls, edge_accounting=True)
+    other = nginx_conf.parse(text)
+    assert len(names_in_nginx(one)) == len(names_in_nginx(other)) == 12 + tls
     assert not names_in_nginx(one) & names_in_nginx(other)
     # and every use follows the name
-    plain = re.findall(r"[$/ =:]devshard_(?!blue)\w*", written(tls=tls, prefix="devshard_blue"))
+    plain = re.findall(r"[$/ =:<]devshard_(?!blue)\w*", text)
     assert not plain

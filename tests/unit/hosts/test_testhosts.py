@@ -118,6 +118,8 @@ def test_a_later_generation_is_told_its_protocol_and_where_the_chain_has_grpc(
         "devshard_protocol": "v4.1",
         "devshard_chain_grpc": "net.gonka.test:9090",
         "gateway_image": "registry.gonka.test:5000/gonka-devshard-gateway-sim-v4.1:1.0",
+        "gateway_accounting_port": 9091,
+        "edge_accounting": True,
     }
 
 

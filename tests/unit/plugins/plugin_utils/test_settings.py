@@ -10,7 +10,9 @@ import pytest
 
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.profiles import profile
 from ansible_collections.gonka.devshard.plugins.plugin_utils._settings import (
+    READS,
     chain_faults,
+    edge_faults,
     faults_of,
     gateway_faults,
     generation_of,
@@ -92,6 +94,53 @@ def test_what_a_generation_does_not_have_is_refused() -> None:
     assert "from 1 to 65535" in fault
     (fault,) = gateway_faults({"gateway_public_api": "node"}, profile("v4.1", "v4.1"))
     assert "must be an http or https URL" in fault
+
+
+PUBLIC = {"edge_accounting": True, "gateway_accounting_port": 9091}
+V4_1 = profile("v4.1", "v4.1")
+
+
+@pytest.mark.parametrize("generation", ["v2", "v3", "v4"])
+def test_an_accounting_that_a_generation_does_not_have_is_not_made_public(generation: str) -> None:
+    (fault,) = edge_faults(PUBLIC, profile(generation, generation))
+    assert fault == (
+        f"edge_accounting is true, but a gateway of generation {generation} has no accounting. Set"
+        " edge_accounting: false"
+    )
+    assert edge_faults({"edge_accounting": False}, profile(generation, generation)) == []
+
+
+@pytest.mark.parametrize("on", [True, "true", "yes"])
+def test_an_accounting_that_the_gateway_keeps_closed_is_not_made_public(on: object) -> None:
+    assert edge_faults({**PUBLIC, "edge_accounting": on}, V4_1) == []
+    (fault,) = edge_faults({"edge_accounting": on}, V4_1)
+    assert "gateway_accounting_port is not set" in fault
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("edge_accounting_max_age", 0, "from 1 to 300, not 0"),
+        ("edge_accounting_max_age", "1h", "from 1 to 300, not 1h"),
+        ("edge_accounting_rate", -1, "from 0 to 100000, not -1"),
+        ("edge_public_paths", ["/v1/models", "/api/v1/accounting/epochs"], "would lead to the gateway"),
+    ],
+)
+def test_settings_of_the_accounting_that_cannot_be(name: str, value: object, wanted: str) -> None:
+    (fault,) = edge_faults({**PUBLIC, name: value}, V4_1)
+    assert fault.startswith(name)
+    assert wanted in fault
+    # of what is off nothing is said
+    assert edge_faults({name: value}, V4_1) == []
+
+
+def test_a_role_is_checked_by_the_settings_of_others_that_it_uses() -> None:
+    options = {"edge_accounting": {"type": "bool"}}
+    assert faults_of("edge", PUBLIC, options, V4_1) == []
+    (fault,) = faults_of("edge", {"edge_accounting": True}, options, V4_1)
+    assert fault.startswith("edge_accounting is true")
+    # the action reads them for the role
+    assert READS["edge"] == ("gateway_accounting_port",)
 
 
 def test_the_protocol_is_named_with_its_variable() -> None:

@@ -43,6 +43,7 @@ def test_the_gateway_without_a_name_has_the_names_of_versions_that_knew_no_other
         "nginx_prefix": "devshard",
         "edge_dir": "/etc/nginx/devshard",
         "edge_file": "/etc/nginx/conf.d/gonka-devshard.conf",
+        "edge_cache": "/var/cache/gonka-devshard-edge",
         "edge_flag": "/etc/nginx/devshard/temp-in-service",
         "edge_includes": "/etc/nginx/devshard/server.d",
         "redirect_file": "/etc/nginx/devshard/server.d/redirect.conf",
