@@ -42,6 +42,12 @@ options:
       - URL that clients use, without C(/v1).
     type: str
     default: http://127.0.0.1
+  accounting:
+    description:
+      - Query the accounting that the edge publishes at O(public_url).
+    type: bool
+    default: false
+    version_added: 0.5.0
   nginx_container:
     description:
       - Name of the container that nginx runs in. If omitted, the service C(nginx) of the host is checked.
@@ -113,6 +119,11 @@ status:
       type: dict
       sample: {url: "https://gateway.example.org", status: 200, slot: main, target: null, message: "",
                models: [some/model], chat: 400}
+    accounting:
+      description: The answer to a client that asks for the accounting. V(schema) is null when it is none. Null without
+        O(accounting).
+      type: dict
+      sample: {url: "https://gateway.example.org/api/v1/accounting/epochs", status: 200, schema: 4}
     nginx:
       description: State of the service or of the container, for example V(active), V(inactive), V(running).
       type: str
@@ -211,11 +222,13 @@ from ansible_collections.gonka.devshard.plugins.module_utils._escrows.settlement
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.api import GatewayApi
 from ansible_collections.gonka.devshard.plugins.module_utils._host.storage import free_space
 from ansible_collections.gonka.devshard.plugins.module_utils._status.look import (
+    AccountingSeen,
     ChainSeen,
     GatewaySeen,
     Sight,
     StatusTerms,
     escrow_rows,
+    look_at_accounting,
     look_at_chain,
     look_at_gateway,
     look_at_route,
@@ -241,6 +254,7 @@ SPEC = _argspec.ArgumentSpec(
             "default": ["main", "temp"],
         },
         "public_url": {"type": "str", "default": "http://127.0.0.1"},
+        "accounting": {"type": "bool", "default": False},
         "nginx_container": {"type": "str"},
         "creator": {"type": "str"},
         "deadline_blocks": {"type": "int", "default": DEADLINE_BLOCKS},
@@ -263,6 +277,7 @@ class Options:
     other_url: str | None
     ask: tuple[str, ...]
     public_url: str
+    accounting: bool
     nginx_container: str | None
     creator: str | None
     deadline_blocks: int
@@ -343,6 +358,10 @@ def look(context: Context) -> tuple[Sight, dict[str, Part[t.Any]]]:
         used.append(deadline.elapsed)
         return seen
 
+    def accounting() -> AccountingSeen:
+        url = base_url(public, "devshard_client_base_url")
+        return look_at_accounting(http_until(context, WaitBudget(limit)), url)
+
     slots = slots_of(context)
     parts = together(
         {
@@ -350,6 +369,7 @@ def look(context: Context) -> tuple[Sight, dict[str, Part[t.Any]]]:
             "route": lambda: look_at_route(
                 http_until(context, WaitBudget(limit)), base_url(public, "devshard_client_base_url")
             ),
+            **({"accounting": accounting} if options.accounting else {}),
             "chain": chain,
             "public_api": lambda: chain_until(context, WaitBudget(limit)).epoch(),
         },
@@ -423,6 +443,7 @@ def report(context: Context, sight: Sight, parts: dict[str, Part[t.Any]]) -> dic
         "parts": {name: part.to_result() for name, part in parts.items()},
         "slots": {slot: slot_result(part) for slot, part in sight.gateways.items()},
         "route": None if parts["route"].value is None else parts["route"].value.to_result(),
+        "accounting": accounting_result(parts.get("accounting", Part())),
         "nginx": parts["nginx"].value,
         "phase": None if epoch is None else epoch.phase,
         "confirmation_poc": None if epoch is None else epoch.confirmation_poc,
@@ -442,6 +463,10 @@ def report(context: Context, sight: Sight, parts: dict[str, Part[t.Any]]) -> dic
         "complete": created.known,
         "transactions": [intent.to_result() for intent in sight.intents.value or () if intent.open],
     }
+
+
+def accounting_result(part: Part[AccountingSeen]) -> dict[str, t.Any] | None:
+    return None if part.value is None else part.value.to_result()
 
 
 def slot_result(part: Part[GatewaySeen]) -> dict[str, t.Any]:

@@ -148,8 +148,10 @@ def edge_faults(values: Values, generation: profiles.Profile) -> list[str]:
         return []
     if generation.accounting_port is None:
         return [
-            f"edge_accounting is true, but a gateway of generation {generation.name} has no"
-            " accounting. Set edge_accounting: false"
+            (
+                f"edge_accounting is true, but a gateway of generation {generation.name} has no"
+                " accounting. Set edge_accounting: false"
+            )
         ]
     faults = []
     if values.get("gateway_accounting_port") is None:

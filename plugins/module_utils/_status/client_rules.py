@@ -106,3 +106,26 @@ def client_findings(scene: Scene, clients: Data) -> Iterator[Finding]:
         yield danger("clients", f"no client is served: {why}", SITE)
     elif scene.route is not None and scene.route["chat"] == 429:
         yield warning("clients", "the gateway is at its limit and refuses some requests (429)")
+
+
+def accounting_findings(scene: Scene, clients: Data) -> Iterator[Finding]:
+    """Whether dashboards get what ``edge_accounting`` promises them. No request and no coin depends
+    on it, so it is never more than a warning."""
+    if not scene.asked("accounting") or clients["state"] in ("redirected", "nobody"):
+        return
+    found, why = (scene.seen or {})["accounting"], scene.part("accounting")
+    if found is None:
+        yield warning("accounting", f"the public accounting could not be asked: {why}")
+    elif found["status"] == 200 and found["schema"] is not None:
+        return
+    elif found["status"] != 503:
+        what = "200, but not with an accounting" if found["status"] == 200 else found["status"]
+        yield warning("accounting", f"{found['url']} answers {what}", SITE)
+    elif scene.swap is not None:
+        yield warning("accounting", "the accounting is not public while the gateway is replaced")
+    else:
+        yield warning(
+            "accounting",
+            f"{found['url']} answers 503: the gateway does not answer for its accounting. Its log"
+            " says why, in a line with 'start accounting server'",
+        )

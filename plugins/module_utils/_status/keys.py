@@ -24,7 +24,7 @@ KEYS: t.Final = (
     ),
     *("presence", "slots", "route", "nginx", "phase", "confirmation_poc", "epoch", "creator"),
     *("params", "complete", "transactions", "parts", "clock_behind", "disks"),
-    "upgrade",
+    *("upgrade", "accounting"),
 )
 """What the data of one host have at the top."""
 
@@ -54,7 +54,7 @@ NESTED: t.Final = (
     *("settings", "rotation", "container", "requests_blocked", "block_reason", "private_key_env"),
     *("plain_key", "polled", "confirmation_poc_phase", "epoch_index", "block_height"),
     *("blocks_to_epoch_switch", "blocks_until_next_rotation", "latest"),
-    *("status", "target", "message", "models", "chat"),
+    *("status", "target", "message", "models", "chat", "schema"),
     *("effective", "next_switch", "epoch_length", "block_seconds"),
     *("membership", "known", "public_api", "chain", "ledger", "creations", "main_hosts"),
     *("temp_hosts", "route", "nginx"),

@@ -154,6 +154,36 @@ def look_at_route(http: Transport, url: str) -> RouteSeen:
     )
 
 
+PUBLIC_ACCOUNTING: t.Final = "/api/v1/accounting/epochs"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AccountingSeen:
+    """The answer of the edge to a dashboard. ``schema`` is None where the body has none."""
+
+    url: str
+    status: int
+    schema: int | None
+
+    def to_result(self) -> dict[str, t.Any]:
+        return {"url": self.url, "status": self.status, "schema": self.schema}
+
+
+def look_at_accounting(http: Transport, url: str) -> AccountingSeen:
+    request = Request(method="GET", url=url + PUBLIC_ACCOUNTING, retry=False)
+    answer = http.send(request)
+    return AccountingSeen(url=request.url, status=answer.status, schema=_schema(answer))
+
+
+def _schema(answer: Response) -> int | None:
+    try:
+        body = json.loads(answer.body)
+    except ValueError:
+        return None
+    found = body.get("schema_version") if isinstance(body, dict) else None
+    return found if isinstance(found, int) else None
+
+
 def _target(answer: Response) -> str | None:
     """Where clients are sent: a header from the edge, a field from the gateway itself."""
     if not 300 <= answer.status < 400:

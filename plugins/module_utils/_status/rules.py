@@ -11,7 +11,7 @@ gateway_status. Unknown is never well: a part that did not answer is a finding o
 
 from __future__ import annotations
 
-from .client_rules import client_findings, clients_of
+from .client_rules import accounting_findings, client_findings, clients_of
 from .host_rules import (
     container_findings,
     disk_findings,
@@ -51,6 +51,7 @@ def judge(scene: Scene) -> StatusVerdict:
     found = [item for rule in rules for item in rule(scene)]
     if scene.deployed is not False and not scene.retired:
         found += client_findings(scene, clients)
+        found += accounting_findings(scene, clients)
         found += [item for model in models for item in model["findings"]]
         found += [*access_findings(scene), *rotation_findings(scene)]
     found.sort(key=lambda item: ORDER.index(item.severity))

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+import typing as t
 
 import jinja2
 import pytest
@@ -18,7 +19,7 @@ from ansible_collections.gonka.devshard.tests.unit.collection.collection_files i
 EDGE = ROOT / "roles/edge"
 
 
-def written(*, tls: bool, prefix: str = "devshard", **more: object) -> str:
+def written(*, tls: bool, prefix: str = "devshard", **more: t.Any) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(EDGE / "templates"), undefined=jinja2.StrictUndefined
     )
@@ -46,7 +47,7 @@ def written(*, tls: bool, prefix: str = "devshard", **more: object) -> str:
     )
 
 
-def rendered(*, tls: bool, **more: object) -> tuple[nginx_conf.Directive, ...]:
+def rendered(*, tls: bool, **more: t.Any) -> tuple[nginx_conf.Directive, ...]:
     return nginx_conf.parse(written(tls=tls, **more))
 
 
@@ -219,9 +220,7 @@ def test_requests_to_the_accounting_are_limited_unless_that_is_switched_off(rate
     if rate == 0:
         assert zones == limits == []
     else:
-        assert zones == [
-            ("$binary_remote_addr", "zone=devshard_accounting_rate:1m", "rate=60r/m")
-        ]
+        assert zones == [("$binary_remote_addr", "zone=devshard_accounting_rate:1m", "rate=60r/m")]
         assert limits == [("zone=devshard_accounting_rate", "burst=20", "nodelay")]
 
 
@@ -231,9 +230,7 @@ def names_in_nginx(tree: tuple[nginx_conf.Directive, ...]) -> set[str]:
     for item in nginx_conf.walk(tree):
         if item.name in ("upstream", "set"):
             found.add(item.args[0])
-        elif item.name == "map":
-            found.add(item.args[1])
-        elif item.name == "proxy_cache_path":
+        elif item.name == "map" or item.name == "proxy_cache_path":
             found.add(item.args[1])
         elif item.name in ("limit_conn_zone", "limit_req_zone", "ssl_session_cache"):
             found.add(item.args[-1].partition(":")[2] if ":" in item.args[0] else item.args[1])

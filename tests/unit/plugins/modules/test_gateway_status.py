@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import typing as t
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
 from ansible_collections.gonka.devshard.plugins.filter.query_problem import query_problem
 from ansible_collections.gonka.devshard.plugins.filter.status_table import status_table
 from ansible_collections.gonka.devshard.plugins.filter.status_verdict import status_verdict
+from ansible_collections.gonka.devshard.plugins.module_utils._core.exchange import Request, Response
 from ansible_collections.gonka.devshard.plugins.module_utils._status.keys import KEYS, NESTED
+from ansible_collections.gonka.devshard.plugins.module_utils._status.look import look_at_accounting
 from ansible_collections.gonka.devshard.tests.unit.plugins.http_server import refused_url
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_run import (
     run_module,
@@ -264,6 +267,35 @@ def test_a_disabled_gateway(site: Site) -> None:
     assert "danger: clients are sent to https://other.example by a disabled state" in "\n".join(
         findings(site, seen)
     )
+
+
+def test_the_accounting_is_asked_for_where_it_is_meant_to_be_public(site: Site) -> None:
+    serve(site)
+    seen = look(site)
+    assert (seen["accounting"], "accounting" in seen["parts"]) == (None, False)
+    # the gateway itself, without an edge in front, has no such path
+    seen = look(site, accounting=True)
+    url = f"{site.net.ready['gateway']}/api/v1/accounting/epochs"
+    assert seen["accounting"] == {"url": url, "status": 404, "schema": None}
+    assert f"warning: {url} answers 404" in findings(site, seen)
+
+
+@pytest.mark.parametrize(
+    ("body", "schema"),
+    [
+        (b'{"schema_version":4,"epochs":[]}', 4),
+        (b'{"schema_version":"4"}', None),
+        (b"[]", None),
+        (b"<html>", None),
+    ],
+)
+def test_an_answer_is_an_accounting_by_its_schema(body: bytes, schema: int | None) -> None:
+    def send(request: Request) -> Response:
+        assert request.url == "http://edge/api/v1/accounting/epochs"
+        return Response(status=200, headers={}, body=body)
+
+    transport: t.Any = SimpleNamespace(send=send)
+    assert look_at_accounting(transport, "http://edge").schema == schema
 
 
 def test_all_escrows_are_settled(site: Site) -> None:

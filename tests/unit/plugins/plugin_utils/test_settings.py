@@ -123,7 +123,11 @@ def test_an_accounting_that_the_gateway_keeps_closed_is_not_made_public(on: obje
         ("edge_accounting_max_age", 0, "from 1 to 300, not 0"),
         ("edge_accounting_max_age", "1h", "from 1 to 300, not 1h"),
         ("edge_accounting_rate", -1, "from 0 to 100000, not -1"),
-        ("edge_public_paths", ["/v1/models", "/api/v1/accounting/epochs"], "would lead to the gateway"),
+        (
+            "edge_public_paths",
+            ["/v1/models", "/api/v1/accounting/epochs"],
+            "would lead to the gateway",
+        ),
     ],
 )
 def test_settings_of_the_accounting_that_cannot_be(name: str, value: object, wanted: str) -> None:

@@ -142,6 +142,7 @@ def well() -> tuple[Data, Data]:
             "models": [A],
             "chat": 400,
         },
+        "accounting": None,
         "nginx": "active",
         "phase": "Inference",
         "confirmation_poc": False,
@@ -809,6 +810,53 @@ def test_the_worst_comes_first() -> None:
     mild, bad = MILD["surplus"][0], BROKEN["edge answers 502"][0]
     severities = [item.severity for item in verdict(both(mild, bad, lost("ledger"))).findings]
     assert severities == [Severity.DANGER, Severity.UNKNOWN, Severity.WARNING]
+
+
+ACCOUNTING = f"{EDGE}/api/v1/accounting/epochs"
+
+
+def published(status: int | None, schema: int | None = None) -> Change:
+    """The accounting behind the edge, which was asked for; None where nothing answered."""
+
+    def change(_presence: Data, seen: Data) -> None:
+        why = "the connection was refused" if status is None else None
+        seen["parts"]["accounting"] = {"known": status is not None, "why": why}
+        if status is not None:
+            seen["accounting"] = {"url": ACCOUNTING, "status": status, "schema": schema}
+
+    return change
+
+
+def test_an_accounting_that_answers_is_well() -> None:
+    assert verdict(published(200, 4)).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (published(503), "answers 503: the gateway does not answer for its accounting"),
+        (published(404), "answers 404"),
+        (published(200), "answers 200, but not with an accounting"),
+        (published(None), "could not be asked: the connection was refused"),
+    ],
+)
+def test_an_accounting_that_is_missing_is_a_warning(change: Change, words: str) -> None:
+    (found,) = verdict(change).findings
+    assert (found.severity, found.about) == (Severity.WARNING, "accounting")
+    assert words in found.text
+
+
+def test_in_a_swap_the_accounting_is_missed_for_a_while() -> None:
+    found = verdict(both(published(503), of_presence(swap=SWAP))).findings
+    (said,) = [item.text for item in found if item.about == "accounting"]
+    assert said == "the accounting is not public while the gateway is replaced"
+
+
+@pytest.mark.parametrize("change", [nginx_stopped, of_route(status=308, target="https://b")])
+def test_where_no_client_is_served_nothing_is_said_of_the_accounting(change: Change) -> None:
+    found = verdict(both(published(503), change)).findings
+    assert found
+    assert not [item for item in found if item.about == "accounting"]
 
 
 def test_a_gateway_without_an_edge() -> None:
