@@ -105,6 +105,31 @@ def check_settings(folder: Path, **given: object) -> str:
     return "" if status == 0 else told
 
 
+@pytest.mark.parametrize("name", ["fleet", "mainnet"])
+@pytest.mark.parametrize("public", [True, False])
+def test_the_settings_of_an_inventory_are_accepted(name: str, public: bool, tmp_path: Path) -> None:
+    """Both are to be copied; the commented lines of one make the accounting public."""
+    play = {
+        "hosts": "devshard_gateways",
+        "connection": "local",
+        "gather_facts": False,
+        "tasks": [{f"{FULL_NAME}.settings_check": {"roles": SETTINGS_OF}}],
+    }
+    (tmp_path / "play.json").write_text(json.dumps([play]))
+    given = {"vault_gateway_private_key": "0f" * 32, "vault_gateway_api_keys": "sk-" + "x" * 32}
+    if public:
+        text = (ROOT / "inventories/mainnet/group_vars/devshard_gateways/main.yml").read_text()
+        asked = re.findall(r"(?m)^# ((?:gateway|edge)_accounting.*)$", text)
+        given |= yaml.safe_load("\n".join(asked))
+        assert len(asked) == 2
+    done = run_ansible(
+        "playbook",
+        *("--inventory", f"inventories/{name}", str(tmp_path / "play.json")),
+        *("--extra-vars", json.dumps({**given, "ansible_become": False})),
+    )
+    assert done.returncode == 0, done.stdout
+
+
 def test_a_setting_may_name_a_default_of_its_role(tmp_path: Path) -> None:
     url = "http://releases.example.org/{{ inferenced_version }}"
     assert check_settings(tmp_path, inferenced_release_url=url) == ""
