@@ -206,6 +206,10 @@ plan:
       description: Whether there is a deploy record.
       type: bool
       sample: true
+    record:
+      description: The deploy record with all fields that it has on the host. Empty without one.
+      type: dict
+      sample: {schema: 2, image: registry.example.org/gateway:v2}
     left:
       description:
         - What earlier runs left on the host. C(directory) and C(compose) say whether the deploy directory and the

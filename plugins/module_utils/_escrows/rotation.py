@@ -18,19 +18,18 @@ from .._core.errors import (
     WaitTimeoutError,
 )
 from .._core.reader import Reader
+from .._gateway.rotation_settings import Settings, patch_for, rotation_of
 from .._gateway.settings import send
 from .funding import RotationNeed, funding_needed
 from .observe import read_clock, view_of
 from .payment import refuse_amount, refuse_creator, refuse_model, refuse_version, refuse_wallet
 
 if t.TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Sequence
 
     from .._core.errors import TransportError
     from .payment import PaymentTerms
     from .ports import Ports
-
-Settings = dict[str, t.Any]
 
 PRE_POC_BLOCKS: t.Final = 300
 """The window that is set where nothing else is, if the epoch has room for it."""
@@ -95,20 +94,6 @@ GATEWAY_GAS: t.Final = 500_000
 """The gas limit of a gateway whose settings name none."""
 
 
-def rotation_of(settings: Mapping[str, t.Any]) -> Settings:
-    """The rotation part of the gateway's settings in one shape, whatever it left out."""
-    found = Reader(dict(settings), "settings").child("escrow_rotation")
-    models = found.children("models", [])
-    return {
-        "enabled": found.flag("enabled"),
-        "settlement_enabled": found.flag("settlement_enabled"),
-        "pre_poc_blocks": found.whole("pre_poc_blocks"),
-        "models": [
-            model.raw() for model in sorted(models, key=lambda model: model.text("model_id"))
-        ],
-    }
-
-
 def wanted_rotation(current: Settings, options: RotationOptions) -> Settings:
     """The settings after this run: models are merged by id, unless the others are to go."""
     models = {} if options.purge_models else {m["model_id"]: m for m in current["models"]}
@@ -128,11 +113,6 @@ def wanted_rotation(current: Settings, options: RotationOptions) -> Settings:
 def fitting_window(found: int, poc_blocks: int) -> int:
     """The window where the user sets none: what is there, if that may be enabled."""
     return found if 0 < found <= poc_blocks else min(PRE_POC_BLOCKS, poc_blocks)
-
-
-def patch_for(current: Settings, wanted: Settings) -> Settings:
-    """Only what differs; the gateway replaces the list of models whole, so it is sent whole."""
-    return {key: value for key, value in wanted.items() if current[key] != value}
 
 
 def models_of(rotation: Settings) -> tuple[RotationModel, ...]:

@@ -82,6 +82,11 @@ def parse(content: bytes, where: str) -> DeployRecord:
         ) from exc
 
 
+def fields(content: bytes) -> dict[str, t.Any]:
+    """All that is in a usable record, with what this version does not know."""
+    return _object(content)
+
+
 def _object(content: bytes) -> dict[str, t.Any]:
     try:
         raw = json.loads(content.decode())

@@ -11,7 +11,7 @@ import dataclasses
 import typing as t
 
 from .._core.errors import UnknownStateError
-from .._escrows.rotation import patch_for, rotation_of
+from .._gateway.rotation_settings import patch_for, rotation_of
 from .._gateway.settings import send
 from .plan import gives_rotation_back
 from .steps import Step

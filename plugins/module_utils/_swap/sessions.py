@@ -14,7 +14,7 @@ from .._core.errors import (
     UnsafeError,
 )
 from .._escrows.ledger.states import Kind, Via
-from .._escrows.rotation import rotation_of
+from .._gateway.rotation_settings import rotation_of
 from .session_rules import (
     NotedSession,
     ServedSession,

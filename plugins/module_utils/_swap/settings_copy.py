@@ -14,8 +14,8 @@ from .._core.errors import (
     UnknownStateError,
     UnsafeError,
 )
-from .._escrows.rotation import rotation_of
 from .._gateway import settings as _settings
+from .._gateway.rotation_settings import rotation_of
 from .._gateway.settings import Settings, SettingsWish, send
 
 if t.TYPE_CHECKING:

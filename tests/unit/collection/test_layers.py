@@ -80,6 +80,7 @@ PURE = frozenset(
         "_gateway.profiles.v4_1",
         "_gateway.record",
         "_gateway.report",
+        "_gateway.rotation_settings",
         "_gateway.settings",
         "_gateway.startup",
         "_host.image",
