@@ -4,30 +4,11 @@
 
 from __future__ import annotations
 
-import typing as t
-from collections.abc import Mapping
-
-from ansible.errors import AnsibleFilterError
-
-from ansible_collections.gonka.devshard.plugins.module_utils._presence.retirement import (
-    Seen,
-    Wish,
-    plan,
-)
-
-
-def retire_plan(
-    presence: object, *, remove: bool = False, base_url: bool = False
-) -> dict[str, t.Any]:
-    """Return the state of the gateway with the steps to take, or why none may be taken."""
-    if not isinstance(presence, Mapping) or "paths" not in presence:
-        raise AnsibleFilterError("retire_plan: the presence as presence_info has it is needed")
-    wish = Wish(remove=remove, base_url=base_url)
-    return plan(Seen.of(presence), wish, presence["deploy_dir"]).to_result()
+from ansible_collections.gonka.devshard.plugins.plugin_utils._lazily import Filter, lazily
 
 
 class FilterModule:
     """See the side-car documentation."""
 
-    def filters(self) -> dict[str, t.Callable[..., object]]:
-        return {"retire_plan": retire_plan}
+    def filters(self) -> dict[str, Filter]:
+        return {"retire_plan": lazily("retire_plan", "retire_plan")}

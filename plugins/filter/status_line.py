@@ -4,32 +4,11 @@
 
 from __future__ import annotations
 
-import typing as t
-from collections.abc import Mapping
-
-from ansible.errors import AnsibleFilterError
-
-
-def status_line(status: object, whole: object = False) -> str:
-    """Return the verdict: the worst finding and what else is wrong, or ``whole``, all of them."""
-    if not isinstance(status, Mapping):
-        raise AnsibleFilterError("status_line: a dict is needed")
-    clients = status["clients"]
-    served = f"redirected to {clients['to']}" if clients["to"] else clients["state"]
-    bad = [f for f in status["findings"] if f["severity"] in ("danger", "not known")]
-    milder = sum(1 for finding in status["findings"] if finding["severity"] == "warning")
-    if whole and bad:
-        return "; ".join(f"{finding['severity']}: {finding['text']}" for finding in bad)
-    if bad:
-        others = ", ".join(dict.fromkeys(str(finding["about"]) for finding in bad[1:]))
-        more = f"; {len(bad) - 1} more, about {others}" if others else ""
-        return f"{bad[0]['severity']}: {bad[0]['text']}{more}"
-    warnings = f", {milder} warning(s)" if milder else ""
-    return f"clients {served}, nothing is in danger{warnings}"
+from ansible_collections.gonka.devshard.plugins.plugin_utils._lazily import Filter, lazily
 
 
 class FilterModule:
     """See the side-car documentation."""
 
-    def filters(self) -> dict[str, t.Callable[..., object]]:
-        return {"status_line": status_line}
+    def filters(self) -> dict[str, Filter]:
+        return {"status_line": lazily("status_line", "status_line")}

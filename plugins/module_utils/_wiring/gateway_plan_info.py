@@ -101,9 +101,7 @@ def work(context: Context) -> Outcome:
             "plan": {
                 **plan.to_result(),
                 "recorded": seen.record is not None,
-                "record": {}
-                if seen.record is None
-                else _record.fields(places.record.read_bytes()),
+                "record": {} if seen.record is None else _record.fields(places.record.read_bytes()),
                 "left": seen.left.to_result(),
                 "differing": sorted({*planned.added, *planned.changed, *planned.removed}),
                 "owned_files": [str(path) for path in owned],

@@ -314,8 +314,17 @@ def test_what_a_rule_may_not_do_is_seen(line: str, seen: bool) -> None:
 def test_controller_plugins_import_nothing_but_rules(kind: str) -> None:
     """Rules are pure, so they may decide on the controller what was seen on the host."""
     allowed = PURE | {"_core.timer"}
-    for path in sorted((PLUGINS / kind).glob("*.py")):
+    for path in sorted((PLUGINS / kind).rglob("*.py")):
         assert units_of(path) <= allowed, path.name
+
+
+@pytest.mark.parametrize(
+    "path", sorted((PLUGINS / "filter").glob("*.py")), ids=lambda path: path.stem
+)
+def test_a_filter_loads_its_code_when_it_is_used(path: Path) -> None:
+    """Ansible loads all filters of a collection to find one of them, again in each of its workers."""
+    imported = {node.module for node in ast.walk(parse(path)) if isinstance(node, ast.ImportFrom)}
+    assert imported == {"__future__", f"{PACKAGE}.plugin_utils._lazily"}
 
 
 def test_relative_imports_are_resolved() -> None:

@@ -17,12 +17,12 @@ from ansible_collections.gonka.devshard.plugins.action.site_plan import (
     ActionModule,
     without_admin,
 )
-from ansible_collections.gonka.devshard.plugins.filter.instance import instance
-from ansible_collections.gonka.devshard.plugins.filter.profile import profile
 from ansible_collections.gonka.devshard.plugins.module_utils._site.model import PARTS
 from ansible_collections.gonka.devshard.plugins.module_utils._wiring.site_look_info import (
     QUESTIONS,
 )
+from ansible_collections.gonka.devshard.plugins.plugin_utils._filters.instance import instance
+from ansible_collections.gonka.devshard.plugins.plugin_utils._filters.profile import profile
 
 Result = dict[str, t.Any]
 ROLES = ["docker_engine", "inferenced", "gateway", "creator", "edge", "escrow", "rotation"]

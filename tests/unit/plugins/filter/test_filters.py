@@ -11,17 +11,6 @@ from dataclasses import replace
 import pytest
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.gonka.devshard.plugins.filter.deadline_alarms import deadline_alarms
-from ansible_collections.gonka.devshard.plugins.filter.deposits_needed import deposits_needed
-from ansible_collections.gonka.devshard.plugins.filter.escrow_receipt import escrow_receipt
-from ansible_collections.gonka.devshard.plugins.filter.funding_needed import funding_needed
-from ansible_collections.gonka.devshard.plugins.filter.query import query
-from ansible_collections.gonka.devshard.plugins.filter.restart_refusals import restart_refusals
-from ansible_collections.gonka.devshard.plugins.filter.settle_table import (
-    settle_problems,
-    settle_table,
-)
-from ansible_collections.gonka.devshard.plugins.filter.table import table
 from ansible_collections.gonka.devshard.plugins.module_utils._chain.fees import FeeParams
 from ansible_collections.gonka.devshard.plugins.module_utils._chain.models import EscrowParams
 from ansible_collections.gonka.devshard.plugins.module_utils._chain.releases import (
@@ -31,6 +20,27 @@ from ansible_collections.gonka.devshard.plugins.module_utils._escrows.rotation i
     RotationFacts,
     refuse_rotation,
 )
+from ansible_collections.gonka.devshard.plugins.plugin_utils._filters.deadline_alarms import (
+    deadline_alarms,
+)
+from ansible_collections.gonka.devshard.plugins.plugin_utils._filters.deposits_needed import (
+    deposits_needed,
+)
+from ansible_collections.gonka.devshard.plugins.plugin_utils._filters.escrow_receipt import (
+    escrow_receipt,
+)
+from ansible_collections.gonka.devshard.plugins.plugin_utils._filters.funding_needed import (
+    funding_needed,
+)
+from ansible_collections.gonka.devshard.plugins.plugin_utils._filters.query import query
+from ansible_collections.gonka.devshard.plugins.plugin_utils._filters.restart_refusals import (
+    restart_refusals,
+)
+from ansible_collections.gonka.devshard.plugins.plugin_utils._filters.settle_table import (
+    settle_problems,
+    settle_table,
+)
+from ansible_collections.gonka.devshard.plugins.plugin_utils._filters.table import table
 
 MODEL = "some/model"
 ADDRESS = "gonka1w508d6qejxtdg4y5r3zarvary0c5xw7k2gsyg6"

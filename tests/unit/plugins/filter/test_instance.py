@@ -9,7 +9,8 @@ import json
 import pytest
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.gonka.devshard.plugins.filter.instance import FilterModule, instance
+from ansible_collections.gonka.devshard.plugins.filter.instance import FilterModule
+from ansible_collections.gonka.devshard.plugins.plugin_utils._filters.instance import instance
 
 
 def test_names_are_plain_data() -> None:

@@ -10,9 +10,13 @@ import typing as t
 import pytest
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.gonka.devshard.plugins.filter.key_address import key_address
-from ansible_collections.gonka.devshard.plugins.filter.preflight_findings import preflight_findings
-from ansible_collections.gonka.devshard.plugins.filter.preflight_verdict import preflight_verdict
+from ansible_collections.gonka.devshard.plugins.plugin_utils._filters.key_address import key_address
+from ansible_collections.gonka.devshard.plugins.plugin_utils._filters.preflight_findings import (
+    preflight_findings,
+)
+from ansible_collections.gonka.devshard.plugins.plugin_utils._filters.preflight_verdict import (
+    preflight_verdict,
+)
 from ansible_collections.gonka.devshard.tests.unit.plugins.filter.test_filters import (
     looked,
     unsettled,

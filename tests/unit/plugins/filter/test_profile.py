@@ -8,9 +8,10 @@ import json
 import pytest
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.gonka.devshard.plugins.filter.profile import FilterModule, profile
+from ansible_collections.gonka.devshard.plugins.filter.profile import FilterModule
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import ConfigurationError
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway import profiles
+from ansible_collections.gonka.devshard.plugins.plugin_utils._filters.profile import profile
 
 
 def test_a_profile_is_plain_data() -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.gonka.devshard.plugins.filter.retire_plan import FilterModule, retire_plan
+from ansible_collections.gonka.devshard.plugins.filter.retire_plan import FilterModule
 from ansible_collections.gonka.devshard.plugins.module_utils._host import docker_cli
+from ansible_collections.gonka.devshard.plugins.plugin_utils._filters.retire_plan import retire_plan
 from ansible_collections.gonka.devshard.tests.unit.plugins.first_look import FakeHost
 
 

@@ -7,8 +7,11 @@ from __future__ import annotations
 import pytest
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.gonka.devshard.plugins.filter.site_changes import NAMES, site_changes
 from ansible_collections.gonka.devshard.plugins.module_utils._site.model import PARTS
+from ansible_collections.gonka.devshard.plugins.plugin_utils._filters.site_changes import (
+    NAMES,
+    site_changes,
+)
 
 
 def test_every_part_has_a_name() -> None:

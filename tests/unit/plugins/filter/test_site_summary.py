@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.gonka.devshard.plugins.filter.site_summary import site_summary
+from ansible_collections.gonka.devshard.plugins.plugin_utils._filters.site_summary import (
+    site_summary,
+)
 
 
 def facts(**more: t.Any) -> dict[str, t.Any]:

@@ -10,9 +10,13 @@ import typing as t
 import pytest
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.gonka.devshard.plugins.filter.status_line import status_line
-from ansible_collections.gonka.devshard.plugins.filter.status_table import status_table
-from ansible_collections.gonka.devshard.plugins.filter.status_verdict import status_verdict
+from ansible_collections.gonka.devshard.plugins.plugin_utils._filters.status_line import status_line
+from ansible_collections.gonka.devshard.plugins.plugin_utils._filters.status_table import (
+    status_table,
+)
+from ansible_collections.gonka.devshard.plugins.plugin_utils._filters.status_verdict import (
+    status_verdict,
+)
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils._status.test_rules import (
     escrow,
     intent,

@@ -9,7 +9,9 @@ import typing as t
 import pytest
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.gonka.devshard.plugins.filter.surplus_escrows import surplus_escrows
+from ansible_collections.gonka.devshard.plugins.plugin_utils._filters.surplus_escrows import (
+    surplus_escrows,
+)
 
 MODELS: list[dict[str, t.Any]] = [{"id": "m", "count": 2}, {"id": "n"}]
 

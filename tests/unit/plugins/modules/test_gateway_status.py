@@ -11,12 +11,18 @@ from types import SimpleNamespace
 
 import pytest
 
-from ansible_collections.gonka.devshard.plugins.filter.query_problem import query_problem
-from ansible_collections.gonka.devshard.plugins.filter.status_table import status_table
-from ansible_collections.gonka.devshard.plugins.filter.status_verdict import status_verdict
 from ansible_collections.gonka.devshard.plugins.module_utils._core.exchange import Request, Response
 from ansible_collections.gonka.devshard.plugins.module_utils._status.keys import KEYS, NESTED
 from ansible_collections.gonka.devshard.plugins.module_utils._status.look import look_at_accounting
+from ansible_collections.gonka.devshard.plugins.plugin_utils._filters.query_problem import (
+    query_problem,
+)
+from ansible_collections.gonka.devshard.plugins.plugin_utils._filters.status_table import (
+    status_table,
+)
+from ansible_collections.gonka.devshard.plugins.plugin_utils._filters.status_verdict import (
+    status_verdict,
+)
 from ansible_collections.gonka.devshard.tests.unit.plugins.http_server import refused_url
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_run import (
     run_module,

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.gonka.devshard.plugins.filter.deadline_alarms import deadline_alarms
+from ansible_collections.gonka.devshard.plugins.plugin_utils._filters.deadline_alarms import (
+    deadline_alarms,
+)
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_run import failed, succeeded
 from ansible_collections.gonka.devshard.tests.unit.plugins.modules.equality import prove
 from ansible_collections.gonka.devshard.tests.unit.plugins.modules.site import Net, Site

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
+"""Filter: the state of one gateway as lines for the terminal."""
+
+from __future__ import annotations
+
+import textwrap
+import typing as t
+from collections.abc import Iterable, Iterator, Mapping
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.gonka.devshard.plugins.module_utils._status.money_rules import time_left
+from ansible_collections.gonka.devshard.plugins.module_utils._status.scene import coins
+from ansible_collections.gonka.devshard.plugins.plugin_utils._filters.table import table
+
+WIDTH: t.Final = 106
+"""With the indent, the quotes and the comma that Ansible adds, a line ends before column 120."""
+_MODEL: t.Final = 30
+
+Data = Mapping[str, t.Any]
+
+
+def _short(text: str, width: int) -> str:
+    """The ends of a name say more than its middle."""
+    if len(text) <= width:
+        return text
+    head = (width - 1) // 2
+    return f"{text[:head]}…{text[len(text) - (width - 1 - head) :]}"
+
+
+def _wrapped(text: str, indent: str, first: str = "") -> list[str]:
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    ) or [first.rstrip()]
+
+
+def _clients(status: Data) -> str:
+    clients = status["clients"]
+    if clients["state"] == "redirected":
+        return f"redirected to {clients['to']}"
+    return f"{clients['state']} ({clients['why']})" if clients["why"] else str(clients["state"])
+
+
+def _container(status: Data) -> tuple[str, str]:
+    found = (status["presence"] or {}).get("container")
+    if found is None or not found["known"]:
+        return "not known", "not known"
+    if not found["exists"]:
+        return f"there is no {found['name']}", "-"
+    health = f", {found['health']}" if found["health"] else ""
+    return f"{found['name']} {found['state']}{health}", str(found["image"])
+
+
+def _requests(status: Data) -> str:
+    """Both slots, as far as they were asked."""
+    told = [
+        f"{slot} {entry['gateway']['active_requests']}"
+        + (f" (refused since its start: {entry['refused']})" if entry["refused"] else "")
+        for slot, entry in (status.get("slots") or {}).items()
+        if entry["gateway"] is not None
+    ]
+    return ", ".join(told) or "not known"
+
+
+def _model(model: Data) -> str:
+    if model["usable"] is None:
+        return "not known"
+    hosts = ""
+    if model["hosts"] is not None:
+        hosts = f", hosts {model['hosts_available']} of {model['hosts']}"
+    usable = f"{model['usable']} of {model['wanted']} usable"
+    if model["not_known"]:
+        usable += f" ({model['not_known']} not known)"
+    return f"{usable}, access {model['access_mode'] or 'not known'}{hosts}"
+
+
+def _slot(status: Data) -> str:
+    """What is written at the edge proves nothing while the edge does not answer."""
+    if status["slot"] is None:
+        return "not known"
+    proved = (status["route"] or {}).get("status") == 200
+    return str(status["slot"]) if proved else f"{status['slot']}, which no answer proves"
+
+
+def _facts(status: Data) -> Iterator[tuple[str, str]]:
+    container, image = _container(status)
+    epoch, creator = status.get("epoch"), status.get("creator") or {}
+    yield "host", str(status["host"])
+    yield "clients", _clients(status)
+    yield "slot in service", _slot(status)
+    yield "container", container
+    yield "image", image
+    swap = (status["presence"] or {}).get("swap") or {}
+    if swap.get("open"):
+        yield "swap", f"open, from {swap['origin_asked']} to {swap['asked']}, at {swap['step']}"
+        temp = status["presence"]["temp"]
+        yield (
+            "temporary",
+            f"{temp['name']} {temp.get('state', 'not there')}, {temp.get('image', '-')}",
+        )
+    yield "requests now", _requests(status)
+    for model in status["models"]:
+        yield "model", f"{_short(model['id'], 44)}: {_model(model)}"
+    yield "rotation", status["rotation"]
+    yield "phase", str(status.get("phase") or "not known")
+    yield (
+        "chain",
+        "not known" if epoch is None else f"epoch {epoch['effective']}, block {epoch['height']}",
+    )
+    yield "creator", str(creator.get("address") or "not known")
+    balance = creator.get("balance")
+    yield "wallet", "not known" if balance is None else coins(balance)
+
+
+def _state(escrow: Data) -> str:
+    if escrow["settled"]:
+        return "settled"
+    if escrow["foreign"]:
+        return "foreign"
+    if escrow["usable"]:
+        return "usable"
+    unsure = all(str(reason).startswith("not known") for reason in escrow["why_not"])
+    return "not known" if unsure else "not usable"
+
+
+def _reasons(escrow: Data) -> list[str]:
+    """Why it is not usable, below the table: reasons are longer than a column."""
+    if escrow["settled"] or escrow["usable"]:
+        return []
+    return _wrapped("; ".join(escrow["why_not"]), " " * 10, f"{escrow['id']}: ")
+
+
+def _row(escrow: Data) -> dict[str, t.Any]:
+    over = bool(escrow["settled"]) or escrow["on_chain"] is False
+    deadline = escrow["deadline"]
+    return {
+        "escrow": escrow["id"],
+        "model": None if escrow["model"] is None else _short(str(escrow["model"]), _MODEL),
+        "slot": escrow["slot"],
+        "state": _state(escrow),
+        "deposit": coins(escrow["amount"]),
+        "unspent": "-" if over else coins(escrow["balance"]),
+        "settle within": "-" if over or deadline is None else time_left(deadline),
+    }
+
+
+def _ranked(escrows: Iterable[Data]) -> list[Data]:
+    """The nearest deadline first, what is over last."""
+
+    def rank(escrow: Data) -> tuple[bool, int, int]:
+        deadline = escrow["deadline"] or {}
+        return bool(escrow["settled"]), deadline.get("blocks_left", 0), escrow["id"]
+
+    return sorted(escrows, key=rank)
+
+
+def _findings(status: Data) -> Iterator[str]:
+    for finding in status["findings"]:
+        first = f"{finding['severity'].upper() + ':':<10} "
+        yield from _wrapped(finding["text"], " " * 11, first)
+        if finding["run"]:
+            yield from _wrapped(f"run: {finding['run']}", " " * 16, " " * 11)
+
+
+def status_table(status: object) -> list[str]:
+    """Return the lines: what is wrong, the gateway, and a table of its escrows."""
+    if not isinstance(status, Mapping):
+        raise AnsibleFilterError("status_table: a dict is needed")
+    lines = list(_findings(status)) or ["OK:        nothing is wrong"]
+    lines.append("")
+    for name, text in _facts(status):
+        lines += _wrapped(text, " " * 17, f"{name:<16} ")
+    escrows = _ranked(status["escrows"])
+    rows = [_row(escrow) for escrow in escrows]
+    columns = ["escrow", "model", "slot", "state", "deposit", "unspent", "settle within"]
+    notes = [line for escrow in escrows for line in _reasons(escrow)]
+    return [*lines, "", *table(rows, columns), *notes]
