@@ -139,6 +139,22 @@ options:
       - An escrow whose deadline is nearer than this many blocks is not counted as usable.
     type: int
     default: 0
+  min_blocks_to_poc:
+    description:
+      - Nothing is created while fewer than this many blocks are left to the next proof of compute, or while the chain
+        is not in phase C(Inference). What is sent then may be included in the next epoch, or finds few hosts.
+      - In a short epoch at most a tenth of it is required.
+      - If omitted, what the guide of the gateway's generation names, 1500 for C(v4.1) and 0 for earlier ones, which is
+        any moment.
+    type: int
+    version_added: 0.5.0
+  create_pause:
+    description:
+      - Time from one create of this creator to the next, in seconds. It is counted in blocks of the chain, so it also
+        holds for creates of other gateways.
+      - If omitted, what the guide of the gateway's generation names, 8 for C(v4.1) and 0 for earlier ones.
+    type: int
+    version_added: 0.5.0
 extends_documentation_fragment:
   - gonka.devshard._attributes
   - gonka.devshard._admin

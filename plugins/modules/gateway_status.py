@@ -420,6 +420,7 @@ def report(context: Context, sight: Sight, parts: dict[str, Part[t.Any]]) -> dic
             min_balance=context.profile.min_balance,
             max_nonce=context.profile.nonce_limit,
             reloads=context.profile.settle_unloaded,
+            protocol=context.profile.settlement_tag,
         ),
         settlement_tag=context.profile.settlement_tag,
         deadline_blocks=context.read(Options).deadline_blocks,

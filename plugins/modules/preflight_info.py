@@ -42,6 +42,12 @@ options:
       - An escrow that must be settled within this number of blocks is near its deadline.
     type: int
     default: 1000
+  min_blocks_to_poc:
+    description:
+      - Escrows are created only while this many blocks are left to the next proof of compute.
+      - If omitted, what the guide of the gateway's generation names.
+    type: int
+    version_added: 0.5.0
   time_limit:
     description:
       - Time limit of each question, in seconds. The escrows, which are several questions, have three times as much.
@@ -123,6 +129,8 @@ preflight:
           approved_versions: [v4.1, v5]
           approved_known: true
           create_gas_price: 0
+    create_window:
+      description: Why no escrow is created at this moment of the epoch. V(null) when one may be.
     upgrade:
       description: Why nothing is signed now because the chain will be upgraded within the hour. V(null) when it is not.
       type: dict

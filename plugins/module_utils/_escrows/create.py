@@ -17,13 +17,16 @@ from .._core.files import stamp
 from .._core.reader import parse_time
 from . import transactions as tx
 from .create_guards import pending_creates_text
+from .create_window import next_create
 from .gateway_replies import read_create_failure
 from .ledger.states import Event, Intent, Kind, State, Subject, Via
 from .mint_terms import MintTerms
 from .payment import FEE_OPTION, refuse_fee
 
 if t.TYPE_CHECKING:
-    from .._chain.models import EscrowParams
+    from collections.abc import Iterable
+
+    from .._chain.models import CreatedEvent, EscrowParams
     from .adopt import Adoption
     from .claims import Claims
     from .ensure_options import PoolRun
@@ -41,9 +44,13 @@ class Creates:
         self._options = run.options
         self._claims = claims
         self._adoption = adoption
+        self._last = 0
+        """The block after which this run registered its newest create."""
 
-    def create(self) -> None:
+    def create(self, made: Iterable[CreatedEvent]) -> None:
+        """``made`` are the escrows that the creator had when the run looked."""
         ledger, options = self._ports.record(), self._options
+        self._keep_apart(max((event.height for event in made), default=0))
         head = self._ports.chain.signing_head()
         params, gas = self._ports.chain.escrow_params(), self._gas()
         terms = MintTerms.of(
@@ -74,6 +81,22 @@ class Creates:
             intent = self._ask_gateway(intent)
         _refuse_failed(intent)
         self._adoption.register(intent, created=True)
+        self._last = self._ports.chain.head().height
+
+    def _keep_apart(self, last: int) -> None:
+        """Wait until the pause after the newest create is over, whichever gateway asked for it."""
+        pause, chain, deadline = self._options.create_pause, self._ports.chain, self._ports.deadline
+        last = max(last, self._last)
+        if not pause or not last:
+            return
+        first = next_create(last, pause, chain.block_seconds())
+        while (height := chain.head().height) < first:
+            if not deadline.pause(self._ports.interval):
+                raise WaitTimeoutError(
+                    f"no other escrow was created: the last one is of block {last}, creates are"
+                    f" {pause} s apart (escrow_create_pause), and the chain is at block {height}. Run"
+                    " this again"
+                )
 
     def _gas(self) -> int:
         """The gas limit. One that goes to the gateway is lowered by a random little.

@@ -12,6 +12,7 @@ import typing as t
 from .._core.errors import UnknownStateError, UnsafeError
 from .._core.files import stamp
 from . import transactions as tx
+from .create_window import refuse_window
 from .funding import deposits_needed, gnk
 from .ledger.states import Intent, State
 from .observe import upgrade_ahead
@@ -64,6 +65,10 @@ class CreateGuards:
         head = self._ports.chain.signing_head()
         if (reason := upgrade_ahead(self._ports.chain, head.height)) is not None:
             raise UnsafeError(f"no escrow is created: {reason}")
+        if wanted := self._options.min_blocks_to_poc:
+            reason = refuse_window(self._ports.chain.epoch(), head.height, wanted)
+            if reason is not None:
+                raise UnsafeError(f"no escrow is created: {reason}")
         if seen.created is None:
             raise UnknownStateError(
                 "nothing is created because the chain could not be asked which escrows"

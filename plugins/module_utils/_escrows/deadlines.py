@@ -27,7 +27,7 @@ SETTLE_GAS: t.Final = 1_000_000
 
 UPGRADE_SECONDS: t.Final = 3600
 """How long before an upgrade of the chain nothing is signed any more."""
-_FASTEST_BLOCK: t.Final = 3.0
+FASTEST_BLOCK: t.Final = 3.0
 """Seconds. Where the pace is not known, an hour has rather too many blocks than too few."""
 
 
@@ -82,7 +82,7 @@ def refuse_upgrade(
     if plan is None:
         return None
     left = plan.height - height
-    if left < 0 or left * (block_seconds or _FASTEST_BLOCK) >= UPGRADE_SECONDS:
+    if left < 0 or left * (block_seconds or FASTEST_BLOCK) >= UPGRADE_SECONDS:
         return None
     return (
         f"the chain upgrades to {plan.name} at block {plan.height}, in {left} blocks, and stands still"
@@ -94,7 +94,7 @@ def refuse_upgrade(
 def due_in_upgrade(plan: UpgradePlan, deadline: SettleDeadline) -> bool:
     """Whether waiting for the upgrade would let a deadline pass. It counts blocks, so what is due
     well after the height of the upgrade has time."""
-    return deadline.height < plan.height + UPGRADE_SECONDS / _FASTEST_BLOCK
+    return deadline.height < plan.height + UPGRADE_SECONDS / FASTEST_BLOCK
 
 
 def not_pruned(epoch_index: int, clock: EpochClock) -> bool:

@@ -197,7 +197,7 @@ class PoolRound:
             self._result.created = [dict(wanted) for _unused in range(plan.create)]
             return
         for _unused in range(plan.create):
-            self._creates.create()
+            self._creates.create(seen.created or ())
 
     def _offered_fee(self) -> int:
         params = self._ports.chain.escrow_params()

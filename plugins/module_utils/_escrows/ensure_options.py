@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .._core.errors import ConfigurationError
 from .ledger.states import Via
 
 if t.TYPE_CHECKING:
+    from .._gateway.profiles import Profile
     from .ledger.states import Intent
     from .pool_rules import EscrowView
     from .ports import Ports
@@ -42,6 +43,19 @@ class EscrowOptions:
     tx_lifetime: int
     min_blocks_left: int = 0
     """One whose deadline is nearer is not usable."""
+    min_blocks_to_poc: int | None = None
+    """Nothing is created when the next proof of compute is nearer."""
+    create_pause: int | None = None
+    """Seconds from one create of this creator to the next."""
+
+    def of_generation(self, profile: Profile) -> EscrowOptions:
+        """With the pace that the guide of this generation names, where none was chosen."""
+        pause, window = self.create_pause, self.min_blocks_to_poc
+        return replace(
+            self,
+            create_pause=profile.create_pause if pause is None else pause,
+            min_blocks_to_poc=profile.create_window if window is None else window,
+        )
 
     def check(self) -> None:
         """What can be refused without asking anybody."""
@@ -61,6 +75,11 @@ class EscrowOptions:
             raise ConfigurationError(
                 "escrow_fee_amount (fee_amount) must be 0 or more and escrow_gas_limit (gas_limit) 100 or"
                 " more"
+            )
+        if min(self.min_blocks_to_poc or 0, self.create_pause or 0) < 0:
+            raise ConfigurationError(
+                "escrow_min_blocks_to_poc (min_blocks_to_poc) and escrow_create_pause (create_pause)"
+                " must be 0 or more"
             )
         if not 30 <= self.tx_lifetime <= 600:
             raise ConfigurationError(

@@ -112,6 +112,15 @@ def session_of(
         return None
 
 
+def _protocol_of(devshard: Devshard | None) -> str | None:
+    """The end of its route is the name that the session is bound to, also while it is not loaded."""
+    if devshard is None:
+        return None
+    if devshard.runtime is not None and devshard.runtime.protocol is not None:
+        return devshard.runtime.protocol
+    return devshard.route.rsplit("/", 1)[-1] if devshard.route else None
+
+
 def view_of(
     escrow_id: int,
     devshard: Devshard | None,
@@ -142,7 +151,7 @@ def view_of(
         loadable=devshard is not None and runtime is None and limits.reloads,
         settle_queued=devshard is not None and devshard.settle_queued,
         held_since=devshard.held_since if devshard else None,
-        protocol=runtime.protocol if runtime else None,
+        protocol=_protocol_of(devshard),
         storage_path=devshard.storage_path if devshard else None,
         rotation_role=devshard.rotation_role if devshard else None,
         on_chain=escrow is not None,

@@ -37,6 +37,8 @@ class Limits:
     """Seconds for which a request stays active at most, also when its client is gone."""
     reloads: bool = False
     """Whether the gateway unloads what is out of service, and can load it again."""
+    protocol: str | None = None
+    """That of the sessions that are wanted; None where it does not matter."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,7 +127,11 @@ class EscrowView:
 
 def why_not_usable(view: EscrowView, limits: Limits) -> tuple[str, ...]:
     """Every reason why no request should be counted on this escrow; empty means usable."""
-    return (*_why_not_served(view, limits), *_why_not_on_chain(view, limits))
+    return (
+        *_why_not_served(view, limits),
+        *_why_not_bound(view, limits),
+        *_why_not_on_chain(view, limits),
+    )
 
 
 def spent(view: EscrowView, limits: Limits) -> list[str]:
@@ -161,6 +167,13 @@ def _why_not_served(view: EscrowView, limits: Limits) -> list[str]:
     if known and view.phase == "active":
         reasons += spent(view, limits)
     return reasons
+
+
+def _why_not_bound(view: EscrowView, limits: Limits) -> list[str]:
+    """What serves another protocol is for clients of that one, until it is settled."""
+    if limits.protocol is None or view.protocol in (None, limits.protocol):
+        return []
+    return [f"its session is bound to protocol {view.protocol}, not to {limits.protocol}"]
 
 
 def _why_not_on_chain(view: EscrowView, limits: Limits) -> list[str]:

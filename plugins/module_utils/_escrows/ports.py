@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .._core.errors import ConfigurationError, UnsafeError
 
@@ -86,7 +86,7 @@ class Ports(ChainPorts):
             gateway=gateway,
             gateway_id=gateway_id,
             signer=signer,
-            limits=limits,
+            limits=replace(limits, protocol=settlement_tag),
             settlement_tag=settlement_tag,
             deadline=deadline,
             interval=interval,

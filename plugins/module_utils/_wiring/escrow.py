@@ -35,6 +35,8 @@ SPEC = _argspec.ArgumentSpec(
         "gas_limit": {"type": "int", "default": 500_000},
         "tx_lifetime": {"type": "int", "default": 120},
         "min_blocks_left": {"type": "int", "default": 0},
+        "min_blocks_to_poc": {"type": "int"},
+        "create_pause": {"type": "int"},
     },
     required_if=(("create_via", "gateway", ("creator",)),),
 ).merge(
@@ -49,7 +51,7 @@ SPEC = _argspec.ArgumentSpec(
 
 
 def work(context: Context) -> Outcome:
-    options = context.read(EscrowOptions)
+    options = context.read(EscrowOptions).of_generation(context.profile)
     with open_ports(
         context, "escrow", signs=True, waits=True, min_blocks_left=options.min_blocks_left
     ) as ports:

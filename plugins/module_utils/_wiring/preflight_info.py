@@ -24,6 +24,7 @@ from .._clients.signer import signer_of
 from .._core.errors import ConfigurationError, ProtocolError, TransportError
 from .._core.parts import Part, attempt, together
 from .._core.timer import WaitBudget
+from .._escrows.create_window import refuse_window
 from .._escrows.deadlines import DEADLINE_BLOCKS, not_pruned
 from .._escrows.ledger.store import read_intents
 from .._escrows.observe import read_clock, upgrade_ahead
@@ -46,6 +47,7 @@ SPEC = _argspec.ArgumentSpec(
         "address": {"type": "str"},
         "ask_gateway": {"type": "bool", "default": False},
         "deadline_blocks": {"type": "int", "default": DEADLINE_BLOCKS},
+        "min_blocks_to_poc": {"type": "int"},
         "time_limit": {"type": "int", "default": 10},
     },
 ).merge(
@@ -73,6 +75,7 @@ class Options:
     chain_rpc: str | None
     public_api: str
     chain_id: str
+    min_blocks_to_poc: int | None
 
 
 def told(variable: str, url: str | None, wanted: str, ask: Callable[[], T]) -> T:
@@ -152,6 +155,12 @@ class Asking:
         node = rpc.signing_node()
         return {"chain_id": node.chain_id, "height": node.height}
 
+    def create_window(self, chain: ChainApi) -> str | None:
+        wanted = self._options.min_blocks_to_poc
+        if wanted is None:
+            wanted = self._context.profile.create_window
+        return refuse_window(chain.epoch(), chain.head().height, wanted) if wanted else None
+
     def of_rest(self, ask: Callable[[ChainApi], T]) -> Callable[[], T]:
         return lambda: ask(self._chain())
 
@@ -174,6 +183,7 @@ class Asking:
             ),
             "terms": of_rest(lambda chain: terms_result(chain.escrow_params())),
             "upgrade": of_rest(lambda chain: upgrade_ahead(chain, chain.head().height)),
+            "create_window": of_rest(self.create_window),
             "active_models": of_rest(lambda chain: chain.active_models()),
             "governance_models": of_rest(lambda chain: chain.governance_models()),
         }

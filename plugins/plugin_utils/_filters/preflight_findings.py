@@ -227,7 +227,8 @@ def _payments(seen: Mapping[str, t.Any]) -> list[Finding]:
     ]
     pays = {wish.model for wish in wishes if wish.create != 0}
     found = [_of_check(seen, check, pays) for check in payment_checks(wishes, _facts(seen))]
-    found += _upgrade(seen, due=bool(pays))
+    found += _moment(seen, "upgrade", "chain upgrade", due=bool(pays))
+    found += _moment(seen, "create_window", "moment", due=bool(pays))
     if pays:
         found += _unexplained(seen)
     return _awaited(found) if seen["allowlist_wait"] else found
@@ -253,16 +254,21 @@ def _unexplained(seen: Mapping[str, t.Any]) -> list[Finding]:
     return [_finding("deposits", WARNING, text)]
 
 
-def _upgrade(seen: Mapping[str, t.Any], *, due: bool) -> list[Finding]:
-    """Nothing can be paid in the hour before an upgrade of the chain."""
-    look = _look(seen, "upgrade")
+_MOMENTS: t.Final = {
+    "chain upgrade": "the chain could not be asked for its upgrades",
+    "moment": "whether escrows can be created now is not known",
+}
+
+
+def _moment(seen: Mapping[str, t.Any], asked: str, check: str, *, due: bool) -> list[Finding]:
+    """Nothing is paid in the hour before an upgrade, or outside the window of the generation."""
+    look = _look(seen, asked)
     if not look.known and due:
         why = f": {look.why}" if _look(seen, "chain_rest").known else ""
-        text = f"the chain could not be asked for its upgrades{why}"
-        return [_finding("chain upgrade", UNKNOWN, text)]
+        return [_finding(check, UNKNOWN, f"{_MOMENTS[check]}{why}")]
     if (reason := look.value) is None:
         return []
-    return [_finding("chain upgrade", FAILED if due else WARNING, str(reason))]
+    return [_finding(check, FAILED if due else WARNING, str(reason))]
 
 
 def _awaited(found: list[Finding]) -> list[Finding]:

@@ -57,6 +57,7 @@ PURE = frozenset(
         "_edge.certificate",
         "_edge.nginx_conf",
         "_edge.redirect",
+        "_escrows.create_window",
         "_escrows.deadlines",
         "_escrows.funding",
         "_escrows.gateway_replies",

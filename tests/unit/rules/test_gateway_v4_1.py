@@ -5,21 +5,29 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import math
+import re
 import typing as t
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.models import Epoch
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
     BusyError,
     DevshardError,
     NotFoundError,
     ProtocolError,
     UnsafeError,
+    WaitTimeoutError,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._core.exchange import Request, Response
 from ansible_collections.gonka.devshard.plugins.module_utils._core.outcomes import PartialFailure
 from ansible_collections.gonka.devshard.plugins.module_utils._core.reader import Reader
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.create_window import (
+    refuse_window,
+)
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ensure import EnsureEscrows
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.gateway_replies import (
     read_create_failure,
@@ -29,6 +37,14 @@ from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.sta
     Kind,
     State,
     Via,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.observe import (
+    read_clock,
+    view_of,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.pool_rules import (
+    Limits,
+    is_idle,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway import chat
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.api import GatewayApi
@@ -69,7 +85,9 @@ from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils._escrows
     settles_on_chain,
 )
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils.money_fakes import (
+    BLOCK,
     CREATOR,
+    EPOCH_BLOCKS,
     options,
 )
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils.newer_gateway import (
@@ -329,13 +347,85 @@ def test_rule_13_the_intent_comes_first_and_a_paid_escrow_is_adopted(world: Newe
     assert (len(world.chain.escrows), world.newer.records["2"].active) == (2, True)
 
 
-def test_rule_14_one_create_is_finished_before_the_next_is_sent(world: NewerWorld) -> None:
-    """Each is in a block and registered first. No further pause is made, see the module escrow."""
+def pool(world: NewerWorld, *, count: int, seconds: float = 300, **changes: t.Any) -> list[int]:
+    """As the module ``escrow`` runs it for this generation; the blocks of all creates."""
+    wish = options(count=count, **changes).of_generation(V4_1)
     with world.open() as ledger:
-        EnsureEscrows(world.ports(ledger), options(count=3)).run()
-        done = ledger.intents(kind=Kind.CREATE)
-    heights = [(intent.result or {})["height"] for intent in done]
-    assert heights == sorted(set(heights))
+        try:
+            EnsureEscrows(world.ports(ledger, seconds=seconds), wish).run()
+        except PartialFailure as exc:
+            raise exc.problems[0] from exc
+        return [(intent.result or {})["height"] for intent in ledger.intents(kind=Kind.CREATE)]
+
+
+def test_rule_14_creates_are_eight_seconds_apart(world: NewerWorld) -> None:
+    """Also from the one of an earlier run, and each is in a block and registered first."""
+    world.chain.step(-world.chain.height % EPOCH_BLOCKS + 1)
+    (first,) = pool(world, count=1, min_blocks_to_poc=0)
+    heights = pool(world, count=3, min_blocks_to_poc=0)
+    pause = math.ceil(8 / BLOCK.total_seconds())
+    assert heights[0] == first
+    assert all(later - one >= pause + 1 for one, later in itertools.pairwise(heights))
+    # an earlier generation has no such guide
+    assert profile("v2").create_pause == profile("v3", "v3").create_pause == 0
+    assert options(create_pause=12).of_generation(V4_1).create_pause == 12
+    assert options().of_generation(V4_1).min_blocks_to_poc == 1500
+
+
+def test_rule_14_a_pause_that_takes_too_long_pays_for_nothing(world: NewerWorld) -> None:
+    before = list(world.chain.escrows)
+    with pytest.raises(WaitTimeoutError, match="creates are 900 s apart"):
+        pool(world, count=2, seconds=20, create_pause=900)
+    assert list(world.chain.escrows) == before
+
+
+@pytest.mark.parametrize(
+    ("blocks", "phase", "wanted", "words"),
+    [
+        (1_500, "Inference", 1_500, None),
+        (1_499, "Inference", 1_500, "1499 blocks are left .* needs 1500"),
+        (-3, "Inference", 1_500, "0 blocks are left"),
+        (9_000, "PoCValidate", 1_500, "in phase PoCValidate"),
+        (100, "Inference", 100, None),
+    ],
+)
+def test_rule_14_the_window_of_an_epoch(
+    blocks: int, phase: str, wanted: int, words: str | None
+) -> None:
+    start = 30_000
+    height = start - blocks
+    epoch = Epoch(
+        index=6,
+        height=height,
+        phase=phase,
+        confirmation_poc=False,
+        stages={"set_new_validators": start - 15_391 + 21, "next_poc_start": start},
+        next_stages={"set_new_validators": start + 21},
+    )
+    found = refuse_window(epoch, height, wanted)
+    assert (found is None) is (words is None)
+    assert words is None or re.search(words, found or "")
+    # in a short epoch, a tenth of it
+    stages = {"set_new_validators": 29_900, "next_poc_start": start}
+    short = dataclasses.replace(epoch, height=29_950, phase="Inference", stages=stages)
+    assert refuse_window(short, start - 12, 1_500) is None
+    assert refuse_window(short, start - 11, 1_500) is not None
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_rule_14_nothing_is_paid_for_shortly_before_a_proof_of_compute(
+    world: NewerWorld, *, check_mode: bool
+) -> None:
+    world.chain.step(EPOCH_BLOCKS - 41 - world.chain.height)
+    before = list(world.chain.escrows)
+    with world.open() as ledger:
+        ports = world.ports(ledger, check=check_mode)
+        with pytest.raises(UnsafeError, match="1 blocks are left to the next proof of compute"):
+            EnsureEscrows(ports, options(count=2).of_generation(V4_1)).run()
+        # what is there already is no create
+        assert EnsureEscrows(ports, options(count=1).of_generation(V4_1)).run().actions == []
+    assert list(world.chain.escrows) == before
+    assert world.signer.signed == 1
 
 
 def test_rule_15_settings_are_sent_whole_and_only_when_they_differ() -> None:
@@ -362,6 +452,32 @@ def test_rule_16_ready_is_what_serves_and_not_an_answer_of_200(world: NewerWorld
         world.newer.held["1"] = "2026-11-29T10:00:00Z"
         with pytest.raises(DevshardError, match="0 of 1 escrows are usable"):
             EnsureEscrows(ports, options(count=1)).run()
+
+
+def test_rule_16_a_session_of_another_protocol_is_not_of_the_pool(world: NewerWorld) -> None:
+    world.newer.bound["1"] = "v4"
+    with world.open() as ledger:
+        result = EnsureEscrows(world.ports(ledger), options(count=1)).run()
+    assert [entry["id"] for entry in result.created] == [2]
+    assert [view.id for view in result.escrows] == [2]
+    # nor is it taken into service again, when its record names the route
+    (record,) = (one for one in world.newer.state().devshards if one.id == "1")
+    idle = dataclasses.replace(record, active=False, runtime=None, route="/devshard/v4")
+    seen = view_of(
+        1, idle, world.chain.escrow(1), read_clock(world.chain), world.ports(None).limits
+    )
+    assert seen.protocol == "v4"
+    assert "its session is bound to protocol v4, not to v4.1" in seen.why_not
+    assert not is_idle(seen)
+
+
+def test_rule_16_generations_that_do_not_show_the_protocol_are_as_they_were() -> None:
+    """v2 and v3: their runtime has no ``session_version``."""
+    state = GatewayState.from_api(Reader(body("admin_state_two"), "state"))
+    limits = Limits(min_balance=0, max_nonce=19_800, protocol="v3")
+    for record in state.devshards:
+        seen = view_of(int(record.id), record, None, None, limits)
+        assert (seen.protocol, [why for why in seen.why_not if "bound" in why]) == (None, [])
 
 
 def test_rule_17_one_that_is_held_back_is_neither_settled_nor_replaced(world: NewerWorld) -> None:

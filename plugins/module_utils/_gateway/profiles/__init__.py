@@ -116,6 +116,10 @@ class Profile:
     environment's of each start."""
     warms_up: bool
     """Whether a new session gets a request of the gateway's own, which spends and takes time."""
+    create_pause: int
+    """Seconds from one create to the next, where its guide keeps them apart."""
+    create_window: int
+    """Blocks that are left to the next proof of compute when an escrow is created; 0: any moment."""
 
     # limits of a session that the gateway itself applies
     nonce_limit: int

@@ -40,6 +40,9 @@ PROFILE = dataclasses.replace(
     loads_inactive_at_start=False,
     deactivates_at_start=True,
     warms_up=True,
+    # its guide: one at a time, 8 to 12 s apart, at least 1500 blocks before the next proof of compute
+    create_pause=8,
+    create_window=1500,
     rotates_since=(4, 1, 2),
     probed=True,
     own_paths=("/v1/debug/memstats", "/debug/pprof/"),

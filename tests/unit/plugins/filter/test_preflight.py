@@ -78,6 +78,7 @@ def seen() -> dict[str, t.Any]:
             "public_api": known({"epoch": 214}),
             "terms": _terms([ADDRESS]),
             "upgrade": known(None),
+            "create_window": known(None),
             "deposits": known([]),
             "active_models": known([MODEL]),
             "governance_models": known([MODEL]),
@@ -478,13 +479,25 @@ def test_observations_of_nonsense_are_refused(given: object) -> None:
 
 
 @pytest.mark.parametrize(("count", "verdict"), [(1, "FAILED"), (0, "warning")])
-def test_an_upgrade_of_the_chain_stops_only_what_would_be_paid(
-    seen: dict[str, t.Any], count: int, verdict: str
+@pytest.mark.parametrize(
+    ("asked", "check", "text"),
+    [
+        ("upgrade", "chain upgrade", "the chain upgrades to v0.2.17 at block 9"),
+        ("create_window", "moment", "the chain is in phase PoCGenerate"),
+    ],
+)
+def test_a_bad_moment_stops_only_what_would_be_paid(
+    seen: dict[str, t.Any], count: int, verdict: str, asked: str, check: str, text: str
 ) -> None:
-    assert "chain upgrade" not in _verdicts(seen)
+    assert check not in _verdicts(seen)
     seen["models"][0]["count"] = count
-    change(seen, {"look": {"upgrade": known("the chain upgrades to v0.2.17 at block 9")}})
-    assert _verdicts(seen)["chain upgrade"] == verdict
+    change(seen, {"look": {asked: known(text)}})
+    assert _verdicts(seen)[check] == verdict
+
+
+def test_a_moment_that_could_not_be_asked_for_is_not_known(seen: dict[str, t.Any]) -> None:
+    change(seen, {"look": {"create_window": unknown("no answer")}})
+    assert _verdicts(seen)["moment"] == "unknown"
 
 
 def test_an_approved_list_that_could_not_be_read_is_not_known(seen: dict[str, t.Any]) -> None:

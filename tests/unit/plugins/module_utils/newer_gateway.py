@@ -52,6 +52,8 @@ class NewerGateway(FakeGateway):
         self.locked: set[str] = set()
         """The store of these is still open, for one call."""
         self.held: dict[str, str] = {}
+        self.bound: dict[str, str] = {}
+        """Sessions of another protocol than its own."""
 
     def busy(self, number: str) -> bool:
         session: Session | None = self.records[number].runtime
@@ -96,7 +98,9 @@ class NewerGateway(FakeGateway):
                     held_since=self.held.get(one.id),
                     runtime=one.runtime
                     and dataclasses.replace(
-                        one.runtime, background=self.background.get(one.id, 0), protocol="v4.1"
+                        one.runtime,
+                        background=self.background.get(one.id, 0),
+                        protocol=self.bound.get(one.id, "v4.1"),
                     ),
                 )
                 for one in found.devshards
@@ -203,5 +207,5 @@ class NewerWorld(World):
         return dataclasses.replace(
             ports,
             settlement_tag="v4.1",
-            limits=dataclasses.replace(ports.limits, reloads=True),
+            limits=dataclasses.replace(ports.limits, reloads=True, protocol="v4.1"),
         )
