@@ -131,6 +131,8 @@ preflight:
           create_gas_price: 0
     create_window:
       description: Why no escrow is created at this moment of the epoch. V(null) when one may be.
+      type: dict
+      sample: {known: true, why: null, value: null}
     upgrade:
       description: Why nothing is signed now because the chain will be upgraded within the hour. V(null) when it is not.
       type: dict
