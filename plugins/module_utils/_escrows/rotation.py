@@ -28,6 +28,7 @@ if t.TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from .._core.errors import TransportError
+    from .commitments import CommitmentWatch
     from .payment import PaymentTerms
     from .ports import Ports
 
@@ -206,9 +207,12 @@ def _said(*reasons: str | None) -> list[str]:
 
 
 class SetRotation:
-    def __init__(self, ports: Ports, options: RotationOptions) -> None:
+    def __init__(
+        self, ports: Ports, options: RotationOptions, commitments: CommitmentWatch | None = None
+    ) -> None:
         self._p = ports
         self._o = options
+        self._commitments = commitments
 
     def run(self) -> dict[str, t.Any]:
         current = rotation_of(self._p.gateway.settings())
@@ -232,9 +236,14 @@ class SetRotation:
                     " epoch goes to the hosts. Settle them with the playbook gonka.devshard.settle"
                     " (settle_select=inactive_unsettled)"
                 )
+        watch = self._commitments if current["enabled"] and not wanted["enabled"] else None
+        if watch is not None:
+            watch.before()
         if patch and not self._p.check_mode:
             lost = send(self._p.gateway, {"escrow_rotation": patch})
             self._read_back(wanted, lost)
+            if watch is not None:
+                watch.after()
         return {
             "changed": bool(patch),
             "rotation": {**wanted, "funding_needed": need},

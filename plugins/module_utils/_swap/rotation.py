@@ -19,6 +19,7 @@ from .steps import Step
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from .._escrows.commitments import CommitmentWatch
     from .journal import Notebook
 
 
@@ -34,6 +35,7 @@ def freeze_rotation(
     gateway: RotatingGateway,
     *,
     intend: Callable[[dict[str, t.Any]], object] = lambda _before: None,
+    commitments: CommitmentWatch | None = None,
     check_mode: bool,
 ) -> dict[str, t.Any]:
     """Switch rotation off and return what it was. The answer comes after a running pass ended.
@@ -41,9 +43,11 @@ def freeze_rotation(
     ``intend`` is given what the rotation was, before anything is changed.
     """
     before = rotation_of(gateway.settings())
-    intend(before)
     wanted = {**before, "enabled": False}
     changed = before != wanted
+    if changed and commitments is not None:
+        commitments.before()
+    intend(before)
     if changed and not check_mode:
         patch = {"escrow_rotation": {"enabled": False}}
         lost = send(gateway, patch)
@@ -55,6 +59,8 @@ def freeze_rotation(
             # It is off, and only an answer proves that no pass runs any more. Sent again it changes
             # nothing.
             gateway.post_settings(patch)
+        if commitments is not None:
+            commitments.after()
     return {"changed": changed, "before": before, "after": wanted}
 
 
