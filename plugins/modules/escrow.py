@@ -248,6 +248,7 @@ created:
         height: 1265000
         blocks_left: 30433
         seconds_left: 182598
+        last_epoch: false
 balance:
   description: The creator's balance after this run, in C(ngonka). Null when nothing was created.
   returned: success

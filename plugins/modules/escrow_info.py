@@ -41,6 +41,7 @@ options:
   deadline_blocks:
     description:
       - An unsettled escrow with fewer blocks left than this is in danger, see RV(escrows[].dangers). More than 0.
+      - One that only waits to be settled is in danger from the start of the last epoch in which that is possible.
     type: int
     default: 1000
 extends_documentation_fragment:
@@ -162,13 +163,16 @@ escrows:
       type: bool
       sample: false
     deadline:
-      description: The last block in which it can be settled. Null when the chain does not have it.
+      description:
+        - The last block in which it can be settled. Null when the chain does not have it.
+        - C(last_epoch) says whether the epoch has begun at whose end that is.
       type: dict
       sample:
         epoch: 215
         height: 4743000
         blocks_left: 15391
         seconds_left: 92346
+        last_epoch: true
     usable:
       description: Whether it can serve requests.
       type: bool
@@ -195,7 +199,8 @@ escrows:
       sample: []
       contains:
         kind:
-          description: C(deadline) is near, C(too_late), C(not_listed) (the creator), C(version) (no longer approved),
+          description: C(deadline) is near, C(last_epoch) (it has begun, and the escrow serves nothing),
+            C(too_late), C(not_listed) (the creator), C(version) (no longer approved),
             C(nonce) (above the chain's limit), C(changed) (a parameter of the chain is not as it was at the create),
             C(foreign) (another account's), C(stuck) (a finalize does not end), C(held) (the gateway holds it back), or
             C(no_session) (the gateway has not loaded it).

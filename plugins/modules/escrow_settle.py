@@ -224,6 +224,7 @@ foreign:
         height: 4743000
         blocks_left: 15391
         seconds_left: 92346
+        last_epoch: true
 actions:
   description: What was done, in order.
   returned: success

@@ -64,6 +64,8 @@ class SettleDeadline:
     height: int
     blocks_left: int
     seconds_left: int | None
+    last_epoch: bool
+    """Whether the epoch has begun at whose end it passes."""
 
     def to_result(self) -> dict[str, t.Any]:
         return {
@@ -71,6 +73,7 @@ class SettleDeadline:
             "height": self.height,
             "blocks_left": self.blocks_left,
             "seconds_left": self.seconds_left,
+            "last_epoch": self.last_epoch,
         }
 
 
@@ -113,4 +116,10 @@ def settle_deadline(epoch_index: int, clock: EpochClock) -> SettleDeadline:
     height = clock.next_switch + (last - effective) * clock.epoch_length - 1
     left = height - clock.height
     seconds = None if clock.block_seconds is None else int(left * clock.block_seconds)
-    return SettleDeadline(epoch=last, height=height, blocks_left=left, seconds_left=seconds)
+    return SettleDeadline(
+        epoch=last,
+        height=height,
+        blocks_left=left,
+        seconds_left=seconds,
+        last_epoch=effective >= last,
+    )

@@ -159,6 +159,7 @@ ObjectionKind = t.Literal[
     "held",
     "no_session",
     "deadline",
+    "last_epoch",
     "changed",
 ]
 
@@ -389,19 +390,37 @@ def dangers(
     """Why the deposit of an open escrow may be lost, each with what can still be done."""
     found = (*objections(view, terms, settlement), *_changed(view, terms))
     left = None if view.deadline is None else view.deadline.blocks_left
-    if not view.unsettled or left is None or not 0 <= left < deadline_blocks:
+    if not view.unsettled or left is None or left < 0:
         return found
+    if left < deadline_blocks:
+        reason, advice = f"its deadline is {left} blocks away", _settle_now(view, settlement)
+        return (Objection(kind="deadline", reason=reason, advice=advice), *found)
+    if _forgotten(view, settlement):
+        reason, advice = f"{LAST_EPOCH}, and it serves nothing", _settle_now(view, settlement)
+        return (*found, Objection(kind="last_epoch", reason=reason, advice=advice))
+    return found
+
+
+LAST_EPOCH: t.Final = "the last epoch to settle it has begun"
+
+
+def _forgotten(view: EscrowView, settlement: Settlement | None) -> bool:
+    """Whether it only waits to be settled, in the last epoch in which that is possible, and the
+    gateway does not mean to."""
+    if view.deadline is None or not view.deadline.last_epoch or view.active:
+        return False
+    return (view.recorded or settlement is not None) and not _gateway_will_settle(view)
+
+
+def _settle_now(view: EscrowView, settlement: Settlement | None) -> str:
     if view.loaded or view.loadable or settlement is not None:
-        advice = f"Settle it now with the playbook gonka.devshard.settle (settle_ids={view.id})"
-    elif view.recorded:
-        advice = "It can be settled as soon as the gateway has loaded its session"
-    else:
-        advice = (
-            "This gateway has no session of it. Settle it where it serves. If no gateway serves it,"
-            " adopt it with the playbook gonka.devshard.escrow (escrow_adopt) and settle it then"
-        )
-    near = Objection(kind="deadline", reason=f"its deadline is {left} blocks away", advice=advice)
-    return (near, *found)
+        return f"Settle it now with the playbook gonka.devshard.settle (settle_ids={view.id})"
+    if view.recorded:
+        return "It can be settled as soon as the gateway has loaded its session"
+    return (
+        "This gateway has no session of it. Settle it where it serves. If no gateway serves it, adopt"
+        " it with the playbook gonka.devshard.escrow (escrow_adopt) and settle it then"
+    )
 
 
 def _changed(view: EscrowView, terms: SettleTerms) -> t.Iterator[Objection]:

@@ -49,7 +49,7 @@ NESTED: t.Final = (
     *("background", "loadable", "settle_queued", "held_since", "protocol", "route"),
     *("settled", "deadline", "why_not", "foreign", "chain_error", "may_settle", "dangers"),
     *("reason", "advice", "settlements"),
-    *("height", "blocks_left", "seconds_left"),
+    *("height", "blocks_left", "seconds_left", "last_epoch"),
     *("main", "temp", "gateway", "refused", "url", "disabled", "in_flight_requests", "devshards"),
     *("settings", "rotation", "container", "requests_blocked", "block_reason", "private_key_env"),
     *("plain_key", "polled", "confirmation_poc_phase", "epoch_index", "block_height"),

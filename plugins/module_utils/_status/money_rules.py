@@ -11,6 +11,7 @@ import typing as t
 
 from .._chain.releases import ApprovedVersions
 from .._escrows.funding import deposits_needed
+from .._escrows.settle_rules import LAST_EPOCH
 from .rotation_rules import rotates
 from .scene import (
     AT_RISK,
@@ -19,6 +20,7 @@ from .scene import (
     Data,
     Finding,
     Scene,
+    Severity,
     coins,
     danger,
     listed,
@@ -43,18 +45,19 @@ def escrow_findings(scene: Scene) -> Iterator[Finding]:
             yield danger("escrows", f"{text}. {found['advice']}")
         else:
             yield danger("escrows", f"{text} to settle it", settle_run(row["id"]))
-    grouped: dict[tuple[str, str], list[Data]] = {}
+    grouped: dict[tuple[str, str, str], list[Data]] = {}
     for row in scene.rows:
         for found in row["dangers"]:
             if found["kind"] != "deadline":
-                grouped.setdefault((found["reason"], found["advice"]), []).append(row)
-    for (reason, advice), rows in grouped.items():
+                key = (found["kind"], found["reason"], found["advice"])
+                grouped.setdefault(key, []).append(row)
+    for (kind, reason, advice), rows in grouped.items():
         total = coins(sum(row["amount"] or 0 for row in rows))
         left = _nearest(rows)
         yield danger(
             "escrows",
             f"escrow {listed(r['id'] for r in rows)} ({total}{left}): {reason}. {advice}",
-            AT_RISK if all(_ours(row) for row in rows) else "",
+            _mends(kind, rows),
         )
     for row in scene.unsettled():
         if row["recorded"] is False and scene.deployed and not scene.retired:
@@ -65,6 +68,36 @@ def escrow_findings(scene: Scene) -> Iterator[Finding]:
                 "registers it",
                 ESCROW,
             )
+
+
+_SETTLES: t.Final = ("deadline", "last_epoch")
+"""Dangers that a settle ends."""
+
+
+def last_epoch_findings(scene: Scene) -> Iterator[Finding]:
+    """From the first block of the last epoch on; what is in danger has a finding of its own."""
+    for row in _last_epoch(scene):
+        left = time_left(row["deadline"])
+        text = f"escrow {row['id']} ({coins(row['amount'])}): {LAST_EPOCH}, {left} left"
+        yield warning("escrows", text, _run_for(row))
+
+
+def _last_epoch(scene: Scene) -> Iterator[Data]:
+    """Those that are in no danger yet, and will be if nobody settles them in this epoch."""
+    for row in scene.unsettled():
+        named = any(found["kind"] in _SETTLES for found in row["dangers"])
+        if not named and _still_open(row) and row["deadline"]["last_epoch"]:
+            yield row
+
+
+def _mends(kind: str, rows: Sequence[Data]) -> str:
+    if kind in _SETTLES and all(row["may_settle"] is not False for row in rows):
+        return settle_run(*(row["id"] for row in rows))
+    return AT_RISK if all(_ours(row) for row in rows) else ""
+
+
+def _run_for(row: Data) -> str:
+    return "" if row["may_settle"] is False else settle_run(row["id"])
 
 
 def _nearest(rows: Sequence[Data]) -> str:
@@ -86,19 +119,30 @@ def _ours(row: Data) -> bool:
 
 
 def alarms(scene: Scene) -> Iterator[dict[str, t.Any]]:
-    """Each danger of each open escrow, with its deadline and what to run."""
+    """Each danger of each open escrow, with its deadline and what to run. What is due in this epoch
+    is a warning among them."""
+    for row in _last_epoch(scene):
+        yield {
+            "id": row["id"],
+            "kind": "last_epoch",
+            "severity": Severity.WARNING.value,
+            "amount": row["amount"],
+            "deadline": row["deadline"],
+            "reason": LAST_EPOCH,
+            "advice": "Settle it before the end of the epoch. Create another one first where it serves",
+            "run": _run_for(row),
+        }
     for row in scene.rows:
         for found in row["dangers"]:
-            settles = found["kind"] == "deadline" and row["may_settle"] is not False
-            run = settle_run(row["id"]) if settles else AT_RISK if _ours(row) else ""
             yield {
                 "id": row["id"],
                 "kind": found["kind"],
+                "severity": Severity.DANGER.value,
                 "amount": row["amount"],
                 "deadline": row["deadline"],
                 "reason": found["reason"],
                 "advice": found["advice"],
-                "run": run,
+                "run": _mends(found["kind"], [row]),
             }
 
 

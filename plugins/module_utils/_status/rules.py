@@ -25,6 +25,7 @@ from .money_rules import (
     alarms,
     danger_findings,
     escrow_findings,
+    last_epoch_findings,
     money_findings,
     network_findings,
 )
@@ -44,6 +45,7 @@ def judge(scene: Scene) -> StatusVerdict:
         container_findings,
         edge_findings,
         escrow_findings,
+        last_epoch_findings,
         danger_findings,
         money_findings,
         network_findings,

@@ -626,6 +626,28 @@ def test_rule_07_the_alarm_counts_blocks_to_the_end_of_the_next_epoch(world: Wor
     assert danger_kinds(world) == ["deadline"]
 
 
+def test_rule_07_the_last_epoch_is_named_from_its_first_block_on(world: World) -> None:
+    def last() -> bool:
+        (row,) = looked(world)["escrows"]
+        return bool(row["deadline"]["last_epoch"])
+
+    world.chain.step(EPOCH_BLOCKS - world.chain.height - 1)
+    assert not last()
+    world.chain.step()
+    assert last(), "the status makes an alarm of it, see the test of its rules"
+    assert danger_kinds(world) == []
+
+
+def test_rule_07_what_serves_nothing_is_in_danger_from_then_on(world: World) -> None:
+    world.gateway.deactivate("1")
+    world.chain.step(EPOCH_BLOCKS - world.chain.height - 1)
+    assert danger_kinds(world) == []
+    world.chain.step()
+    assert danger_kinds(world) == ["last_epoch"]
+    assert [escrow.id for escrow in settle(world, ids=(), select="at_risk").escrows] == [1]
+    assert danger_kinds(world) == []
+
+
 def test_rule_08_settled_already_is_done(world: World) -> None:
     """Also where the node that is asked shows it later than the one that refused."""
 

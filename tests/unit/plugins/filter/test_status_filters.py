@@ -65,7 +65,7 @@ def test_settled_escrows_are_shown_as_settled_and_last() -> None:
     rows = [
         escrow(3, settled=True, usable=False, why_not=["settled on the chain"]),
         escrow(7),
-        escrow(8, deadline={"blocks_left": 9, "seconds_left": None}),
+        escrow(8, deadline={"blocks_left": 9, "seconds_left": None, "last_epoch": False}),
     ]
     lines = status_table(_status(lambda _presence, seen: seen.update(escrows=rows)))[-3:]
     assert [line.split()[0] for line in lines] == ["8", "7", "3"]

@@ -86,5 +86,7 @@ def test_in_the_hour_before_an_upgrade_nothing_is_signed(
 def test_a_deadline_shortly_after_an_upgrade_does_not_wait_for_it(
     height: int, *, due: bool
 ) -> None:
-    deadline = SettleDeadline(epoch=1, height=height, blocks_left=1, seconds_left=None)
+    deadline = SettleDeadline(
+        epoch=1, height=height, blocks_left=1, seconds_left=None, last_epoch=True
+    )
     assert due_in_upgrade(PLAN, deadline) is due

@@ -42,7 +42,12 @@ def escrow(number: int, model: str = A, **changes: t.Any) -> Data:
         "amount": 5_000_000_000,
         "epoch": 4,
         "settled": False,
-        "deadline": {"height": 9000 + number, "blocks_left": 5000, "seconds_left": 30000},
+        "deadline": {
+            "height": 9000 + number,
+            "blocks_left": 5000,
+            "seconds_left": 30000,
+            "last_epoch": False,
+        },
         "usable": True,
         "why_not": [],
         "foreign": False,
@@ -520,7 +525,7 @@ BROKEN: t.Final[dict[str, tuple[Change, str, str]]] = {
     ),
     "deadline is near": (
         of_escrow(
-            deadline={"blocks_left": 10, "seconds_left": 60},
+            deadline={"blocks_left": 10, "seconds_left": 60, "last_epoch": True},
             dangers=[{"kind": "deadline", "reason": "near", "advice": "Settle"}],
         ),
         "danger",
@@ -670,7 +675,7 @@ def test_the_part_that_does_not_answer_is_named_once() -> None:
 
 def test_deadlines_are_told_while_the_gateway_is_down() -> None:
     near = of_escrow(
-        deadline={"blocks_left": 10, "seconds_left": 60},
+        deadline={"blocks_left": 10, "seconds_left": 60, "last_epoch": True},
         dangers=[{"kind": "deadline", "reason": "near", "advice": "Settle it"}],
     )
     lines = told(verdict(both(near, lost("main"))))
@@ -920,6 +925,7 @@ def endangered(number: int, *kinds: str, **changes: t.Any) -> Data:
         ("nonce", {"may_settle": False}, "gonka.devshard.settle -e settle_select=at_risk"),
         ("changed", {}, "gonka.devshard.settle -e settle_select=at_risk"),
         ("deadline", {}, "gonka.devshard.settle -e settle_ids=7"),
+        ("last_epoch", {"active": False}, "gonka.devshard.settle -e settle_ids=7"),
         ("too_late", {"may_settle": False}, ""),
         ("foreign", {"may_settle": False}, ""),
     ],
@@ -933,6 +939,7 @@ def test_each_danger_is_an_alarm_with_its_deadline_and_what_to_run(
     assert alarm == {
         "id": 7,
         "kind": kind,
+        "severity": "danger",
         "amount": 5_000_000_000,
         "deadline": row["deadline"],
         "reason": f"why {kind}",
@@ -943,9 +950,29 @@ def test_each_danger_is_an_alarm_with_its_deadline_and_what_to_run(
     assert any(item.run == run for item in found.findings if item.about == "escrows")
 
 
+def test_what_serves_in_its_last_epoch_is_an_alarm_and_no_failure() -> None:
+    last = {"blocks_left": 15_000, "seconds_left": 80_000, "last_epoch": True}
+    found = verdict(of_escrow(deadline=last))
+    (alarm,) = found.to_result()["alarms"]
+    assert (alarm["kind"], alarm["severity"], alarm["deadline"]) == ("last_epoch", "warning", last)
+    assert alarm["run"] == "gonka.devshard.settle -e settle_ids=7"
+    assert told(found) == [
+        "warning: escrow 7 (5 GNK): the last epoch to settle it has begun, 15000 blocks, 22 h 13 min left"
+    ]
+    assert not found.fails
+    # settled, or of another account: nothing of ours is due
+    assert verdict(of_escrow(deadline=last, settled=True)).alarms == ()
+    assert verdict(of_escrow(deadline=last, foreign=True)).alarms == ()
+
+
 def test_a_danger_of_several_names_the_nearest_deadline_of_them() -> None:
     rows = [endangered(7, "version"), endangered(8, "version")]
-    rows[1]["deadline"] = {"height": 1, "blocks_left": 20, "seconds_left": None}
+    rows[1]["deadline"] = {
+        "height": 1,
+        "blocks_left": 20,
+        "seconds_left": None,
+        "last_epoch": False,
+    }
     lines = told(verdict(of_seen(escrows=rows)))
     assert "danger: escrow 7, 8 (10 GNK, 20 blocks left): why version. do it" in lines
 
