@@ -416,12 +416,7 @@ def complete(context: Context, sight: Sight, of_chain: WaitBudget) -> Sight:
 
 def report(context: Context, sight: Sight, parts: dict[str, Part[t.Any]]) -> dict[str, t.Any]:
     terms = StatusTerms(
-        limits=Limits(
-            min_balance=context.profile.min_balance,
-            max_nonce=context.profile.nonce_limit,
-            reloads=context.profile.settle_unloaded,
-            protocol=context.profile.settlement_tag,
-        ),
+        limits=Limits.of_generation(context.profile),
         settlement_tag=context.profile.settlement_tag,
         deadline_blocks=context.read(Options).deadline_blocks,
     )

@@ -17,6 +17,7 @@ if t.TYPE_CHECKING:
     from datetime import datetime
 
     from .._chain.models import CreatedEvent
+    from .._gateway.profiles import Profile
     from .ledger.states import Intent
 
 
@@ -39,6 +40,17 @@ class Limits:
     """Whether the gateway unloads what is out of service, and can load it again."""
     protocol: str | None = None
     """That of the sessions that are wanted; None where it does not matter."""
+
+    @classmethod
+    def of_generation(cls, profile: Profile, *, min_blocks_left: int = 0) -> Limits:
+        return cls(
+            min_balance=profile.min_balance,
+            max_nonce=profile.nonce_limit,
+            min_blocks_left=min_blocks_left,
+            longest_request=profile.longest_request,
+            reloads=profile.settle_unloaded,
+            protocol=profile.settlement_tag or None,
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

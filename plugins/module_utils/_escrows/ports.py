@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from .._core.errors import ConfigurationError, UnsafeError
 
@@ -86,7 +86,7 @@ class Ports(ChainPorts):
             gateway=gateway,
             gateway_id=gateway_id,
             signer=signer,
-            limits=replace(limits, protocol=settlement_tag),
+            limits=limits,
             settlement_tag=settlement_tag,
             deadline=deadline,
             interval=interval,
