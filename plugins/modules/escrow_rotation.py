@@ -98,6 +98,14 @@ options:
         the wallet is refused.
     type: str
     version_added: 0.4.0
+  storage_dir:
+    description:
+      - The folder on this host where the gateway keeps its C(gateway.db). Before rotation is switched off, it is read
+        for creates whose outcome the gateway does not know yet, and the module waits until there is none. Such an
+        escrow gets no record while rotation is off.
+      - If omitted, they are not looked for.
+    type: path
+    version_added: 0.5.0
 extends_documentation_fragment:
   - gonka.devshard._attributes
   - gonka.devshard._admin
@@ -139,6 +147,7 @@ EXAMPLES = r"""
 - name: Switch rotation off
   gonka.devshard.escrow_rotation:
     enabled: false
+    storage_dir: /srv/gonka/devshard-gateway/.devshardctl
 """
 
 RETURN = r"""

@@ -35,12 +35,19 @@ options:
       - RV(rotation.before) from the time when it was frozen. Required with O(state=restored), unless O(journal) holds
         it.
     type: dict
+  storage_dir:
+    description:
+      - The folder on this host where the gateway keeps its C(gateway.db). With O(state=frozen), the module waits until
+        the rotation has no create whose outcome the gateway does not know.
+    type: path
+    version_added: 0.5.0
 extends_documentation_fragment:
   - gonka.devshard._attributes
   - gonka.devshard._admin
   - gonka.devshard._generation
   - gonka.devshard._http
   - gonka.devshard._swap
+  - gonka.devshard._wait
 attributes:
   action_group:
     description: The options of its connection can be set once with C(module_defaults).
@@ -113,17 +120,27 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap.rotation impo
     restore_rotation,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import Step
+from ansible_collections.gonka.devshard.plugins.module_utils._wiring.escrow_rotation import (
+    watch_commitments,
+)
 
 SPEC = _argspec.ArgumentSpec(
     options={
         "state": {"type": "str", "required": True, "choices": ["frozen", "restored", "given_back"]},
         "rotation": {"type": "dict"},
+        "storage_dir": {"type": "path"},
     },
     required_if=(
         ("state", "restored", ("rotation", "journal"), True),
         ("state", "given_back", ("journal",)),
     ),
-).merge(_argspec.admin(), _argspec.generation(), _argspec.http(), _argspec.swap())
+).merge(
+    _argspec.admin(),
+    _argspec.generation(),
+    _argspec.http(),
+    _argspec.swap(),
+    _argspec.wait(),
+)
 
 
 def frozen(context: Context) -> dict[str, t.Any] | None:
@@ -133,7 +150,12 @@ def frozen(context: Context) -> dict[str, t.Any] | None:
         if notebook is not None:
             notebook.begin(SwapNotes(rotation=before))
 
-    return freeze_rotation(gateway_of(context), intend=intend, check_mode=context.check_mode)
+    return freeze_rotation(
+        gateway_of(context),
+        intend=intend,
+        commitments=watch_commitments(context, context.deadline()),
+        check_mode=context.check_mode,
+    )
 
 
 def restored(context: Context) -> dict[str, t.Any] | None:

@@ -16,7 +16,7 @@ import sqlite3
 import typing as t
 from dataclasses import dataclass
 
-from .._core.errors import DevshardError, ProtocolError, UnknownStateError, WaitTimeoutError
+from .._core.errors import DevshardError, ProtocolError, WaitTimeoutError
 from .backup.inspect import open_database
 
 if t.TYPE_CHECKING:
@@ -31,7 +31,7 @@ TABLE: t.Final = "escrow_rotation_commitments"
 def read_commitments(database: Path) -> tuple[str, ...]:
     """Their transactions, from a ``gateway.db``. Earlier generations have no such table."""
     if not database.is_file():
-        raise UnknownStateError(f"there is no {database}")
+        raise ProtocolError(f"{database} does not exist")
     try:
         with contextlib.closing(open_database(database)) as db:
             found = db.execute(
@@ -49,9 +49,9 @@ def read_commitments(database: Path) -> tuple[str, ...]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CommitmentWatch:
-    """Asked before rotation is switched off, and after it. ``read`` is None where nothing can be."""
+    """Asked before rotation is switched off, and after it."""
 
-    read: Callable[[], tuple[str, ...]] | None
+    read: Callable[[], tuple[str, ...]]
     deadline: WaitBudget
     interval: float
     warn: Callable[[str], None]
@@ -86,8 +86,6 @@ class CommitmentWatch:
             )
 
     def _found(self) -> tuple[str, ...]:
-        if self.read is None:
-            return ()
         try:
             return self.read()
         except DevshardError as exc:

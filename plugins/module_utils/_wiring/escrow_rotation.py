@@ -7,18 +7,25 @@
 
 from __future__ import annotations
 
+import functools
+import typing as t
 from dataclasses import replace
+from pathlib import Path
 
 from .. import _argspec
 from .._adapter import Context, Outcome
 from .._clients.money import open_ports
 from .._core.errors import UnsafeError
+from .._escrows.commitments import CommitmentWatch, read_commitments
 from .._escrows.rotation import (
     RotationOptions,
     SetRotation,
     check_models,
 )
 from .._gateway.image_plan import rotation_fault
+
+if t.TYPE_CHECKING:
+    from .._core.timer import WaitBudget
 
 SPEC = _argspec.ArgumentSpec(
     options={
@@ -46,6 +53,7 @@ SPEC = _argspec.ArgumentSpec(
         "fee_amount": {"type": "int", "default": 1_000_000},
         "creator": {"type": "str"},
         "image": {"type": "str"},
+        "storage_dir": {"type": "path"},
     },
     required_if=(("enabled", True, ("settlement_enabled",)),),
 ).merge(
@@ -59,6 +67,19 @@ SPEC = _argspec.ArgumentSpec(
 )
 
 
+def watch_commitments(context: Context, deadline: WaitBudget) -> CommitmentWatch | None:
+    """None where it is not said in which folder of this host the gateway keeps its state."""
+    if (storage := context.params["storage_dir"]) is None:
+        return None
+    return CommitmentWatch(
+        read=functools.partial(read_commitments, Path(storage) / "gateway.db"),
+        deadline=deadline,
+        interval=context.read(_argspec.WaitOptions).wait_interval,
+        warn=context.warn,
+        check_mode=context.check_mode,
+    )
+
+
 def work(context: Context) -> Outcome:
     options = context.read(RotationOptions)
     fault = rotation_fault(context.params["image"], context.profile)
@@ -69,6 +90,7 @@ def work(context: Context) -> Outcome:
     if known is not None:
         options = replace(options, known_env=frozenset(known))
     with open_ports(context, None, signs=True, waits=True) as ports:
-        result = SetRotation(ports, options).run()
+        watch = watch_commitments(context, ports.deadline)
+        result = SetRotation(ports, options, watch).run()
     before, after = result.pop("before"), result.pop("after")
     return Outcome(changed=result.pop("changed"), values=result, before=before, after=after)

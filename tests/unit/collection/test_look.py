@@ -152,7 +152,7 @@ def test_escrows_are_asked_for_as_they_are_ensured() -> None:
     given = set(task[f"{FULL_NAME}.escrow"])
     told = set(re.findall(r"'(\w+)':", constants("escrow")["__escrow_pools"]))
     # other hosts have said nothing yet, and a look waits for nothing
-    assert given - told == {"others_create_after", "wait_timeout"}
+    assert given - told == {"others_create_after", "wait_timeout", "create_pause"}
     assert told - given == {"module", "what", "args", "adopt_orphans"}
 
 

@@ -8,6 +8,7 @@ import dataclasses
 import itertools
 import math
 import re
+import sqlite3
 import typing as t
 from pathlib import Path
 
@@ -25,6 +26,11 @@ from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import
 from ansible_collections.gonka.devshard.plugins.module_utils._core.exchange import Request, Response
 from ansible_collections.gonka.devshard.plugins.module_utils._core.outcomes import PartialFailure
 from ansible_collections.gonka.devshard.plugins.module_utils._core.reader import Reader
+from ansible_collections.gonka.devshard.plugins.module_utils._core.timer import WaitBudget
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.commitments import (
+    CommitmentWatch,
+    read_commitments,
+)
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.create_window import (
     refuse_window,
 )
@@ -45,6 +51,10 @@ from ansible_collections.gonka.devshard.plugins.module_utils._escrows.observe im
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.pool_rules import (
     Limits,
     is_idle,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.rotation import (
+    RotationOptions,
+    SetRotation,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway import chat
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.api import GatewayApi
@@ -67,6 +77,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._gateway.startup im
 from ansible_collections.gonka.devshard.plugins.module_utils._status.rotation_rules import (
     _rotation_failures,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.rotation import freeze_rotation
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.session_rules import (
     ServedSession,
     session_losses,
@@ -78,6 +89,9 @@ from ansible_collections.gonka.devshard.tests.unit.collection.collection_files i
     read_yaml,
 )
 from ansible_collections.gonka.devshard.tests.unit.collection.test_hot_swap_role import evaluated
+from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils._escrows.rotating import (
+    Gateway,
+)
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils._escrows.settling import (
     GATEWAY,
     only,
@@ -510,6 +524,76 @@ def test_rule_19_an_escrow_that_rotation_paid_for_and_lost_is_found_on_the_chain
     ):
         EnsureEscrows(world.ports(ledger), options(count=2)).run()
     assert len(world.chain.escrows) == 2
+
+
+ROTATING: dict[str, t.Any] = {
+    "enabled": True,
+    "settlement_enabled": True,
+    "pre_poc_blocks": 300,
+    "models": [],
+}
+
+
+@pytest.mark.parametrize("how", ["module", "swap"])
+@pytest.mark.parametrize("resolved", [True, False])
+def test_rule_19_rotation_goes_off_only_without_an_open_commitment(
+    world: NewerWorld, tmp_path: Path, how: str, *, resolved: bool
+) -> None:
+    """Rotation looks for it at each pass, and for one that is switched off there are none."""
+    gateway = Gateway(**ROTATING)
+    database = tmp_path / "gateway.db"
+    with sqlite3.connect(database) as db:
+        db.execute("CREATE TABLE escrow_rotation_commitments (tx_hash TEXT PRIMARY KEY)")
+        db.execute("INSERT INTO escrow_rotation_commitments VALUES ('AB')")
+
+    def passes(_seconds: float) -> None:
+        world.chain.step()
+        if resolved:
+            with sqlite3.connect(database) as db:
+                db.execute("DELETE FROM escrow_rotation_commitments")
+
+    deadline = WaitBudget(60, clock=lambda: float(world.chain.height * 5), sleep=passes)
+    watch = CommitmentWatch(
+        read=lambda: read_commitments(database),
+        deadline=deadline,
+        interval=5,
+        warn=world.warnings.append,
+        check_mode=False,
+    )
+    off = RotationOptions(
+        enabled=False,
+        settlement_enabled=None,
+        pre_poc_blocks=None,
+        models=(),
+        purge_models=False,
+        other_gateways_need=0,
+        fee_amount=1_000_000,
+        creator=None,
+    )
+    intended: list[t.Any] = []
+
+    def switch_off() -> object:
+        if how == "module":
+            ports = dataclasses.replace(world.ports(None), gateway=t.cast("t.Any", gateway))
+            return SetRotation(ports, off, watch).run()
+        return freeze_rotation(gateway, intend=intended.append, commitments=watch, check_mode=False)
+
+    if resolved:
+        switch_off()
+    else:
+        with pytest.raises(WaitTimeoutError, match="transaction AB"):
+            switch_off()
+        assert intended == [], "a swap that is refused here has begun nothing"
+    assert gateway.held["enabled"] is not resolved
+
+
+def test_rule_19_the_roles_look_where_the_gateway_keeps_its_state() -> None:
+    for path in (
+        "roles/rotation/tasks/configure.yml",
+        "roles/hot_swap/tasks/steps/freeze_rotation.yml",
+        "roles/retire/tasks/traffic.yml",
+    ):
+        assert "storage_dir:" in (ROOT / path).read_text(), path
 
 
 def rotated(failed: int, *queued: bool) -> list[str]:

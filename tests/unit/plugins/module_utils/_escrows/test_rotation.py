@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import copy
 import typing as t
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,9 @@ from ansible_collections.gonka.devshard.plugins.module_utils._escrows.rotation i
     RotationOptions,
     SetRotation,
     refuse_rotation,
+)
+from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils._escrows.rotating import (
+    Gateway,
 )
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils.money_fakes import (
     MODEL as WORLD_MODEL,
@@ -112,30 +114,6 @@ def test_the_number_of_blocks_that_is_advised_is_accepted() -> None:
 
 
 # switching
-
-
-class Gateway:
-    """Keeps its rotation settings, and counts what was sent."""
-
-    def __init__(self, **changes: t.Any) -> None:
-        self.held: dict[str, t.Any] = {
-            "enabled": False,
-            "settlement_enabled": False,
-            "pre_poc_blocks": 300,
-            "models": [],
-            **changes,
-        }
-        self.sent: list[dict[str, t.Any]] = []
-
-    def settings(self) -> dict[str, t.Any]:
-        return {"escrow_rotation": copy.deepcopy(self.held)}
-
-    def post_settings(self, patch: dict[str, t.Any]) -> None:
-        self.sent.append(patch)
-        self.held |= patch["escrow_rotation"]
-
-    def rotation(self) -> Obj:
-        return Obj(settings=copy.deepcopy(self.held))
 
 
 def switch(
