@@ -83,7 +83,7 @@ def last_epoch_findings(scene: Scene) -> Iterator[Finding]:
 
 
 def _last_epoch(scene: Scene) -> Iterator[Data]:
-    """Those that are in no danger yet, and will be if nobody settles them in this epoch."""
+    """Those that are not in danger yet, and will be unless they are settled in this epoch."""
     for row in scene.unsettled():
         named = any(found["kind"] in _SETTLES for found in row["dangers"])
         if not named and _still_open(row) and row["deadline"]["last_epoch"]:
