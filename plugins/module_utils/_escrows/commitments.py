@@ -58,7 +58,7 @@ class CommitmentWatch:
     check_mode: bool
 
     def before(self) -> None:
-        """Wait until the gateway has found out about each of its creates."""
+        """Wait until the gateway knows the outcome of each of its creates."""
         while found := self._found():
             named = ", ".join(found)
             if self.check_mode:
