@@ -11,18 +11,15 @@ connection of its own.
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import http.client
-import ipaddress
 import json
 import re
 import socket
 import ssl
 import typing as t
-import urllib.request
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from .errors import ConfigurationError, TransportError
 from .exchange import Exchange, Headers, Request
@@ -31,6 +28,8 @@ from .urls import is_loopback
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
     from urllib.parse import SplitResult
+
+    from .proxies import Proxy
 
 _CHUNK: t.Final = 1 << 16
 _PORTS: t.Final = {"http": 80, "https": 443}
@@ -49,7 +48,7 @@ class OverStdlib:
         parts = urlsplit(request.url)
         if parts.scheme not in _PORTS or not parts.hostname:
             raise ConfigurationError(f"{request.where}: not an http or https URL")
-        proxy = _proxy(parts)
+        proxy = _proxy(parts.geturl())
         connection = self._connection(request, parts, proxy, timeout)
         try:
             _connect(request, connection)
@@ -60,20 +59,20 @@ class OverStdlib:
             connection.close()
 
     def _connection(
-        self, request: Request, parts: SplitResult, proxy: SplitResult | None, timeout: float
+        self, request: Request, parts: SplitResult, proxy: Proxy | None, timeout: float
     ) -> http.client.HTTPConnection:
-        if proxy is not None and proxy.scheme != "http":
+        if proxy is not None and proxy.url.scheme != "http":
             raise ConfigurationError(
                 f"{request.where}: the proxy in the environment is not one of HTTP, and another one"
                 " needs the Python library requests"
             )
-        first = proxy or parts
+        first = parts if proxy is None else proxy.url
         host, port = first.hostname or "", first.port or _PORTS[first.scheme]
         if parts.scheme == "http":
             return http.client.HTTPConnection(host, port, timeout=timeout)
         secure = http.client.HTTPSConnection(host, port, timeout=timeout, context=self._context())
         if proxy is not None:
-            secure.set_tunnel(parts.hostname or "", parts.port or 443, _proxy_headers(proxy))
+            secure.set_tunnel(parts.hostname or "", parts.port or 443, proxy.headers)
         return secure
 
     def _context(self) -> ssl.SSLContext:
@@ -94,7 +93,7 @@ class OverStdlib:
         parts: SplitResult,
         connection: http.client.HTTPConnection,
         *,
-        through: SplitResult | None,
+        through: Proxy | None,
     ) -> http.client.HTTPResponse:
         body = None
         headers = {
@@ -109,7 +108,7 @@ class OverStdlib:
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         if through is not None and parts.scheme == "http":
             target = f"http://{parts.netloc}{target}"
-            headers |= _proxy_headers(through)
+            headers |= through.headers
         try:
             connection.request(request.method, target, body, headers | dict(request.headers))
             return connection.getresponse()
@@ -160,34 +159,11 @@ def _chunks(request: Request, answer: http.client.HTTPResponse) -> Iterator[byte
         raise _failed(request, "the answer broke off", sent=True)
 
 
-def _proxy(parts: SplitResult) -> SplitResult | None:
+def _proxy(url: str) -> Proxy | None:
     """The environment's proxy, but none for this host itself: a key stays on its loopback."""
-    if is_loopback(parts.geturl()) or _without_proxy(parts):
+    if is_loopback(url):
         return None
-    there = urllib.request.getproxies_environment()
-    found = there.get(parts.scheme) or there.get("all")
-    if not found:
-        return None
-    return urlsplit(found if "://" in found else f"http://{found}")
+    # what reads the environment takes longer to import than a gateway to answer
+    from .proxies import proxy_for
 
-
-def _without_proxy(parts: SplitResult) -> bool:
-    """Whether ``no_proxy`` names the host, also as a network of addresses."""
-    host = parts.hostname or ""
-    port = parts.port or _PORTS[parts.scheme]
-    if any(urllib.request.proxy_bypass(name) for name in (host, f"{host}:{port}")):
-        return True
-    with contextlib.suppress(ValueError):
-        address = ipaddress.ip_address(host)
-        for entry in urllib.request.getproxies_environment().get("no", "").split(","):
-            with contextlib.suppress(ValueError):
-                if address in ipaddress.ip_network(entry.strip(), strict=False):
-                    return True
-    return False
-
-
-def _proxy_headers(proxy: SplitResult) -> dict[str, str]:
-    if proxy.username is None:
-        return {}
-    who = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
-    return {"Proxy-Authorization": f"Basic {base64.b64encode(who.encode()).decode()}"}
+    return proxy_for(url)
