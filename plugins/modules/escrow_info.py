@@ -192,6 +192,10 @@ escrows:
         that decides it is unknown, see RV(not_known).
       type: bool
       sample: true
+    gateway_settles:
+      description: Whether the gateway still settles it by itself, when its work ends.
+      type: bool
+      sample: false
     dangers:
       description: Why its deposit may be lost. Empty for a settled escrow.
       type: list

@@ -149,8 +149,8 @@ status:
       description: Why nothing is signed now because the chain will be upgraded within the hour. Null when it is not.
       type: str
       sample: null
-    clock_behind:
-      description: Why this host can sign nothing because its clock is behind the chain. Null when it is not behind.
+    clock_fault:
+      description: Why this host can sign nothing because its clock differs from the chain's. Null when it does not.
       type: str
       sample: null
     creator:
@@ -445,7 +445,7 @@ def report(context: Context, sight: Sight, parts: dict[str, Part[t.Any]]) -> dic
         "confirmation_poc": None if epoch is None else epoch.confirmation_poc,
         "epoch": None if clock.value is None else clock.value.to_result(),
         "disks": parts["disks"].value,
-        "clock_behind": None if chain is None else chain.clock_behind,
+        "clock_fault": None if chain is None else chain.clock_fault,
         "upgrade": None if chain is None else chain.upgrade,
         "creator": {
             "address": address,

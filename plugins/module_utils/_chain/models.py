@@ -157,6 +157,8 @@ class ChainHead:
     time: datetime
     chain_id: str
     catching_up: bool
+    clock: datetime | None = None
+    """When the node answered, by the clock of its server."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

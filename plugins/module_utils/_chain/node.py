@@ -18,10 +18,11 @@ from .._core.reader import Reader, parse_time
 from .limits import MAX_BLOCK_AGE
 
 MAX_CLOCK_LAG: t.Final = 30
-"""Seconds by which a host's clock may be behind the newest block.
+"""Seconds by which a host's clock may be behind the newest block, or ahead of its node's clock.
 
-A transaction gets its end of lifetime from the host's clock and meets the chain's, so every second
-is taken from the lifetime. This is the margin that the shortest lifetime still bears.
+A transaction gets its end of lifetime from the host's clock and meets the chain's. A clock behind
+takes every second from the lifetime, and the shortest lifetime still bears this many. By a clock
+ahead it lives longer than the chain allows: 10 minutes, of which a gateway uses nine.
 """
 
 
@@ -30,6 +31,7 @@ class NodeProblem(enum.Enum):
     SYNCING = "syncing"
     STALE = "stale"
     CLOCK_BEHIND = "clock behind"
+    CLOCK_AHEAD = "clock ahead"
     NO_INDEX = "no index"
     BEGAN_LATER = "began later"
 
@@ -58,6 +60,8 @@ class Node:
     indexed: bool | None = None
     """Whether its index of transactions is on."""
     first_block: int | None = None
+    clock: datetime | None = None
+    """That of the server which answered. Unlike a block, it is not older than its answer."""
 
 
 def judge_node(
@@ -94,9 +98,8 @@ def judge_node(
         problem = NodeProblem.SYNCING if syncing else NodeProblem.STALE
         details = {"height": node.height, "age": age, "catching_up": syncing}
         found.append(NodeFault(problem, text, details))
-    if sign and (text_or_none := clock_behind(node.time, now)) is not None:
-        details = {"height": node.height, "clock_behind": -age}
-        found.append(NodeFault(NodeProblem.CLOCK_BEHIND, text_or_none, details))
+    if sign and (fault := judge_clock(node.time, node.clock, now)) is not None:
+        found.append(fault._replace(details={"height": node.height, **fault.details}))
     if sign and node.indexed is False:
         text = (
             f"the node at {node.url} keeps no index of transactions (tx_index is not on), so it "
@@ -114,16 +117,29 @@ def judge_node(
     return tuple(found)
 
 
-def clock_behind(block_time: datetime, now: datetime) -> str | None:
-    """Why this host must not sign: the chain's newest block is in its future."""
-    behind = (block_time - now).total_seconds()
-    if behind <= MAX_CLOCK_LAG:
-        return None
-    return (
-        f"this host's clock is {int(behind)} s behind the chain, so no transaction is signed: the"
-        " chain would see it only after its lifetime. Correct the clock (timedatectl set-ntp true) "
-        "and run this again"
-    )
+def judge_clock(block: datetime, server: datetime | None, now: datetime) -> NodeFault | None:
+    """Why this host must not sign: the chain's newest block is in its future, or it is in the future
+    of the node."""
+    behind = int((block - now).total_seconds())
+    if behind > MAX_CLOCK_LAG:
+        return NodeFault(
+            NodeProblem.CLOCK_BEHIND,
+            f"this host's clock is {behind} s behind the chain, so no transaction is signed: the"
+            f" chain would see it only after its lifetime. {_SET_CLOCK}",
+            {"clock_behind": behind},
+        )
+    ahead = 0 if server is None else int((now - server).total_seconds())
+    if ahead > MAX_CLOCK_LAG:
+        return NodeFault(
+            NodeProblem.CLOCK_AHEAD,
+            f"this host's clock is {ahead} s ahead of its node's, so no transaction is signed: the"
+            f" chain would refuse it, since it would live too long. {_SET_CLOCK}",
+            {"clock_ahead": ahead},
+        )
+    return None
+
+
+_SET_CLOCK: t.Final = "Correct the clock (timedatectl set-ntp true) and run this again"
 
 
 # what the interfaces answer
@@ -135,6 +151,7 @@ def node_of_rest(
     *,
     syncing: object = None,
     node_info: object = None,
+    clock: datetime | None = None,
 ) -> Node:
     """From ``blocks/latest``, ``syncing`` and ``node_info`` of the chain's REST interface."""
     header = Reader(latest_block, "blocks/latest").child("block").child("header")
@@ -147,10 +164,11 @@ def node_of_rest(
         indexed=None
         if node_info is None
         else _index_on(Reader(node_info, "node_info").child("default_node_info")),
+        clock=clock,
     )
 
 
-def node_of_rpc(url: str, status: object) -> Node:
+def node_of_rpc(url: str, status: object, clock: datetime | None = None) -> Node:
     """From ``/status`` of a CometBFT RPC."""
     result = Reader(status, "/status").child("result")
     sync = result.child("sync_info")
@@ -165,6 +183,7 @@ def node_of_rpc(url: str, status: object) -> Node:
         first_block=sync.whole("earliest_block_height")
         if sync.has("earliest_block_height")
         else None,
+        clock=clock,
     )
 
 

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import email.utils
 import functools
 import re
 import typing as t
@@ -24,18 +25,27 @@ from .._core.exchange import Request
 from .._core.reader import Reader, parse_time
 from .._core.transport import base_url
 from .models import ChainHead
-from .node import NodeProblem, clock_behind, is_rpc, judge_node, node_of_rest, swapped_text
+from .node import NodeProblem, is_rpc, judge_clock, judge_node, node_of_rest, swapped_text
 from .releases import Release, UpgradePlan
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .._core.exchange import Transport
+    from .._core.exchange import Response, Transport
     from .node import Node, NodeFault
 
 _PACE_BLOCKS: t.Final = (100, 20, 4)
 _NOT_SERVED: t.Final = frozenset({403, 404, 405, 501})
 """What a node answers for a query that it does not have, and a proxy for a path that it closes."""
+
+
+def date_of(answer: Response) -> datetime | None:
+    """When a server answered, by its own clock; None where it does not say it."""
+    try:
+        found = email.utils.parsedate_to_datetime(answer.headers.get("Date", ""))
+    except (TypeError, ValueError):
+        return None
+    return found if found.tzinfo is not None else found.replace(tzinfo=timezone.utc)
 
 
 class NodeApi:
@@ -117,12 +127,12 @@ class NodeApi:
     def _head(self, *, sign: bool) -> ChainHead:
         url = self._rest
         try:
-            block = self._latest()
+            block, clock = self._latest_dated()
         except ProtocolError as exc:
             if self._rest_is_rpc():
                 raise ConfigurationError(swapped_text("devshard_chain_rest", url)) from exc
             raise
-        node = node_of_rest(url, block.raw())
+        node = node_of_rest(url, block.raw(), clock=clock)
         faults = self._faults(node)
         if not faults or faults[0].problem is not NodeProblem.OTHER_CHAIN:
             syncing = self._ask(url, "/cosmos/base/tendermint/v1beta1/syncing").flag("syncing")
@@ -137,11 +147,13 @@ class NodeApi:
             time=node.time,
             chain_id=node.chain_id,
             catching_up=node.catching_up is True,
+            clock=clock,
         )
 
-    def clock_behind(self, head: ChainHead) -> str | None:
+    def clock_fault(self, head: ChainHead) -> str | None:
         """Why this host can sign nothing now, by a block that was just read."""
-        return clock_behind(head.time, self._now())
+        fault = judge_clock(head.time, head.clock, self._now())
+        return None if fault is None else fault.text
 
     def _faults(self, node: Node, *, sign: bool = False) -> tuple[NodeFault, ...]:
         return judge_node(
@@ -159,8 +171,12 @@ class NodeApi:
         except DevshardError:
             return False
 
-    def _latest(self) -> Reader:
-        return self._ask(self._rest, "/cosmos/base/tendermint/v1beta1/blocks/latest")
+    def _latest_dated(self) -> tuple[Reader, datetime | None]:
+        """The newest block, and when the server answered."""
+        path = "/cosmos/base/tendermint/v1beta1/blocks/latest"
+        request = Request(method="GET", url=self._rest + path)
+        answer = self._http.send(request)
+        return Reader(expect_json_object(request, answer), path), date_of(answer)
 
     def _block(self, height: str) -> Reader:
         body = self._ask(self._rest, f"/cosmos/base/tendermint/v1beta1/blocks/{height}")

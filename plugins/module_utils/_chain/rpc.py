@@ -15,6 +15,7 @@ from .._core.errors import ConfigurationError, DevshardError, ProtocolError
 from .._core.exchange import Request
 from .._core.transport import base_url
 from .node import is_rest, judge_node, node_of_rpc, swapped_text
+from .node_api import date_of
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,14 +42,15 @@ class ChainRpc:
         self._max_age = max_block_age
         self._now = now
 
-    def _ask(self, path: str) -> dict[str, t.Any]:
+    def _ask(self, path: str) -> tuple[dict[str, t.Any], datetime | None]:
         request = Request(method="GET", url=self._url + path)
-        return expect_json_object(request, self._http.send(request))
+        answer = self._http.send(request)
+        return expect_json_object(request, answer), date_of(answer)
 
     def signing_node(self) -> Node:
         """The node, if a transaction may be signed over it now; otherwise an error that says why."""
         try:
-            node = node_of_rpc(self._url, self._ask("/status"))
+            node = node_of_rpc(self._url, *self._ask("/status"))
         except ProtocolError as exc:
             if self._rpc_is_rest():
                 raise ConfigurationError(swapped_text("devshard_chain_rpc", self._url)) from exc
@@ -66,6 +68,6 @@ class ChainRpc:
 
     def _rpc_is_rest(self) -> bool:
         try:
-            return is_rest(self._ask("/cosmos/base/tendermint/v1beta1/blocks/latest"))
+            return is_rest(self._ask("/cosmos/base/tendermint/v1beta1/blocks/latest")[0])
         except DevshardError:
             return False

@@ -191,7 +191,9 @@ class Adoption:
         try:
             SessionGuards(self._ports, self._activation(view.id)).refuse_activation(view)
         except UnsafeError as exc:
-            self._ports.warn(f"escrow {view.id} is inactive in the gateway and stays so: {exc}")
+            self._ports.warn(
+                f"escrow {view.id} is out of service in the gateway and stays so: {exc}"
+            )
             return True
         return False
 
@@ -200,7 +202,7 @@ class Adoption:
         SetDevshard(self._ports, self._activation(escrow_id)).run()
         self._run.result.reactivated.append(escrow_id)
         self._run.result.actions.append(
-            f"activated escrow {escrow_id}, which was inactive, paid for and able to serve"
+            f"activated escrow {escrow_id}, which was out of service, paid for and able to serve"
         )
 
     def _activation(self, escrow_id: int) -> DevshardOptions:

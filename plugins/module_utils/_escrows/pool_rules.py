@@ -24,6 +24,9 @@ if t.TYPE_CHECKING:
 INACTIVE = "inactive in the gateway"
 
 
+UNLOADED = "active in the records but not loaded, so it serves nothing until it is activated again"
+
+
 UNRECORDED = "the gateway has no record of it"
 
 
@@ -163,11 +166,7 @@ def _why_not_served(view: EscrowView, limits: Limits) -> list[str]:
     elif not view.active:
         reasons.append(INACTIVE)
     elif not view.loaded:
-        reasons.append(
-            "active in the records but not loaded, so it serves nothing until it is activated again"
-            if view.loadable
-            else "recorded but not loaded in the gateway"
-        )
+        reasons.append(UNLOADED if view.loadable else "recorded but not loaded in the gateway")
     if view.held:
         reasons.append(
             f"its gateway holds it back since {view.held_since}: its balance is too low until"
@@ -279,11 +278,11 @@ def plan_pool(
 
 
 def is_idle(view: EscrowView) -> bool:
-    """Paid for, able to serve, and only switched off.
+    """Paid for, able to serve, and only switched off, or unloaded although it is active.
 
     What rotation switched off it has replaced, so that is to be settled.
     """
-    return view.why_not == (INACTIVE,) and view.rotation_role is None
+    return view.why_not in ((INACTIVE,), (UNLOADED,)) and view.rotation_role is None
 
 
 def surplus_of(views: Sequence[EscrowView], plan: PoolPlan, count: int) -> tuple[int, ...]:

@@ -16,7 +16,13 @@ from .deadlines import not_pruned
 from .mint_terms import minted_terms
 from .observe import read_clock, session_of, view_of
 from .payment import VERSIONS_UNKNOWN
-from .settle_rules import SettleTerms, dangers, may_settle, version_unknown
+from .settle_rules import (
+    SettleTerms,
+    dangers,
+    gateway_will_settle,
+    may_settle,
+    version_unknown,
+)
 from .settlement_files import SettlementFiles
 
 if t.TYPE_CHECKING:
@@ -129,6 +135,7 @@ def _row(
         if terms.creator is None or view.creator is None
         else view.creator != terms.creator,
         "may_settle": may_settle(view, terms, settlement),
+        "gateway_settles": gateway_will_settle(view),
         "dangers": [danger.to_result() for danger in found],
     }
     if ports.ledger is None:

@@ -122,7 +122,7 @@ def next_step(seen: SettleView, *, reloads: bool = False) -> SettleStep:
     return _step_of_session(view, seen.settlement, reloads=reloads)
 
 
-def _gateway_will_settle(view: EscrowView) -> bool:
+def gateway_will_settle(view: EscrowView) -> bool:
     """Whether the gateway still has to begin what it means to do: a second settle would only cost
     its fee. The wish alone proves nothing: it outlives a restart and a settle, and then nothing in
     the gateway acts on it."""
@@ -134,7 +134,7 @@ def _step_of_session(
     view: EscrowView, settlement: Settlement | None, *, reloads: bool
 ) -> SettleStep:
     """What leads to the settlement of a session, and to the chain with it."""
-    if _gateway_will_settle(view):
+    if gateway_will_settle(view):
         return SettleStep.QUEUED
     if view.loaded and view.active and (view.work or not reloads):
         return SettleStep.DEACTIVATE
@@ -409,7 +409,7 @@ def _forgotten(view: EscrowView, settlement: Settlement | None) -> bool:
     gateway does not mean to."""
     if view.deadline is None or not view.deadline.last_epoch or view.active:
         return False
-    return (view.recorded or settlement is not None) and not _gateway_will_settle(view)
+    return (view.recorded or settlement is not None) and not gateway_will_settle(view)
 
 
 def _settle_now(view: EscrowView, settlement: Settlement | None) -> str:

@@ -23,7 +23,7 @@ KEYS: t.Final = (
         "escrows",
     ),
     *("presence", "slots", "route", "nginx", "phase", "confirmation_poc", "epoch", "creator"),
-    *("params", "complete", "transactions", "parts", "clock_behind", "disks"),
+    *("params", "complete", "transactions", "parts", "clock_fault", "disks"),
     *("upgrade", "accounting"),
 )
 """What the data of one host have at the top."""
@@ -48,6 +48,7 @@ NESTED: t.Final = (
     *("active_requests", "storage_path", "rotation_role", "on_chain", "creator", "amount", "epoch"),
     *("background", "loadable", "settle_queued", "held_since", "protocol", "route"),
     *("settled", "deadline", "why_not", "foreign", "chain_error", "may_settle", "dangers"),
+    *("gateway_settles", "profile", "protocol", "probes", "at", "found"),
     *("reason", "advice", "settlements"),
     *("height", "blocks_left", "seconds_left", "last_epoch"),
     *("main", "temp", "gateway", "refused", "url", "disabled", "in_flight_requests", "devshards"),

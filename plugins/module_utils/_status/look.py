@@ -210,7 +210,7 @@ class ChainSeen:
     effective_epoch: int | None = None
     upgrade: str | None = None
     """Why nothing is signed now because of an upgrade of the chain."""
-    clock_behind: str | None = None
+    clock_fault: str | None = None
     """Why this host could sign nothing now."""
 
 
@@ -218,7 +218,7 @@ def look_at_chain(chain: ChainApi, creator: str | None) -> ChainSeen:
     head = chain.head()
     return ChainSeen(
         head=head,
-        clock_behind=chain.clock_behind(head),
+        clock_fault=chain.clock_fault(head),
         effective_epoch=chain.effective_epoch(),
         upgrade=upgrade_ahead(chain, head.height),
         params=chain.escrow_params(),
@@ -332,6 +332,7 @@ def _settling(view: EscrowView, sight: Sight, terms: StatusTerms) -> dict[str, t
     return {
         "foreign": None if creator is None or view.creator is None else view.creator != creator,
         "may_settle": settle_rules.may_settle(view, of_settling, kept),
+        "gateway_settles": settle_rules.gateway_will_settle(view),
         "dangers": [danger.to_result() for danger in dangers],
     }
 

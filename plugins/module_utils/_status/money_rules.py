@@ -70,7 +70,7 @@ def escrow_findings(scene: Scene) -> Iterator[Finding]:
             )
 
 
-_SETTLES: t.Final = ("deadline", "last_epoch")
+SETTLES: t.Final = ("deadline", "last_epoch")
 """Dangers that a settle ends."""
 
 
@@ -85,13 +85,13 @@ def last_epoch_findings(scene: Scene) -> Iterator[Finding]:
 def _last_epoch(scene: Scene) -> Iterator[Data]:
     """Those that are not in danger yet, and will be unless they are settled in this epoch."""
     for row in scene.unsettled():
-        named = any(found["kind"] in _SETTLES for found in row["dangers"])
+        named = any(found["kind"] in SETTLES for found in row["dangers"])
         if not named and _still_open(row) and row["deadline"]["last_epoch"]:
             yield row
 
 
 def _mends(kind: str, rows: Sequence[Data]) -> str:
-    if kind in _SETTLES and all(row["may_settle"] is not False for row in rows):
+    if kind in SETTLES and all(row["may_settle"] is not False for row in rows):
         return settle_run(*(row["id"] for row in rows))
     return AT_RISK if all(_ours(row) for row in rows) else ""
 
@@ -238,9 +238,9 @@ def _finish(intent: Data) -> str:
 
 
 def network_findings(scene: Scene) -> Iterator[Finding]:
-    behind = None if scene.seen is None else scene.seen["clock_behind"]
-    if behind is not None and (scene.unsettled() or scene.deployed):
-        yield danger("host", behind)
+    clock = None if scene.seen is None else scene.seen["clock_fault"]
+    if clock is not None and (scene.unsettled() or scene.deployed):
+        yield danger("host", clock)
     upgrade = None if scene.seen is None else scene.seen["upgrade"]
     if upgrade is not None and (scene.unsettled() or scene.deployed):
         yield warning("network", upgrade)

@@ -20,6 +20,7 @@ from .host_rules import (
     part_findings,
     swap_findings,
 )
+from .idle_rules import idle_findings
 from .model_rules import access_findings, model_row
 from .money_rules import (
     alarms,
@@ -46,6 +47,7 @@ def judge(scene: Scene) -> StatusVerdict:
         edge_findings,
         escrow_findings,
         last_epoch_findings,
+        idle_findings,
         danger_findings,
         money_findings,
         network_findings,

@@ -10,6 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.profiles import (
+    known as generations,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._status.idle_rules import idle_state
 from ansible_collections.gonka.devshard.plugins.module_utils._status.money_rules import time_left
 from ansible_collections.gonka.devshard.plugins.module_utils._status.scene import coins
 from ansible_collections.gonka.devshard.plugins.plugin_utils._filters.table import table
@@ -88,6 +92,45 @@ def _slot(status: Data) -> str:
     return str(status["slot"]) if proved else f"{status['slot']}, which no answer proves"
 
 
+def _generation(record: Data) -> str:
+    name, protocol = record.get("profile") or "not recorded", record.get("protocol")
+    return f"{name}, protocol {protocol}" if protocol else str(name)
+
+
+_PROBED: t.Final = {
+    "memory_statistics": "memory statistics",
+    "profiler": "profiler",
+    "chain_by_grpc": "chain by gRPC",
+    "holds": "escrows that are held back",
+    "settles_batches": "settling in batches",
+    "accounting_schema": "accounting",
+}
+
+
+def _probed(record: Data) -> str | None:
+    """What the running image was found to have. Its tag says nothing of it."""
+    generation = generations().get(str(record.get("profile")))
+    if generation is None or not generation.probed:
+        return None
+    asked = record.get("probes")
+    if not asked:
+        return "not known, it was not asked yet: run gonka.devshard.site"
+    if asked.get("digest") != record.get("digest"):
+        return f"not known, another image was asked at {asked.get('at')}: run gonka.devshard.site"
+    found = asked.get("found") or {}
+    parts = {
+        "has": [_found(name, found[name]) for name in _PROBED if found.get(name)],
+        "has not": [text for name, text in _PROBED.items() if found.get(name) is False],
+        "not known": [text for name, text in _PROBED.items() if found.get(name) is None],
+    }
+    told = [f"{what}: {', '.join(names)}" for what, names in parts.items() if names]
+    return f"{'; '.join(told)} (asked at {asked.get('at')})"
+
+
+def _found(name: str, value: object) -> str:
+    return _PROBED[name] if value is True else f"{_PROBED[name]} (schema {value})"
+
+
 def _facts(status: Data) -> Iterator[tuple[str, str]]:
     container, image = _container(status)
     epoch, creator = status.get("epoch"), status.get("creator") or {}
@@ -96,6 +139,11 @@ def _facts(status: Data) -> Iterator[tuple[str, str]]:
     yield "slot in service", _slot(status)
     yield "container", container
     yield "image", image
+    record = (status["presence"] or {}).get("record") or {}
+    if record.get("exists"):
+        yield "generation", _generation(record)
+        if (probed := _probed(record)) is not None:
+            yield "found in image", probed
     swap = (status["presence"] or {}).get("swap") or {}
     if swap.get("open"):
         yield "swap", f"open, from {swap['origin_asked']} to {swap['asked']}, at {swap['step']}"
@@ -125,6 +173,8 @@ def _state(escrow: Data) -> str:
         return "foreign"
     if escrow["usable"]:
         return "usable"
+    if (state := idle_state(escrow)) is not None:
+        return state
     unsure = all(str(reason).startswith("not known") for reason in escrow["why_not"])
     return "not known" if unsure else "not usable"
 

@@ -92,6 +92,7 @@ PURE = frozenset(
         "_site.reasons",
         "_status.client_rules",
         "_status.host_rules",
+        "_status.idle_rules",
         "_status.keys",
         "_status.model_rules",
         "_status.money_rules",

@@ -437,6 +437,26 @@ def test_rule_15_a_clock_behind_the_chain_signs_nothing(behind: int, fine: bool)
         chain.signing_head()
 
 
+@pytest.mark.parametrize(("ahead", "fine"), [(MAX_CLOCK_LAG, True), (MAX_CLOCK_LAG + 1, False)])
+def test_rule_15_a_clock_ahead_of_the_node_signs_nothing(ahead: int, fine: bool) -> None:
+    chain = FakeChain()
+    chain.host_behind = -timedelta(seconds=ahead)
+    if fine:
+        assert chain.signing_head().height == chain.height
+        return
+    with pytest.raises(UnknownStateError, match="ahead of its node's"):
+        chain.signing_head()
+
+
+def test_rule_15_the_clock_is_compared_where_a_transaction_is_signed() -> None:
+    """Each look before a signature is the one that compares it, over REST and over the RPC."""
+    escrows = PLUGINS / "module_utils" / "_escrows"
+    for name in ("create", "create_guards", "rotation", "settle_look", "transactions"):
+        assert ".signing_head()" in (escrows / f"{name}.py").read_text(), name
+    wiring = PLUGINS / "module_utils" / "_wiring" / "preflight_info.py"
+    assert "rpc.signing_node()" in wiring.read_text()
+
+
 # 16: a scheduled upgrade
 
 

@@ -34,7 +34,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._chain.models impor
     TxResult,
     Voices,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._chain.node import clock_behind
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.node import judge_clock
 from ansible_collections.gonka.devshard.plugins.module_utils._chain.releases import (
     ApprovedVersions,
     Release,
@@ -214,8 +214,9 @@ class FakeChain:
 
     def signing_head(self) -> ChainHead:
         head = self.head()
-        if (text := clock_behind(head.time, self.now - self.host_behind)) is not None:
-            raise UnknownStateError(text)
+        host = self.now - self.host_behind
+        if (fault := judge_clock(head.time, self.now, host)) is not None:
+            raise UnknownStateError(fault.text)
         return head
 
     def epoch(self) -> Epoch:

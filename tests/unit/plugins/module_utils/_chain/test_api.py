@@ -3,13 +3,18 @@
 
 from __future__ import annotations
 
+import email.utils
 import typing as t
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
 
 from ansible_collections.gonka.devshard.plugins.module_utils._chain.api import ChainApi
-from ansible_collections.gonka.devshard.plugins.module_utils._chain.node_api import _PACE_BLOCKS
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.node_api import (
+    _PACE_BLOCKS,
+    date_of,
+)
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
     ConfigurationError,
     DevshardError,
@@ -94,6 +99,29 @@ def test_nothing_is_signed_with_a_clock_behind_the_chain(behind: int, fine: bool
         return
     with pytest.raises(UnknownStateError, match=f"clock is {behind} s behind the chain"):
         chain.signing_head()
+
+
+@pytest.mark.parametrize(("ahead", "fine"), [(30, True), (31, False), (90, False)])
+def test_nothing_is_signed_with_a_clock_ahead_of_the_node(ahead: int, fine: bool) -> None:
+    """A transaction may live for ten minutes, and a gateway takes nine."""
+    at = (BLOCK_TIME + timedelta(seconds=20)).replace(microsecond=0)
+    latest = as_response(body("latest_block"))
+    dated = replace(latest, headers={**latest.headers, "Date": email.utils.format_datetime(at)})
+    index = {"default_node_info": {"other": {"tx_index": "on"}}}
+    table = {LATEST: dated, SYNCING: "syncing", NODE_INFO: index}
+    chain, _unused = api(table, now=at + timedelta(seconds=ahead))
+    assert chain.head().clock == at
+    if fine:
+        assert chain.signing_head().height == 4710592
+        return
+    with pytest.raises(UnknownStateError, match=f"clock is {ahead} s ahead of its node's"):
+        chain.signing_head()
+
+
+@pytest.mark.parametrize("date", ["", "soon", "Tue, 99 Foo 2026 00:00:00 GMT"])
+def test_a_date_that_no_server_can_mean_is_not_known(date: str) -> None:
+    assert date_of(Response(status=200, headers={"Date": date}, body=b"")) is None
+    assert date_of(Response(status=200, headers={}, body=b"")) is None
 
 
 def test_nothing_is_signed_where_no_index_tells_what_became_of_it() -> None:

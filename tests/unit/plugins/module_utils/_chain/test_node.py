@@ -60,6 +60,11 @@ def problems(found: Node, **options: t.Any) -> list[NodeProblem]:
         ({"time": NOW + timedelta(seconds=MAX_CLOCK_LAG)}, {}, []),
         ({"time": NOW + timedelta(seconds=MAX_CLOCK_LAG + 1)}, {}, [NodeProblem.CLOCK_BEHIND]),
         ({"time": NOW + timedelta(days=1)}, {"sign": False}, []),
+        ({"clock": NOW - timedelta(seconds=MAX_CLOCK_LAG)}, {}, []),
+        ({"clock": NOW - timedelta(seconds=MAX_CLOCK_LAG + 1)}, {}, [NodeProblem.CLOCK_AHEAD]),
+        ({"clock": NOW - timedelta(days=1)}, {"sign": False}, []),
+        # a block is as old as the pace of the chain makes it
+        ({"clock": NOW, "time": NOW - timedelta(seconds=90)}, {}, []),
         ({"indexed": False}, {}, [NodeProblem.NO_INDEX]),
         ({"indexed": False}, {"sign": False}, []),
         ({"indexed": None}, {}, []),

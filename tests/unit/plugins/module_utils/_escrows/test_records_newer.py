@@ -77,8 +77,20 @@ def pool(world: NewerWorld, count: int = 1) -> list[str]:
 
 def test_an_unloaded_escrow_serves_again_before_another_one_is_paid(world: NewerWorld) -> None:
     world.newer.deactivate("1")
-    assert "was inactive" in pool(world)[0]
+    assert "was out of service" in pool(world)[0]
     assert len(world.chain.escrows) == 1
+
+
+def test_one_that_is_active_and_not_loaded_is_activated_and_not_paid_for_again(
+    world: NewerWorld,
+) -> None:
+    world.newer.unload("1")
+    assert world.newer.records["1"].active
+    assert pool(world) == [
+        "activated escrow 1, which was out of service, paid for and able to serve"
+    ]
+    assert list(world.chain.escrows) == [1]
+    assert world.newer.records["1"].runtime is not None
 
 
 def test_an_unloaded_one_that_is_spent_is_not_brought_back(world: NewerWorld) -> None:
