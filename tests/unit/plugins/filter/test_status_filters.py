@@ -72,6 +72,71 @@ def test_settled_escrows_are_shown_as_settled_and_last() -> None:
     assert lines[-1].split() == ["3", "org/A", "main", "settled", "5", "GNK", "-", "-"]
 
 
+FOUND = {
+    "memory_statistics": True,
+    "profiler": True,
+    "chain_by_grpc": True,
+    "holds": None,
+    "settles_batches": False,
+    "accounting_schema": 4,
+}
+
+
+@pytest.mark.parametrize(
+    ("record", "lines"),
+    [
+        ({"profile": "v2"}, ["generation v2"]),
+        ({"profile": "v3", "protocol": "v3", "probes": None}, ["generation v3, protocol v3"]),
+        ({}, ["generation not recorded"]),
+        (
+            {"profile": "v4.1", "protocol": "v4.1", "digest": "x@1"},
+            ["generation v4.1, protocol v4.1", "found in image not known, it was not asked yet"],
+        ),
+        (
+            {
+                "profile": "v4.1",
+                "digest": "x@2",
+                "probes": {"digest": "x@1", "at": "T", "found": {}},
+            },
+            ["found in image not known, another image was asked at T: run gonka.devshard.site"],
+        ),
+        (
+            {
+                "profile": "v4.1",
+                "digest": "x@1",
+                "probes": {"digest": "x@1", "at": "T", "found": FOUND},
+            },
+            [
+                "found in image has: memory statistics, profiler, chain by gRPC, accounting (schema 4);",
+                "has not: settling in batches; not known: escrows that are held back (asked at T)",
+            ],
+        ),
+    ],
+)
+def test_what_the_image_was_found_to_have(record: dict[str, t.Any], lines: list[str]) -> None:
+    status = _status(lambda presence, _seen: presence["record"].update(record))
+    text = " ".join(" ".join(status_table(status)).split())
+    for line in lines:
+        assert line in text
+    assert ("found in image" in text) is (record.get("profile") == "v4.1")
+
+
+def test_escrows_that_are_not_served_are_shown_as_what_they_are() -> None:
+    rows = [
+        escrow(3, active=False, usable=False, why_not=["inactive in the gateway"]),
+        escrow(4, active=False, usable=False, why_not=["x"], gateway_settles=True),
+        escrow(5, loaded=False, usable=False, why_not=["x"]),
+        escrow(6, held_since="T", usable=False, why_not=["x"]),
+    ]
+    lines = status_table(_status(lambda _presence, seen: seen.update(escrows=rows)))
+    shown = {
+        words[0]: " ".join(words[3:5])
+        for line in lines
+        if (words := line.split())[1:2] == ["org/A"]
+    }
+    assert shown == {"3": "inactive 5", "4": "settling 5", "5": "not loaded", "6": "held back"}
+
+
 def test_the_worst_stands_at_the_top_with_what_to_run() -> None:
     def change(_presence: dict[str, t.Any], seen: dict[str, t.Any]) -> None:
         seen["escrows"] = []
