@@ -661,6 +661,28 @@ def test_rule_22_what_a_gateway_has_is_asked_and_unknown_stays_unknown() -> None
 
 
 @pytest.mark.parametrize(
+    ("record", "ask"),
+    [
+        ({}, False),
+        ({"digest": "g@sha256:1"}, True),
+        ({"digest": "g@sha256:1", "probes": None}, True),
+        ({"digest": "g@sha256:1", "probes": {"digest": "g@sha256:0"}}, True),
+        ({"digest": "g@sha256:1", "probes": {"digest": "g@sha256:1"}}, False),
+    ],
+)
+def test_rule_22_another_image_is_asked_again_by_the_next_site(
+    record: dict[str, t.Any], ask: bool
+) -> None:
+    def unprobed(profile_: t.Any) -> object:
+        known = {"__gateway_profile": profile_.to_result(), "__gateway_record": record}
+        return evaluated(VARS["__gateway_unprobed"], known)
+
+    assert unprobed(V4_1) is ask
+    # of the others nothing has to be found out
+    assert unprobed(profile("v4", "v4")) is False
+
+
+@pytest.mark.parametrize(
     ("image", "release", "refused_"),
     [
         ("ghcr.io/gonka-ai/devshard-gateway:mainnet-v0.2.15-v4.1.1", (4, 1, 1), True),
