@@ -53,8 +53,8 @@ coverage: tests-ready ## How much of the money and swap packages their own unit 
 	@tests/tools/coverage
 
 .PHONY: contract
-contract: tests-ready ## The contract, against the simulator or what DEVSHARD_TEST_* names
-	@$(PYTEST) tests/contract $(ARGS)
+contract: tests-ready ## The contract: each gateway on each chain, or what DEVSHARD_TEST_* names
+	@$(IN_TREE) python tests/tools/contract.py $(ARGS)
 
 # How often each of its five conditions is tried.
 ROUNDS ?= 2
