@@ -139,8 +139,7 @@ def pair(story: Story, gateway: GatewayApi, generation: Generation) -> tuple[str
         names.append(story.purse.paid(str(made.escrow_id), made.tx_hash))
     one, two = names
     if generation.warms_up:
-        for number in names:
-            until(lambda: story.status(number)["nonce"] > 0, f"{number} is warm")  # noqa: B023
+        until(lambda: all(story.status(name)["nonce"] > 0 for name in names), "both are warm")
     until(lambda: settled_down(gateway), "the work of both has ended")
     gateway.deactivate(two)
     until(lambda: "runtime" not in story.record(two), f"{two} is unloaded")
