@@ -34,7 +34,8 @@ options:
       recorded: Verify that the gateway is what the swap leads to, and write that and the way back into the deploy
         record.
       ended: Note that O(step) is done. The last step closes the journal.
-      aftermath: After O(step) has failed, return what is to be done. Nothing is written.
+      aftermath: After O(step) has failed, return what is to be done, and name the container that should serve then and
+        does not run. Nothing is written.
   deploy_dir:
     description:
       - The directory of the gateway. Its deploy record names the image that runs, the one that O(rollback=true) leads
@@ -293,7 +294,11 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     run_module,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._clients.notebook import notebook_of
-from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import ConfigurationError
+from ansible_collections.gonka.devshard.plugins.module_utils._core import libraries
+from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
+    ConfigurationError,
+    TransportError,
+)
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.drift import (
     Drift,
     Wanted,
@@ -601,6 +606,18 @@ def ended(context: Context, file: JournalFile) -> Outcome:
     return outcome
 
 
+def known_down(context: Context) -> list[str]:
+    """Those of the two containers that do not run; none where the engine cannot be asked."""
+    if libraries.why_missing("docker") is not None:
+        return []
+    names = [context.params["container"], context.params["other_container"]]
+    try:
+        found = {name: docker.inspect(name) for name in names}
+    except TransportError:
+        return []
+    return [name for name, item in found.items() if item is None or item.state != "running"]
+
+
 def aftermath(context: Context, file: JournalFile) -> Outcome:
     params = context.params
     found = after_failure(
@@ -609,6 +626,7 @@ def aftermath(context: Context, file: JournalFile) -> Outcome:
         run=params["run"],
         container=params["container"],
         other_container=params["other_container"],
+        down=known_down(context),
     )
     return Outcome(changed=False, values={"swap": found.to_result()})
 

@@ -14,6 +14,8 @@ from .plan import gives_rotation_back
 from .steps import Step
 
 if t.TYPE_CHECKING:
+    from collections.abc import Collection
+
     from .journal_model import Journal
 
 
@@ -35,16 +37,40 @@ def after_failure(
     run: str,
     container: str,
     other_container: str,
+    down: Collection[str] = (),
 ) -> Aftermath:
-    """``step`` is where the run failed, None before the first one; ``journal`` is the open one."""
+    """``step`` is where the run failed, None before the first one; ``journal`` is the open one.
+
+    ``down`` are the containers of the two that are known not to run. A crash may have ended what a
+    step relies on, and then the advice must not say that it serves.
+    """
     if journal is None or not journal.open or not journal.touched:
         return Aftermath(gives_rotation_back=False, advice=_NOTHING_BEGUN)
     if journal.data.run != run:
         return Aftermath(gives_rotation_back=False, advice=_STILL_OPEN.format(id=journal.id))
     advice = _STILL_OPEN.format(id=journal.id)
     if step is not None and step is not Step.PREFLIGHT:
-        advice = _ADVICE[step].format(container=container, other=other_container)
+        advice = _advice(journal, step, container, other_container, down)
     return Aftermath(gives_rotation_back=gives_rotation_back(journal), advice=advice)
+
+
+def _advice(journal: Journal, step: Step, container: str, other: str, down: Collection[str]) -> str:
+    """What the step leaves serving, as far as that runs."""
+    names = {"main": container, "temp": other}
+    lost = [slot for slot in _SERVES[step] if names[slot] in down]
+    if not lost:
+        return _ADVICE[step].format(container=container, other=other)
+    if lost == [_DRAINED.get(step)]:
+        return _DRAINED_DOWN.format(name=names[lost[0]])
+    if "temp" in lost and journal.mode == "temp":
+        if Step.START_TEMP not in journal.started:
+            return _STILL_OPEN.format(id=journal.id)
+        if Step.STOP_TEMP in journal.started:
+            return _TEMP_GONE
+    advice = " ".join(_DOWN.format(name=names[slot]) for slot in lost)
+    return f"{advice} Run this again, or give up with hot_swap_rollback=true." + (
+        _MAIN_DOWN.format(container=container) if "main" in lost else ""
+    )
 
 
 _NOTHING_BEGUN: t.Final = "Nothing was changed. Correct what is named and run this again."
@@ -56,6 +82,23 @@ _MAIN_DOWN: t.Final = (
     " If the gateway does not run any more, hot_swap_rollback=true puts the earlier image in its"
     " place; if it hangs, run 'docker stop {container}' first."
 )
+_DRAINED_DOWN: t.Final = (
+    "The container {name} does not run, so it serves no request any more. Run this again: the swap"
+    " goes on without waiting for it, or it can be given up with hot_swap_rollback=true."
+)
+_DOWN: t.Final = "The container {name} should serve at this step and does not run; 'docker logs {name}' shows why."
+_TEMP_GONE: t.Final = (
+    "The temporary gateway was removed before. The playbook gonka.devshard.status shows whether the"
+    " gateway serves. Correct what is named and run this again."
+)
+_DRAINED: t.Final = {Step.DRAIN_MAIN: "main", Step.DRAIN_TEMP: "temp"}
+_TEMP_ONLY: t.Final = (Step.REPLACE_MAIN, Step.CHECK_MAIN, Step.SWITCH_BACK)
+# which slots the advice of a step calls serving
+_SERVES: t.Final = {
+    step: ("temp",) if step in _TEMP_ONLY else ("main", "temp") if step in _DRAINED else ("main",)
+    for step in Step
+}
+
 _UNMOVED: t.Final = "Requests still go to the gateway, nothing has moved. "
 
 # Both slots serve in all cases but the ones that say otherwise.
@@ -70,7 +113,7 @@ _ADVICE: t.Final = {
     " Correct it and run this again, or give up with hot_swap_rollback=true.",
     Step.SWITCH_TO_TEMP: "Look at what the edge has in service with the playbook"
     " gonka.devshard.status. Run this again, or give up with hot_swap_rollback=true.",
-    Step.DRAIN_MAIN: "The other gateway serves new requests, the gateway serves the old ones on."
+    Step.DRAIN_MAIN: "The other gateway serves new requests, the gateway still serves the old ones."
     " If the gateway hangs for good, end what it still holds with 'docker stop {container}' and "
     "run this again.",
     Step.REPLACE_MAIN: "The temporary gateway serves. Run this again once the cause is gone, or"
@@ -79,8 +122,8 @@ _ADVICE: t.Final = {
     " what it should. Go back to the earlier image with hot_swap_rollback=true, or correct the"
     " cause and run this again.",
     Step.SWITCH_BACK: "The temporary gateway serves, and the gateway stands ready. Run this again.",
-    Step.DRAIN_TEMP: "The gateway serves new requests, the temporary gateway serves the old ones"
-    " on. If the temporary gateway hangs for good, end what it still holds with"
+    Step.DRAIN_TEMP: "The gateway serves new requests, the temporary gateway still serves the old"
+    " ones. If the temporary gateway hangs for good, end what it still holds with"
     " 'docker stop {other}' and run this again.",
     Step.SETTLE_TEMP: "The gateway serves. The temporary gateway keeps its escrows until they are"
     " settled. Run this again.",

@@ -4,13 +4,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import typing as t
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import ConfigurationError
+from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
+    ConfigurationError,
+    TransportError,
+)
 from ansible_collections.gonka.devshard.plugins.module_utils._host import docker
 from ansible_collections.gonka.devshard.plugins.module_utils._host.docker import (
     Container,
@@ -248,8 +252,27 @@ def test_what_a_failure_asks_for(host: Host) -> None:
     }
     host.swap("begun")
     host.note("freeze_rotation")
+    host.note("start_temp")
+    running = container(NEW, environment={})
+    host.containers["devshardctl-temp"] = running
     found = host.swap("aftermath", step="drain_main")
     assert f"docker stop {MAIN}" in found["advice"]
+    host.containers["devshardctl-temp"] = dataclasses.replace(running, state="exited")
+    found = host.swap("aftermath", step="drain_main")
+    assert "devshardctl-temp should serve at this step and does not run" in found["advice"]
+
+
+def test_an_engine_that_does_not_answer_leaves_the_advice_of_the_step(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.swap("begun")
+    host.note("freeze_rotation")
+
+    def silent(_name: str) -> t.NoReturn:
+        raise TransportError("the Docker Engine of this host does not answer: silent")
+
+    monkeypatch.setattr(docker, "inspect", silent)
+    assert "docker stop" in host.swap("aftermath", step="drain_main")["advice"]
 
 
 def test_the_temporary_gateway_keeps_its_image_and_its_environment(host: Host) -> None:

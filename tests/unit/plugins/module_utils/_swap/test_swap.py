@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import re
 import typing as t
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -731,6 +732,59 @@ def test_each_step_has_its_advice_and_only_an_untouched_swap_says_that_nothing_w
         assert "Nothing was changed" not in advice
         assert "un this again" in advice or "hot_swap_rollback=true" in advice
         assert "{" not in advice
+
+
+NAMES = {"run": "r1", "container": "gw-main", "other_container": "gw-temp"}
+SERVES = re.compile(r"(?:The|the) (?:other|temporary) gateway (?:still )?serves")
+
+
+def broken_at(step: Step) -> Journal:
+    """A swap that has done all steps before this one, and has begun it."""
+    journal = fresh().remember(SwapNotes(run="r1"))
+    for before in sequence("temp", "import"):
+        if before is step:
+            break
+        journal = journal.finish(before)
+    return journal.start(step)
+
+
+@pytest.mark.parametrize("step", [*sequence("temp", "import")][1:])
+def test_the_advice_does_not_call_a_gateway_serving_that_does_not_run(step: Step) -> None:
+    journal = broken_at(step)
+    for down in ((), ("gw-main",), ("gw-temp",), ("gw-main", "gw-temp")):
+        advice = after_failure(journal, step, **NAMES, down=down).advice
+        assert "gw-temp" not in down or not SERVES.search(advice)
+        assert "gw-main" not in down or not re.search(r"[Tt]he gateway (still )?serves", advice)
+        assert "un this again" in advice or "a new run continues" in advice
+        assert "{" not in advice
+
+
+@pytest.mark.parametrize(
+    ("step", "name"), [(Step.DRAIN_MAIN, "gw-main"), (Step.DRAIN_TEMP, "gw-temp")]
+)
+def test_what_is_to_be_drained_and_does_not_run_is_not_waited_for(step: Step, name: str) -> None:
+    advice = after_failure(broken_at(step), step, **NAMES, down=[name]).advice
+    assert f"{name} does not run" in advice
+    assert "without waiting" in advice
+    assert "docker stop" not in advice
+    flag: t.Literal["main", "temp"] = "temp" if step is Step.DRAIN_MAIN else "main"
+    host = SwapSeen(
+        main_image=OLD if step is Step.DRAIN_MAIN else NEW,
+        main_running=name != "gw-main",
+        temp_exists=True,
+        temp_running=name != "gw-temp",
+        flag=flag,
+    )
+    assert step not in remaining(broken_at(step), host)
+
+
+def test_a_temporary_gateway_that_is_not_due_is_not_missed() -> None:
+    early = fresh().remember(SwapNotes(run="r1")).finish(Step.FREEZE_ROTATION)
+    turned = dataclasses.replace(early, rolling_back=True)
+    assert "stays open" in after_failure(turned, Step.SWITCH_BACK, **NAMES, down=["gw-temp"]).advice
+    late = broken_at(Step.IMPORT_ESCROWS)
+    advice = after_failure(late, Step.CHECK_MAIN, **NAMES, down=["gw-temp"]).advice
+    assert "was removed before" in advice
 
 
 def test_a_run_whose_swap_another_one_has_taken_over_gives_nothing_back() -> None:
