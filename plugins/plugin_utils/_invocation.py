@@ -18,6 +18,7 @@ PREFIXES: t.Final = (
     *("backup", "creator", "devshard", "docker_engine", "edge", "escrow", "gateway", "hot_swap"),
     *(
         "inferenced",
+        "preflight",
         "redirect",
         "restore",
         "retire",
@@ -35,15 +36,15 @@ ALLOW: t.Final = "devshard_foreign_variables"
 
 CHOICES: t.Final = (
     *("devshard_hosts", "hot_swap_batch", "restore_confirm"),
-    *("retire_confirm", "settle_confirm", "settle_ids", "settle_select", "status_query"),
+    *("retire_confirm", "settle_confirm", "settle_ids", "settle_select"),
 )
 """Variables of the playbooks themselves, beside the settings of the roles."""
 
 RESULTS: t.Final = (
     *("creator_address_found", "creator_balance", "creator_missing", "creator_needed"),
-    *("devshard_chat", "devshard_findings", "devshard_first_play", "devshard_look"),
+    *("devshard_chat", "preflight_findings", "devshard_first_play", "devshard_look"),
     *("devshard_look_after", "devshard_presence"),
-    *("devshard_refusal", "devshard_status", "escrow_held"),
+    *("devshard_refusal", "status_result", "escrow_held"),
     *("rotation_funding", "rotation_need", "settlement_escrows", "settlement_foreign"),
 )
 """What roles leave behind for later roles, plays and hosts."""

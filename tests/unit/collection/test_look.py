@@ -118,8 +118,8 @@ def test_every_playbook_asks_for_the_same_first_look() -> None:
     name = f"{FULL_NAME}.presence_info"
     looks = [
         task
-        for file in ("first_check.yml", "status.yml")
-        for task in tasks_of(read_yaml(ROOT / "roles/devshard/tasks" / file))
+        for file in ("devshard/tasks/first_check.yml", "status/tasks/main.yml")
+        for task in tasks_of(read_yaml(ROOT / "roles" / file))
         if name in task
     ]
     assert [task["module_defaults"][name] for task in looks] == ["{{ __devshard_look }}"] * 2

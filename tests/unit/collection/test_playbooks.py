@@ -323,13 +323,6 @@ def test_a_swap_takes_all_chosen_hosts_the_canary_first(
         ("settle", {}, ["settle_ids=7,12"], {"settlement_ids": ["7", "12"]}),
         ("settle", {}, ['{"settle_ids": [7, 12]}'], {"settlement_ids": ["7", "12"]}),
         ("settle", {}, ["settle_ids=x"], {"settlement_ids": ["x"]}),
-        ("status", {}, [], {"devshard_status_query": ""}),
-        (
-            "status",
-            {"devshard_status_query": "a"},
-            ["status_query=b"],
-            {"devshard_status_query": "b"},
-        ),
     ],
 )
 def test_short_names_go_before_the_inventory(

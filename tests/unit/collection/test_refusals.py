@@ -93,9 +93,9 @@ def test_all_public_paths_that_are_refused_are_named_at_once() -> None:
         (False, False, {}, False),
         (False, True, {}, True),
         # preflight: the verdict is the same in check mode
-        (False, False, {"__devshard_engine_starts": True}, True),
-        (False, False, {"__devshard_engine_starts": False}, False),
-        (False, True, {"__devshard_engine_starts": False}, False),
+        (False, False, {"__preflight_engine_starts": True}, True),
+        (False, False, {"__preflight_engine_starts": False}, False),
+        (False, True, {"__preflight_engine_starts": False}, False),
     ],
 )
 def test_unknown_containers_stop_only_what_does_not_start_the_engine(
@@ -117,14 +117,14 @@ def test_preflight_tells_the_roles_whether_site_starts_the_engine(
     service: Data | None, starts: bool
 ) -> None:
     name = "Determine what the roles would refuse"
-    task = task_of("roles/devshard/tasks/preflight.yml", name)
-    variables = {"__devshard_observed": {"preflight": {"docker_service": {"value": service}}}}
-    assert evaluated(task["vars"]["__devshard_engine_starts"], variables) is starts
+    task = task_of("roles/preflight/tasks/main.yml", name)
+    variables = {"__preflight_observed": {"preflight": {"docker_service": {"value": service}}}}
+    assert evaluated(task["vars"]["__preflight_engine_starts"], variables) is starts
     # the engine comes before the gateway, and the look before both
     assert task["loop"].index("docker_engine") < task["loop"].index("gateway")
     files = [
         one.get("ansible.builtin.include_tasks")
-        for one in read_yaml(ROOT / "roles/devshard/tasks/preflight.yml")
+        for one in read_yaml(ROOT / "roles/preflight/tasks/main.yml")
     ]
     assert files[:2] == ["observe.yml", "refusals.yml"]
 

@@ -30,7 +30,9 @@ def entry_points(role: str) -> dict[str, Data]:
 
 
 def role_defaults(role: str) -> Data:
-    return read_yaml(ROOT / "roles" / role / "defaults/main.yml") or {}
+    """A role without settings of its own has none."""
+    path = ROOT / "roles" / role / "defaults/main.yml"
+    return (read_yaml(path) or {}) if path.is_file() else {}
 
 
 def all_options(options: Data) -> t.Iterator[tuple[str, Data]]:
@@ -44,7 +46,6 @@ def all_options(options: Data) -> t.Iterator[tuple[str, Data]]:
     "name",
     [
         "README.md",
-        "defaults/main.yml",
         "meta/argument_specs.yml",
         "meta/main.yml",
         "tasks/main.yml",
@@ -256,7 +257,7 @@ def test_only_check_mode_passes_over_a_host_that_is_not_ready() -> None:
 
 def test_status_asks_for_the_slot_as_the_swap_does() -> None:
     """An edge of others has no flag file, and without one a stat would always say main."""
-    tasks = read_yaml(ROOT / "roles/devshard/tasks/status.yml")
+    tasks = read_yaml(ROOT / "roles/status/tasks/main.yml")
     asked = next(task for task in tasks if f"{FULL_NAME}.edge_slot" in task)
     main = read_yaml(ROOT / "roles/hot_swap/tasks/main.yml")
     swap = next(task["module_defaults"] for task in main if "module_defaults" in task)

@@ -9,7 +9,6 @@ import json
 import pytest
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.gonka.devshard.plugins.filter.instance import FilterModule
 from ansible_collections.gonka.devshard.plugins.plugin_utils._filters.instance import instance
 
 
@@ -18,7 +17,6 @@ def test_names_are_plain_data() -> None:
     assert found["state_dir"] == "/s/instances/blue"
     assert found["journals"]["main"] == "/s/instances/blue/swap.json"
     assert json.loads(json.dumps(found)) == found
-    assert FilterModule().filters() == {"instance": instance}
 
 
 @pytest.mark.parametrize("name", [None, 2, ["blue"], {}])

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.gonka.devshard.plugins.filter.retire_plan import FilterModule
 from ansible_collections.gonka.devshard.plugins.module_utils._host import docker_cli
 from ansible_collections.gonka.devshard.plugins.plugin_utils._filters.retire_plan import retire_plan
 from ansible_collections.gonka.devshard.tests.unit.plugins.first_look import FakeHost
@@ -49,7 +48,3 @@ def test_an_engine_that_does_not_answer_leaves_the_state_unknown(host: FakeHost)
 def test_anything_else_is_refused(presence: object) -> None:
     with pytest.raises(AnsibleFilterError, match="presence"):
         retire_plan(presence)
-
-
-def test_the_filter_has_its_name() -> None:
-    assert FilterModule().filters() == {"retire_plan": retire_plan}
