@@ -19,13 +19,14 @@ import signal
 import sys
 import time
 import traceback
+import types
 import typing as t
 from pathlib import Path
 
 from ansible.module_utils import basic
 
-from ansible_collections.gonka.devshard.plugins.module_utils import _adapter
 from ansible_collections.gonka.devshard.plugins.module_utils._chain.inferenced import CliResult, Run
+from ansible_collections.gonka.devshard.plugins.module_utils._clients import money, signer
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.states import (
     Event,
     Intent,
@@ -92,11 +93,16 @@ def work(job: dict[str, t.Any]) -> int:
     sys.stdout = os.fdopen(1, "w", closefd=False)
     sys.stderr = os.fdopen(2, "w", closefd=False)
     DoomedLedger.doom = None if job["kill"] is None else tuple(job["kill"])
-    for name, value in (("Ledger", DoomedLedger), ("runner", runner)):
-        setattr(_adapter, name, value)
-    # The same code with shorter time-outs; the real ones are minutes.
-    for name in ("_LOAD", "_CREATE", "_FINALIZE", "_SETTINGS"):
-        setattr(api, name, 5.0)
+    replaced: list[tuple[types.ModuleType, str, t.Any]] = [
+        (money, "Ledger", DoomedLedger),
+        (signer, "runner", runner),
+        # The same code with shorter time-outs; the real ones are minutes.
+        *((api, name, 5.0) for name in ("_LOAD", "_CREATE", "_FINALIZE", "_SETTINGS")),
+    ]
+    for place, name, value in replaced:
+        if not hasattr(place, name):
+            raise AssertionError(f"{place.__name__} has no {name} any more")
+        setattr(place, name, value)
     module = importlib.import_module(
         f"ansible_collections.gonka.devshard.plugins.modules.{job['module']}"
     )
