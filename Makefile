@@ -67,12 +67,13 @@ contract-steady: tests-ready ## The contract on a slow, busy or fast machine, te
 money: tests-ready ## Whole operations cut off at every step: no deposit is lost or locked twice
 	@$(PYTEST) -n 2 tests/money $(ARGS)
 
-# What make test runs of them: the whole way once, and one swap under load. The others take two hours and more.
-SHORT ?= site hot_swap
+# What make test runs of them: the whole way once, one swap under load, and the whole way of the newest generation. All
+# of them take two hours and more.
+SHORT ?= site hot_swap generations
 
 .PHONY: molecule-short
 molecule-short: ## Those scenarios that make test runs (SHORT='site': only those)
-	@$(MAKE) molecule SCENARIOS='$(SHORT)'
+	@GENERATIONS="$${GENERATIONS:-v4.1}" $(MAKE) molecule SCENARIOS='$(SHORT)'
 
 .PHONY: molecule
 molecule: tests-ready ## All scenarios on real systemd hosts, two hours and more (SCENARIOS='fleet': only those)
