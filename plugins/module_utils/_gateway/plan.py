@@ -126,15 +126,24 @@ def _locked(wish: GatewayWish, seen: GatewaySeen, profile: Profile) -> list[str]
 
 
 def _port(wish: GatewayWish, seen: GatewaySeen) -> list[str]:
-    if seen.port_owner is None or seen.engine is not None:
+    if seen.engine is not None:
         # its owner may be the very container, when the engine could not be asked
         return []
+    taken = []
+    if seen.accounting_owner is not None:
+        taken.append(
+            f"port {wish.accounting_port} on 127.0.0.1 is taken by {seen.accounting_owner}. Set"
+            " gateway_accounting_port to a free port"
+        )
+    if seen.port_owner is None:
+        return taken
     return [
+        *taken,
         (
             f"port {wish.port} on 127.0.0.1 is taken by {seen.port_owner}, which is not the container"
             f" {wish.container}. If it is this gateway, give its name as gateway_container_name; "
             f"otherwise set devshard_gateway_url to a free port"
-        )
+        ),
     ]
 
 

@@ -107,6 +107,8 @@ class GatewaySeen:
     """What the gateway has been started with, by its container, else by its file."""
     port_owner: str | None = None
     """The program on the port, when it is not the container."""
+    accounting_owner: str | None = None
+    """The same for the port of the accounting."""
     asked_is_running: bool | None = None
     """Whether the wanted image is the one of the container; None means unknown."""
     engine: str | None = None

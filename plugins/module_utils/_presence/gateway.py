@@ -38,7 +38,7 @@ if t.TYPE_CHECKING:
 
     from .._gateway.plan_model import GatewayPlan, Relation
     from .._host.docker_cli import Docker, Listed, Run
-    from .model import Found, Presence
+    from .model import Found, Port, Presence
 
 HOST_DIR: t.Final = "DEVSHARD_STORAGE_HOST_DIR"
 _RUNNING: t.Final = ("running", "paused", "restarting")
@@ -75,8 +75,6 @@ def see(subject: Subject, host: Host) -> tuple[GatewaySeen, Mapping[str, str]]:
     named = [folder for folder in folders if folder.says != SIBLING]
     storage = own.storage if own is not None and own.storage is not None else None
     candidates = [storage] if storage is not None else [*named, default]
-    port = presence.port("gateway")
-    foreign = port is not None and port.state in ("foreign", "unknown") and port.owner is not None
     files = [places.compose, *_other_composes(places), asked.env_file]
     files += [Path(folder.path) for folder in folders if folder.says == SIBLING]
     there = [str(path) for path in dict.fromkeys((*files, places.storage)) if path.exists()]
@@ -94,7 +92,8 @@ def see(subject: Subject, host: Host) -> tuple[GatewaySeen, Mapping[str, str]]:
                 for use in _uses(one, [Path(folder.path) for folder in candidates], host)
             ),
             variables=subject.in_file if mine is None else mine.container.environment,
-            port_owner=port.owner.text if foreign and port and port.owner else None,
+            port_owner=_other_owner(presence.port("gateway")),
+            accounting_owner=_other_owner(presence.port("accounting")),
             asked_is_running=None
             if mine is None or docker is None
             else _asked_is_running(docker, subject, mine.container),
@@ -110,6 +109,13 @@ def see(subject: Subject, host: Host) -> tuple[GatewaySeen, Mapping[str, str]]:
         ),
         {} if mine is None else mine.container.environment,
     )
+
+
+def _other_owner(port: Port | None) -> str | None:
+    """What listens there and is not proved to be the gateway."""
+    if port is None or port.owner is None or port.state not in ("foreign", "unknown"):
+        return None
+    return port.owner.text
 
 
 def _other_composes(places: Places) -> list[Path]:

@@ -89,7 +89,7 @@ def _owners(
     by_id = {one.id: one for one in containers}
     for socket in sockets:
         # clients come to the edge from everywhere, to a gateway from this host alone
-        if socket.port != port or not (socket.local or name not in ("gateway", "temp")):
+        if socket.port != port or not (socket.local or name == "edge"):
             continue
         inside = by_id.get(socket.container_id or "")
         if inside is not None:
@@ -122,7 +122,7 @@ def look_at_ports(
         readable = True
     except OSError:
         sockets, readable = [], False
-    slots = {"gateway": main, "temp": temp}
+    slots = {"gateway": main, "accounting": main, "temp": temp}
     ports = []
     for name, port in asked.ports:
         owner = next(iter(_owners(name, port, containers, sockets, asked, host)), None)

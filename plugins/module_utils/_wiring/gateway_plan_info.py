@@ -66,7 +66,14 @@ def work(context: Context) -> Outcome:
                 container=params["container_name"],
                 temp_container="",
                 storage_dir=context.profile.storage_dir,
-                ports=(("gateway", params["port"]),),
+                ports=tuple(
+                    (name, port)
+                    for name, port in (
+                        ("gateway", params["port"]),
+                        ("accounting", params["accounting_port"]),
+                    )
+                    if port is not None
+                ),
             ),
             image=params["image"],
             image_update=params["image_update"],

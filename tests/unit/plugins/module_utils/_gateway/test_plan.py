@@ -359,6 +359,19 @@ def test_a_port_that_somebody_else_has() -> None:
     assert "stop it" not in told.lower()
 
 
+def test_a_port_of_the_accounting_that_another_gateway_has() -> None:
+    wish = dataclasses.replace(WISH, accounting_port=9091)
+    seen = dataclasses.replace(BARE, accounting_owner="container blue (storage /y)")
+    told = refused(wish, seen)
+    assert "ort 9091 on 127.0.0.1 is taken by container blue (storage /y)" in told
+    assert "gateway_accounting_port" in told
+    both = plan(wish, dataclasses.replace(seen, port_owner="a process")).to_result()["refused"]
+    assert ["gateway_accounting_port" in both[0], "devshard_gateway_url" in both[1]] == [True] * 2
+    # the container that runs has it, or gets it by a swap
+    running = dataclasses.replace(SEEN, accounting_owner="x")
+    assert plan(seen=running).to_result()["refused"] == []
+
+
 def test_an_engine_that_cannot_be_asked_is_not_known() -> None:
     """The port may be that of the very container."""
     seen = dataclasses.replace(BARE, port_owner="a process", engine="it does not answer")

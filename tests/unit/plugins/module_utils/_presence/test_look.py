@@ -462,6 +462,15 @@ def test_the_port_of_another_edge_is_refused_before_anything_is_changed(host: Fa
     assert refuse("site", host.look()) is None
 
 
+def test_the_accounting_is_looked_for_on_the_gateways_own_container(host: FakeHost) -> None:
+    host.deployed()
+    host.container("devshardctl-multi", host.storage)
+    second(host)
+    for port, state in ((18080, "ours"), (18090, "foreign"), (9091, "free")):
+        (found,) = host.look(ports=(("accounting", port),)).ports
+        assert (found.name, found.state) == ("accounting", state)
+
+
 @pytest.mark.parametrize(("recorded", "asked"), [("blue", ""), ("blue", "green"), ("", "blue")])
 def test_a_gateway_keeps_its_name(host: FakeHost, recorded: str, asked: str) -> None:
     host.deployed(**({"instance": recorded} if recorded else {}))
