@@ -202,9 +202,12 @@ def controller_killed_late(swap: Swap) -> None:
 
 def disturbed(swap: Swap, step: str, **given: t.Any) -> tuple[Swap, Run]:
     """A run that comes to this step. What broke at the step before may have left nothing to do for
-    it, and then the swap went to its end; the next one comes to it undisturbed."""
+    it: then the swap went to its end, or was killed at a later step. It is finished, and the next
+    swap comes to the step undisturbed."""
     run = swap.run(**given)
-    if run.rc == 0 and f"Run step {step}" not in run.text:
+    if run.rc <= 0 and f"Run step {step}" not in run.text:
+        if run.rc < 0:
+            swap.again()
         swap.done()
         swap = Swap(swap.lab, look(swap.lab))
         run = swap.run(**given)
