@@ -32,6 +32,11 @@ class Scripted:
         self.ended.append("done")
 
 
+def disturbed(swap: Scripted) -> object:
+    """The swap that goes on."""
+    return faults.disturbed(t.cast("faults.Swap", swap), "drain_temp")[0]
+
+
 def run(rc: int, *steps: str) -> Run:
     return Run(rc, [(0.0, f"TASK [Run step {step}] ***") for step in steps])
 
@@ -47,7 +52,7 @@ def following(monkeypatch: pytest.MonkeyPatch) -> Scripted:
 
 def test_a_run_that_comes_to_the_step_goes_on(following: Scripted) -> None:
     swap = Scripted(run(KILLED, "drain_temp", "stop_temp"))
-    assert faults.disturbed(t.cast("faults.Swap", swap), "drain_temp")[0] is swap
+    assert disturbed(swap) is swap
     assert swap.ended == []
 
 
@@ -58,11 +63,11 @@ def test_a_step_without_work_is_reached_by_the_next_swap(
     following: Scripted, rc: int, ended: list[str]
 ) -> None:
     swap = Scripted(run(rc, "switch_back", "stop_temp"))
-    assert faults.disturbed(t.cast("faults.Swap", swap), "drain_temp")[0] is following
+    assert disturbed(swap) is following
     assert swap.ended == ended
 
 
 def test_a_run_that_failed_before_the_step_is_a_fault(following: Scripted) -> None:
     swap = Scripted(run(2, "switch_back"))
     with pytest.raises(faults.Broken, match="drain_temp was never reached"):
-        faults.disturbed(t.cast("faults.Swap", swap), "drain_temp")
+        disturbed(swap)

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -34,7 +35,7 @@ from .inspect import (
 )
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from ..ledger.store import Ledger
@@ -65,7 +66,8 @@ def make_backup(
     for file in databases_of(storage, with_sessions=with_sessions):
         copy_below(file, storage, part / STORAGE)
     if ledger is not None:
-        ledger.copy_to(part / LEDGER)
+        with _copying(ledger.folder, part / LEDGER):
+            ledger.copy_to(part / LEDGER)
         for file in sorted((ledger.folder / "settlements").glob("*/escrow-*.json")):
             copy = part / file.relative_to(ledger.folder)
             private_folder(copy.parent.parent)
@@ -116,10 +118,22 @@ def copy_below(file: Path, source: Path, target: Path) -> None:
     _copy_database(file, target / below)
 
 
+@contextlib.contextmanager
+def _copying(source: Path, target: Path) -> Iterator[None]:
+    """What SQLite cannot copy is named; a full disk is the error that every other write gives."""
+    try:
+        yield
+    except sqlite3.DatabaseError as exc:
+        if "disk is full" in str(exc):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target)) from exc
+        raise ProtocolError(f"{source} cannot be copied to {target}: {exc}") from exc
+
+
 def _copy_database(source: Path, target: Path) -> None:
     """SQLite's own backup: consistent also while another process writes, WAL included."""
     os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     with (
+        _copying(source, target),
         contextlib.closing(open_database(source)) as live,
         contextlib.closing(sqlite3.connect(target)) as copy,
     ):

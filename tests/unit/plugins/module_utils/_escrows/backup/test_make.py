@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import sqlite3
+import typing as t
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
     ConfigurationError,
+    ProtocolError,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.backup import (
     inspect,
@@ -53,6 +56,31 @@ def test_a_database_that_is_being_written_is_copied_whole(storage: Path) -> None
         made = backup(storage, sessions=False)
     assert 3 in inspect.records_in(made.storage / "gateway.db")
     assert made.sessions == ()
+
+
+def test_a_disk_that_is_full_is_named_as_everywhere(
+    storage: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite has an error of its own for it."""
+    connect = sqlite3.connect
+
+    def small(target: str | Path, **options: t.Any) -> sqlite3.Connection:
+        db: sqlite3.Connection = connect(target, **options)
+        db.execute("PRAGMA max_page_count = 1")
+        return db
+
+    monkeypatch.setattr(sqlite3, "connect", small)
+    with pytest.raises(OSError, match="No space left") as found:
+        backup(storage)
+    assert found.value.errno == errno.ENOSPC
+    assert str(storage.parent / "backups") in str(found.value.filename)
+    assert make.list_backups(storage.parent / "backups", storage) == []
+
+
+def test_a_database_that_cannot_be_copied_is_named(storage: Path) -> None:
+    (storage / "gateway.db").write_bytes(b"no database" * 100)
+    with pytest.raises(ProtocolError, match=r"gateway\.db cannot be copied to .*: file is not a"):
+        make.copy_below(storage / "gateway.db", storage, storage.parent / "copy")
 
 
 def test_retention_removes_the_oldest(storage: Path) -> None:
