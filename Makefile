@@ -65,7 +65,7 @@ contract-steady: tests-ready ## The contract on a slow, busy or fast machine, te
 
 .PHONY: money
 money: tests-ready ## Whole operations cut off at every step: no deposit is lost or locked twice
-	@$(PYTEST) -n 2 tests/money $(ARGS)
+	@$(PYTEST) -n 4 tests/money $(ARGS)
 
 # What make test runs of them: the whole way once, one swap under load, and the whole way of the newest generation. All
 # of them take two hours and more.
