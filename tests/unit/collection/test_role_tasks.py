@@ -153,3 +153,34 @@ def test_no_role_looks_for_a_library_by_a_path() -> None:
     """Another interpreter has its libraries elsewhere; the first look tries to import them."""
     found = [path for path in TASKS if "-packages/" in path.read_text()]
     assert found == []
+
+
+def assigned(node: t.Any) -> set[str]:
+    """The names that tasks register or set as facts."""
+    if isinstance(node, list):
+        return {name for item in node for name in assigned(item)}
+    if not isinstance(node, dict):
+        return set()
+    found = {name for value in node.values() for name in assigned(value)}
+    if isinstance(node.get("register"), str):
+        found.add(node["register"])
+    facts = node.get("ansible.builtin.set_fact")
+    return found | {str(name) for name in facts} if isinstance(facts, dict) else found
+
+
+def test_no_task_gives_another_value_to_a_variable_of_a_role() -> None:
+    """It would hold for the rest of the run, also where the role is applied once more."""
+    fixed = {
+        name
+        for kind in ("vars", "defaults")
+        for path in ROOT.glob(f"roles/*/{kind}/*.yml")
+        for name in read_yaml(path) or {}
+    }
+
+    clashes = {
+        str(path.relative_to(ROOT)): sorted(names)
+        for path in TASKS
+        if (names := assigned(read_yaml(path)) & fixed)
+    }
+    assert fixed
+    assert clashes == {}
