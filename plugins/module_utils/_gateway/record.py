@@ -72,7 +72,7 @@ class _Unusable(Exception):
 def parse(content: bytes, where: str) -> DeployRecord:
     """Strict in what it knows; a field that another version added is left alone."""
     try:
-        return DeployRecord(**_values(_object(content)))
+        return DeployRecord(**_values(fields(content)))
     except _Unusable as exc:
         raise UnknownStateError(
             f"the deploy record {where} cannot be read ({exc}), so it is unknown which gateway "
@@ -83,11 +83,7 @@ def parse(content: bytes, where: str) -> DeployRecord:
 
 
 def fields(content: bytes) -> dict[str, t.Any]:
-    """All that is in a usable record, with what this version does not know."""
-    return _object(content)
-
-
-def _object(content: bytes) -> dict[str, t.Any]:
+    """All that is in a record, with what this version does not know."""
     try:
         raw = json.loads(content.decode())
     except UnicodeDecodeError as exc:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import typing as t
 
-from .money_rules import SETTLES, time_left
-from .scene import ESCROW, Data, Finding, Scene, coins, settle_run, warning
+from .money_rules import SETTLES, run_for, time_left
+from .scene import ESCROW, Data, Finding, Scene, coins, warning
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,8 +47,7 @@ def _need(row: Data) -> Iterator[Finding]:
         wish = ""
         if row["settle_queued"]:
             wish = ", and nothing acts any more on the gateway's wish to settle it"
-        run = "" if row["may_settle"] is False else settle_run(row["id"])
-        yield warning("escrows", f"{name} is out of service and not settled{wish}", run)
+        yield warning("escrows", f"{name} is out of service and not settled{wish}", run_for(row))
     elif state == "not loaded" and row["loadable"]:
         yield warning(
             "escrows",

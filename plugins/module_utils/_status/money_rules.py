@@ -79,7 +79,7 @@ def last_epoch_findings(scene: Scene) -> Iterator[Finding]:
     for row in _last_epoch(scene):
         left = time_left(row["deadline"])
         text = f"escrow {row['id']} ({coins(row['amount'])}): {LAST_EPOCH}, {left} left"
-        yield warning("escrows", text, _run_for(row))
+        yield warning("escrows", text, run_for(row))
 
 
 def _last_epoch(scene: Scene) -> Iterator[Data]:
@@ -96,7 +96,7 @@ def _mends(kind: str, rows: Sequence[Data]) -> str:
     return AT_RISK if all(_ours(row) for row in rows) else ""
 
 
-def _run_for(row: Data) -> str:
+def run_for(row: Data) -> str:
     return "" if row["may_settle"] is False else settle_run(row["id"])
 
 
@@ -130,7 +130,7 @@ def alarms(scene: Scene) -> Iterator[dict[str, t.Any]]:
             "deadline": row["deadline"],
             "reason": LAST_EPOCH,
             "advice": "Settle it before the end of the epoch. Create another one first where it serves",
-            "run": _run_for(row),
+            "run": run_for(row),
         }
     for row in scene.rows:
         for found in row["dangers"]:
