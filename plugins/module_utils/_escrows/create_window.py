@@ -14,10 +14,16 @@ from .deadlines import FASTEST_BLOCK
 
 if t.TYPE_CHECKING:
     from .._chain.models import Epoch
+    from .._gateway.profiles import Profile
 
 WINDOW_OPTION: t.Final = "escrow_min_blocks_to_poc (min_blocks_to_poc)"
 _PART_OF_EPOCH: t.Final = 10
 """An epoch of mainnet has 15391 blocks. In a shorter one no window may take more than this part."""
+
+
+def window_of(chosen: int | None, profile: Profile) -> int:
+    """The one that was chosen, else that of the generation's guide; 0 allows any moment."""
+    return profile.create_window if chosen is None else chosen
 
 
 def refuse_window(epoch: Epoch, height: int, wanted: int) -> str | None:

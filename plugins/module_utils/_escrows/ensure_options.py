@@ -12,6 +12,7 @@ import typing as t
 from dataclasses import dataclass, field, replace
 
 from .._core.errors import ConfigurationError
+from .create_window import window_of
 from .ledger.states import Via
 
 if t.TYPE_CHECKING:
@@ -50,11 +51,11 @@ class EscrowOptions:
 
     def of_generation(self, profile: Profile) -> EscrowOptions:
         """With the pace that the guide of this generation names, where none was chosen."""
-        pause, window = self.create_pause, self.min_blocks_to_poc
+        pause = self.create_pause
         return replace(
             self,
             create_pause=profile.create_pause if pause is None else pause,
-            min_blocks_to_poc=profile.create_window if window is None else window,
+            min_blocks_to_poc=window_of(self.min_blocks_to_poc, profile),
         )
 
     def check(self) -> None:

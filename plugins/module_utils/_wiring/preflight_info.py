@@ -24,7 +24,7 @@ from .._clients.signer import signer_of
 from .._core.errors import ConfigurationError, ProtocolError, TransportError
 from .._core.parts import Part, attempt, together
 from .._core.timer import WaitBudget
-from .._escrows.create_window import refuse_window
+from .._escrows.create_window import refuse_window, window_of
 from .._escrows.deadlines import DEADLINE_BLOCKS, not_pruned
 from .._escrows.ledger.store import read_intents
 from .._escrows.observe import read_clock, upgrade_ahead
@@ -156,9 +156,7 @@ class Asking:
         return {"chain_id": node.chain_id, "height": node.height}
 
     def create_window(self, chain: ChainApi) -> str | None:
-        wanted = self._options.min_blocks_to_poc
-        if wanted is None:
-            wanted = self._context.profile.create_window
+        wanted = window_of(self._options.min_blocks_to_poc, self._context.profile)
         return refuse_window(chain.epoch(), chain.head().height, wanted) if wanted else None
 
     def of_rest(self, ask: Callable[[ChainApi], T]) -> Callable[[], T]:
