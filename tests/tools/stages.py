@@ -22,6 +22,9 @@ _GATE = re.compile(r"^(ok|skip) {2,}\S")
 # a scenario in molecule's report at the end
 _SCENARIO = re.compile(r"^\S+\s*: actions=\d+ +successful=(\d+) .* failed=\d+$")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_REASON = re.compile(r"^(fatal: |\[ERROR\]|E   |FAILED |FAIL |ERROR )|error: ")
+_LONGEST = 600
+_MOST = 12
 
 
 def count(line: str) -> Counter[str]:
@@ -61,6 +64,12 @@ def run(stage: str) -> tuple[int, Counter[str]]:
     return process.returncode, found
 
 
+def reasons(text: str) -> list[str]:
+    """The last lines of an output that say why something failed, shortened."""
+    lines = [_COLOUR.sub("", line) for line in text.splitlines()]
+    return [line[:_LONGEST] for line in lines if _REASON.search(line)][-_MOST:]
+
+
 def clock(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
@@ -84,7 +93,10 @@ def main(stages: list[str]) -> int:
         times.append(f"{stage} {clock(time.monotonic() - start)}")
         total += found
         if code != 0:
-            print(f"times: {', '.join(times)}; the output is in build/logs/{stage}.log")
+            log = LOGS / f"{stage}.log"
+            print(f"times: {', '.join(times)}; the output is in {log.relative_to(ROOT)}")
+            # what is seen of a long output is often its end alone
+            print("\n".join(["", "why:", *reasons(log.read_text("utf-8", "replace"))]))
             total["failed"] += 1
             break
         if not found:
