@@ -23,9 +23,6 @@ description:
   - With O(state=intact), waits until every session in O(expected) is loaded, active as it was, and not behind. A
     smaller or missing nonce means that a storage was lost or mixed up. Escrows that the chain shows as settled or no
     longer has are omitted, because no gateway can serve them.
-  - With O(state=noted), returns the sessions that the journal holds for O(step), without those that no gateway can
-    serve any more, that is those that are settled, pruned or finalized. Escrows for which the chain does not answer
-    stay among them.
   - With O(journal) it records what it found, with O(state=stoppable) for the gateway that is replaced and with
     O(state=listed) for the temporary one, and reads what it compares from there.
 options:
@@ -34,7 +31,7 @@ options:
       - What to check.
     type: str
     default: listed
-    choices: [listed, stoppable, intact, noted]
+    choices: [listed, stoppable, intact]
   idle:
     description:
       - With O(state=stoppable), refuse as well while the gateway serves requests. A swap has drained it before.
@@ -117,39 +114,11 @@ asked:
   returned: success
   type: bool
   sample: true
-noted:
-  description: With O(state=noted), the sessions that the gateway is to serve.
-  returned: success
-  type: list
-  elements: dict
-  contains:
-    id:
-      description: The escrow.
-      type: int
-      sample: 4711
-    nonce:
-      description: Where it stood.
-      type: int
-      sample: 23
-    balance:
-      description: Its balance there in C(ngonka), null when it is not known.
-      type: int
-      sample: 4999965000
-    storage_path:
-      description: The session's folder as the importing gateway sees it, null for one that the gateway has already.
-      type: str
-      sample: /root/.devshardctl/temp-20260102T030405Z/escrow-4711
-past:
-  description: With O(state=noted), those that no gateway can serve any more.
-  returned: success
-  type: list
-  elements: int
-  sample: []
 """
 
 import dataclasses
 import typing as t
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
 from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
@@ -178,7 +147,6 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap.rotation impo
     freeze_once_more,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.session_rules import (
-    NotedSession,
     ServedSession,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.sessions import (
@@ -186,9 +154,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap.sessions impo
     compare_sessions,
     expected_sessions,
     marks_of,
-    noted_sessions,
     over_on_chain,
-    past_escrows,
     refuse_stop,
     rotation_is_on,
 )
@@ -198,13 +164,12 @@ SPEC = _argspec.ArgumentSpec(
         "state": {
             "type": "str",
             "default": "listed",
-            "choices": ["listed", "stoppable", "intact", "noted"],
+            "choices": ["listed", "stoppable", "intact"],
         },
         "idle": {"type": "bool", "default": False},
         "container": {"type": "str", "default": "devshardctl-multi"},
         "expected": {"type": "dict", "default": {}},
     },
-    required_if=(("state", "noted", ("journal",)),),
 ).merge(
     _argspec.admin(),
     _argspec.generation(),
@@ -257,16 +222,11 @@ def may_stop(
 def work(context: Context) -> Outcome:
     params, state, notebook = context.params, context.params["state"], notebook_of(context)
     expected = active_only(read_expected(params["expected"]))
-    past: list[int] = []
-    noted: list[NotedSession] = []
     if notebook is not None:
         journal = notebook.begin()
         if state in ("listed", "stoppable") and not is_asked(context, state, journal):
             return result({}, asked=False)
         expected = expected_sessions(journal, notebook.step)
-        noted = noted_sessions(journal, notebook.step)
-        if state == "noted" and not noted:
-            return result({}, asked=False)
     with open_ports(context, None, waits=True) as ports:
         if state == "intact":
             found = compare_sessions(
@@ -280,37 +240,20 @@ def work(context: Context) -> Outcome:
             seen = ports.gateway.state()
             if state == "stoppable":
                 may_stop(ports, seen, notebook, idle=params["idle"], known_env=context.environment)
-            elif state == "noted":
-                past = past_escrows(ports.chain, seen, [item.id for item in noted])
-                noted = [item for item in noted if item.id not in past]
             found = marks_of(seen)
     if notebook is not None and state == "stoppable":
         notebook.begin(SwapNotes(main_sessions=found))
     elif notebook is not None and state == "listed":
         notebook.begin(SwapNotes(temp_sessions=found))
-    if past:
-        context.warn(
-            f"escrow(s) {', '.join(map(str, past))} cannot be served any more: settled, pruned or"
-            " finalized. They are left out of the swap. What is not settled yet is shown by the"
-            " playbook gonka.devshard.status, and gonka.devshard.settle settles it"
-        )
-    return result(found, asked=True, past=past, noted=noted)
+    return result(found, asked=True)
 
 
-def result(
-    found: dict[str, ServedSession],
-    *,
-    asked: bool,
-    past: Sequence[int] = (),
-    noted: Sequence[NotedSession] = (),
-) -> Outcome:
+def result(found: dict[str, ServedSession], *, asked: bool) -> Outcome:
     return Outcome(
         changed=False,
         values={
             "sessions": {number: dataclasses.asdict(mark) for number, mark in found.items()},
             "asked": asked,
-            "past": list(past),
-            "noted": [item.to_result() for item in noted],
         },
     )
 

@@ -12,6 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.journal import JournalFile
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.journal_model import Journal
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.notes import SwapNotes
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.session_rules import LeftSession
 from ansible_collections.gonka.devshard.tests.unit.collection.collection_files import MODULES
 from ansible_collections.gonka.devshard.tests.unit.plugins.http_server import (
     Answer,
@@ -118,7 +122,27 @@ def hostile(name: str, site: Site, server: Server) -> Params:
     params |= {key: value for key, value in place(site, server).items() if key in spec.options}
     if "path" in params:
         params["path"] = str(site.env_file)
+    if name == "swap_escrows":
+        params |= open_swap(site)
     return params
+
+
+def open_swap(site: Site) -> Params:
+    """The step of a swap that has something to ask the gateway for."""
+    left = (LeftSession(id=1, nonce=1, storage_path="/t/1"),)
+    journal = Journal(
+        id="20260102T030405Z",
+        mode="temp",
+        temp_escrows="import",
+        target=f"r/gateway@sha256:{'1' * 64}",
+        origin=f"r/gateway@sha256:{'0' * 64}",
+        asked="r/gateway:new",
+        origin_asked="r/gateway:old",
+        data=SwapNotes(run="r1", left=left),
+    )
+    file = JournalFile(site.folder.parent / "swap.json")
+    file.write(journal)
+    return {"journal": str(file.path), "run": "r1", "step": "import_escrows"}
 
 
 def echo(seen: Seen) -> Answer:

@@ -511,8 +511,15 @@ def test_sessions_are_noted_before_a_stop_and_compared_after_it(
     assert noted_then[number]["active"] is True
     intact = {**money, **swap.step(Step.CHECK_MAIN), "state": "intact"}
     assert number in succeeded("swap_sessions", intact)["sessions"]
-    noted = {**money, **swap.step(Step.CHECK_MAIN), "state": "noted"}
-    assert int(number) in [item["id"] for item in succeeded("swap_sessions", noted)["noted"]]
+    # a rollback activates what the image that is given up has taken out of service
+    site.net.admin.post(f"/v1/admin/devshards/{number}/deactivate")
+    back = {**money, **swap.step(Step.CHECK_MAIN), "state": "active"}
+    assert succeeded("swap_escrows", back, check=True)["actions"] == [f"activated escrow {number}"]
+    found = succeeded("swap_escrows", back)
+    assert found["actions"] == [f"activated escrow {number}"]
+    assert int(number) in [item["id"] for item in found["escrows"]]
+    assert found["diff"]["before"] != found["diff"]["after"]
+    assert succeeded("swap_escrows", back)["changed"] is False
     swap.write(main_sessions={number: ServedSession(99, 1)})
     assert "it was at 99" in failed("swap_sessions", intact).msg
 
@@ -538,32 +545,46 @@ def test_a_gateway_that_cannot_answer_is_not_asked(
         found = succeeded("swap_sessions", params)
         assert (found["asked"], found["sessions"]) == (False, {})
     for step in (Step.CHECK_MAIN, Step.IMPORT_ESCROWS, Step.ACTIVATE):
-        params = {**unasked, **swap.step(step), "state": "noted"}
-        assert succeeded("swap_sessions", params)["noted"] == []
+        state = "imported" if step is Step.IMPORT_ESCROWS else "active"
+        found = succeeded("swap_escrows", {**unasked, **swap.step(step), "state": state})
+        assert (found["changed"], found["escrows"]) == (False, [])
+
+
+def chain_escrow(site: Site) -> int:
+    """An escrow that the gateway has no record of."""
+    body = {"model_id": site.model, "amount": site.net.ready["amount"]}
+    number = int(site.net.admin.post("/v1/admin/escrows", body)["escrow_id"])
+    site.net.admin.post(f"/v1/admin/devshards/{number}/deactivate")
+    site.net.admin.delete(f"/v1/admin/devshards/{number}")
+    return number
 
 
 def test_what_the_temporary_gateway_left_is_imported_with_the_balance_where_it_is_known(
     site: Site, swap: Swap
 ) -> None:
-    body = {"model_id": site.model, "amount": site.net.ready["amount"]}
-    one, two = (
-        int(site.net.admin.post("/v1/admin/escrows", body)["escrow_id"]) for _each in range(2)
-    )
+    one, two = (chain_escrow(site) for _each in range(2))
     swap.write(
         Step.STOP_TEMP,
         left=(
-            LeftSession(id=one, nonce=3, storage_path="/t/1"),
+            LeftSession(id=one, nonce=0, storage_path="/t/1"),
             LeftSession(id=two, nonce=4, storage_path="/t/2"),
             LeftSession(id=987654, nonce=1, storage_path="/t/3"),
         ),
-        temp_sessions={str(one): ServedSession(3, 50), str(two): ServedSession(3, 60)},
+        temp_sessions={str(one): ServedSession(0, 50), str(two): ServedSession(3, 60)},
     )
-    params = {**site.admin(), **site.chain(), **site.ledger(), "state": "noted"}
-    found = succeeded("swap_sessions", {**params, **swap.step(Step.IMPORT_ESCROWS)})
-    assert found["noted"] == [
-        {"id": one, "nonce": 3, "balance": 50, "storage_path": "/t/1"},
+    params = {**site.admin(), **site.chain(), **site.ledger(), "state": "imported"}
+    params |= {**swap.step(Step.IMPORT_ESCROWS), "perf_path": "/t/perf.db"}
+    found = succeeded("swap_escrows", params, check=True)
+    assert found["escrows"] == [
+        {"id": one, "nonce": 0, "balance": 50, "storage_path": "/t/1"},
         {"id": two, "nonce": 4, "balance": None, "storage_path": "/t/2"},
     ]
+    assert found["actions"] == [f"imported escrow {one}", f"imported escrow {two}"]
     # the chain has never heard of the third
     assert found["past"] == [987654]
     assert "987654 cannot be served any more" in str(found["warnings"])
+    # both folders hold no session: neither is what was handed over
+    wrong = failed("swap_escrows", params)
+    assert "has a balance of" in wrong.msg
+    assert f"escrow {two} is at nonce 0, its source was at 4" in wrong.msg
+    assert (wrong.kind, wrong.result["changed"]) == ("unsafe", False)
