@@ -22,6 +22,7 @@ from . import _argspec
 from ._core import libraries, urls
 from ._core import transport as _transport
 from ._core.errors import ConfigurationError, DevshardError
+from ._core.keys import is_secret
 from ._core.options import read_options
 from ._core.outcomes import PartialFailure
 from ._core.over_stdlib import OverStdlib
@@ -113,7 +114,7 @@ class Context:
         """Hide what an environment holds under the names of secrets, lists of keys also by key."""
         for name, raw in variables.items():
             value = str(raw or "")
-            if _env_file.is_secret(name):
+            if is_secret(name):
                 for secret in (value, *value.split(",")):
                     self.hide(secret.strip())
             for secret in urls.user_of(value):

@@ -103,6 +103,13 @@ options:
       - Whether a retired gateway may be brought back.
     type: bool
     default: false
+  adopt:
+    description:
+      - The container was made by hand and is about to be taken over. Without a deploy record its name and its variables
+        then prove that it is the gateway.
+    type: bool
+    default: false
+    version_added: 0.6.0
 extends_documentation_fragment:
   - gonka.devshard._generation
   - gonka.devshard._attributes

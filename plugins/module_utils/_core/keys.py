@@ -30,9 +30,20 @@ SETTINGS: t.Final = {
 CURVE_ORDER: t.Final = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 """Order of secp256k1: a key lies above 0 and below this."""
 
+_SECRET_WORDS: t.Final = frozenset(
+    {
+        *("KEY", "KEYS", "SECRET", "TOKEN", "PASSWORD", "PASSWD", "PASS", "CREDENTIALS", "DSN"),
+        *("AUTH", "HEADERS"),
+    }
+)
 _SECRET: t.Final = re.compile(r"[A-Za-z0-9_.,+=/-]+")
 _MIN_KEY: t.Final = 16
 """The gateway logs the last 8 characters of a presented key; shorter ones would show too much."""
+
+
+def is_secret(name: str) -> bool:
+    """Whether a variable holds a secret: one of the three, or one that is called so."""
+    return name in SECRETS or bool(_SECRET_WORDS & set(name.upper().split("_")))
 
 
 def _check_line_break(value: str, where: str) -> None:

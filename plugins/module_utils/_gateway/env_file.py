@@ -17,7 +17,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .._core.errors import ConfigurationError
-from .._core.keys import ADMIN_API_KEY, CURVE_ORDER, PRIVATE_KEY, SECRETS, check_secret
+from .._core.keys import (
+    ADMIN_API_KEY,
+    CURVE_ORDER,
+    PRIVATE_KEY,
+    SECRETS,
+    check_secret,
+    is_secret,
+)
 from .._core.urls import without_user
 
 if t.TYPE_CHECKING:
@@ -33,12 +40,6 @@ _LINE: t.Final = re.compile(
 )
 _EXPANDED: t.Final = re.compile(r"[$`\\]")
 _EXPANDED_BARE: t.Final = re.compile(r"[$`\\;&|<>()]|^~")
-
-
-_SECRET_WORDS: t.Final = frozenset(
-    {"KEY", "KEYS", "SECRET", "TOKEN", "PASSWORD", "PASSWD", "PASS", "CREDENTIALS", "DSN"}
-)
-_OF_A_GATEWAY: t.Final = ("DEVSHARD_", "DEVSHARDS_", "GATEWAY_")
 
 
 def read(file: Path) -> str | None:
@@ -203,18 +204,10 @@ def plan(wish: EnvWish, present: Mapping[str, str] | None, where: str) -> EnvPla
 def carried(environment: Mapping[str, str], *, adopting: bool) -> dict[str, str]:
     """Of a container's variables those that the file is to have too.
 
-    A deployment that another tool made may have them only in its compose file.
+    A deployment that another tool made may have them only in its compose file. ``environment`` is
+    without what the image sets.
     """
-    return {
-        name: value
-        for name, value in environment.items()
-        if name in SECRETS or (adopting and name.startswith(_OF_A_GATEWAY))
-    }
-
-
-def is_secret(name: str) -> bool:
-    """Whether a variable holds a secret: one of the three, or one that is called so."""
-    return name in SECRETS or bool(_SECRET_WORDS & set(name.upper().split("_")))
+    return {name: value for name, value in environment.items() if adopting or name in SECRETS}
 
 
 def shown(variables: Mapping[str, str], changed: Collection[str] = ()) -> dict[str, str]:

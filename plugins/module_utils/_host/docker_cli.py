@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .._core.errors import TransportError
@@ -44,6 +44,8 @@ class Listed:
     """Targets that the container cannot write to."""
     volumes: tuple[tuple[str, str], ...] = ()
     """Target in the container and name of the engine's volume."""
+    own_variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Those that do not come from its image as they are."""
 
 
 Run = t.Callable[[list[str]], tuple[int, str, str]]
@@ -108,11 +110,13 @@ def _published(attrs: Mapping[str, t.Any]) -> tuple[int, ...]:
     return tuple(sorted(ports))
 
 
-def _listed(attrs: Mapping[str, t.Any], digests: Mapping[str, tuple[str, ...]]) -> Listed:
+def _listed(attrs: Mapping[str, t.Any], images: Mapping[str, Mapping[str, t.Any]]) -> Listed:
     config = attrs["Config"]
+    image = images.get(str(attrs["Image"]), {})
+    of_image = set((image.get("Config") or {}).get("Env") or ())
     command = (*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ()))
     return Listed(
-        container=from_inspect(attrs, digests.get(str(attrs["Image"]), ())),
+        container=from_inspect(attrs, tuple(image.get("RepoDigests") or ())),
         id=str(attrs["Id"]),
         exit_code=int(attrs["State"].get("ExitCode") or 0),
         command=tuple(str(word) for word in command),
@@ -132,6 +136,11 @@ def _listed(attrs: Mapping[str, t.Any], digests: Mapping[str, tuple[str, ...]]) 
             for item in attrs.get("Mounts") or ()
             if item.get("Type") == "volume" and item.get("Name")
         ),
+        own_variables=dict(
+            item.split("=", 1)
+            for item in config.get("Env") or ()
+            if "=" in item and item not in of_image
+        ),
     )
 
 
@@ -143,9 +152,9 @@ def containers(docker: Docker) -> list[Listed]:
     found = _objects(_asked(docker, "container", "inspect", *ids, partly=True))
     images = sorted({str(attrs["Image"]) for attrs in found})
     known = _objects(_asked(docker, "image", "inspect", *images, partly=True)) if images else []
-    digests = {str(item["Id"]): tuple(item.get("RepoDigests") or ()) for item in known}
+    by_id = {str(item["Id"]): item for item in known}
     try:
-        return [_listed(attrs, digests) for attrs in found]
+        return [_listed(attrs, by_id) for attrs in found]
     except (KeyError, TypeError, ValueError) as exc:
         raise TransportError(
             f"the docker program describes a container in an unknown format: {exc}"

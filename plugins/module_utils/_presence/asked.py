@@ -51,6 +51,8 @@ class Asked:
     ports: tuple[tuple[str, int], ...]
     paths: Mapping[str, Path] = field(default_factory=dict)
     """What else the play asks about, by name."""
+    adopt: bool = False
+    """Whether the user says that the container of this name is the gateway, made by hand."""
 
     @property
     def places(self) -> Places:

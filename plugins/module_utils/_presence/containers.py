@@ -37,6 +37,9 @@ _STORAGE_VARIABLE: t.Final = "DEVSHARD_STORAGE_DIR"
 _PROJECT: t.Final = "com.docker.compose.project"
 
 
+_VARIABLES: t.Final = ("DEVSHARD_", "DEVSHARDS_")
+
+
 def ask_engine(host: Host) -> tuple[Engine, list[Listed] | None]:
     docker = docker_cli.find(host.run)
     if docker is None:
@@ -148,7 +151,13 @@ def look_at_container(one: Listed, asked: Asked, host: Host) -> Found:
         storage_holds_database=holds,
         record_path=record_path,
         instance=_instance_of(record_path),
+        has_variables=has_variables(container.environment),
     )
+
+
+def has_variables(environment: Mapping[str, str]) -> bool:
+    """Whether a container has the variables of a gateway."""
+    return any(name.startswith(_VARIABLES) for name in environment)
 
 
 def is_gateway(one: Listed, found: Found) -> bool:
@@ -167,7 +176,8 @@ def main_slot(
         if record.error is not None or record.exists is None:
             ours = None
         elif record.content is None:
-            ours = False
+            # its storage is recorded nowhere, so the user's word and its variables count
+            ours = asked.adopt and found.record_path is None and found.has_variables
         else:
             places = asked.places
             ours = storage_is(found, storage_of(record, places), host)

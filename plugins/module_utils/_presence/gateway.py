@@ -31,6 +31,7 @@ from .._host import docker_cli
 from .._host.image import digest_of, is_image
 from .._host.storage import identity, mounted
 from .asked import DATABASE, SWAP_LABEL, Asked, Host
+from .containers import has_variables
 from .look import look
 
 if t.TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Subject:
 
 
 def see(subject: Subject, host: Host) -> tuple[GatewaySeen, Mapping[str, str]]:
-    """What is on the host, and the environment of the container."""
+    """What is on the host, and what the container has besides the variables of its image."""
     asked = subject.asked
     presence = look(asked, host)
     if presence.record.error is not None:
@@ -107,7 +108,7 @@ def see(subject: Subject, host: Host) -> tuple[GatewaySeen, Mapping[str, str]]:
                 docker_library=presence.libraries["docker"],
             ),
         ),
-        {} if mine is None else mine.container.environment,
+        {} if mine is None else mine.own_variables,
     )
 
 
@@ -229,7 +230,7 @@ def relation(storage: Path, folder: Path, path: Path) -> Relation | None:
 
 def _uses(one: Listed, storages: list[Path], host: Host) -> list[Use]:
     found: list[Use] = []
-    gateway = any(name.startswith("DEVSHARD_") for name in one.container.environment)
+    gateway = has_variables(one.container.environment)
     for target, source in one.mounts:
         if not source:
             continue

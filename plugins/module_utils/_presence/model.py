@@ -179,6 +179,8 @@ class Found:
     """The deploy record that lies beside the storage, or in the folder of its compose project."""
     instance: str | None = None
     """The name in that record; empty for a gateway without one, None without a record."""
+    has_variables: bool = False
+    """Whether it has the variables of a gateway."""
 
     @property
     def running(self) -> bool:

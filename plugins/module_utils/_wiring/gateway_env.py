@@ -37,13 +37,13 @@ def _shown(mode: int, variables: dict[str, str]) -> dict[str, object]:
 
 
 def _running(context: Context) -> dict[str, str]:
-    """The environment of the container; empty where there is none."""
+    """What the container has besides the variables of its image; empty where there is none."""
     name = context.params["container_name"]
     docker = None if name is None else docker_cli.find(context.try_program)
     if docker is None:
         return {}
-    found = [one.container for one in docker_cli.containers(docker) if one.container.name == name]
-    environment = dict(found[0].environment) if found else {}
+    found = [one for one in docker_cli.containers(docker) if one.container.name == name]
+    environment = dict(found[0].own_variables) if found else {}
     context.hide_secrets(environment)
     return environment
 

@@ -36,6 +36,7 @@ SPEC = _argspec.ArgumentSpec(
         "paths": {"type": "dict", "default": {}},
         "play": {"type": "str", "choices": list(PLAYS)},
         "unretire": {"type": "bool", "default": False},
+        "adopt": {"type": "bool", "default": False},
     },
 ).merge(_argspec.generation())
 KEY = "inferenced/keyring-devshard/keyring-test/devshard-create.info"
@@ -70,6 +71,7 @@ def asked(context: Context) -> Asked:
             *(("edge", port) for port in params["edge_ports"]),
         ),
         paths={name: Path(str(path)) for name, path in params["paths"].items()},
+        adopt=params["adopt"],
     )
 
 

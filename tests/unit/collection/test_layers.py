@@ -28,6 +28,7 @@ PACKAGES = (
     "_escrows",
     "_swap",
     "_presence",
+    "_adopt",
     "_status",
     "_site",
     "_argspec",
@@ -39,6 +40,9 @@ RANK = {package: rank for rank, package in enumerate(PACKAGES)}
 # Rules: they decide over what others saw. A controller's plugins use them too.
 PURE = frozenset(
     {
+        "_adopt.choose",
+        "_adopt.inventory",
+        "_adopt.model",
         "_argspec",
         "_chain.fees",
         "_chain.limits",

@@ -55,9 +55,13 @@ class Profile:
 
     # environment
     chain_address_variable: str
+    chain_address_fallback: str | None
+    """Read where the one above is not set."""
     tx_query_variable: str | None
     chain_rpc_variable: str | None
     """Where the chain is asked while its first address cannot be reached; it ends with a slash."""
+    chain_rpc_fallback: str | None
+    """Read where the one above is not set."""
     chain_tls_variable: str | None
     """Whether the connection by gRPC is encrypted."""
     chain_id_variable: str

@@ -18,6 +18,7 @@ PROFILE = dataclasses.replace(
     name="v4",
     can_open_stores_of=("v4",),
     chain_address_variable="DEVSHARD_CHAIN_GRPC",
+    chain_address_fallback="NODE_GRPC_URL",
     tx_query_variable=None,
     chain_tls_variable="CHAIN_GRPC_TLS",
     chain_address_format="host_port",

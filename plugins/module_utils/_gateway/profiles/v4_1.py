@@ -19,6 +19,7 @@ PROFILE = dataclasses.replace(
     name="v4.1",
     can_open_stores_of=("v4.1",),
     chain_rpc_variable="DEVSHARD_CHAIN_RPC",
+    chain_rpc_fallback="NODE_RPC_URL",
     accounting_variable="DEVSHARD_STATS_ENABLED",
     accounting_port=9091,
     chain_address_optional=True,

@@ -404,7 +404,6 @@ def test_a_secret_that_only_the_container_has_is_not_made_anew() -> None:
     assert found.variables == PRESENT
     assert set(found.added) == set(PRESENT)
     assert "DEVSHARD_EXTRA" in carried(environment, adopting=True)
-    assert "PATH" not in carried(environment, adopting=True)
     with pytest.raises(ConfigurationError, match="another creator key"):
         plan(EnvWish(variables={}, running=carried_over, given={PRIVATE_KEY: OTHER}), None, "file")
 

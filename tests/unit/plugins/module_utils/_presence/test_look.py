@@ -490,3 +490,24 @@ def test_a_container_of_another_gateway_is_no_reason_to_take_its_directory(host:
     told = refuse("site", seen) or ""
     assert f"is deployed in {deploy}" in told
     assert "set devshard_instance to a name of its own" in told
+
+
+@pytest.mark.parametrize("adopt", [True, False])
+def test_one_made_by_hand_is_ours_when_the_user_says_so(host: FakeHost, adopt: bool) -> None:
+    host.container("devshardctl-multi", host.folder / "data")
+    seen = host.look(adopt=adopt)
+    assert seen.container.ours is adopt
+    assert seen.gateway_proved is adopt
+
+
+def test_a_container_that_is_no_gateway_is_never_ours(host: FakeHost) -> None:
+    host.container("devshardctl-multi", host.folder / "data")
+    host.containers[0]["Config"]["Env"] = ["PATH=/bin"]
+    assert host.look(adopt=True).gateway_proved is False
+
+
+def test_one_of_another_deployment_is_not_taken_over(host: FakeHost) -> None:
+    other = host.folder / "other/data"
+    host.write(other.parent / ".gonka-devshard.json", {"profile": "v2"})
+    host.container("devshardctl-multi", other)
+    assert host.look(adopt=True).gateway_proved is False

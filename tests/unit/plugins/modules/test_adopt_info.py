@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
+"""A gateway that was made by hand is asked what it is, with the key of its own container."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.gonka.devshard.plugins.module_utils._host import docker_cli
+from ansible_collections.gonka.devshard.tests.unit.plugins.first_look import FakeHost
+from ansible_collections.gonka.devshard.tests.unit.plugins.module_run import failed, succeeded
+from ansible_collections.gonka.devshard.tests.unit.plugins.modules.site import Site
+
+
+@pytest.fixture
+def host(tmp_path: Path, site: Site, monkeypatch: pytest.MonkeyPatch) -> FakeHost:
+    """The simulated gateway, as a container of this host."""
+    made = FakeHost(tmp_path)
+    port = int(site.net.ready["gateway"].rpartition(":")[2])
+    made.container("hand-made", made.folder / "data", port=port)
+    made.containers[0]["Config"]["Env"] = [
+        f"DEVSHARD_ADMIN_API_KEY={site.net.ready['admin_key']}",
+        "DEVSHARD_PRIVATE_KEY=" + "ab" * 32,
+        f"CHAIN_ID={site.chain()['chain_id']}",
+        "OWN_NOTE=kept",
+    ]
+    made.install()
+    monkeypatch.setenv("PATH", str(made.bin))
+    monkeypatch.setattr(docker_cli, "PATH", ("/nonexistent",))
+    return made
+
+
+def asked(site: Site, **more: t.Any) -> dict[str, t.Any]:
+    chain = site.chain()
+    names = ("chain_rest", "chain_rpc", "public_api")
+    return {**{name: chain[name] for name in names if name in chain}, **more}
+
+
+def test_what_it_is(host: FakeHost, site: Site) -> None:
+    found = succeeded("adopt_info", asked(site, chain_rpc="http://rpc.example.org"))["adopt"]
+    assert (found["generation"], found["container"]["name"]) == ("v2", "hand-made")
+    assert found["chain_error"] is None
+    inventory = found["inventory"]
+    assert inventory["devshard_profile"] == "v2"
+    assert inventory["gateway_env_extra"] == {"OWN_NOTE": "kept"}
+    assert inventory["devshard_gateway_url"] == site.net.ready["gateway"]
+    assert str(site.net.ready["admin_key"]) not in str(found)
+    assert "ab" * 32 not in str(found)
+    assert host.containers
+    assert site.net.writes() == []
+
+
+def test_a_key_that_it_does_not_take(host: FakeHost, site: Site) -> None:
+    host.containers[0]["Config"]["Env"][0] = "DEVSHARD_ADMIN_API_KEY=sk-admin-of-another-gateway"
+    host.install()
+    found = succeeded("adopt_info", asked(site))["adopt"]
+    assert found["inventory"] == {}
+    assert "The gateway could not be asked" in found["problems"][0]
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        (["DEVSHARD_PORT=9"], "none of its ports is published"),
+        (["DEVSHARD_PORT=8080"], "it has no DEVSHARD_ADMIN_API_KEY"),
+    ],
+)
+def test_one_that_cannot_be_asked(
+    host: FakeHost, site: Site, environment: list[str], said: str
+) -> None:
+    host.containers[0]["Config"]["Env"] = environment
+    host.install()
+    assert said in succeeded("adopt_info", asked(site))["adopt"]["problems"][0]
+
+
+def test_one_that_is_not_there(host: FakeHost, site: Site) -> None:
+    assert "hand-made" in failed("adopt_info", asked(site, container_name="other")).msg
+    assert host.containers
