@@ -204,6 +204,16 @@ def wait(seconds: int = 300, interval: float = 2) -> ArgumentSpec:
     )
 
 
+def startup() -> ArgumentSpec:
+    """Fragment ``_startup``: the container that is waited for."""
+    return ArgumentSpec(
+        options={
+            "container_name": {"type": "str", "required": True},
+            "timeout_variable": {"type": "str", "default": "wait_timeout"},
+        }
+    )
+
+
 def swap() -> ArgumentSpec:
     """Fragment ``_swap``: the journal that a step of a swap notes its work in."""
     return ArgumentSpec(

@@ -113,55 +113,19 @@ drift:
       sample: true
 """
 
-from dataclasses import dataclass
-
-from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
 from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Context,
     Outcome,
     run_module,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import ConfigurationError
-from ansible_collections.gonka.devshard.plugins.module_utils._gateway.drift import (
-    Wanted,
-    find_drift,
+from ansible_collections.gonka.devshard.plugins.module_utils._wiring.gateway_drift_info import (
+    SPEC,
+    drift_from,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._host import docker
-
-SPEC = _argspec.ArgumentSpec(
-    options={
-        "container_name": {"type": "str", "required": True},
-        "image": {"type": "str", "required": True},
-        "env_file": {"type": "path", "required": True},
-        "storage": {"type": "path", "required": True},
-        "port": {"type": "int", "required": True},
-        "accounting_port": {"type": "int"},
-    },
-).merge(_argspec.generation())
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Options:
-    container_name: str
-    image: str
-    storage: str
-    port: int
-    accounting_port: int | None
 
 
 def work(context: Context) -> Outcome:
-    options = context.read(Options)
-    if not 0 < options.port < 65536:
-        raise ConfigurationError(f"port must be from 1 to 65535, got {options.port}")
-    context.need_docker()
-    wanted = Wanted(
-        image=options.image,
-        environment=context.environment,
-        storage=options.storage,
-        address=f"127.0.0.1:{options.port}",
-        accounting_port=options.accounting_port,
-    )
-    drift = find_drift(docker.inspect(options.container_name), wanted, context.profile)
+    drift = drift_from(context, lambda: context.environment)
     return Outcome(changed=False, values={"drift": drift.to_result()})
 
 

@@ -19,11 +19,6 @@ description:
     time it is started. The message then has the end of its log, without the secrets of O(env_file).
   - The whole wait never exceeds O(wait_timeout), however slowly the gateway answers.
 options:
-  container_name:
-    description:
-      - Name of the gateway's container.
-    type: str
-    required: true
   gateway_url:
     description:
       - URL of the gateway.
@@ -41,14 +36,10 @@ options:
         that is unhealthy never counts as up.
     type: bool
     default: true
-  timeout_variable:
-    description:
-      - Variable by which the user sets O(wait_timeout), for the message.
-    type: str
-    default: wait_timeout
 extends_documentation_fragment:
   - gonka.devshard._attributes
   - gonka.devshard._http
+  - gonka.devshard._startup
   - gonka.devshard._wait
 attributes:
   check_mode:
@@ -63,8 +54,6 @@ attributes:
     support: full
     details:
       - This module only reads.
-requirements:
-  - docker on the managed host
 seealso:
   - module: gonka.devshard.gateway_info
 """
@@ -95,28 +84,18 @@ dropped:
   version_added: 0.4.0
 """
 
-from dataclasses import dataclass
-
 from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
 from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Context,
     Outcome,
     run_module,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._clients.startup import wait_until_up
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import DevshardError
-from ansible_collections.gonka.devshard.plugins.module_utils._core.exchange import Request
-from ansible_collections.gonka.devshard.plugins.module_utils._core.keys import SECRETS
 from ansible_collections.gonka.devshard.plugins.module_utils._core.reader import parse_time
-from ansible_collections.gonka.devshard.plugins.module_utils._core.transport import base_url
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.startup import (
     Dropped,
     dropped,
-)
-from ansible_collections.gonka.devshard.plugins.module_utils._gateway.wait import (
-    SHOWN,
-    GatewayAnswer,
-    GatewayWait,
-    last_lines,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._host import docker
 
@@ -125,67 +104,23 @@ STARTUP_LINES = 20_000
 
 SPEC = _argspec.ArgumentSpec(
     options={
-        "container_name": {"type": "str", "required": True},
         "gateway_url": {"type": "str", "required": True},
         "env_file": {
             "type": "path",
             "default": "/srv/gonka/devshard-gateway/config.devshard.env",
         },
         "health_check": {"type": "bool", "default": True},
-        "timeout_variable": {"type": "str", "default": "wait_timeout"},
     },
 ).merge(
+    _argspec.startup(),
     _argspec.http(),
     _argspec.wait(),
 )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Options:
-    gateway_url: str
-    container_name: str
-    timeout_variable: str
-    request_timeout: int
-    wait_interval: float
-    health_check: bool
-
-
 def work(context: Context) -> Outcome:
-    options = context.read(Options)
-    url = base_url(options.gateway_url, "devshard_gateway_url (gateway_url)")
-    name = options.container_name
-    context.need_docker()
-    environment = context.environment or {}
-    secrets = [
-        part.strip()
-        for variable in SECRETS
-        for part in str(environment.get(variable) or "").split(",")
-    ]
-
-    def answers(left: float) -> GatewayAnswer:
-        timeout = max(0.1, min(options.request_timeout, left))
-        request = Request(method="GET", url=f"{url}/v1/status", timeout=timeout, retry=False)
-        try:
-            status = context.transport.send(request).status
-        except DevshardError as exc:
-            return GatewayAnswer(problem=str(exc))
-        # one that redirects its clients is up
-        up = status in (200, 308)
-        return GatewayAnswer(problem=None if up else f"{request.where} answers HTTP {status}")
-
-    wait = GatewayWait(
-        name=name,
-        url=url,
-        look=lambda: docker.inspect(name),
-        answers=answers,
-        # some lines are empty
-        log=lambda: last_lines(docker.log(name, 4 * SHOWN), secrets),
-        deadline=context.deadline(),
-        interval=options.wait_interval,
-        option=options.timeout_variable,
-        checked=options.health_check,
-    )
-    waited = 0.0 if context.check_mode else wait.run()
+    waited = wait_until_up(context, health_check=context.params["health_check"])
+    name = context.params["container_name"]
     lost = () if context.check_mode else dropped_at_start(context, name)
     return Outcome(
         changed=False,

@@ -8,15 +8,16 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: swap_settings
-short_description: Copy the settings of a gateway to another one
+short_description: Wait for the temporary gateway of a hot swap, and give it the settings of the gateway
 version_added: 0.1.0
 author:
   - The gonka.devshard authors (@gonka-devshard)
 description:
   - Internal to the role P(gonka.devshard.hot_swap#role), with which it changes.
-  - Copies every setting that clients depend on from the gateway at O(source_url), access modes and limits of all models
-    included. The redirect and the rotation are not copied. The rotation is switched off, because two rotations on one
-    wallet pay twice.
+  - Waits until O(container_name) answers, as M(gonka.devshard.gateway_wait) does it.
+  - Then copies every setting that clients depend on from the gateway at O(source_url), access modes and limits of all
+    models included. The redirect and the rotation are not copied. The rotation is switched off, because two rotations
+    on one wallet pay twice.
   - Settings are compared first, and nothing is sent when nothing differs. Afterwards the gateway's settings are
     compared with the requested ones.
   - With O(journal), a temporary gateway that got escrows before has the settings already, and is not changed.
@@ -32,7 +33,9 @@ extends_documentation_fragment:
   - gonka.devshard._admin
   - gonka.devshard._generation
   - gonka.devshard._http
+  - gonka.devshard._startup
   - gonka.devshard._swap
+  - gonka.devshard._wait
 attributes:
   action_group:
     description: The options of its connection can be set once with C(module_defaults).
@@ -48,12 +51,14 @@ attributes:
     support: full
 seealso:
   - module: gonka.devshard.gateway_settings
+  - module: gonka.devshard.gateway_wait
   - module: gonka.devshard.swap_step
 """
 
 EXAMPLES = r"""
-- name: Copy the settings of main to the temporary gateway
+- name: Wait for the temporary gateway, and copy the settings of the gateway to it
   gonka.devshard.swap_settings:
+    container_name: devshardctl-temp
     gateway_url: http://127.0.0.1:18081
     source_url: http://127.0.0.1:18080
     env_file: /srv/gonka/devshard-gateway/config.devshard.env
@@ -76,6 +81,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._clients.gateway import gateway_of
 from ansible_collections.gonka.devshard.plugins.module_utils._clients.notebook import notebook_of
+from ansible_collections.gonka.devshard.plugins.module_utils._clients.startup import wait_until_up
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import ConfigurationError
 from ansible_collections.gonka.devshard.plugins.module_utils._core.keys import ADMIN_API_KEY
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.api import GatewayApi
@@ -86,17 +92,36 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap.settings_copy
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import Step
 
 SPEC = _argspec.ArgumentSpec(options={"source_url": {"type": "str", "required": True}}).merge(
-    _argspec.admin(), _argspec.generation(), _argspec.http(), _argspec.swap()
+    _argspec.admin(),
+    _argspec.generation(),
+    _argspec.startup(),
+    _argspec.http(),
+    _argspec.swap(),
+    _argspec.wait(),
 )
 
 
 def work(context: Context) -> Outcome:
-    if (
-        notebook := notebook_of(context)
-    ) is not None and Step.SEED_TEMP in notebook.begin().started:
-        # one that is started again; the gateway that has the settings may be down
-        return Outcome(changed=False, values={"set": []}, before={}, after={})
+    notebook = notebook_of(context)
+    seeded = notebook is not None and Step.SEED_TEMP in notebook.begin().started
     target = gateway_of(context)
+    # one that is started again has the settings, and the gateway that they are from may be down
+    source = None if seeded else source_of(context, target)
+    # deposits are paid next, so the health check has to succeed as well
+    wait_until_up(context, health_check=True)
+    if source is None:
+        return Outcome(changed=False, values={"set": []}, before={}, after={})
+    refuse_foreign(target, context.profile)
+    found = copy_settings(source, target, check_mode=context.check_mode)
+    return Outcome(
+        changed=found["changed"],
+        values={"set": found["set"]},
+        before=found["before"],
+        after=found["after"],
+    )
+
+
+def source_of(context: Context, target: GatewayApi) -> GatewayApi:
     source = GatewayApi(
         context.transport,
         url=context.params["source_url"],
@@ -108,14 +133,7 @@ def work(context: Context) -> Outcome:
             "the URLs of both slots lead to the same gateway. Correct devshard_gateway_url or"
             " devshard_temp_url"
         )
-    refuse_foreign(target, context.profile)
-    found = copy_settings(source, target, check_mode=context.check_mode)
-    return Outcome(
-        changed=found["changed"],
-        values={"set": found["set"]},
-        before=found["before"],
-        after=found["after"],
-    )
+    return source
 
 
 def main() -> None:

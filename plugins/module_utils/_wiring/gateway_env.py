@@ -49,11 +49,14 @@ def _running(context: Context) -> dict[str, str]:
 
 
 def work(context: Context) -> Outcome:
-    params = context.params
-    file = Path(params["path"])
-    wish = _gateway_env.wish(params, context.hide_secrets)
+    return write(context, Path(context.params["path"]), adopting=context.params["adopt"])[0]
+
+
+def write(context: Context, file: Path, *, adopting: bool) -> tuple[Outcome, dict[str, str]]:
+    """Also the variables that the file holds now, or would hold."""
+    wish = _gateway_env.wish(context.params, context.hide_secrets)
     text, present = _gateway_env.present(file, wish, context.hide_secrets)
-    plan = _gateway_env.plan(wish, present, _running(context), str(file), adopting=params["adopt"])
+    plan = _gateway_env.plan(wish, present, _running(context), str(file), adopting=adopting)
     context.hide_secrets(plan.variables)
     wanted = env_file.render(plan.variables, HEADER)
     there = None if text is None else file.stat()
@@ -65,7 +68,7 @@ def work(context: Context) -> Outcome:
         write_private(file, wanted)
         if there is not None and (there.st_uid, there.st_gid) != (os.geteuid(), os.getegid()):
             os.chown(file, there.st_uid, there.st_gid)
-    return Outcome(
+    outcome = Outcome(
         changed=changed,
         values={
             "env": {
@@ -78,3 +81,4 @@ def work(context: Context) -> Outcome:
         before={} if mode is None else _shown(mode, env_file.shown(present or {})),
         after=_shown(_MODE, env_file.shown(plan.variables, plan.changed)),
     )
+    return outcome, dict(plan.variables)

@@ -5,13 +5,21 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import subprocess
 import sys
 import typing as t
+from pathlib import Path
 
 import pytest
 import yaml
 
+from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import ConfigurationError
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.compose_file import (
+    ComposeFile,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._host import docker_cli
 from ansible_collections.gonka.devshard.tests.unit.collection.collection_files import (
     MODULES,
     doc_constants,
@@ -31,6 +39,7 @@ from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils._gateway
     FakeEngine,
     engine,
 )
+from ansible_collections.gonka.devshard.tests.unit.plugins.modules.equality import prove
 from ansible_collections.gonka.devshard.tests.unit.plugins.modules.site import Site
 
 __all__ = ["engine"]
@@ -228,6 +237,50 @@ def test_drift(site: Site, engine: FakeEngine) -> None:
     site.env_file.unlink()
     found = read("gateway_drift_info", site, drift(site))["drift"]
     assert found["reasons"] == ["there is no environment file to compare it with"]
+
+
+def test_what_a_replaced_container_is_started_from_is_written_and_compared(
+    site: Site, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the modules do it of which each does a part."""
+    monkeypatch.setattr(docker_cli, "find", lambda _run: None)
+    file = site.folder / "docker-compose.yml"
+    variables = {"DEVSHARD_PORT": "8080", "DEVSHARD_MODEL": "m"}
+    files: Params = {"compose_file": str(file), "compose": "services: {}\n"}
+    wanted = {**drift(site), "variables": variables, **files}
+    done = prove("swap_container", wanted, site.folder)
+    assert done["drift"] == read("gateway_drift_info", site, drift(site))["drift"]
+    assert "DEVSHARD_ADMIN_API_KEY" in str(done["drift"]["reasons"])
+    again = succeeded("gateway_env", {"path": str(site.env_file), "variables": variables})
+    assert (again["changed"], again["env"]["names"]) == (False, done["env"]["names"])
+    assert file.read_text() == "services: {}\n"
+    modes = [stat.S_IMODE(item.stat().st_mode) for item in (file, site.env_file)]
+    assert modes == [0o644, 0o600]
+    # an owner's file keeps its mode, ours does not
+    file.chmod(0o600)
+    prove("swap_container", {**wanted, "owned": True, "compose": "a: b\n"}, site.folder)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    prove("swap_container", {**wanted, "compose": "a: b\n"}, site.folder)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o644
+
+
+def test_an_owner_keeps_the_compose_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "docker-compose.yml"
+    file.write_text("services: {}\n")
+    given: list[tuple[t.Any, ...]] = []
+    monkeypatch.setattr(os, "chown", lambda *args: given.append(args))
+    there = file.stat()
+    monkeypatch.setattr(os, "geteuid", lambda: there.st_uid + 1)
+    wanted = ComposeFile(path=file, text="a: b\n", owned=True)
+    before, after = wanted.write(check_mode=True)
+    assert (before["text"], after["text"]) == ("services: {}\n", "a: b\n")
+    assert (file.read_text(), given) == ("services: {}\n", [])
+    assert wanted.write(check_mode=False) == (before, after)
+    assert (file.read_text(), given) == ("a: b\n", [(file, there.st_uid, there.st_gid)])
+    assert wanted.write(check_mode=False) == (after, after)
+    nowhere = ComposeFile(path=tmp_path / "no" / "c.yml", text="", owned=False)
+    with pytest.raises(ConfigurationError, match="there is no directory"):
+        nowhere.write(check_mode=True)
 
 
 def test_drift_of_a_changed_key(site: Site, engine: FakeEngine) -> None:

@@ -119,7 +119,7 @@ def test_another_run_is_refused_by_every_module_before_it_does_anything(
         ("swap_temp", temp),
         ("swap_sessions", {"state": "listed", **NOWHERE}),
         ("swap_rotation", {"state": "restored"}),
-        ("swap_settings", {"source_url": "http://127.0.0.1:1"}),
+        ("swap_settings", {"source_url": "http://127.0.0.1:1", "container_name": "t"}),
         ("gateway_drain", {}),
     ):
         found = failed(module, {**params, **taken})
@@ -246,12 +246,20 @@ class Other:
         self.server.server_close()
 
 
-def test_the_settings_of_the_gateway_are_copied(site: Site, swap: Swap) -> None:
+def test_the_settings_of_the_gateway_are_copied_once_the_temporary_gateway_is_up(
+    site: Site, swap: Swap, containers: dict[str, Container]
+) -> None:
     limits = [{"model_id": "a/b", "access_mode": "api_key", "access_message": ""}]
     settings = {**site.net.defaults, "request_max_tokens_cap": 8192, "model_limits": limits}
     with Other(settings) as other:
         step = swap.step(Step.START_TEMP, Step.FREEZE_ROTATION)
-        params = {**site.admin(), "source_url": other.url, **step}
+        params = {**site.admin(), "source_url": other.url, "container_name": "t", **step}
+        params |= {"wait_timeout": 1, "timeout_variable": "hot_swap_wait_timeout"}
+        held = site.net.admin.get("/v1/admin/settings")
+        down = failed("swap_settings", params)
+        assert "there is no container t" in down.msg
+        assert site.net.admin.get("/v1/admin/settings") == held
+        containers["t"] = container(OLD)
         done = prove("swap_settings", params, swap.file.path.parent, writes=site.writes)
         assert {"model_limits", "request_max_tokens_cap"} <= set(done["set"])
         site.net.admin.post("/v1/admin/settings", {"request_max_tokens_cap": 8191})
