@@ -66,14 +66,16 @@ class MadeOnce:
 class Context:
     """One module run: its options and, made when first used, the clients they describe."""
 
+    predicts = False
+    """Whether this is the prediction of a module inside the run of another one."""
+
     def __init__(self, module: AnsibleModule) -> None:
         self._module = module
         self.params: dict[str, t.Any] = module.params
         self.check_mode: bool = module.check_mode
         self.run_command = module.run_command
-        self.predicts: MadeOnce | None = None
+        self.shared = MadeOnce()
         """What all predictions of one run share, so that all judge the same moment."""
-        self._shared = MadeOnce()
         self._made = MadeOnce()
 
     def once(self, key: t.Any, make: Callable[[], _Client]) -> _Client:
@@ -97,7 +99,7 @@ class Context:
         validated = ArgumentSpecValidator(**spec.to_kwargs()).validate(params)
         if validated.error_messages:
             raise ConfigurationError("; ".join(validated.error_messages))
-        return _Inner(self._module, validated.validated_parameters, self._shared, deadline)
+        return _Inner(self._module, validated.validated_parameters, self.shared, deadline)
 
     def warn(self, text: str) -> None:
         self._module.warn(text)
@@ -154,13 +156,16 @@ class Context:
         *,
         read_once: bool = False,
         only_python: bool = False,
+        of_part: bool = False,
     ) -> _transport.HttpTransport:
         """One whose next request certainly uses a connection of its own.
 
         ``deadline`` is the end of all waiting of all its requests. ``only_python`` is for a look at
-        a host that may have nothing else yet.
+        a host that may have nothing else yet, ``of_part`` for a part of a run that may fail alone.
         """
         missing = libraries.why_missing("requests")
+        if missing is not None and of_part:
+            raise _lacking("requests") from missing
         if missing is not None and not only_python:
             self._missing("requests", missing)
         self.positive("request_timeout")
@@ -233,6 +238,8 @@ class Context:
 class _Inner(Context):
     """A prediction. What it lacks is an error of its own, and what it reads is read once."""
 
+    predicts = True
+
     def __init__(
         self,
         module: AnsibleModule,
@@ -244,16 +251,22 @@ class _Inner(Context):
         self.params = params
         self._end = deadline
         self.check_mode = True
-        self.predicts = self._shared = shared
+        self.shared = shared
 
     def _missing(self, name: str, exc: ImportError) -> t.NoReturn:
-        raise ConfigurationError(f"the Python package {name} is not installed") from exc
+        raise _lacking(name) from exc
 
     @functools.cached_property
     def transport(self) -> _transport.HttpTransport:
         names = ("request_timeout", "validate_certs", "ca_path")
         key = (self._end, *(self.params[name] for name in names))
-        return self._shared.once(key, lambda: self.new_transport(self._end, read_once=True))
+        return self.shared.once(key, lambda: self.new_transport(self._end, read_once=True))
+
+
+def _lacking(name: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"the Python library {name} is missing on this host; the playbook site installs it"
+    )
 
 
 def run_module(spec: _argspec.ArgumentSpec, work: Callable[[Context], Outcome]) -> None:

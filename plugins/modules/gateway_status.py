@@ -192,7 +192,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
 from ansible_collections.gonka.devshard.plugins.module_utils._chain.api import ChainApi
 from ansible_collections.gonka.devshard.plugins.module_utils._clients.chain import new_chain
 from ansible_collections.gonka.devshard.plugins.module_utils._clients.signer import signer_of
-from ansible_collections.gonka.devshard.plugins.module_utils._core import keys, libraries
+from ansible_collections.gonka.devshard.plugins.module_utils._core import keys
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
     ConfigurationError,
     UnknownStateError,
@@ -288,11 +288,7 @@ class Options:
 
 
 def http_until(context: Context, deadline: WaitBudget) -> HttpTransport:
-    if libraries.why_missing("requests") is not None:
-        raise ConfigurationError(
-            "the Python library requests is missing on this host; the playbook site installs it"
-        )
-    return context.new_transport(deadline)
+    return context.new_transport(deadline, of_part=True)
 
 
 def chain_until(context: Context, deadline: WaitBudget) -> ChainApi:

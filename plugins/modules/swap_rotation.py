@@ -111,6 +111,9 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     Outcome,
     run_module,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._clients.commitments import (
+    watch_commitments,
+)
 from ansible_collections.gonka.devshard.plugins.module_utils._clients.gateway import gateway_of
 from ansible_collections.gonka.devshard.plugins.module_utils._clients.notebook import notebook_of
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.notes import SwapNotes
@@ -120,9 +123,6 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap.rotation impo
     restore_rotation,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import Step
-from ansible_collections.gonka.devshard.plugins.module_utils._wiring.escrow_rotation import (
-    watch_commitments,
-)
 
 SPEC = _argspec.ArgumentSpec(
     options={

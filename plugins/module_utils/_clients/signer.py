@@ -35,11 +35,9 @@ def _signer(context: Context) -> Inferenced | None:
         key_name=options.key_name,
         node=options.chain_rpc,
     )
-    if context.predicts is None:
+    if not context.predicts:
         return found
-    return _asking_once(
-        found, context.predicts.once(_asking_once, dict[tuple[str, ...], CliResult])
-    )
+    return _asking_once(found, context.shared.once(_asking_once, dict[tuple[str, ...], CliResult]))
 
 
 def _asking_once(found: Inferenced, known: dict[tuple[str, ...], CliResult]) -> Inferenced:

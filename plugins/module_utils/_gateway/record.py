@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .._core.errors import UnknownStateError
 from .instance import VARIABLE, name_fault
@@ -53,15 +53,19 @@ class DeployRecord:
     """What its gateway was found to have: ``digest`` of the image, ``at``, and ``found``."""
     adopted: bool = False
     """Another tool made the deployment: owners and modes of its directories are kept."""
+    held: Mapping[str, t.Any] = field(default_factory=dict, repr=False, compare=False)
+    """All that the file holds, also what this version does not know."""
 
     def to_result(self) -> dict[str, t.Any]:
-        return dataclasses.asdict(self)
+        found = dataclasses.asdict(self)
+        del found["held"]
+        return found
 
 
 _TEXTS: t.Final = tuple(
-    field.name
-    for field in dataclasses.fields(DeployRecord)
-    if field.name not in ("schema", "port", "adopted", "probes")
+    each.name
+    for each in dataclasses.fields(DeployRecord)
+    if each.name not in ("schema", "port", "adopted", "probes", "held")
 )
 
 
@@ -72,7 +76,7 @@ class _Unusable(Exception):
 def parse(content: bytes, where: str) -> DeployRecord:
     """Strict in what it knows; a field that another version added is left alone."""
     try:
-        return DeployRecord(**_values(fields(content)))
+        return DeployRecord(**_values(_fields(content)))
     except _Unusable as exc:
         raise UnknownStateError(
             f"the deploy record {where} cannot be read ({exc}), so it is unknown which gateway "
@@ -82,8 +86,7 @@ def parse(content: bytes, where: str) -> DeployRecord:
         ) from exc
 
 
-def fields(content: bytes) -> dict[str, t.Any]:
-    """All that is in a record, with what this version does not know."""
+def _fields(content: bytes) -> dict[str, t.Any]:
     try:
         raw = json.loads(content.decode())
     except UnicodeDecodeError as exc:
@@ -99,7 +102,7 @@ def _values(raw: Mapping[str, t.Any]) -> dict[str, t.Any]:
     schema = raw.get("schema", 1)
     if isinstance(schema, bool) or not isinstance(schema, int) or not 1 <= schema <= SCHEMA:
         raise _Unusable(f"it has schema {schema}, this version reads 1 to {SCHEMA}")
-    values: dict[str, t.Any] = {"schema": schema}
+    values: dict[str, t.Any] = {"schema": schema, "held": raw}
     for name in _TEXTS:
         value = raw.get(name)
         if value is not None and not isinstance(value, str):

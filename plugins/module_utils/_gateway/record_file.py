@@ -32,10 +32,7 @@ class RecordFile:
             content = self._path.read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             return None
-        # refused as everywhere, and then with all its fields
-        _record.parse(content, str(self._path))
-        found: dict[str, t.Any] = json.loads(content)
-        return found
+        return dict(_record.parse(content, str(self._path)).held)
 
     def write(self, record: Mapping[str, t.Any]) -> None:
         """In the form that the roles write, so that none of them finds a difference."""

@@ -7,25 +7,19 @@
 
 from __future__ import annotations
 
-import functools
-import typing as t
 from dataclasses import replace
-from pathlib import Path
 
 from .. import _argspec
 from .._adapter import Context, Outcome
+from .._clients.commitments import watch_commitments
 from .._clients.money import open_ports
 from .._core.errors import UnsafeError
-from .._escrows.commitments import CommitmentWatch, read_commitments
 from .._escrows.rotation import (
     RotationOptions,
     SetRotation,
     check_models,
 )
 from .._gateway.image_plan import rotation_fault
-
-if t.TYPE_CHECKING:
-    from .._core.timer import WaitBudget
 
 SPEC = _argspec.ArgumentSpec(
     options={
@@ -65,19 +59,6 @@ SPEC = _argspec.ArgumentSpec(
     _argspec.ledger(),
     _argspec.wait(),
 )
-
-
-def watch_commitments(context: Context, deadline: WaitBudget) -> CommitmentWatch | None:
-    """None where it is not said in which folder of this host the gateway keeps its state."""
-    if (storage := context.params["storage_dir"]) is None:
-        return None
-    return CommitmentWatch(
-        read=functools.partial(read_commitments, Path(storage) / "gateway.db"),
-        deadline=deadline,
-        interval=context.read(_argspec.WaitOptions).wait_interval,
-        warn=context.warn,
-        check_mode=context.check_mode,
-    )
 
 
 def work(context: Context) -> Outcome:

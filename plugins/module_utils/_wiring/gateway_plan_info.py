@@ -14,7 +14,6 @@ from .._adapter import Context, Outcome
 from .._core.errors import ConfigurationError
 from .._gateway import env
 from .._gateway import plan as _gateway_plan
-from .._gateway import record as _record
 from .._gateway.drift import check_accounting
 from .._gateway.instance import Instance, Places
 from .._gateway.plan_model import GatewayWish
@@ -108,7 +107,7 @@ def work(context: Context) -> Outcome:
             "plan": {
                 **plan.to_result(),
                 "recorded": seen.record is not None,
-                "record": {} if seen.record is None else _record.fields(places.record.read_bytes()),
+                "record": {} if seen.record is None else dict(seen.record.held),
                 "left": seen.left.to_result(),
                 "differing": sorted({*planned.added, *planned.changed, *planned.removed}),
                 "owned_files": [str(path) for path in owned],

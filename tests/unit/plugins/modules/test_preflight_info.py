@@ -129,7 +129,10 @@ def test_without_a_library_the_escrows_are_not_known(
     without_library(monkeypatch, "requests")
     site.import_key()
     found = look({**site.money(), "ask_gateway": True})
-    assert found["escrows"]["why"] == "the Python package requests is not installed"
+    assert (
+        found["escrows"]["why"]
+        == "the Python library requests is missing on this host; the playbook site installs it"
+    )
     assert [name for name in ON_CHAIN if not found[name]["known"]] == []
 
 

@@ -83,7 +83,10 @@ def test_a_library_that_is_missing_is_a_reason(site: Site, monkeypatch: pytest.M
     found = look(site, part("escrow", questions=[question("escrow_info", "the deposits")]))
     assert found["plan"] == {
         "escrow": [
-            "the deposits could not be checked: the Python package requests is not installed"
+            (
+                "the deposits could not be checked: the Python library requests is missing on this"
+                " host; the playbook site installs it"
+            )
         ]
     }
 

@@ -46,7 +46,9 @@ def test_the_name_of_one_of_several_gateways() -> None:
 
 
 def test_a_field_of_another_version_is_left_alone() -> None:
-    assert parse(json.dumps({**STARTED, "colour": "red"}).encode(), "here").image == IMAGE
+    found = parse(json.dumps({**STARTED, "colour": "red"}).encode(), "here")
+    assert (found.image, found.held) == (IMAGE, {**STARTED, "colour": "red"})
+    assert not {"held", "colour"} & set(found.to_result())
 
 
 @pytest.mark.parametrize(
