@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import typing as t
+from pathlib import Path
 
 import pytest
 import yaml
@@ -18,6 +20,7 @@ from ansible_collections.gonka.devshard.tests.unit.collection.collection_files i
     Data,
     doc_constants,
     read_yaml,
+    run_ansible,
 )
 
 TASKS = ROOT / "roles/hot_swap/tasks"
@@ -45,6 +48,48 @@ def test_all_escrows_are_imported_and_activated_in_one_run_of_a_module(
     (only,) = read_yaml(TASKS / f"steps/{step}.yml")
     assert only["gonka.devshard.swap_escrows"]["state"] == state
     assert "loop" not in only
+
+
+PLAY = """
+- hosts: localhost
+  connection: local
+  gather_facts: false
+  vars_files: [ROLE/vars/main.yml]
+  tasks:
+    - ansible.builtin.set_fact: {__hot_swap_running: {}}
+    - block:
+        - ansible.builtin.include_tasks: {file: FAILING, apply: {tags: [x]}}
+      rescue:
+        - ansible.builtin.debug: {msg: "{{ 'stopped at ' ~ __hot_swap_at }}"}
+"""
+LOOP = """
+- ansible.builtin.include_tasks: step.yml
+  loop: [drain_main, replace_main, done]
+  loop_control: {loop_var: __hot_swap_step, extended: true, extended_allitems: false}
+"""
+FAILS = "[{ansible.builtin.fail: {msg: x}}]\n"
+
+
+@pytest.mark.parametrize("at", ["its plan", "preflight", "replace_main"])
+def test_a_failure_is_reported_at_the_step_that_runs(tmp_path: Path, at: str) -> None:
+    (include,) = [item for item in steps_of("swap.yml") if item["name"] == "Run step preflight"]
+    (tmp_path / "steps").mkdir()
+    for step in ("preflight", "drain_main", "replace_main", "done"):
+        (tmp_path / f"steps/{step}.yml").write_text(
+            FAILS if step == at else "[{ansible.builtin.debug: {msg: x}}]\n"
+        )
+    (tmp_path / "step.yml").write_text((TASKS / "step.yml").read_text())
+    texts = {
+        "its plan": FAILS,
+        "preflight": json.dumps([include]),
+        "replace_main": LOOP,
+    }
+    (tmp_path / "failing.yml").write_text(texts[at])
+    play = tmp_path / "play.yml"
+    play.write_text(PLAY.replace("ROLE", str(TASKS.parent)).replace("FAILING", "failing.yml"))
+    variables = {"__hot_swap_run": "1", "__hot_swap_journal": "/j"}
+    done = run_ansible("playbook", "-i", "localhost,", play, "--extra-vars", json.dumps(variables))
+    assert f'"stopped at {at}"' in done.stdout, done.stdout + done.stderr
 
 
 def test_no_step_decides_anything_but_what_the_operator_set() -> None:
