@@ -133,7 +133,10 @@ from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ports impo
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.models import GatewayState
 from ansible_collections.gonka.devshard.plugins.module_utils._host import docker
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.host import observe
-from ansible_collections.gonka.devshard.plugins.module_utils._swap.journal import Notebook
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.journal import (
+    Notebook,
+    freeze_once_more,
+)
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.journal_model import Journal
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.notes import (
     SwapNotes,
@@ -142,9 +145,6 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap.notes import 
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.plan import (
     is_asked_before_its_stop,
     is_temp_asked_before_its_stop,
-)
-from ansible_collections.gonka.devshard.plugins.module_utils._swap.rotation import (
-    freeze_once_more,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.session_rules import (
     ServedSession,

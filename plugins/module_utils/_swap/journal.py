@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import typing as t
 from dataclasses import dataclass
@@ -141,3 +142,13 @@ class Notebook:
         if after != before and not self.check_mode:
             self.file.write(after)
         return after
+
+
+def freeze_once_more(notebook: Notebook) -> None:
+    """Notes that the rotation was switched on since it was frozen: the next run freezes it again.
+
+    What it is now is what the swap then restores, since the operator has chosen it last.
+    """
+    if notebook.read().data.rotation is not None:
+        freezing = dataclasses.replace(notebook, step=Step.FREEZE_ROTATION)
+        freezing.undo(forget=("rotation",))

@@ -7,14 +7,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import typing as t
 
 from .._core.errors import UnknownStateError
 from .._gateway.rotation_settings import patch_for, rotation_of
 from .._gateway.settings import send
 from .plan import gives_rotation_back
-from .steps import Step
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -99,13 +97,3 @@ def give_rotation_back(
     found = restore_rotation(gateway(), journal.data.rotation, check_mode=check_mode)
     notebook.undo(forget=("rotation",))
     return found
-
-
-def freeze_once_more(notebook: Notebook) -> None:
-    """Notes that the rotation was switched on since it was frozen: the next run freezes it again.
-
-    What it is now is what the swap then restores, since the operator has chosen it last.
-    """
-    if notebook.read().data.rotation is not None:
-        freezing = dataclasses.replace(notebook, step=Step.FREEZE_ROTATION)
-        freezing.undo(forget=("rotation",))
