@@ -20,6 +20,8 @@ description:
     on one wallet pay twice.
   - Settings are compared first, and nothing is sent when nothing differs. Afterwards the gateway's settings are
     compared with the requested ones.
+  - With the O(journal) of a move to another generation, the new gateway keeps the settings that only one of the two
+    has, groups of settings that its generation is tuned by, and the address of the chain where its environment has it.
   - With O(journal), a temporary gateway that got escrows before has the settings already, and is not changed.
   - Refuses a gateway that behaves like another generation than O(gateway_profile).
 options:
@@ -103,7 +105,13 @@ SPEC = _argspec.ArgumentSpec(options={"source_url": {"type": "str", "required": 
 
 def work(context: Context) -> Outcome:
     notebook = notebook_of(context)
-    seeded = notebook is not None and Step.SEED_TEMP in notebook.begin().started
+    journal = None if notebook is None else notebook.begin()
+    seeded = (
+        notebook is not None
+        and journal is not None
+        and notebook.step is Step.START_TEMP
+        and Step.SEED_TEMP in journal.started
+    )
     target = gateway_of(context)
     # one that is started again has the settings, and the gateway that they are from may be down
     source = None if seeded else source_of(context, target)
@@ -112,7 +120,12 @@ def work(context: Context) -> Outcome:
     if source is None:
         return Outcome(changed=False, values={"set": []}, before={}, after={})
     refuse_foreign(target, context.profile)
-    found = copy_settings(source, target, check_mode=context.check_mode)
+    found = copy_settings(
+        source,
+        target,
+        moves_to=context.profile if journal is not None and journal.moves else None,
+        check_mode=context.check_mode,
+    )
     return Outcome(
         changed=found["changed"],
         values={"set": found["set"]},

@@ -31,6 +31,8 @@ options:
         deploy record that does not name what runs is corrected.
       begun: Begin the journal of the new swap that was planned, once its preflight has passed.
       started: Note that O(step) begins, and that O(finished) is done.
+      moved: Write into the deploy record that the directory belongs to the new generation now. The gateway of the
+        earlier one is gone, and that of the new one is not started yet.
       recorded: Verify that the gateway is what the swap leads to, and write that and the way back into the deploy
         record.
       ended: Note that O(step) is done. The last step closes the journal.
@@ -48,6 +50,30 @@ options:
       - Escrows of the temporary gateway, to be noted with O(state=ended).
     type: list
     elements: int
+  main_escrow_ids:
+    description:
+      - Escrows of the new gateway of a move, to be noted with O(state=ended).
+    type: list
+    elements: int
+    version_added: 0.6.0
+  origin_escrow_ids:
+    description:
+      - Escrows of the earlier generation that are to be settled, to be noted with O(state=started). Those that were
+        noted before stay.
+    type: list
+    elements: int
+    version_added: 0.6.0
+  balance:
+    description:
+      - What the creator has before a move pays for anything, in ngonka, to be noted with O(state=started). One that was
+        noted before stays.
+    type: int
+    version_added: 0.6.0
+  archive:
+    description:
+      - Where the storage of the earlier generation was archived, to be noted with O(state=moved).
+    type: path
+    version_added: 0.6.0
   image:
     description:
       - The wanted image, by tag or by digest. Needed with O(state=planned) when no swap is open. What a tag means, and
@@ -83,9 +109,11 @@ options:
   mode:
     description:
       - V(temp) uses a temporary gateway with escrows of its own, V(pool) a second gateway that is there already.
+      - V(generation) leads to the generation of O(gateway_profile) and O(gateway_protocol), with a temporary gateway of
+        that generation and a new storage. The escrows of the earlier one are settled.
     type: str
     default: temp
-    choices: [temp, pool]
+    choices: [temp, pool, generation]
   temp_escrows:
     description:
       - What to do with the escrows of a temporary gateway.
@@ -298,7 +326,9 @@ from ansible_collections.gonka.devshard.plugins.module_utils._core import librar
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
     ConfigurationError,
     TransportError,
+    UnsafeError,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway import profiles
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.drift import (
     Drift,
     Wanted,
@@ -313,6 +343,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap.host import (
     RecreateWish,
     begin,
     make_plan,
+    move_of,
     record_repaired,
     refuse_another_image,
     refuse_drift,
@@ -324,16 +355,21 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap.journal impor
     Notebook,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.journal_model import Journal
-from ansible_collections.gonka.devshard.plugins.module_utils._swap.notes import SwapNotes
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.notes import (
+    Kind,
+    Move,
+    SwapNotes,
+)
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.plan import (
     SwapPlan,
     record_after,
+    record_of_move,
     way_back,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import Slot, Step, SwapSeen
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.temporary import temp_environment
 
-STATES: t.Final = ("planned", "begun", "started", "recorded", "ended", "aftermath")
+STATES: t.Final = ("planned", "begun", "started", "moved", "recorded", "ended", "aftermath")
 
 SPEC = _argspec.ArgumentSpec(
     options={
@@ -346,7 +382,11 @@ SPEC = _argspec.ArgumentSpec(
         "drift": {"type": "list", "elements": "str", "default": []},
         "rollback": {"type": "bool", "default": False},
         "accounting_port": {"type": "int"},
-        "mode": {"type": "str", "default": "temp", "choices": ["temp", "pool"]},
+        "mode": {"type": "str", "default": "temp", "choices": ["temp", "pool", "generation"]},
+        "main_escrow_ids": {"type": "list", "elements": "int"},
+        "origin_escrow_ids": {"type": "list", "elements": "int"},
+        "balance": {"type": "int"},
+        "archive": {"type": "path"},
         "temp_escrows": {"type": "str", "default": "import", "choices": ["import", "settle"]},
         "slot": {"type": "str", "default": "main", "choices": ["main", "temp"]},
         "container": {"type": "str", "default": "devshardctl-multi"},
@@ -361,7 +401,7 @@ def journal_result(context: Context, journal: Journal) -> dict[str, t.Any]:
     shown = journal.to_dict()
     del shown["schema"], shown["began"]
     temp_env = context.params["env_file"]
-    if temp_env is not None and journal.mode == "temp":
+    if temp_env is not None and journal.has_temp:
         started = Step.START_TEMP in journal.started
         main_env = Path(temp_env)
         temp_env = temp_environment(journal.data.temp_env, main_env, started=started)
@@ -375,7 +415,19 @@ def journal_result(context: Context, journal: Journal) -> dict[str, t.Any]:
         "origin_shown": described(journal.origin_asked, journal.origin),
         "temp_image": journal.data.temp_image or journal.target,
         "temp_env": None if temp_env is None else str(temp_env),
-        "seed_needed": journal.mode == "temp" and Step.SEED_TEMP not in journal.started,
+        "seed_needed": journal.has_temp and Step.SEED_TEMP not in journal.started,
+        **generations_of(journal),
+    }
+
+
+def generations_of(journal: Journal) -> dict[str, t.Any]:
+    """Of which generation each slot is, as modules take it; empty where it is the wanted one."""
+    move = journal.data.move
+    if move is None:
+        return {"origin_generation": {}, "temp_generation": {}}
+    return {
+        "origin_generation": move.origin.to_result(),
+        "temp_generation": move.target.to_result(),
     }
 
 
@@ -394,7 +446,29 @@ def wish_of(context: Context, record: dict[str, t.Any]) -> RecreateWish:
         mode=params["mode"],
         temp_escrows=params["temp_escrows"],
         profile=context.profile.name,
+        protocol=protocol_of(context),
+        move=None if params["mode"] != "generation" else moved(context, record),
     )
+
+
+def protocol_of(context: Context) -> str | None:
+    """None where the generation knows one protocol alone."""
+    profile = context.profile
+    return profile.settlement_tag if profile.protocol_chosen else None
+
+
+def moved(context: Context, record: dict[str, t.Any]) -> Move | None:
+    return move_of(
+        record,
+        Kind(profile=context.profile.name, protocol=protocol_of(context)),
+        Path(context.params["deploy_dir"]),
+        generations=list(profiles.known()),
+    )
+
+
+def profile_of_record(context: Context) -> str | None:
+    """The generation that the deploy record must have; a move leads to another one."""
+    return None if context.params["mode"] == "generation" else context.profile.name
 
 
 def slot_of(params: dict[str, t.Any]) -> Slot:
@@ -408,6 +482,9 @@ def drift_of(
     """What only another container changes; None where it was not asked for."""
     params = context.params
     if main is None or params["env_file"] is None or params["port"] is None:
+        return None
+    if record.get("profile") not in (None, context.profile.name):
+        # one that a move leaves behind is not compared with what is wanted
         return None
     storage = str(record.get("storage") or "")
     mounted = main.mounts.get(context.profile.storage_dir)
@@ -450,6 +527,8 @@ class Look:
             self.wish,
             drift_of(context, record, main),
         )
+        move = self.journal.data.move if self.journal is not None else self.wish.move
+        self.storage = record.get("storage") if move is None else move.storage
 
     def result(self) -> dict[str, t.Any]:
         found = self.plan
@@ -470,7 +549,7 @@ class Look:
         return {
             **result,
             "deployed": True,
-            "storage": self.record.get("storage"),
+            "storage": self.storage,
             "target": found.target,
             "steps": [step.value for step in found.steps],
             "reason": found.reason,
@@ -491,7 +570,7 @@ def planned(context: Context, file: JournalFile) -> Outcome:
             "record": {},
         }
         return Outcome(changed=False, values={"swap": {**nothing, "then_again": False}})
-    record = refuse_record(record, records.folder, context.profile.name)
+    record = refuse_record(record, records.folder, profile_of_record(context))
     look = Look(context, file, record)
     before, journal = look.before, look.journal
     put_away = before is not None and journal is None
@@ -517,7 +596,7 @@ def begun(context: Context, file: JournalFile) -> Outcome:
     """A second look, as the preflight may have waited for hours."""
     refuse_overtaken(file.read())
     records = RecordFile(Path(context.params["deploy_dir"]))
-    record = refuse_record(records.read(), records.folder, context.profile.name)
+    record = refuse_record(records.read(), records.folder, profile_of_record(context))
     look = Look(context, file, record)
     steps = [step for step in look.plan.steps if step is not Step.PREFLIGHT]
     if steps:
@@ -552,9 +631,17 @@ def steps_of(journal: Journal | None) -> dict[str, t.Any]:
     }
 
 
+def ids_of(context: Context, name: str) -> tuple[int, ...] | None:
+    given = context.params[name]
+    return None if given is None else tuple(given)
+
+
 def started(context: Context, file: JournalFile) -> Outcome:
     before = file.read()
-    journal = own_notebook(context).begin()
+    notes = SwapNotes(
+        balance=context.params["balance"], origin_escrow_ids=ids_of(context, "origin_escrow_ids")
+    )
+    journal = own_notebook(context).begin(notes)
     return noted(context, before, journal)
 
 
@@ -567,6 +654,30 @@ def noted(context: Context, before: Journal | None, journal: Journal) -> Outcome
     )
 
 
+def moved_record(context: Context, _file: JournalFile) -> Outcome:
+    """What is started next has the storage of the record, whenever a run is cut off."""
+    params = context.params
+    journal = own_notebook(context).begin(SwapNotes(archive=params["archive"]))
+    if journal.data.move is None:
+        raise ConfigurationError(f"the swap {journal.id} moves to no other generation")
+    context.need_docker()
+    if (main := docker.inspect(params["container"])) is not None:
+        raise UnsafeError(
+            f"the container {main.name} of the earlier generation still exists; remove it first"
+        )
+    records = RecordFile(Path(params["deploy_dir"]))
+    record = refuse_record(records.read(), records.folder, None)
+    after = record_of_move(journal.data.move, record)
+    if after != record and not context.check_mode:
+        records.write(after)
+    return Outcome(
+        changed=after != record,
+        values={"swap": {**journal_result(context, journal), "record": after}},
+        before=record,
+        after=after,
+    )
+
+
 def recorded(context: Context, _file: JournalFile) -> Outcome:
     """After the start, so that the record always names what runs."""
     journal = own_notebook(context).begin()
@@ -575,7 +686,7 @@ def recorded(context: Context, _file: JournalFile) -> Outcome:
     main = docker.inspect(container)
     refuse_another_image(journal, main, container)
     records = RecordFile(Path(context.params["deploy_dir"]))
-    record = refuse_record(records.read(), records.folder, context.profile.name)
+    record = refuse_record(records.read(), records.folder, profile_of_record(context))
     refuse_drift(drift_of(context, record, main), container)
     after = record_after(journal, record)
     if after != record and not context.check_mode:
@@ -589,14 +700,17 @@ def recorded(context: Context, _file: JournalFile) -> Outcome:
 
 
 def ended(context: Context, file: JournalFile) -> Outcome:
-    notebook, ids = own_notebook(context), context.params["temp_escrow_ids"]
+    notebook = own_notebook(context)
     before = file.read()
     if notebook.step is Step.DONE and before is not None:
         # a swap ends on the image that its journal names, or it is not finished
         context.need_docker()
         container = context.params["container"]
         refuse_another_image(before, docker.inspect(container), container)
-    notes = SwapNotes(temp_escrow_ids=None if ids is None else tuple(ids))
+    notes = SwapNotes(
+        temp_escrow_ids=ids_of(context, "temp_escrow_ids"),
+        main_escrow_ids=ids_of(context, "main_escrow_ids"),
+    )
     journal = notebook.end(notes)
     outcome = noted(context, before, journal)
     outcome.values["swap"]["took"] = [
@@ -638,7 +752,7 @@ def own_notebook(context: Context) -> Notebook:
 
 
 _WORK: t.Final = dict(
-    zip(STATES, (planned, begun, started, recorded, ended, aftermath), strict=True)
+    zip(STATES, (planned, begun, started, moved_record, recorded, ended, aftermath), strict=True)
 )
 
 

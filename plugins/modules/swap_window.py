@@ -54,6 +54,16 @@ options:
           - Their number.
         type: int
         default: 1
+  payment_profile:
+    description:
+      - Generation that O(temp_escrows) are for. By default that of the gateway, O(gateway_profile).
+    type: str
+    version_added: 0.6.0
+  payment_protocol:
+    description:
+      - The protocol that O(temp_escrows) are made for, with O(payment_profile).
+    type: str
+    version_added: 0.6.0
   settle:
     description:
       - Whether O(temp_escrows) are settled within the swap. The wallet must then cover those fees too.
@@ -174,6 +184,7 @@ window:
       sample: []
 """
 
+import dataclasses
 from pathlib import Path
 
 from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
@@ -183,6 +194,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     run_module,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._clients.money import open_ports
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.profiles import profile
 from ansible_collections.gonka.devshard.plugins.module_utils._host.storage import free_space
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.window import (
     SwapWindow,
@@ -205,6 +217,8 @@ SPEC = _argspec.ArgumentSpec(
                 "count": {"type": "int", "default": 1},
             },
         },
+        "payment_profile": {"type": "str"},
+        "payment_protocol": {"type": "str"},
         "settle": {"type": "bool", "default": False},
         "served_models": {"type": "list", "elements": "str"},
         "asked_models": {"type": "list", "elements": "str", "default": []},
@@ -242,6 +256,9 @@ def work(context: Context) -> Outcome:
         disks=lambda: free_space(map(Path, params["disks"])),
     )
     with open_ports(context, None, signs=True, waits=True) as ports:
+        if params["payment_profile"] is not None:
+            paid = profile(params["payment_profile"], params["payment_protocol"])
+            ports = dataclasses.replace(ports, settlement_tag=paid.settlement_tag)
         found = SwapWindow(ports, wish).run()
     return Outcome(changed=False, values={"window": {"reasons": [], **found}})
 

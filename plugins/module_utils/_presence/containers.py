@@ -22,6 +22,7 @@ from .model import (
     Found,
     FoundRecord,
     Slot,
+    Swaps,
 )
 from .notes import read_record, storage_of
 
@@ -184,14 +185,19 @@ def main_slot(
     return Slot(name=asked.container, known=known, container=found, ours=ours)
 
 
-def temp_slot(asked: Asked, record: FoundRecord, containers: list[Found], *, known: bool) -> Slot:
+def temp_slot(
+    asked: Asked, record: FoundRecord, swaps: Swaps, containers: list[Found], *, known: bool
+) -> Slot:
+    """Its storage lies in that of the gateway, or in the one that a move leads to."""
     found = next((one for one in containers if one.name == asked.temp_container), None)
     ours: bool | None = None
     if found is not None:
         places = asked.places
-        storage = storage_of(record, places)
+        storages = [storage_of(record, places)]
+        storages += [Path(swap.moves_to) for swap in swaps.found if swap.moves_to is not None]
         if found.storage is None or found.swap_id is None:
             ours = False
         else:
-            ours = same_place(Path(found.storage).parent, storage)
+            parent = Path(found.storage).parent
+            ours = any(same_place(parent, storage) for storage in storages)
     return Slot(name=asked.temp_container, known=known, container=found, ours=ours)

@@ -29,7 +29,8 @@ def look(asked: Asked, host: Host) -> Presence:
     engine, listed = ask_engine(host)
     containers = [look_at_container(one, asked, host) for one in listed or ()]
     main = main_slot(asked, record, containers, host, known=listed is not None)
-    temp = temp_slot(asked, record, containers, known=listed is not None)
+    swaps = read_swaps(places)
+    temp = temp_slot(asked, record, swaps, containers, known=listed is not None)
     storage = storage_of(record, places)
     named = {asked.container, asked.temp_container}
     gateways = [
@@ -47,7 +48,7 @@ def look(asked: Asked, host: Host) -> Presence:
             serving=main.container is not None and main.container.running,
         ),
         redirect=read_redirect(places, host),
-        swaps=read_swaps(places),
+        swaps=swaps,
         container=main,
         temp=temp,
         others=None if listed is None else tuple(gateways),

@@ -106,12 +106,16 @@ class Swap:
     since: str | None
     rolling_back: bool
     touched: bool
+    only_forward: bool
+    moves_to: str | None
+    """The storage of the generation that it leads to; None where it is the same generation."""
     temp_escrow_ids: tuple[str, ...]
 
     @property
     def place(self) -> str:
         """Which swap, in words."""
-        what = "the rollback" if self.rolling_back else "the swap"
+        kind = "move" if self.mode == "generation" else "swap"
+        what = "the rollback" if self.rolling_back else f"the {kind}"
         since = f" since {self.since}" if self.since else ""
         step = f", at step {self.step}" if self.step else ""
         return f"{what} to {self.asked} is open{since}{step}"
@@ -120,7 +124,8 @@ class Swap:
 def swap_options(mode: str, slot: str) -> tuple[str, ...]:
     """What a swap that is continued needs besides its image, where the inventory may not say it."""
     return (
-        *(() if mode == "temp" else (f"hot_swap_mode={mode}",)),
+        # the playbook for a move to another generation says so itself
+        *(() if mode in ("temp", "generation") else (f"hot_swap_mode={mode}",)),
         *(() if slot == "main" else (f"hot_swap_slot={slot}",)),
     )
 

@@ -87,6 +87,8 @@ def read_swaps(places: Places) -> Swaps:
                 since=_since(journal.id),
                 rolling_back=journal.rolling_back,
                 touched=journal.touched,
+                only_forward=journal.only_forward,
+                moves_to=None if journal.data.move is None else journal.data.move.storage,
                 temp_escrow_ids=tuple(str(one) for one in ids) if ids is not None else (),
             )
         )

@@ -18,6 +18,7 @@ if t.TYPE_CHECKING:
 
 SITE: t.Final = "the playbook gonka.devshard.site"
 SWAP: t.Final = "the playbook gonka.devshard.hot_swap"
+MOVE: t.Final = "the playbook gonka.devshard.generation_upgrade"
 REDIRECT: t.Final = "the playbook gonka.devshard.redirect"
 
 # They begin something, or only look.
@@ -63,20 +64,24 @@ def notes(play: Play, presence: Presence) -> list[str]:
     return found
 
 
-def swap_ways(*, asked: str, mode: str, slot: str, rolling_back: bool) -> list[tuple[str, ...]]:
+def swap_ways(*, asked: str, mode: str, slot: str, way_back: bool) -> list[tuple[str, ...]]:
     """The variables that finish an open swap, then those that go back where that is possible."""
     more = swap_options(mode, slot)
     finish = (f"hot_swap_image={asked}", *more)
-    return [finish] if rolling_back else [finish, ("hot_swap_rollback=true", *more)]
+    return [finish] if not way_back else [finish, ("hot_swap_rollback=true", *more)]
 
 
 def way_on(swap: Swap) -> str:
     """How to finish an open swap and how to go back, in words that work when followed."""
     ways = swap_ways(
-        asked=swap.asked, mode=swap.mode, slot=swap.slot, rolling_back=swap.rolling_back
+        asked=swap.asked,
+        mode=swap.mode,
+        slot=swap.slot,
+        way_back=not (swap.rolling_back or swap.only_forward),
     )
     finish, *back = (" ".join(way) for way in ways)
-    return f"To finish it, run {SWAP} with {finish}." + "".join(
+    play = MOVE if swap.mode == "generation" else SWAP
+    return f"To finish it, run {play} with {finish}." + "".join(
         f" To roll back, run it with {way}." for way in back
     )
 

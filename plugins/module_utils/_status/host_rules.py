@@ -11,6 +11,7 @@ import typing as t
 
 from .._presence.rules import swap_ways
 from .scene import (
+    GENERATION_UPGRADE,
     HOT_SWAP,
     OTHER,
     SITE,
@@ -201,21 +202,22 @@ def swap_findings(scene: Scene) -> Iterator[Finding]:
         yield unknown("swap", f"whether a swap is open is not known: {found['error']}")
     if scene.swap is None:
         return
-    kind = "a rollback" if found["rolling_back"] else "a swap"
+    moves = found["mode"] == "generation"
+    kind = "a rollback" if found["rolling_back"] else "a move" if moves else "a swap"
     since = f" since {found['since']}" if found["since"] else ""
     step = f" at step {found['step']}" if found["step"] else ""
     ways = swap_ways(
         asked=found["asked"],
         mode=found["mode"],
         slot=found["slot"],
-        rolling_back=found["rolling_back"],
+        way_back=not (found["rolling_back"] or found["only_forward"]),
     )
     finish, *back = (" ".join(f"-e {word}" for word in way) for way in ways)
     yield danger(
         "swap",
         f"{kind} from {found['origin_asked']} to {found['asked']} is open{since}{step}; slot"
         f" {scene.serving or 'not known'} is in service",
-        f"{HOT_SWAP} {'; back with '.join((finish, *back))}",
+        f"{GENERATION_UPGRADE if moves else HOT_SWAP} {'; back with '.join((finish, *back))}",
     )
 
 

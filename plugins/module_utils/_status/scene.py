@@ -24,6 +24,7 @@ OTHER: t.Final = {"main": "temp", "temp": "main"}
 
 
 HOT_SWAP: t.Final = "gonka.devshard.hot_swap"
+GENERATION_UPGRADE: t.Final = "gonka.devshard.generation_upgrade"
 
 
 SITE: t.Final = "gonka.devshard.site"

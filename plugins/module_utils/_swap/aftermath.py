@@ -11,7 +11,7 @@ import typing as t
 from dataclasses import asdict, dataclass
 
 from .plan import gives_rotation_back
-from .steps import Step
+from .steps import OF_A_MOVE, Step
 
 if t.TYPE_CHECKING:
     from collections.abc import Collection
@@ -58,18 +58,20 @@ def _advice(journal: Journal, step: Step, container: str, other: str, down: Coll
     """What the step leaves serving, as far as that runs."""
     names = {"main": container, "temp": other}
     lost = [slot for slot in _SERVES[step] if names[slot] in down]
+    advice = _ADVICE | _ADVICE_OF_MOVE if journal.moves and not journal.rolling_back else _ADVICE
+    give_up = "" if journal.only_forward else _GIVE_UP
     if not lost:
-        return _ADVICE[step].format(container=container, other=other)
+        return advice[step].format(container=container, other=other)
     if lost == [_DRAINED.get(step)]:
-        return _DRAINED_DOWN.format(name=names[lost[0]])
-    if "temp" in lost and journal.mode == "temp":
+        return _DRAINED_DOWN.format(name=names[lost[0]], give_up=give_up)
+    if "temp" in lost and journal.has_temp:
         if Step.START_TEMP not in journal.started:
             return _STILL_OPEN.format(id=journal.id)
         if Step.STOP_TEMP in journal.started:
             return _TEMP_GONE
-    advice = " ".join(_DOWN.format(name=names[slot]) for slot in lost)
-    return f"{advice} Run this again, or give up with hot_swap_rollback=true." + (
-        _MAIN_DOWN.format(container=container) if "main" in lost else ""
+    found = " ".join(_DOWN.format(name=names[slot]) for slot in lost)
+    return f"{found} Run this again{give_up}." + (
+        _MAIN_DOWN.format(container=container) if "main" in lost and give_up else ""
     )
 
 
@@ -78,13 +80,14 @@ _STILL_OPEN: t.Final = (
     "The swap {id} stays open as it was, and what serves goes on serving. Correct what is named and"
     " run this again, or give up with hot_swap_rollback=true."
 )
+_GIVE_UP: t.Final = ", or give up with hot_swap_rollback=true"
 _MAIN_DOWN: t.Final = (
     " If the gateway does not run any more, hot_swap_rollback=true puts the earlier image in its"
     " place; if it hangs, run 'docker stop {container}' first."
 )
 _DRAINED_DOWN: t.Final = (
-    "The container {name} does not run, so it serves no request any more. Run this again: the swap"
-    " goes on without waiting for it, or it can be given up with hot_swap_rollback=true."
+    "The container {name} does not run, so it serves no request any more. Run this again{give_up}: the"
+    " swap goes on without waiting for it."
 )
 _DOWN: t.Final = "The container {name} should serve at this step and does not run; 'docker logs {name}' shows why."
 _TEMP_GONE: t.Final = (
@@ -92,7 +95,7 @@ _TEMP_GONE: t.Final = (
     " gateway serves. Correct what is named and run this again."
 )
 _DRAINED: t.Final = {Step.DRAIN_MAIN: "main", Step.DRAIN_TEMP: "temp"}
-_TEMP_ONLY: t.Final = (Step.REPLACE_MAIN, Step.CHECK_MAIN, Step.SWITCH_BACK)
+_TEMP_ONLY: t.Final = (*OF_A_MOVE, Step.REPLACE_MAIN, Step.CHECK_MAIN, Step.SWITCH_BACK)
 # which slots the advice of a step calls serving
 _SERVES: t.Final = {
     step: ("temp",) if step in _TEMP_ONLY else ("main", "temp") if step in _DRAINED else ("main",)
@@ -116,6 +119,13 @@ _ADVICE: t.Final = {
     Step.DRAIN_MAIN: "The other gateway serves new requests, the gateway still serves the old ones."
     " If the gateway hangs for good, end what it still holds with 'docker stop {container}' and "
     "run this again.",
+    Step.SETTLE_MAIN: "The new gateway serves in the temporary slot. The earlier one keeps its"
+    " escrows until they are settled. Correct what is named and run this again before their"
+    " deadline; the move only leads forward now.",
+    Step.RETIRE_MAIN: "The new gateway serves in the temporary slot, and every escrow of the earlier"
+    " one that can be settled is settled. Run this again.",
+    Step.SEED_MAIN: "The new gateway serves in the temporary slot. What was paid for is in the"
+    " ledger; a new run continues from there and pays nothing twice.",
     Step.REPLACE_MAIN: "The temporary gateway serves. Run this again once the cause is gone, or"
     " go back to the earlier image with hot_swap_rollback=true.",
     Step.CHECK_MAIN: "The temporary gateway serves. The gateway with the new image does not serve"
@@ -135,4 +145,21 @@ _ADVICE: t.Final = {
     Step.RESTORE_ROTATION: "The gateway serves, with its rotation off. Run this again before"
     " the next change of epoch." + _MAIN_DOWN,
     Step.DONE: "The gateway serves. Run this again.",
+}
+
+# There is no way back once the first escrow of the earlier generation may be settled.
+_ADVICE_OF_MOVE: t.Final = {
+    Step.SEED_TEMP: _UNMOVED + "What was paid for is in the ledger; a new run continues from there "
+    "and pays nothing twice. Or give up with hot_swap_rollback=true, which settles what was paid"
+    " for.",
+    Step.REPLACE_MAIN: "The new gateway serves in the temporary slot. Run this again once the cause"
+    " is gone.",
+    Step.CHECK_MAIN: "The new gateway serves in the temporary slot. The one in its final place does"
+    " not serve what it should. Correct the cause and run this again.",
+    Step.IMPORT_ESCROWS: "The gateway serves. The escrows of the temporary slot are safe on the disk"
+    " and not served by any gateway. Run this again before their deadline.",
+    Step.ACTIVATE: "The gateway serves. Escrows that were imported are not all in use yet. Run this"
+    " again before their deadline.",
+    Step.RESTORE_ROTATION: "The gateway serves, with its rotation off. Run this again before the next"
+    " change of epoch.",
 }

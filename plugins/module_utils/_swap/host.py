@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from .._core.errors import BusyError, ConfigurationError, UnsafeError
 from .._host.image import described, digest_of, is_image, refused_form, same_image
 from .journal_model import Journal
-from .notes import SwapNotes
+from .notes import Kind, Move, SwapNotes
 from .plan import SwapPlan, generation_of_tag, plan, roll_back
 from .steps import Mode, Slot, SwapRefused, SwapSeen, TempEscrows
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -45,6 +45,9 @@ class RecreateWish:
     mode: Mode
     temp_escrows: TempEscrows
     profile: str
+    protocol: str | None = None
+    move: Move | None = None
+    """Where another generation is wanted than that of the deploy record."""
 
 
 def pinned(container: Container) -> str | None:
@@ -89,8 +92,8 @@ def refuse_generation(asked: str | None, profile: str) -> None:
         raise UnsafeError(
             f"{asked} is a gateway of generation {named}, and this directory belongs to {profile}:"
             " the new gateway could not open the sessions, and the deposits of their escrows would"
-            " be stranded. Deploy the other generation side by side, with a directory, ports and"
-            " escrows of its own, move the clients, and settle the old escrows here",
+            " be stranded. To move to another generation, set devshard_profile to it and run the"
+            " playbook gonka.devshard.generation_upgrade",
             generation=named,
         )
 
@@ -114,6 +117,8 @@ def make_plan(
 ) -> tuple[SwapPlan, Journal | None, SwapSeen]:
     """The steps to run, and the open journal as it has to be written before the first of them."""
     journal = lasting(journal)
+    if journal is None and wish.mode == "generation" and wish.move is None:
+        return _stays(wish)
     target = _target(journal, wish)
     seen = observe(main, temp, slot, target=target, drift=drift)
     try:
@@ -145,6 +150,24 @@ def make_plan(
     return found, None, seen
 
 
+def _stays(wish: RecreateWish) -> tuple[SwapPlan, None, SwapSeen]:
+    """Nothing is looked at where the generation is the wanted one."""
+    if wish.rollback:
+        raise UnsafeError(
+            "no move: none is open, and there is no way back to an earlier generation, since its"
+            " escrows are settled"
+        )
+    reason = f"the gateway is of generation {wish.profile} already"
+    seen = SwapSeen(
+        main_image=wish.recorded,
+        main_running=True,
+        temp_exists=False,
+        temp_running=False,
+        flag="main",
+    )
+    return SwapPlan((), wish.recorded or "", reason), None, seen
+
+
 def _target(journal: Journal | None, wish: RecreateWish) -> str:
     """The wanted image by digest. The registry is asked only where nothing else names it."""
     if journal is not None and (wish.rollback or wish.asked in (None, journal.asked)):
@@ -170,20 +193,52 @@ def _target(journal: Journal | None, wish: RecreateWish) -> str:
     return wish.resolve(wish.asked)
 
 
+def move_of(
+    record: Mapping[str, t.Any], target: Kind, folder: Path, *, generations: Sequence[str]
+) -> Move | None:
+    """The move that leads from the deploy record to the wanted generation; None where it is there.
+
+    ``generations`` are the known ones, from the oldest to the newest.
+    """
+    origin = Kind(profile=record.get("profile") or target.profile, protocol=record.get("protocol"))
+    if origin.profile == target.profile and origin.protocol in (None, target.protocol):
+        return None
+    if origin.profile not in generations:
+        raise UnsafeError(
+            f"no move: the gateway in {folder} is of generation {origin.profile}, which this version"
+            f" of the collection does not know. It knows: {', '.join(generations)}"
+        )
+    if generations.index(target.profile) < generations.index(origin.profile):
+        raise UnsafeError(
+            f"no move: the gateway in {folder} is of generation {origin.profile}, and the earlier"
+            f" {target.profile} is wanted (devshard_profile). A move leads to a newer generation"
+        )
+    name = target.protocol or target.profile
+    return Move(
+        origin=origin,
+        target=target,
+        origin_storage=str(record.get("storage") or folder / ".devshardctl"),
+        storage=str(folder / f".devshardctl-{name}"),
+    )
+
+
 def refuse_record(
-    record: Mapping[str, t.Any] | None, folder: Path, profile: str
+    record: Mapping[str, t.Any] | None, folder: Path, profile: str | None
 ) -> dict[str, t.Any]:
-    """The deploy record, refused where there is no gateway to swap."""
+    """The deploy record, refused where there is no gateway to swap.
+
+    ``profile`` is None for a move, which leads to another one.
+    """
     if record is None:
         raise ConfigurationError(
             f"no gateway is deployed in {folder}. Deploy it with the playbook gonka.devshard.site"
         )
-    if record.get("profile") not in (None, profile):
+    if profile is not None and record.get("profile") not in (None, profile):
         raise UnsafeError(
             f"{folder} belongs to a gateway of generation {record['profile']}, and {profile} is"
             " asked for. An escrow belongs to one generation for life, so this would strand its"
-            " deposit. Deploy the other generation side by side, in a directory and on ports of its"
-            " own, move the clients, and settle the old escrows here"
+            " deposit. To move to the other generation run the playbook"
+            " gonka.devshard.generation_upgrade"
         )
     if not record.get("digest"):
         raise ConfigurationError(
@@ -231,6 +286,7 @@ def begin(found: SwapPlan, seen: SwapSeen, wish: RecreateWish, now: datetime) ->
         replaced_container=seen.main_id,
         failed_target=seen.main_image if wish.rollback else None,
         standby=True if seen.flag == "temp" else None,
+        move=wish.move,
     )
     # a record that a run before wrote too early does not name what runs
     truthful = same_image(wish.recorded, seen.main_image)

@@ -19,8 +19,9 @@ if t.TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
 
-SCHEMA: t.Final = 2
-"""Journals of 0.1.0 and 0.2.0 have 1; their notes have the same names, and are carried over."""
+SCHEMA: t.Final = 3
+"""Journals of 0.1.0 and 0.2.0 have 1, those before 0.6.0 have 2, which knows no move to another
+generation; their notes have the same names, and are carried over."""
 
 
 _TIME: t.Final = "%Y-%m-%dT%H:%M:%S.%fZ"
@@ -51,6 +52,26 @@ class Journal:
     @property
     def open(self) -> bool:
         return Step.DONE not in self.done
+
+    @property
+    def has_temp(self) -> bool:
+        """Whether a temporary gateway serves meanwhile."""
+        return self.mode != "pool"
+
+    @property
+    def moves(self) -> bool:
+        """Whether it leads to another generation."""
+        return self.mode == "generation"
+
+    @property
+    def only_forward(self) -> bool:
+        """Whether escrows of the earlier generation may be settled already."""
+        return Step.SETTLE_MAIN in self.started and not self.rolling_back
+
+    @property
+    def main_is_target(self) -> bool:
+        """Whether the container in slot main is, or is about to be, of the new generation."""
+        return not self.rolling_back and Step.RETIRE_MAIN in self.started
 
     @property
     def touched(self) -> bool:

@@ -18,6 +18,28 @@ if t.TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Kind:
+    """A generation, and the protocol that its escrows are made for; None where it is implied."""
+
+    profile: str
+    protocol: str | None
+
+    def to_result(self) -> dict[str, t.Any]:
+        """As the modules take it."""
+        return {"gateway_profile": self.profile, "gateway_protocol": self.protocol}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Move:
+    """From one generation to another: each has a storage of its own, for life."""
+
+    origin: Kind
+    target: Kind
+    origin_storage: str
+    storage: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class SwapNotes:
     """No secrets. None where it was not noted yet, which differs from noted and empty."""
 
@@ -48,6 +70,16 @@ class SwapNotes:
     """The same of the temporary gateway, before it was stopped."""
     left: tuple[LeftSession, ...] | None = None
     """The sessions that the temporary gateway handed over."""
+    move: Move | None = None
+    """None where the new gateway is of the same generation."""
+    balance: int | None = None
+    """Of the creator before a move paid for anything, in ngonka."""
+    origin_escrow_ids: tuple[int, ...] | None = None
+    """The escrows of the earlier generation that a move settles."""
+    main_escrow_ids: tuple[int, ...] | None = None
+    """Those that the new gateway of a move got before it served."""
+    archive: str | None = None
+    """Where the storage of the earlier generation was archived."""
 
     def merged(self, new: SwapNotes, *, keep: bool = False) -> SwapNotes:
         """With what ``new`` holds; ``keep`` leaves what was noted before as it is."""
@@ -140,6 +172,22 @@ def _left(value: t.Any) -> tuple[LeftSession, ...]:
     )
 
 
+def _kind(value: t.Any) -> Kind:
+    protocol = value["protocol"]
+    return Kind(
+        profile=_text(value["profile"]), protocol=None if protocol is None else _text(protocol)
+    )
+
+
+def _move(value: t.Any) -> Move:
+    return Move(
+        origin=_kind(value["origin"]),
+        target=_kind(value["target"]),
+        origin_storage=_text(value["origin_storage"]),
+        storage=_text(value["storage"]),
+    )
+
+
 _READERS: t.Final[Mapping[str, Callable[[t.Any], t.Any]]] = {
     "run": str,
     "replaced_container": _text,
@@ -155,4 +203,9 @@ _READERS: t.Final[Mapping[str, Callable[[t.Any], t.Any]]] = {
     "backup": _text,
     "temp_sessions": read_sessions,
     "left": _left,
+    "move": _move,
+    "balance": int,
+    "origin_escrow_ids": _numbers,
+    "main_escrow_ids": _numbers,
+    "archive": _text,
 }

@@ -19,10 +19,12 @@ from dataclasses import dataclass
 
 from .._host.image import described, same_image
 from .journal_model import Journal
-from .steps import Mode, Step, SwapRefused, SwapSeen, TempEscrows, sequence
+from .steps import OF_A_MOVE, Mode, Step, SwapRefused, SwapSeen, TempEscrows, sequence
 
 if t.TYPE_CHECKING:
     from collections.abc import Collection, Mapping
+
+    from .notes import Move
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,11 @@ def roll_back(journal: Journal, *, main_down: bool = False) -> Journal:
             " no earlier image to go back to. Correct the variables in the inventory, and run the"
             " play again without hot_swap_rollback: it recreates the container once more"
         )
+    if journal.only_forward:
+        raise SwapRefused(
+            "escrows of the earlier generation are being settled, so its gateway could not serve"
+            " again, and the move only leads forward. Run the play again without hot_swap_rollback"
+        )
     late = Step.STOP_TEMP in journal.started or (
         journal.mode == "pool" and Step.SWITCH_BACK in journal.done
     )
@@ -64,8 +71,9 @@ def roll_back(journal: Journal, *, main_down: bool = False) -> Journal:
         journal,
         target=journal.origin,
         asked=journal.origin_asked,
-        # what is given up may not be able to settle; main can take over what it holds
-        temp_escrows=journal.temp_escrows if settling else "import",
+        # what is given up may not be able to settle; main can take over what it holds, except from
+        # another generation
+        temp_escrows="settle" if journal.moves else journal.temp_escrows if settling else "import",
         rolling_back=True,
         data=dataclasses.replace(journal.data, failed_target=journal.target, never_up=never_up),
     )
@@ -80,6 +88,10 @@ def roll_back(journal: Journal, *, main_down: bool = False) -> Journal:
     if Step.REPLACE_MAIN not in journal.started:
         skipped = [Step.PREFLIGHT, Step.FREEZE_ROTATION, Step.START_TEMP, Step.SEED_TEMP]
         skipped += [Step.CHECK_TEMP, Step.SWITCH_TO_TEMP, Step.DRAIN_MAIN, Step.REPLACE_MAIN]
+        skipped += OF_A_MOVE
+        if journal.moves and Step.SEED_TEMP not in journal.started:
+            # it has no escrow, and perhaps never came up
+            skipped.append(Step.SETTLE_TEMP)
         if Step.START_TEMP not in journal.started:
             skipped += [Step.DRAIN_TEMP, Step.SETTLE_TEMP, Step.STOP_TEMP]
             skipped += [Step.IMPORT_ESCROWS, Step.ACTIVATE]
@@ -94,9 +106,13 @@ def roll_back(journal: Journal, *, main_down: bool = False) -> Journal:
     )
 
 
-_WHILE_TEMP_SERVES = frozenset(
-    {Step.CHECK_TEMP, Step.SWITCH_TO_TEMP, Step.DRAIN_MAIN, Step.REPLACE_MAIN, Step.CHECK_MAIN}
-)
+_WHILE_TEMP_SERVES = OF_A_MOVE | {
+    Step.CHECK_TEMP,
+    Step.SWITCH_TO_TEMP,
+    Step.DRAIN_MAIN,
+    Step.REPLACE_MAIN,
+    Step.CHECK_MAIN,
+}
 
 
 def _temp_is_needed(journal: Journal, steps: Collection[Step]) -> bool:
@@ -105,7 +121,7 @@ def _temp_is_needed(journal: Journal, steps: Collection[Step]) -> bool:
     It is needed to serve until main has proved itself, and to settle. It is not needed to hand its
     escrows over, which lie on the disk, nor when main was never touched and is returned to.
     """
-    if journal.mode != "temp" or Step.START_TEMP not in journal.started:
+    if not journal.has_temp or Step.START_TEMP not in journal.started:
         return False
     if Step.STOP_TEMP in journal.started or Step.STOP_TEMP in journal.done:
         return False
@@ -157,6 +173,9 @@ def is_temp_asked_before_its_stop(journal: Journal, *, running: bool) -> bool:
 def gives_rotation_back(journal: Journal) -> bool:
     """Whether a run that fails now restores the rotation at once, as the gateway itself serves."""
     serves = Step.REPLACE_MAIN not in journal.started or Step.CHECK_MAIN in journal.done
+    if journal.moves and not journal.rolling_back and Step.CHECK_MAIN not in journal.done:
+        # a gateway that is left behind must not create escrows of its generation any more
+        serves = Step.SWITCH_TO_TEMP not in journal.started
     return (
         journal.data.rotation is not None and serves and Step.RESTORE_ROTATION not in journal.done
     )
@@ -175,12 +194,26 @@ def record_after(journal: Journal, record: Mapping[str, t.Any]) -> dict[str, t.A
     """What the deploy record says once main is replaced, with the way back."""
     ways = ("previous_digest", "previous_image", "rolled_back_digest")
     now = {**record, "image": journal.asked, "digest": journal.target}
+    if journal.moves:
+        # another generation could not open what lies in the storage now, so there is no way back
+        return {key: value for key, value in now.items() if key not in ways}
     if recreates(journal):
         return now
     kept = {key: value for key, value in now.items() if key not in ways}
     if journal.rolling_back:
         return {**kept, "rolled_back_digest": journal.data.failed_target}
     return {**kept, "previous_digest": journal.origin, "previous_image": journal.origin_asked}
+
+
+def record_of_move(move: Move, record: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """What the deploy record says once the gateway of the earlier generation is gone.
+
+    Before the new one is started, so that whatever runs has the storage of the record.
+    """
+    left = ("protocol", "volume", "probes")
+    now = {key: value for key, value in record.items() if key not in left}
+    now |= {"profile": move.target.profile, "storage": move.storage}
+    return now if move.target.protocol is None else {**now, "protocol": move.target.protocol}
 
 
 def remaining(journal: Journal, seen: SwapSeen) -> tuple[Step, ...]:
@@ -202,7 +235,8 @@ def remaining(journal: Journal, seen: SwapSeen) -> tuple[Step, ...]:
     needed = _temp_is_needed(journal, steps)
     if needed and not seen.temp_running and Step.START_TEMP not in steps:
         front += [Step.START_TEMP, Step.CHECK_TEMP]
-    if Step.REPLACE_MAIN in steps and Step.DRAIN_MAIN in journal.done:
+    relies_on_drain = Step.RETIRE_MAIN if journal.moves else Step.REPLACE_MAIN
+    if relies_on_drain in steps and Step.DRAIN_MAIN in journal.done:
         if seen.flag == "main" and seen.main_running:
             front.append(Step.SWITCH_TO_TEMP)
         front.append(Step.DRAIN_MAIN)
@@ -225,10 +259,10 @@ def remaining(journal: Journal, seen: SwapSeen) -> tuple[Step, ...]:
     temp_holds = Step.SEED_TEMP in journal.started or Step.SEED_TEMP in ordered
     idle = {
         Step.DRAIN_MAIN: not seen.main_running
-        or Step.REPLACE_MAIN not in ordered
+        or relies_on_drain not in ordered
         or never_came_up(journal, seen),
         # a temp that never got an escrow cannot have served anybody
-        Step.DRAIN_TEMP: journal.mode == "temp"
+        Step.DRAIN_TEMP: journal.has_temp
         and not (temp_runs and temp_holds and relies_on_temp_drain in ordered),
         # what was given back after a failure is not taken again once it is restored for good
         Step.FREEZE_ROTATION: Step.RESTORE_ROTATION not in ordered,
@@ -253,6 +287,8 @@ def plan(
     is the digest recorded by the last finished swap. ``asked`` is how the target was asked for.
     """
     if journal is not None and journal.open:
+        if journal.moves != (mode == "generation"):
+            raise SwapRefused(_OTHER_PLAY[journal.moves].format(id=journal.id))
         if rollback:
             again = not journal.rolling_back
             reason = (
@@ -283,6 +319,14 @@ def plan(
             reason = "the gateway already runs the image that a rollback leads to"
             return SwapPlan((), target, reason)
     return _begin(seen, target, rollback=rollback, mode=mode, temp_escrows=temp_escrows)
+
+
+_OTHER_PLAY: t.Final = {
+    True: "the move {id} to another generation is not finished; run the playbook"
+    " gonka.devshard.generation_upgrade to finish it, or with hot_swap_rollback=true to go back",
+    False: "the swap {id} is not finished; finish it with the playbook gonka.devshard.hot_swap,"
+    " and move to another generation then",
+}
 
 
 def _begin(
@@ -322,12 +366,12 @@ def _refuse_to_begin(seen: SwapSeen, mode: Mode) -> None:
             " start it with the playbook gonka.devshard.site, or replace it there with"
             " gateway_allow_recreate=true"
         )
-    if mode == "temp" and seen.temp_exists:
+    if mode != "pool" and seen.temp_exists:
         raise SwapRefused(
             "a container stands in slot temp, but no swap is open: it may serve escrows of its"
             " own. Settle or import what it holds and remove it before a swap"
         )
-    if mode == "temp" and seen.flag == "temp":
+    if mode != "pool" and seen.flag == "temp":
         raise SwapRefused(
             "the edge has slot temp in service, but no swap is open; put main in service with"
             " module gonka.devshard.edge_slot before a swap"

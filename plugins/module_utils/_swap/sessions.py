@@ -56,14 +56,21 @@ def noted_sessions(journal: Journal, step: Step) -> list[NotedSession]:
     """The sessions that the journal holds for a step, to be served by the gateway again."""
     data = journal.data
     if step is Step.CHECK_MAIN:
-        return served_before(data.main_sessions or {})
+        return served_before(_of_main(journal))
     return handed_over(data.left or (), data.temp_sessions or {})
+
+
+def _of_main(journal: Journal) -> Mapping[str, ServedSession]:
+    """A gateway of another generation takes over none, and they were settled."""
+    if journal.moves and not journal.rolling_back:
+        return {}
+    return journal.data.main_sessions or {}
 
 
 def expected_sessions(journal: Journal, step: Step) -> dict[str, ServedSession]:
     """The same, as :func:`compare_sessions` takes them."""
     if step is Step.CHECK_MAIN:
-        return active_only(journal.data.main_sessions or {})
+        return active_only(_of_main(journal))
     # served requests since its import may have changed the balance
     return {
         str(item.id): ServedSession(nonce=item.nonce, balance=None)

@@ -19,7 +19,7 @@ from .._gateway.rotation_settings import rotation_of
 from .._gateway.settings import Settings, SettingsWish, send
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from .._gateway.api import GatewayApi
     from .._gateway.profiles import Profile
@@ -28,14 +28,15 @@ if t.TYPE_CHECKING:
 _OWN: t.Final = ("disabled", "escrow_rotation", "model_limits")
 
 
-def settings_wish(source: Mapping[str, t.Any]) -> SettingsWish:
+def settings_wish(source: Mapping[str, t.Any], left: Collection[str] = ()) -> SettingsWish:
     """Everything of one gateway that another one needs to serve the same clients.
 
-    Not its rotation, since two rotators on one wallet pay twice, and not its redirect.
+    Not its rotation, since two rotators on one wallet pay twice, and not its redirect, nor what is
+    ``left``.
     """
     plain: Settings = {}
     for name, value in source.items():
-        if name in _OWN:
+        if name in _OWN or name in left:
             continue
         plain[name] = (
             {
@@ -54,10 +55,32 @@ def settings_wish(source: Mapping[str, t.Any]) -> SettingsWish:
     )
 
 
-def copy_settings(source: GatewayApi, target: GatewayApi, *, check_mode: bool) -> dict[str, t.Any]:
-    """Make the target's settings those of the source; compare first, read back after."""
-    wish = settings_wish(source.settings())
+def of_generation(
+    source: Mapping[str, t.Any], target: Mapping[str, t.Any], profile: Profile
+) -> set[str]:
+    """What a gateway of another generation keeps of its own.
+
+    Settings that only one of the two has, the address of the chain where its environment has it,
+    and groups such as ``redundancy``, which each generation is tuned by.
+    """
+    own = {name for name, value in source.items() if name not in target or isinstance(value, dict)}
+    return own if profile.chain_address_persisted else {*own, "chain_rest"}
+
+
+def copy_settings(
+    source: GatewayApi,
+    target: GatewayApi,
+    *,
+    moves_to: Profile | None = None,
+    check_mode: bool,
+) -> dict[str, t.Any]:
+    """Make the target's settings those of the source; compare first, read back after.
+
+    ``moves_to`` is the generation of the target where the source is of another one.
+    """
+    held = source.settings()
     current = target.settings()
+    wish = settings_wish(held, of_generation(held, current, moves_to) if moves_to else ())
     plan = _settings.plan(current, wish)
     patch = dict(plan.patch)
     if rotation_of(current)["enabled"]:

@@ -22,7 +22,10 @@ class Step(str, enum.Enum):
     CHECK_TEMP = "check_temp"
     SWITCH_TO_TEMP = "switch_to_temp"
     DRAIN_MAIN = "drain_main"
+    SETTLE_MAIN = "settle_main"
+    RETIRE_MAIN = "retire_main"
     REPLACE_MAIN = "replace_main"
+    SEED_MAIN = "seed_main"
     CHECK_MAIN = "check_main"
     SWITCH_BACK = "switch_back"
     DRAIN_TEMP = "drain_temp"
@@ -34,10 +37,8 @@ class Step(str, enum.Enum):
     DONE = "done"
 
 
-_TEMP_IMPORT = tuple(step for step in Step if step is not Step.SETTLE_TEMP)
-
-
-_TEMP_SETTLE = tuple(step for step in Step if step not in (Step.IMPORT_ESCROWS, Step.ACTIVATE))
+OF_A_MOVE: t.Final = frozenset({Step.SETTLE_MAIN, Step.RETIRE_MAIN, Step.SEED_MAIN})
+"""Only where the new gateway is of another generation, which takes over no escrow."""
 
 
 _POOL = (
@@ -54,7 +55,9 @@ _POOL = (
 )
 
 
-Mode = t.Literal["temp", "pool"]
+Mode = t.Literal["temp", "pool", "generation"]
+"""``temp``: a temporary gateway serves meanwhile. ``pool``: another gateway of the edge does.
+``generation``: as ``temp``, to a gateway of another generation with a storage of its own."""
 
 
 TempEscrows = t.Literal["import", "settle"]
@@ -67,7 +70,10 @@ def sequence(mode: Mode, temp_escrows: TempEscrows) -> tuple[Step, ...]:
     """All steps of a swap of this kind, in order."""
     if mode == "pool":
         return _POOL
-    return _TEMP_IMPORT if temp_escrows == "import" else _TEMP_SETTLE
+    left = {Step.SETTLE_TEMP} if temp_escrows == "import" else {Step.IMPORT_ESCROWS, Step.ACTIVATE}
+    if mode != "generation":
+        left |= OF_A_MOVE
+    return tuple(step for step in Step if step not in left)
 
 
 class SwapRefused(ValueError):
