@@ -156,8 +156,10 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap.sessions impo
     marks_of,
     over_on_chain,
     refuse_stop,
+    refuse_unsettled,
     rotation_is_on,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import Step
 
 SPEC = _argspec.ArgumentSpec(
     options={
@@ -238,6 +240,8 @@ def work(context: Context) -> Outcome:
             )
         else:
             seen = ports.gateway.state()
+            if state == "stoppable" and notebook is not None and notebook.step is Step.RETIRE_MAIN:
+                refuse_unsettled(ports.chain, seen)
             if state == "stoppable":
                 may_stop(ports, seen, notebook, idle=params["idle"], known_env=context.environment)
             found = marks_of(seen)

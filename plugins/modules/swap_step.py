@@ -58,15 +58,13 @@ options:
     version_added: 0.6.0
   origin_escrow_ids:
     description:
-      - Escrows of the earlier generation that are to be settled, to be noted with O(state=started). Those that were
-        noted before stay.
+      - Escrows of the earlier generation that a move settles, to be noted with O(state=begun).
     type: list
     elements: int
     version_added: 0.6.0
   balance:
     description:
-      - What the creator has before a move pays for anything, in ngonka, to be noted with O(state=started). One that was
-        noted before stays.
+      - What the creator has before anything is paid for, in C(ngonka), to be noted with O(state=begun).
     type: int
     version_added: 0.6.0
   archive:
@@ -279,6 +277,32 @@ swap:
       description: Whether escrows of the temporary gateway are still to be paid.
       type: bool
       sample: true
+    generations:
+      description: For each step, of which generation the gateway is that it works on, and for which protocol.
+      type: dict
+      sample: {drain_main: {gateway_profile: v2, gateway_protocol: null}}
+    generation:
+      description: With O(state=aftermath), the same for the gateway in slot main.
+      type: dict
+      sample: {gateway_profile: v2, gateway_protocol: null}
+    temp_generation:
+      description: The same for the temporary gateway.
+      type: dict
+      sample: {gateway_profile: v4.1, gateway_protocol: v4.1}
+    temp_escrow_ids:
+      description: Escrows of the temporary gateway, as far as they are noted.
+      type: list
+      elements: int
+      sample: [4711]
+    origin_storage:
+      description: The storage of the earlier generation, null where the generation stays.
+      type: str
+      sample: /srv/gonka/devshard-gateway/.devshardctl
+    emptied:
+      description: Storages that a move has archived and that it removes in the end. One that its owner made is left.
+      type: list
+      elements: str
+      sample: []
     gives_rotation_back:
       description: With O(state=aftermath), whether the rotation is restored at once, since the gateway itself serves.
       type: bool
@@ -364,6 +388,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap.plan import (
     SwapPlan,
     record_after,
     record_of_move,
+    works_on_origin,
     way_back,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import Slot, Step, SwapSeen
@@ -416,19 +441,36 @@ def journal_result(context: Context, journal: Journal) -> dict[str, t.Any]:
         "temp_image": journal.data.temp_image or journal.target,
         "temp_env": None if temp_env is None else str(temp_env),
         "seed_needed": journal.has_temp and Step.SEED_TEMP not in journal.started,
-        **generations_of(journal),
+        "temp_escrow_ids": list(journal.data.temp_escrow_ids or ()),
+        **generations_of(context, journal),
     }
 
 
-def generations_of(journal: Journal) -> dict[str, t.Any]:
-    """Of which generation each slot is, as modules take it; empty where it is the wanted one."""
+def generations_of(context: Context, journal: Journal) -> dict[str, t.Any]:
+    """Of which generation the gateway is that a step works on, as modules take it."""
+    wanted = Kind(profile=context.profile.name, protocol=protocol_of(context)).to_result()
+    move = journal.data.move
+    origin, target = (
+        (wanted, wanted) if move is None else (move.origin.to_result(), move.target.to_result())
+    )
+    return {
+        "generations": {
+            step.value: origin if works_on_origin(journal, step) else target for step in Step
+        },
+        "temp_generation": target,
+        "origin_storage": None if move is None else move.origin_storage,
+        "emptied": emptied(journal),
+    }
+
+
+def emptied(journal: Journal) -> list[str]:
+    """The storage that is left behind: that of the earlier generation, or of the one given up."""
     move = journal.data.move
     if move is None:
-        return {"origin_generation": {}, "temp_generation": {}}
-    return {
-        "origin_generation": move.origin.to_result(),
-        "temp_generation": move.target.to_result(),
-    }
+        return []
+    if journal.rolling_back:
+        return [move.storage]
+    return [move.origin_storage] if move.ours else []
 
 
 def wish_of(context: Context, record: dict[str, t.Any]) -> RecreateWish:
@@ -600,9 +642,12 @@ def begun(context: Context, file: JournalFile) -> Outcome:
     look = Look(context, file, record)
     steps = [step for step in look.plan.steps if step is not Step.PREFLIGHT]
     if steps:
-        look.journal = begin(look.plan, look.seen, look.wish, datetime.now(timezone.utc)).finish(
-            Step.PREFLIGHT
+        new = begin(look.plan, look.seen, look.wish, datetime.now(timezone.utc))
+        notes = SwapNotes(
+            balance=context.params["balance"],
+            origin_escrow_ids=ids_of(context, "origin_escrow_ids"),
         )
+        look.journal = new.finish(Step.PREFLIGHT).remember(notes)
         if not context.check_mode:
             file.write(look.journal)
     values = {**look.result(), "steps": [step.value for step in steps]}
@@ -638,10 +683,7 @@ def ids_of(context: Context, name: str) -> tuple[int, ...] | None:
 
 def started(context: Context, file: JournalFile) -> Outcome:
     before = file.read()
-    notes = SwapNotes(
-        balance=context.params["balance"], origin_escrow_ids=ids_of(context, "origin_escrow_ids")
-    )
-    journal = own_notebook(context).begin(notes)
+    journal = own_notebook(context).begin()
     return noted(context, before, journal)
 
 
@@ -655,7 +697,7 @@ def noted(context: Context, before: Journal | None, journal: Journal) -> Outcome
 
 
 def moved_record(context: Context, _file: JournalFile) -> Outcome:
-    """What is started next has the storage of the record, whenever a run is cut off."""
+    """What is started next has the storage of the record, wherever a run is interrupted."""
     params = context.params
     journal = own_notebook(context).begin(SwapNotes(archive=params["archive"]))
     if journal.data.move is None:
@@ -734,15 +776,20 @@ def known_down(context: Context) -> list[str]:
 
 def aftermath(context: Context, file: JournalFile) -> Outcome:
     params = context.params
+    journal = file.read()
     found = after_failure(
-        file.read(),
+        journal,
         Step(params["step"]) if params["step"] else None,
         run=params["run"],
         container=params["container"],
         other_container=params["other_container"],
         down=known_down(context),
     )
-    return Outcome(changed=False, values={"swap": found.to_result()})
+    step = (
+        Step.RESTORE_ROTATION if journal is not None and journal.main_is_target else Step.PREFLIGHT
+    )
+    generation = {} if journal is None else generations_of(context, journal)["generations"][step]
+    return Outcome(changed=False, values={"swap": {**found.to_result(), "generation": generation}})
 
 
 def own_notebook(context: Context) -> Notebook:

@@ -173,6 +173,10 @@ window:
         deposits: 5000000000
         fees: 2000000
         text: 1 escrow(s) for the temporary gateway, 5 GNK of deposits
+    balance:
+      description: What the creator has, in C(ngonka). Null where no escrow is needed.
+      type: int
+      sample: 54979949275
     waited:
       description: Time that was waited, in seconds.
       type: float

@@ -219,6 +219,7 @@ def move_of(
         target=target,
         origin_storage=str(record.get("storage") or folder / ".devshardctl"),
         storage=str(folder / f".devshardctl-{name}"),
+        ours=not record.get("adopted") and not record.get("volume"),
     )
 
 

@@ -37,6 +37,8 @@ class Move:
     target: Kind
     origin_storage: str
     storage: str
+    ours: bool
+    """Whether this collection made ``origin_storage``, and removes it once it is archived."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -185,6 +187,7 @@ def _move(value: t.Any) -> Move:
         target=_kind(value["target"]),
         origin_storage=_text(value["origin_storage"]),
         storage=_text(value["storage"]),
+        ours=_flag(value["ours"]),
     )
 
 

@@ -205,6 +205,23 @@ def record_after(journal: Journal, record: Mapping[str, t.Any]) -> dict[str, t.A
     return {**kept, "previous_digest": journal.origin, "previous_image": journal.origin_asked}
 
 
+_ON_ORIGIN: t.Final = frozenset(
+    {
+        Step.PREFLIGHT,
+        Step.FREEZE_ROTATION,
+        Step.DRAIN_MAIN,
+        Step.SETTLE_MAIN,
+        Step.RETIRE_MAIN,
+    }
+)
+_ON_MAIN: t.Final = frozenset({Step.CHECK_MAIN, Step.RESTORE_ROTATION})
+
+
+def works_on_origin(journal: Journal, step: Step) -> bool:
+    """Whether a step of a move works on the gateway of the earlier generation."""
+    return step in _ON_ORIGIN or (journal.rolling_back and step in _ON_MAIN)
+
+
 def record_of_move(move: Move, record: Mapping[str, t.Any]) -> dict[str, t.Any]:
     """What the deploy record says once the gateway of the earlier generation is gone.
 

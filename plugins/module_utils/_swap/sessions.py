@@ -156,6 +156,25 @@ def refuse_stop(
             )
 
 
+def refuse_unsettled(chain: ChainPort, state: GatewayState) -> None:
+    """Refuse to remove a gateway while an escrow that it has a record of is not settled.
+
+    No gateway of another generation can settle it. One that the chain has pruned has no deposit.
+    """
+    left = []
+    for item in state.devshards:
+        settled, there = on_chain(chain, item.id)
+        if settled is None and there is None:
+            left.append(f"the chain does not answer for escrow {item.id}")
+        elif there and not settled:
+            left.append(f"escrow {item.id} is not settled")
+    if left:
+        raise UnsafeError(
+            f"the gateway of the earlier generation must not be removed: {'; '.join(left)}",
+            reasons=left,
+        )
+
+
 def on_chain(chain: ChainPort, number: str) -> tuple[bool | None, bool | None]:
     """Whether an escrow is settled, and whether the chain has it; None is not known."""
     try:

@@ -106,6 +106,7 @@ class SwapWindow:
     def __init__(self, ports: Ports, wish: WindowWish) -> None:
         self._p = ports
         self._w = wish
+        self._balance: int | None = None
 
     def run(self) -> dict[str, t.Any]:
         lasting = self._lasting()
@@ -124,6 +125,7 @@ class SwapWindow:
                     "looks": looks,
                     "waited": round(self._p.deadline.elapsed, 1),
                     "cost": cost_of(self._w),
+                    "balance": self._balance,
                 }
             if self._p.check_mode and self._w.wait and not unknown:
                 # the run would wait; what waiting does not heal was refused above
@@ -205,6 +207,7 @@ class SwapWindow:
             return []
         chain = self._p.chain
         creator = self._p.creator(self._w.creator)
+        self._balance = chain.spendable(creator)
         payments = [
             Payment(model=need.model_id, amount=need.amount, count=need.count, create=need.count)
             for need in self._w.needs
@@ -213,7 +216,7 @@ class SwapWindow:
             creator=creator,
             terms=chain.escrow_params(),
             active_models=chain.active_models(),
-            balance=chain.spendable(creator),
+            balance=self._balance,
             settlement_tag=self._p.settlement_tag,
             fee=self._w.fee_amount,
         )
