@@ -31,7 +31,10 @@ options:
       - check_temp
       - switch_to_temp
       - drain_main
+      - settle_main
+      - retire_main
       - replace_main
+      - seed_main
       - check_main
       - switch_back
       - drain_temp

@@ -92,6 +92,7 @@ options:
       - escrow
       - rotation
       - hot_swap
+      - generation_upgrade
       - settle
       - redirect
       - retire

@@ -388,8 +388,8 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap.plan import (
     SwapPlan,
     record_after,
     record_of_move,
-    works_on_origin,
     way_back,
+    works_on_origin,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import Slot, Step, SwapSeen
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.temporary import temp_environment

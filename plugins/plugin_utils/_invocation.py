@@ -57,6 +57,7 @@ PLAYBOOK_TAGS: t.Final[t.Mapping[str, tuple[str, ...]]] = {
     "backup": ("backup", "devshard"),
     "escrow": ("devshard", "escrow", "escrow_access", "escrow_create"),
     "hot_swap": ("devshard", "hot_swap"),
+    "generation_upgrade": ("devshard", "hot_swap"),
     "preflight": (),
     "redirect": ("devshard", "redirect"),
     "restore": ("backup", "devshard"),

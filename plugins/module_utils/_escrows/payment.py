@@ -203,7 +203,8 @@ def refuse_version(settlement_tag: str, approved: ApprovedVersions) -> str | Non
     return (
         f'settlements of this gateway name version "{settlement_tag}", and the chain approves only'
         f" {approved}: a deposit could never be settled and would go to the hosts."
-        " Deploy a gateway of an approved generation, side by side"
+        " Deploy a gateway of an approved generation, or move this one there with the playbook"
+        " gonka.devshard.generation_upgrade"
     )
 
 

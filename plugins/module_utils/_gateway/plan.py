@@ -94,17 +94,16 @@ def _generation(wish: GatewayWish, seen: GatewaySeen, profile: Profile) -> list[
             (
                 f"{wish.deploy_dir} belongs to a gateway for protocol {noted}, but"
                 f" {profile.settlement_tag} is wanted (devshard_protocol). An escrow belongs to one"
-                " protocol for life, so this would strand its deposit. Deploy the other protocol side"
-                " by side, in a directory and on ports of its own, and settle the old escrows here"
+                " protocol for life, so this would strand its deposit. To move to the other protocol,"
+                " run the playbook gonka.devshard.generation_upgrade"
             )
         ]
     return [
         (
             f"{wish.deploy_dir} belongs to a gateway of generation {there}, but {profile.name} is "
             f"wanted (devshard_profile). An escrow belongs to one generation for life, so this "
-            f"would"
-            " strand its deposit. Deploy the other generation side by side, in a directory and on ports"
-            " of its own, and settle the old escrows here"
+            "would strand its deposit. To move to the other generation, run the playbook"
+            " gonka.devshard.generation_upgrade"
         )
     ]
 

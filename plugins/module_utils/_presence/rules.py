@@ -25,15 +25,16 @@ REDIRECT: t.Final = "the playbook gonka.devshard.redirect"
 _ANYWHERE: t.Final = ("site", "preflight")
 # They change neither containers nor escrows. The kill switch must work at any time: it changes the
 # edge alone while a swap is open. What site refuses preflight refuses too.
-_DURING_A_SWAP: t.Final = ("hot_swap", "status", "backup", "redirect")
+_SWAPS: t.Final = ("hot_swap", "generation_upgrade")
+_DURING_A_SWAP: t.Final = (*_SWAPS, "status", "backup", "redirect")
 # They cannot do without a gateway that answers.
-_NEED_GATEWAY: t.Final = ("escrow", "rotation", "hot_swap")
+_NEED_GATEWAY: t.Final = ("escrow", "rotation", *_SWAPS)
 # They stop, start or remove containers, or rely on one that runs.
-_NEED_ENGINE: t.Final = ("escrow", "rotation", "hot_swap", "retire", "restore")
+_NEED_ENGINE: t.Final = ("escrow", "rotation", *_SWAPS, "retire", "restore")
 # They show the gateway a key, and do nothing useful without it.
-_SHOW_KEY: t.Final = ("site", "escrow", "rotation", "hot_swap", "settle", "retire", "restore")
+_SHOW_KEY: t.Final = ("site", "escrow", "rotation", *_SWAPS, "settle", "retire", "restore")
 # They work on the storage that the deploy record names.
-_USE_STORAGE: t.Final = ("settle", "retire", "backup", "restore", "escrow", "rotation", "hot_swap")
+_USE_STORAGE: t.Final = ("settle", "retire", "backup", "restore", "escrow", "rotation", *_SWAPS)
 
 
 def refuse(play: Play, presence: Presence, *, unretire: bool = False) -> str | None:
@@ -59,7 +60,7 @@ def notes(play: Play, presence: Presence) -> list[str]:
     if presence.redirect.edge:
         found.append(f"clients are redirected to {_target(presence)} by {REDIRECT}")
     swap = presence.swaps.binding
-    if swap is not None and play != "hot_swap":
+    if swap is not None and play not in _SWAPS:
         found.append(f"{swap.place}. {way_on(swap)}")
     return found
 
@@ -223,7 +224,11 @@ def _retired(play: Play, presence: Presence, *, unretire: bool) -> str | None:
 
 def _swapping(play: Play, presence: Presence) -> str | None:
     swap = presence.swaps.binding
-    if swap is None or play in _DURING_A_SWAP:
+    if swap is None:
+        return None
+    if play in _SWAPS and (swap.mode == "generation") != (play == "generation_upgrade"):
+        return f"Another kind of swap is not finished: {swap.place} ({swap.path}). {way_on(swap)}"
+    if play in _DURING_A_SWAP:
         return None
     return (
         f"A hot swap is not finished: {swap.place} ({swap.path}). Until then two gateways hold the"
@@ -263,7 +268,7 @@ def _foreign(play: Play, presence: Presence) -> str | None:
 def _temp_port(play: Play, presence: Presence) -> str | None:
     """The edge sends requests to this port, and a swap starts a gateway there."""
     port = presence.port("temp")
-    if play != "hot_swap" or port is None or port.owner is None or port.state != "foreign":
+    if play not in _SWAPS or port is None or port.owner is None or port.state != "foreign":
         return None
     found = port.owner.container
     if found is not None and found.record_path is not None:
@@ -303,7 +308,7 @@ def _not_running(play: Play, presence: Presence) -> str | None:
 
 
 def _redirected(play: Play, presence: Presence) -> str | None:
-    if play != "hot_swap" or not presence.redirect.edge or presence.swaps.binding is not None:
+    if play not in _SWAPS or not presence.redirect.edge or presence.swaps.binding is not None:
         return None
     return (
         f"Clients are redirected to {_target(presence)} by {REDIRECT}, so the gateway has no "

@@ -125,7 +125,7 @@ _ADVICE: t.Final = {
     Step.RETIRE_MAIN: "The new gateway serves in the temporary slot, and every escrow of the earlier"
     " one that can be settled is settled. Run this again.",
     Step.SEED_MAIN: "The new gateway serves in the temporary slot. What was paid for is in the"
-    " ledger; a new run continues from there and pays nothing twice.",
+    " ledger. Run this again: it continues from there and pays nothing twice.",
     Step.REPLACE_MAIN: "The temporary gateway serves. Run this again once the cause is gone, or"
     " go back to the earlier image with hot_swap_rollback=true.",
     Step.CHECK_MAIN: "The temporary gateway serves. The gateway with the new image does not serve"

@@ -115,7 +115,7 @@ def refuse_foreign(gateway: GatewayApi, profile: Profile) -> None:
         raise UnsafeError(
             f"the gateway at {gateway.url} is of another generation than {profile.name}: it has"
             f" {', '.join(signs)}. It could not open the sessions of this directory, and the"
-            " deposits of their escrows would be stranded. Deploy the other generation side by"
-            " side, with a directory, ports and escrows of its own",
+            " deposits of their escrows would be stranded. To move to another generation, set"
+            " devshard_profile to it and run the playbook gonka.devshard.generation_upgrade",
             signs=signs,
         )

@@ -47,10 +47,8 @@ def prepare(files: TempFiles, *, running: bool, check_mode: bool) -> list[str]:
     made = []
     # that of another generation is new
     above = files.storage.parent
-    if not above.is_dir():
-        made.append(str(above))
-        if not check_mode:
-            private_folder(above)
+    if not above.is_dir() and not check_mode:
+        private_folder(above)
     if not files.storage.is_dir():
         made.append(str(files.storage))
         if not check_mode:

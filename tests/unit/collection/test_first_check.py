@@ -65,10 +65,12 @@ def checks(item: Data) -> bool:
     return bool(role.get("tasks_from") == "first_check") or f"{FULL_NAME}.site_plan" in item
 
 
-def play_of(item: Data) -> str:
+def play_of(item: Data, playbook_name: str) -> str:
     """For which playbook it checks. The look of site asks the same module as the others."""
     if "vars" in item:
-        return str(item["vars"]["devshard_play"])
+        text = str(item["vars"]["devshard_play"])
+        # a role that two playbooks run names both
+        return playbook_name if f"'{playbook_name}'" in text else text
     look = read_yaml(ROOT / "roles/devshard/meta/look.yml")["first"]["parts"]
     (asked,) = [one["args"] for part in look for one in part["questions"]]
     (play,) = re.findall(r"'play': '(\w+)'", asked)
@@ -86,7 +88,7 @@ def reaches_the_host(item: Data) -> bool:
 def test_every_playbook_looks_first(name: str) -> None:
     for item in playbook(name):
         if checks(item):
-            assert play_of(item) == name
+            assert play_of(item, name) == name
             return
         assert not reaches_the_host(item), item["name"]
     raise AssertionError("it never looks")

@@ -469,8 +469,8 @@ def test_an_open_swap_goes_on_where_it_stopped(tmp_path: Path, raw: dict[str, t.
     file = JournalFile(path)
     journal = file.read()
     assert journal is not None
-    # carried over with every note; schema 2 tells when each step began
-    assert journal.to_dict() == {**raw, "schema": 2, "began": {}}
+    # carried over with every note; from schema 2 on it tells when each step began
+    assert journal.to_dict() == {**raw, "schema": 3, "began": {}}
     seen = as_left(journal)
     found = plan(
         lasting(journal),

@@ -183,7 +183,7 @@ def test_another_generation_is_recognised() -> None:
         refuse_foreign(api(newer), profile("v2"))
     other = Gateway(SETTINGS)
     other.paths = set(profile("v2").foreign_paths)
-    with pytest.raises(UnsafeError, match="side by side"):
+    with pytest.raises(UnsafeError, match="generation_upgrade"):
         refuse_foreign(api(other), profile("v2"))
 
 

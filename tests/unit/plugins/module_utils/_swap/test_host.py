@@ -339,7 +339,7 @@ def test_a_record_that_was_written_too_early_does_not_name_what_runs() -> None:
     ["ghcr.io/gonka-ai/devshard-gateway:mainnet-v0.2.13-v3-latest", f"r/g:v0.2.15-v4@{NEW[15:]}"],
 )
 def test_another_generation_is_refused_with_the_way_named(asked: str) -> None:
-    with pytest.raises(UnsafeError, match="side by side"):
+    with pytest.raises(UnsafeError, match="generation_upgrade"):
         make_plan(None, container(), None, "main", wish(asked=asked, resolve=no_registry))
 
 

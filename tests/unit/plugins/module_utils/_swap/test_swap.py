@@ -685,7 +685,7 @@ def test_the_journal_of_an_earlier_version_is_carried_over() -> None:
     assert (journal.data.left or ())[0].storage_path == "/root/temp/escrow-7"
     assert journal.data.temp_env is None
     written = journal.to_dict()
-    assert (written["schema"], written["data"]) == (2, noted)
+    assert (written["schema"], written["data"]) == (3, noted)
 
 
 @pytest.mark.parametrize(
