@@ -307,10 +307,13 @@ REFUSED: dict[str, set[str]] = {
     "deployed": set(),
     "own_names": set(),
     "swapped": set(),
-    "redirected": {"hot_swap"},
-    "swap_open": {"site", "preflight", "escrow", "rotation", "settle", "retire", "restore"},
+    "redirected": {"hot_swap", "generation_upgrade"},
+    "swap_open": {
+        *("site", "preflight", "escrow", "rotation", "settle", "retire", "restore"),
+        "generation_upgrade",
+    },
     "retired": {
-        *("site", "preflight", "escrow", "rotation", "hot_swap"),
+        *("site", "preflight", "escrow", "rotation", "hot_swap", "generation_upgrade"),
         *("settle", "redirect", "restore"),
     },
 }

@@ -249,6 +249,7 @@ def test_what_a_failure_asks_for(host: Host) -> None:
     assert found == {
         "gives_rotation_back": False,
         "advice": "Nothing was changed. Correct what is named and run this again.",
+        "generation": {},
     }
     host.swap("begun")
     host.note("freeze_rotation")

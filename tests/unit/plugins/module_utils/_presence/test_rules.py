@@ -155,6 +155,7 @@ def nothing_but_engine_down(host: FakeHost) -> None:
 
 
 ALL = frozenset(PLAYS)
+SWAPS = frozenset({"hot_swap", "generation_upgrade"})
 START = frozenset({"site", "preflight"})
 LOOK = frozenset({"status", "preflight", "backup"})
 SWAPPING = frozenset({"status", "backup", "hot_swap", "redirect"})
@@ -162,8 +163,8 @@ SWAPPING = frozenset({"status", "backup", "hot_swap", "redirect"})
 CASES: list[tuple[t.Callable[[FakeHost], None], frozenset[str], str]] = [
     (bare, START, "nothing of one was found on this host. Deploy it with"),
     (running, ALL, ""),
-    (stopped, ALL - {"escrow", "rotation", "hot_swap"}, "does not run. Start it with"),
-    (removed, ALL - {"escrow", "rotation", "hot_swap"}, "does not exist. Start it with"),
+    (stopped, ALL - {"escrow", "rotation", *SWAPS}, "does not run. Start it with"),
+    (removed, ALL - {"escrow", "rotation", *SWAPS}, "does not exist. Start it with"),
     (
         stopped_and_port_taken,
         LOOK | {"redirect"},
@@ -171,11 +172,11 @@ CASES: list[tuple[t.Callable[[FakeHost], None], frozenset[str], str]] = [
     ),
     (
         temp_port_taken,
-        ALL - {"hot_swap"},
+        ALL - SWAPS,
         "Port 18081 of the temporary gateway is taken by container",
     ),
     (temp_port_of_a_pool, ALL, ""),
-    (another_url, ALL - {"escrow", "rotation", "hot_swap"}, "published on 18095, and devshard_"),
+    (another_url, ALL - {"escrow", "rotation", *SWAPS}, "published on 18095, and devshard_"),
     (another_storage, START | {"status", "redirect"}, "does not use the storage of the deploy"),
     (no_record, START, "There is no deploy record in"),
     (keys_only, START, "There is no deploy record in"),
@@ -189,7 +190,7 @@ CASES: list[tuple[t.Callable[[FakeHost], None], frozenset[str], str]] = [
     (swapping_and_main_down, SWAPPING, "is open since 2026-07-31"),
     (swap_refused_in_its_preflight, ALL, ""),
     (swap_not_readable, LOOK - {"preflight"}, "whether a swap is under way is unknown"),
-    (redirected, ALL - {"hot_swap"}, "Clients are redirected to https://other.example.org"),
+    (redirected, ALL - SWAPS, "Clients are redirected to https://other.example.org"),
     (redirected_in_a_swap, SWAPPING, "is open since 2026-07-31"),
     (
         engine_down,

@@ -291,6 +291,7 @@ def rotating(**entry: t.Any) -> t.Callable[[Data, Data], object]:
 SWAP: t.Final = {
     "open": True,
     "rolling_back": False,
+    "only_forward": False,
     "mode": "temp",
     "slot": "main",
     "since": "03:00",
