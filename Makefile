@@ -67,13 +67,13 @@ contract-steady: tests-ready ## The contract on a slow, busy or fast machine, te
 money: tests-ready ## Whole operations cut off at every step: no deposit is lost or locked twice
 	@$(PYTEST) -n 4 tests/money $(ARGS)
 
-# What make test runs of them: the whole way once, one swap under load, and the whole way of the newest generation. All
-# of them take two hours and more.
-SHORT ?= site hot_swap generations
+# What make test runs of them: the whole way once, one swap under load, the whole way of the newest generation, and a
+# move to it. All of them take three hours and more.
+SHORT ?= site hot_swap generations generation_upgrade
 
 .PHONY: molecule-short
 molecule-short: ## Those scenarios that make test runs (SHORT='site': only those)
-	@GENERATIONS="$${GENERATIONS:-v4.1}" $(MAKE) molecule SCENARIOS='$(SHORT)'
+	@GENERATIONS="$${GENERATIONS:-v4.1}" MOVES="$${MOVES:-v2:v4.1:straight}" $(MAKE) molecule SCENARIOS='$(SHORT)'
 
 .PHONY: molecule
 molecule: tests-ready ## All scenarios on real systemd hosts, two hours and more (SCENARIOS='fleet': only those)

@@ -420,7 +420,7 @@ def refused(swap: Swap) -> None:
     finally:
         lab.net("/chain/accounts", {"address": creator, "balance": money})
     run = lab.play(**{**VARIABLES, "hot_swap_image": swap.reference("v0.2.13-v3-latest")})
-    swap.stops(run, "its plan", "generation v3", "side by side")
+    swap.stops(run, "its plan", "generation v3", "generation_upgrade")
     absent = swap.reference("1.1").rpartition(":")[0] + f"@sha256:{'de' * 32}"
     for check in (True, False):
         run = lab.play(**{**VARIABLES, "hot_swap_image": absent, "check": check})
