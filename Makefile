@@ -92,6 +92,10 @@ bench-swap: tests-ready ## How the ways to switch the edge treat running clients
 bench-redeploy: tests-ready ## What a run of the site costs that changes nothing, a quarter of an hour
 	@$(IN_TREE) python benchmarks/redeploy $(ARGS)
 
+.PHONY: bench-upgrade
+bench-upgrade: tests-ready ## A move to another generation under 200 clients, with the account of its money
+	@$(IN_TREE) python benchmarks/upgrade $(ARGS)
+
 .PHONY: clean
 clean: ## Remove what the builds and tests left in this folder
 	rm -rf .cache .tree .venv .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis build

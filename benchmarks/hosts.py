@@ -19,13 +19,12 @@ def say(text: str) -> None:
     print(f"==> {text}", flush=True)
 
 
-def up(project: str, names: t.Sequence[str]) -> Path:
+def up(project: str, names: t.Sequence[str], *options: str, inventory: str = "inventory") -> Path:
     """Starts the hosts that do not run yet, and writes an inventory of all of the project."""
-    inventory = ROOT / ".cache" / "bench" / project / "inventory.json"
-    subprocess.run(
-        [_HOSTS, "--project", project, "up", *names, "--inventory", str(inventory)], check=True
-    )
-    return inventory
+    path = ROOT / ".cache" / "bench" / project / f"{inventory}.json"
+    argv = [_HOSTS, "--project", project, "up", *names, *options, "--inventory", str(path)]
+    subprocess.run(argv, check=True)
+    return path
 
 
 def down(project: str) -> None:

@@ -89,6 +89,13 @@ options:
         this host does not.
     type: bool
     default: true
+  leave:
+    description:
+      - With O(select), ids of escrows that are not settled, because their owner has given them up.
+    type: list
+    elements: int
+    default: []
+    version_added: 0.6.0
   leave_foreign:
     description:
       - With O(select=all), skip escrows whose creator on the chain is another account. By default each of them is a

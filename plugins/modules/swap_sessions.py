@@ -37,6 +37,13 @@ options:
       - With O(state=stoppable), refuse as well while the gateway serves requests. A swap has drained it before.
     type: bool
     default: false
+  given_up:
+    description:
+      - Ids of escrows that a move to another generation leaves unsettled, because their owner has given them up.
+    type: list
+    elements: int
+    default: []
+    version_added: 0.6.0
   container:
     description:
       - With O(journal) and O(state=stoppable) or O(state=listed), the container of the gateway. One that does not run,
@@ -169,6 +176,7 @@ SPEC = _argspec.ArgumentSpec(
             "choices": ["listed", "stoppable", "intact"],
         },
         "idle": {"type": "bool", "default": False},
+        "given_up": {"type": "list", "elements": "int", "default": []},
         "container": {"type": "str", "default": "devshardctl-multi"},
         "expected": {"type": "dict", "default": {}},
     },
@@ -241,7 +249,7 @@ def work(context: Context) -> Outcome:
         else:
             seen = ports.gateway.state()
             if state == "stoppable" and notebook is not None and notebook.step is Step.RETIRE_MAIN:
-                refuse_unsettled(ports.chain, seen)
+                refuse_unsettled(ports.chain, seen, params["given_up"])
             if state == "stoppable":
                 may_stop(ports, seen, notebook, idle=params["idle"], known_env=context.environment)
             found = marks_of(seen)

@@ -176,7 +176,9 @@ class SettleLook:
         views += [
             self._view(number, None) for number in self._run.files.kept() if number not in known
         ]
-        return sorted(begun | {view.id for view in views if self._selected(view, seen)})
+        left = set(self._options.leave)
+        views = [view for view in views if view.id not in left]
+        return sorted((begun - left) | {view.id for view in views if self._selected(view, seen)})
 
     def _selected(self, view: EscrowView, seen: RoundLook) -> bool:
         if not view.unsettled:

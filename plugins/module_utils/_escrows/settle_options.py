@@ -35,6 +35,7 @@ class SettleOptions:
     gas_limit: int
     tx_lifetime: int
     ask_hosts: bool = True
+    leave: tuple[int, ...] = ()
     leave_foreign: bool = False
     known_env: frozenset[str] | None = None
     """Names in the gateway's environment file, where it could be read."""

@@ -39,6 +39,7 @@ SPEC = _argspec.ArgumentSpec(
         "gas_limit": {"type": "int", "default": SETTLE_GAS},
         "tx_lifetime": {"type": "int", "default": 120},
         "ask_hosts": {"type": "bool", "default": True},
+        "leave": {"type": "list", "elements": "int", "default": []},
         "leave_foreign": {"type": "bool", "default": False},
     },
     mutually_exclusive=(("ids", "select"),),
