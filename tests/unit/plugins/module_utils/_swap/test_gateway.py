@@ -45,6 +45,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap.sessions impo
     over_on_chain,
     past_escrows,
     refuse_stop,
+    refuse_unsettled,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.settings_copy import (
     copy_settings,
@@ -127,7 +128,7 @@ class Gateway:
         return self.rotations.pop(0) if len(self.rotations) > 1 else self.rotations[0]
 
 
-def api(gateway: Gateway) -> t.Any:
+def api(gateway: Gateway | Chain) -> t.Any:
     return gateway
 
 
@@ -174,6 +175,30 @@ def test_settings_that_were_not_taken_are_found_out() -> None:
             api(Gateway(SETTINGS, deaf=("escrow_rotation",))),
             check_mode=False,
         )
+
+
+OF_V2: dict[str, t.Any] = {**SETTINGS, "chain_rest": "http://old:1317", "only_v2": 7}
+OF_V4: dict[str, t.Any] = {**FRESH, "tx_gas_limit": 1, "chain_rest": "", "chain_grpc": "none"}
+
+
+def test_another_generation_keeps_what_it_alone_has_and_what_it_is_tuned_by() -> None:
+    source, target = Gateway(OF_V2), Gateway(OF_V4)
+    moves_to = profile("v4.1", "v4.1")
+    found = copy_settings(api(source), api(target), moves_to=moves_to, check_mode=False)
+    assert found["set"] == ["default_model", "model_limits", "tx_gas_limit"]
+    assert target.held["participant_throttle"] == OF_V4["participant_throttle"]
+    assert (target.held["chain_rest"], target.held["chain_grpc"]) == ("", "none")
+    assert "only_v2" not in target.held
+    assert target.held["model_limits"] == SETTINGS["model_limits"]
+    assert target.held["escrow_rotation"]["enabled"] is False
+    again = copy_settings(api(source), api(target), moves_to=moves_to, check_mode=False)
+    assert (again["changed"], source.posts) == (False, [])
+
+
+def test_a_generation_that_keeps_its_chain_in_the_settings_takes_it_over() -> None:
+    target = Gateway({**OF_V4, "chain_rest": "http://other:1317"})
+    copy_settings(api(Gateway(OF_V2)), api(target), moves_to=profile("v3", "v3"), check_mode=False)
+    assert target.held["chain_rest"] == "http://old:1317"
 
 
 def test_another_generation_is_recognised() -> None:
@@ -419,6 +444,33 @@ def test_a_silent_chain_forbids_to_stop() -> None:
     chain.silent = True
     with pytest.raises(UnsafeError, match="a gateway that starts would exit"):
         refuse_stop(ports(Gateway({}), chain), "main", state(devshard(1)))
+
+
+def settled(**given: t.Any) -> Obj:
+    return Obj(epoch_index=5, **{"settled": True, **given})
+
+
+def test_a_gateway_is_left_behind_when_each_of_its_escrows_is_settled_or_pruned() -> None:
+    out_of_use = devshard(3, active=False, runtime=None)
+    # the third one is pruned
+    refuse_unsettled(
+        api(Chain(_1=settled(), _2=settled())), state(devshard(1), devshard(2), out_of_use)
+    )
+    refuse_unsettled(api(Chain()), state())
+
+
+@pytest.mark.parametrize("active", [True, False])
+def test_a_gateway_with_a_deposit_is_not_left_behind(active: bool) -> None:
+    held = state(devshard(1), devshard(2, active=active, runtime=None if not active else {}))
+    with pytest.raises(UnsafeError, match="must not be removed: escrow 2 is not settled$"):
+        refuse_unsettled(api(Chain(_1=settled(), _2=live())), held)
+
+
+def test_a_chain_that_does_not_answer_proves_no_settlement() -> None:
+    chain = Chain(_1=settled())
+    chain.silent = True
+    with pytest.raises(UnsafeError, match="the chain does not answer for escrow 1"):
+        refuse_unsettled(api(chain), state(devshard(1)))
 
 
 def test_a_create_signed_here_does_not_forbid_to_stop() -> None:

@@ -46,7 +46,11 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap.journal impor
     Notebook,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.journal_model import Journal
-from ansible_collections.gonka.devshard.plugins.module_utils._swap.notes import SwapNotes
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.notes import (
+    Kind,
+    Move,
+    SwapNotes,
+)
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import Step, sequence
 
 OLD = f"r:5000/gateway@sha256:{'0' * 64}"
@@ -341,6 +345,70 @@ def test_a_record_that_was_written_too_early_does_not_name_what_runs() -> None:
 def test_another_generation_is_refused_with_the_way_named(asked: str) -> None:
     with pytest.raises(UnsafeError, match="generation_upgrade"):
         make_plan(None, container(), None, "main", wish(asked=asked, resolve=no_registry))
+
+
+MOVE = Move(
+    origin=Kind(profile="v2", protocol=None),
+    target=Kind(profile="v4.1", protocol="v4.1"),
+    origin_storage="/d/.devshardctl",
+    storage="/d/.devshardctl-v4.1",
+    ours=True,
+)
+
+
+def moving(**given: t.Any) -> RecreateWish:
+    kind = {"mode": "generation", "profile": "v4.1", "protocol": "v4.1", "move": MOVE}
+    return wish(**{**kind, **given})
+
+
+def test_a_move_begins_with_its_steps_and_notes_where_it_leads() -> None:
+    found, journal, seen = make_plan(None, container(), None, "main", moving())
+    assert (journal, found.steps) == (None, sequence("generation", "import"))
+    begun = begin(found, seen, moving(), NOW)
+    assert (begun.moves, begun.data.move, begun.target) == (True, MOVE, NEW)
+
+
+def test_a_gateway_of_the_wanted_generation_has_nothing_to_move() -> None:
+    """Another run, when it is done: nothing is asked of the engine or of a registry."""
+    there = moving(move=None, resolve=no_registry, asked="r:5000/gateway:other")
+    found, journal, _seen = make_plan(None, None, None, "temp", there)
+    assert (found.steps, journal) == ((), None)
+    assert found.reason == "the gateway is of generation v4.1 already"
+    with pytest.raises(UnsafeError, match="no way back to an earlier generation"):
+        make_plan(None, None, None, "main", moving(move=None, rollback=True))
+
+
+def test_a_move_without_another_image_is_refused_and_not_called_done() -> None:
+    """The inventory names the new generation, and still the image of the earlier one."""
+    with pytest.raises(UnsafeError, match="gateway_image"):
+        make_plan(None, container(), None, "main", moving(asked=OLD))
+
+
+def test_another_protocol_may_be_of_the_same_image() -> None:
+    other = dataclasses.replace(
+        MOVE,
+        origin=Kind(profile="v4.1", protocol="v4.1"),
+        target=Kind(profile="v4.1", protocol="v5"),
+    )
+    found, _journal, _seen = make_plan(
+        None, container(), None, "main", moving(asked=OLD, move=other)
+    )
+    assert found.steps == sequence("generation", "import")
+
+
+def test_an_open_move_goes_on_whatever_the_record_says_meanwhile(tmp_path: Path) -> None:
+    """Its record says the new generation once the earlier gateway is removed."""
+    kind = {"mode": "generation", "profile": "v4.1", "protocol": "v4.1"}
+    retired = sequence("generation", "import")
+    done = retired[: retired.index(Step.RETIRE_MAIN) + 1]
+    journal = start(tmp_path, *done, move=MOVE, **kind)[1]
+    found, held, _seen = make_plan(journal, None, None, "temp", wish(move=None, **kind))
+    assert found.steps[:2] == (Step.START_TEMP, Step.CHECK_TEMP)
+    assert Step.REPLACE_MAIN in found.steps
+    assert held is not None
+    assert held.data.move == MOVE
+    with pytest.raises(UnsafeError, match="only leads forward"):
+        make_plan(journal, None, None, "temp", wish(move=None, rollback=True, **kind))
 
 
 def test_an_image_without_a_digest_could_not_be_rolled_back_to() -> None:

@@ -14,17 +14,20 @@ from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import
     DevshardError,
     UnsafeError,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway import profiles
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.drift import Drift
 from ansible_collections.gonka.devshard.plugins.module_utils._host.docker import (
     Container,
     from_inspect,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.host import (
+    move_of,
     refuse_another_image,
     refuse_drift,
     refuse_record,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.journal_model import Journal
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.notes import Kind, Move
 
 FOLDER = Path("/srv/gonka/devshard-gateway")
 OLD = f"r:5000/gateway@sha256:{'0' * 64}"
@@ -96,3 +99,87 @@ def test_a_container_that_differs_from_its_environment_file_is_refused() -> None
         refuse_drift(
             Drift(exists=True, running=True, reasons=("the port", "the image")), "devshardctl-multi"
         )
+
+
+# from one generation to another
+
+
+def move(record: dict[str, t.Any], name: str, protocol: str | None = None) -> Move | None:
+    wanted = Kind(profile=name, protocol=protocol)
+    return move_of(record, wanted, FOLDER, generations=list(profiles.known()))
+
+
+@pytest.mark.parametrize(
+    ("record", "name", "protocol"),
+    [
+        ({"profile": "v2"}, "v2", None),
+        ({"profile": "v4.1", "protocol": "v4.1"}, "v4.1", "v4.1"),
+        # 0.1.0 wrote no generation, and no version before 0.4.0 a protocol
+        ({}, "v2", None),
+        ({"profile": "v3"}, "v3", "v3"),
+    ],
+)
+def test_a_gateway_that_is_of_the_wanted_generation_does_not_move(
+    record: dict[str, t.Any], name: str, protocol: str | None
+) -> None:
+    assert move(record, name, protocol) is None
+
+
+@pytest.mark.parametrize("origin", ["v2", "v3", "v4"])
+def test_a_gateway_moves_to_any_newer_generation(origin: str) -> None:
+    storage = str(FOLDER / ".devshardctl")
+    record = {"profile": origin, "protocol": None if origin == "v2" else origin}
+    found = move({**record, "storage": storage}, "v4.1", "v4.1")
+    assert found == Move(
+        origin=Kind(profile=origin, protocol=record["protocol"]),
+        target=Kind(profile="v4.1", protocol="v4.1"),
+        origin_storage=storage,
+        storage=f"{FOLDER}/.devshardctl-v4.1",
+        ours=True,
+    )
+    assert move(record, "v4.1", "v4.1") == found
+
+
+def test_another_protocol_of_the_same_generation_is_a_move() -> None:
+    record = {"profile": "v4.1", "protocol": "v4.1", "storage": f"{FOLDER}/.devshardctl-v4.1"}
+    found = move(record, "v4.1", "v5")
+    assert found is not None
+    assert (found.origin.protocol, found.target.protocol) == ("v4.1", "v5")
+    assert (found.origin_storage, found.storage) == (
+        f"{FOLDER}/.devshardctl-v4.1",
+        f"{FOLDER}/.devshardctl-v5",
+    )
+
+
+def test_a_gateway_moves_to_no_earlier_generation_and_from_no_unknown_one() -> None:
+    with pytest.raises(UnsafeError, match=r"earlier v2 is wanted .devshard_profile."):
+        move_of(
+            {"profile": "v4"}, Kind(profile="v2", protocol=None), FOLDER, generations=["v2", "v4"]
+        )
+    assert move({"profile": "v3"}, "v4", "v4") is not None
+    for name, protocol in (("v2", None), ("v3", "v3")):
+        with pytest.raises(UnsafeError, match="A move leads to a newer generation"):
+            move({"profile": "v4.1", "protocol": "v4.1"}, name, protocol)
+    with pytest.raises(UnsafeError, match=r"generation v9, which .* does not know. It knows: v2, "):
+        move({"profile": "v9"}, "v4.1", "v4.1")
+
+
+@pytest.mark.parametrize("more", [{"adopted": True}, {"volume": "gateway_data"}])
+def test_a_storage_that_its_owner_made_is_not_ours_to_remove(more: dict[str, t.Any]) -> None:
+    found = move({"profile": "v2", "storage": "/data/gw", **more}, "v4.1", "v4.1")
+    assert found is not None
+    assert (found.origin_storage, found.ours) == ("/data/gw", False)
+
+
+def test_a_move_has_a_storage_of_its_own() -> None:
+    """One that has the name already would be opened by the new gateway, and removed in the end."""
+    record = {"profile": "v4", "protocol": "v4", "storage": f"{FOLDER}/.devshardctl-v4.1"}
+    with pytest.raises(UnsafeError, match=r"[.]devshardctl-v4[.]1"):
+        move(record, "v4.1", "v4.1")
+
+
+def test_the_record_of_any_generation_is_taken_for_a_move() -> None:
+    record = {"profile": "v2", "digest": OLD}
+    assert refuse_record(record, FOLDER, None) == record
+    with pytest.raises(UnsafeError, match="run the playbook gonka.devshard.generation_upgrade"):
+        refuse_record(record, FOLDER, "v4.1")

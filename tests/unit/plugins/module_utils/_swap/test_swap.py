@@ -10,8 +10,7 @@ import functools
 import re
 import typing as t
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
-from pathlib import Path
+from datetime import timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -19,10 +18,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.gonka.devshard.plugins.module_utils._host.image import digest_of
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.aftermath import after_failure
-from ansible_collections.gonka.devshard.plugins.module_utils._swap.journal import (
-    JournalFile,
-    Notebook,
-)
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.journal import Notebook
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.journal_model import Journal
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.notes import SwapNotes
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.plan import (
@@ -53,42 +49,13 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap.window_rules 
     Window,
     window_refusals,
 )
-
-OLD = "registry/gateway@sha256:old"
-NEW = "registry/gateway@sha256:new"
-NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
-
-
-class Killed(Exception):
-    """The controller and what it started are gone."""
-
-
-class Memory(JournalFile):
-    """A journal that is not on a disk; after ``writes`` of them its run is killed."""
-
-    def __init__(self, journal: Journal, *, writes: int | None = None) -> None:
-        super().__init__(Path("/nowhere"))
-        self.journal = journal.remember(SwapNotes(run="r1"))
-        self.writes = writes
-
-    def read(self) -> Journal:
-        return self.journal
-
-    def write(self, journal: Journal) -> None:
-        if self.writes is not None:
-            if not self.writes:
-                raise Killed
-            self.writes -= 1
-        self.journal = journal
-
-    def archive(self, journal: Journal) -> None:
-        self.journal = journal
-
-    def notebook(self, step: Step, *, finished: Step | None = None) -> Notebook:
-        return Notebook(
-            file=self, run="r1", step=step, finished=finished, now=lambda: NOW, check_mode=False
-        )
-
+from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils._swap.kept_journal import (
+    NEW,
+    NOW,
+    OLD,
+    Killed,
+    Memory,
+)
 
 ROTATION = {"settlement_enabled": False, "pre_poc_blocks": 300, "models": []}
 
