@@ -58,7 +58,11 @@ def _advice(journal: Journal, step: Step, container: str, other: str, down: Coll
     """What the step leaves serving, as far as that runs."""
     names = {"main": container, "temp": other}
     lost = [slot for slot in _SERVES[step] if names[slot] in down]
-    advice = _ADVICE | _ADVICE_OF_MOVE if journal.moves and not journal.rolling_back else _ADVICE
+    advice = _ADVICE
+    if journal.rolling_back:
+        advice = _ADVICE | _ADVICE_BACK
+    elif journal.moves:
+        advice = _ADVICE | _ADVICE_OF_MOVE
     give_up = "" if journal.only_forward else _GIVE_UP
     if not lost:
         return advice[step].format(container=container, other=other)
@@ -162,4 +166,9 @@ _ADVICE_OF_MOVE: t.Final = {
     " again before their deadline.",
     Step.RESTORE_ROTATION: "The gateway serves, with its rotation off. Run this again before the next"
     " change of epoch.",
+}
+
+_ADVICE_BACK: t.Final = {
+    Step.CHECK_MAIN: "What serves goes on serving. The gateway that is returned to does not serve what"
+    " it should. Correct the cause and run this again.",
 }

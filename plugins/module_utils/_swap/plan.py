@@ -125,8 +125,11 @@ def _temp_is_needed(journal: Journal, steps: Collection[Step]) -> bool:
         return False
     if Step.STOP_TEMP in journal.started or Step.STOP_TEMP in journal.done:
         return False
-    if Step.SETTLE_TEMP in steps:
-        return True
+    return Step.SETTLE_TEMP in steps or _temp_has_to_serve(journal, steps)
+
+
+def _temp_has_to_serve(journal: Journal, steps: Collection[Step]) -> bool:
+    """Clients are sent to it, or would be at the next step; to settle it need not serve any."""
     if journal.rolling_back and Step.REPLACE_MAIN not in steps:
         return False
     return not _WHILE_TEMP_SERVES.isdisjoint(steps)
@@ -219,6 +222,9 @@ _ON_MAIN: t.Final = frozenset({Step.CHECK_MAIN, Step.RESTORE_ROTATION})
 
 def works_on_origin(journal: Journal, step: Step) -> bool:
     """Whether a step of a move works on the gateway of the earlier generation."""
+    if step is Step.FREEZE_ROTATION and journal.main_is_target:
+        # it was given back after a failure, and is frozen once more
+        return False
     return step in _ON_ORIGIN or (journal.rolling_back and step in _ON_MAIN)
 
 
@@ -251,7 +257,17 @@ def remaining(journal: Journal, seen: SwapSeen) -> tuple[Step, ...]:
         front.append(Step.PREFLIGHT)
     needed = _temp_is_needed(journal, steps)
     if needed and not seen.temp_running and Step.START_TEMP not in steps:
-        front += [Step.START_TEMP, Step.CHECK_TEMP]
+        front.append(Step.START_TEMP)
+        if _temp_has_to_serve(journal, steps):
+            front.append(Step.CHECK_TEMP)
+    if (
+        Step.RETIRE_MAIN in steps
+        and Step.SWITCH_TO_TEMP in journal.done
+        and seen.flag == "main"
+        and (seen.main_running or Step.SETTLE_MAIN in steps)
+    ):
+        # no client is sent to a gateway whose escrows are settled
+        front.append(Step.SWITCH_TO_TEMP)
     relies_on_drain = Step.RETIRE_MAIN if journal.moves else Step.REPLACE_MAIN
     if relies_on_drain in steps and Step.DRAIN_MAIN in journal.done:
         if seen.flag == "main" and seen.main_running:
