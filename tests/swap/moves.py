@@ -140,10 +140,10 @@ def straight(move: Move) -> None:
     move.done()
     second = move.run()
     expect((second.rc, second.changed) == (0, 0), "the second run changed something")
-    for changes in (True, False):
-        site = move.lab.play("gonka.devshard.site")
-        expect(site.rc == 0, site.text[-2000:])
-        expect(changes or site.changed == 0, "the second run of site changed something")
+    # to open the accounting is a change of the edge, whose reload clients that reuse a connection feel
+    site = move.lab.play("gonka.devshard.site", edge_accounting=False)
+    expect(site.rc == 0, site.text[-2000:])
+    expect(site.changed == 0, "site changed something after the move")
     move.done()
 
 
