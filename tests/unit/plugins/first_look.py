@@ -119,6 +119,22 @@ class FakeHost:
         name = "swap.json" if slot == "main" else f"swap-{slot}.json"
         return self.write(self.state / name, {**journal.to_dict(), **changes})
 
+    def move(self, *steps: Step, **changes: t.Any) -> Path:
+        """The journal of a move from v2 to v4.1."""
+        move = {
+            "origin": {"profile": "v2", "protocol": None},
+            "target": {"profile": "v4.1", "protocol": "v4.1"},
+            "origin_storage": str(self.storage),
+            "storage": str(self.new_storage),
+            "ours": True,
+        }
+        data = {"run": "77", "move": move}
+        return self.journal(*steps, mode="generation", data=data, **changes)
+
+    @property
+    def new_storage(self) -> Path:
+        return self.deploy / ".devshardctl-v4.1"
+
     def redirected(self, url: str) -> None:
         self.write(
             self.nginx / "devshard/server.d/redirect.conf",

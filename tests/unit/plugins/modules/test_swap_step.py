@@ -20,6 +20,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._host.docker import
     Container,
     from_inspect,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import sequence
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_run import (
     failed,
     run_module,
@@ -289,3 +290,142 @@ def test_the_temporary_gateway_keeps_its_image_and_its_environment(host: Host) -
     found = host.swap(rollback=True)
     assert (found["temp_image"], found["temp_env"]) == (OLD, str(host.env_file))
     assert found["seed_needed"] is False
+
+
+# to another generation
+
+STEPS = [step.value for step in sequence("generation", "import")]
+V2 = {"gateway_profile": "v2", "gateway_protocol": None}
+V41 = {"gateway_profile": "v4.1", "gateway_protocol": "v4.1"}
+KIND = {"mode": "generation", **V41}
+
+
+class Moving(Host):
+    """Its inventory names another generation than its deploy record."""
+
+    def params(self, state: str = "planned", **given: t.Any) -> dict[str, t.Any]:
+        return super().params(state, **{**KIND, **given})
+
+    def through(self, last: str) -> None:
+        self.swap("begun", balance=900, origin_escrow_ids=[3, 4])
+        for step in STEPS[1 : STEPS.index(last) + 1]:
+            self.note(step)
+
+    @property
+    def old(self) -> str:
+        return str(self.deploy / ".devshardctl")
+
+    @property
+    def new(self) -> str:
+        return str(self.deploy / ".devshardctl-v4.1")
+
+
+@pytest.fixture
+def move(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Moving:
+    made = Moving(tmp_path)
+    made.set_record(image="r:5000/gateway:old", digest=OLD, storage=made.old, profile="v2")
+    monkeypatch.setattr(docker, "inspect", made.containers.get)
+    monkeypatch.setattr(docker, "resolve", lambda image: image if "@" in image else NEW)
+    return made
+
+
+def test_a_move_is_planned_with_the_storage_that_it_leads_to(move: Moving) -> None:
+    found = move.swap()
+    assert (found["steps"], found["open"]) == (STEPS, False)
+    assert (found["storage"], found["origin_storage"]) == (move.new, move.old)
+    assert found["temp_generation"] == V41
+    assert found["generations"]["settle_main"] == V2
+    assert found["generations"]["seed_main"] == V41
+    begun = move.swap("begun", balance=900, origin_escrow_ids=[3, 4])
+    assert (begun["data"]["balance"], begun["data"]["origin_escrow_ids"]) == (900, [3, 4])
+    assert begun["data"]["move"]["storage"] == move.new
+
+
+def test_a_swap_works_on_one_generation(host: Host) -> None:
+    found = host.swap()
+    assert set(map(str, found["generations"].values())) == {str(V2)}
+    assert (found["origin_storage"], found["emptied"]) == (None, [])
+
+
+def test_the_record_is_moved_when_the_earlier_gateway_is_gone(move: Moving) -> None:
+    move.through("settle_main")
+    moved = move.params("moved", step="retire_main", archive="/a/1")
+    found = failed("swap_step", moved)
+    assert f"the container {MAIN} of the earlier generation still exists" in found.msg
+    assert move.record["profile"] == "v2"
+    main = move.containers.pop(MAIN)
+    checked = succeeded("swap_step", moved, check=True)
+    assert move.record["profile"] == "v2"
+    done = succeeded("swap_step", moved)
+    assert (checked["changed"], checked["diff"]) == (done["changed"], done["diff"])
+    record = move.record
+    assert (record["profile"], record["protocol"], record["storage"]) == ("v4.1", "v4.1", move.new)
+    assert json.loads(move.journal.read_text())["data"]["archive"] == "/a/1"
+    assert succeeded("swap_step", moved)["changed"] is False
+    # the next run is of the generation of the record, and goes on
+    again = move.swap(slot_in_service="temp")
+    assert (again["open"], "seed_main" in again["steps"]) == (True, True)
+    assert (again["storage"], again["emptied"]) == (move.new, [move.old])
+    move.containers[MAIN] = main
+    assert failed("swap_step", moved).kind == "unsafe"
+
+
+def test_only_a_move_moves_the_record(host: Host) -> None:
+    host.swap("begun")
+    del host.containers[MAIN]
+    found = failed("swap_step", host.params("moved", step="retire_main"))
+    assert "moves to no other generation" in found.msg
+    assert host.record["profile"] == "v2"
+
+
+@pytest.mark.parametrize("last", STEPS[1 : STEPS.index("settle_main")])
+def test_a_rollback_removes_the_new_storage_and_never_the_one_in_use(
+    move: Moving, last: str
+) -> None:
+    move.through(last)
+    assert move.swap()["emptied"] == [move.old]
+    back = move.swap(rollback=True)
+    assert (back["rolling_back"], back["emptied"]) == (True, [move.new])
+    assert move.record["storage"] == move.old
+    assert back["generations"]["check_main"] == V2
+    assert back["temp_generation"] == V41
+
+
+def test_a_storage_that_its_owner_made_is_left(move: Moving) -> None:
+    move.set_record(**{**move.record, "adopted": True, "storage": "/data/own"})
+    move.through("settle_main")
+    assert move.swap()["emptied"] == []
+    assert move.swap()["origin_storage"] == "/data/own"
+
+
+def test_once_escrows_are_settled_a_rollback_is_refused(move: Moving) -> None:
+    move.through("drain_main")
+    move.swap("started", step="settle_main")
+    for check in (True, False):
+        found = run_module("swap_step", move.params(rollback=True), check=check)
+        assert "only leads forward" in found.msg
+    assert "settle_main" in move.swap()["steps"]
+
+
+def test_where_the_generation_is_the_wanted_one_nothing_is_to_be_done(move: Moving) -> None:
+    move.set_record(**{**move.record, "profile": "v4.1", "protocol": "v4.1"})
+    found = run_module("swap_step", move.params())
+    assert found.result["changed"] is False
+    assert found.result["swap"]["steps"] == []
+    assert found.result["swap"]["reason"] == "the gateway is of generation v4.1 already"
+    assert "no way back" in failed("swap_step", move.params(rollback=True)).msg
+
+
+def test_after_a_failure_the_gateway_in_slot_main_is_named_by_its_generation(move: Moving) -> None:
+    move.through("check_temp")
+    assert move.swap("aftermath", step="check_temp")["generation"] == V2
+    for step in ("switch_to_temp", "drain_main", "settle_main", "retire_main"):
+        move.note(step)
+    assert move.swap("aftermath", step="restore_rotation")["generation"] == V41
+
+
+def test_the_archive_and_the_escrows_of_a_move_are_noted(move: Moving) -> None:
+    move.through("replace_main")
+    found = move.swap("ended", step="seed_main", main_escrow_ids=[8, 9])
+    assert found["data"]["main_escrow_ids"] == [8, 9]
+    assert found["data"]["origin_escrow_ids"] == [3, 4]

@@ -19,6 +19,7 @@ from ansible_collections.gonka.devshard.tests.unit.plugins.first_look import Fak
 MAIN = "devshardctl-multi"
 POOL = "hot_swap_mode=pool hot_swap_slot=temp"
 STEPS = (Step.PREFLIGHT, Step.FREEZE_ROTATION, Step.START_TEMP)
+TO_RETIRE = (*STEPS, Step.SEED_TEMP, Step.DRAIN_MAIN, Step.SETTLE_MAIN, Step.RETIRE_MAIN)
 
 
 def deployed(host: FakeHost, *, running: bool = True, **changes: t.Any) -> None:
@@ -133,6 +134,34 @@ def swap_not_readable(host: FakeHost) -> None:
     host.journal(*STEPS, schema=9)
 
 
+def temp_of_a_move(host: FakeHost) -> None:
+    inside = host.new_storage / "temp-20260731T101500Z"
+    host.write(inside / "gateway.db")
+    label = {"gonka.devshard.swap": "20260731T101500Z"}
+    host.container("devshardctl-temp", inside, number=4, port=18081, labels=label)
+
+
+def moving(host: FakeHost) -> None:
+    deployed(host)
+    host.move(*STEPS)
+    temp_of_a_move(host)
+
+
+def moving_without_main(host: FakeHost) -> None:
+    """Killed in the middle of its retirement: the record still has the earlier generation."""
+    host.deployed()
+    host.move(*TO_RETIRE)
+    temp_of_a_move(host)
+
+
+def moving_to_the_new_main(host: FakeHost) -> None:
+    host.deployed(profile="v4.1", protocol="v4.1", storage=str(host.new_storage))
+    host.move(*TO_RETIRE, Step.REPLACE_MAIN)
+    temp_of_a_move(host)
+    host.write(host.new_storage / "gateway.db")
+    host.container(MAIN, host.new_storage)
+
+
 def redirected(host: FakeHost) -> None:
     deployed(host)
     host.redirected("https://other.example.org")
@@ -159,6 +188,7 @@ SWAPS = frozenset({"hot_swap", "generation_upgrade"})
 START = frozenset({"site", "preflight"})
 LOOK = frozenset({"status", "preflight", "backup"})
 SWAPPING = frozenset({"status", "backup", "hot_swap", "redirect"})
+MOVING = frozenset({"status", "backup", "generation_upgrade", "redirect"})
 # Which playbooks may run, and what the others say.
 CASES: list[tuple[t.Callable[[FakeHost], None], frozenset[str], str]] = [
     (bare, START, "nothing of one was found on this host. Deploy it with"),
@@ -189,6 +219,9 @@ CASES: list[tuple[t.Callable[[FakeHost], None], frozenset[str], str]] = [
     (swapping, SWAPPING, "the swap to g:2 is open since 2026-07-31"),
     (swapping_and_main_down, SWAPPING, "is open since 2026-07-31"),
     (swap_refused_in_its_preflight, ALL, ""),
+    (moving, MOVING, "the move to g:2 is open since 2026-07-31"),
+    (moving_without_main, MOVING, "the move to g:2 is open since 2026-07-31"),
+    (moving_to_the_new_main, MOVING, "the move to g:2 is open since 2026-07-31"),
     (swap_not_readable, LOOK - {"preflight"}, "whether a swap is under way is unknown"),
     (redirected, ALL - SWAPS, "Clients are redirected to https://other.example.org"),
     (redirected_in_a_swap, SWAPPING, "is open since 2026-07-31"),
@@ -268,6 +301,66 @@ def test_the_way_on_is_the_one_that_the_swap_takes(
     _host, presence = seen(tmp_path, monkeypatch, state)
     assert (refuse("settle", presence) or "").endswith(way)
     assert notes("status", presence)[0].endswith(way)
+
+
+@pytest.mark.parametrize(
+    ("steps", "changes", "way"),
+    [
+        (STEPS, {}, "hot_swap_image=g:2. To roll back, run it with hot_swap_rollback=true."),
+        (STEPS, {"rolling_back": True, "asked": "g:1"}, "hot_swap_image=g:1."),
+        # there is no way back once a settle may have begun
+        (TO_RETIRE, {}, "hot_swap_image=g:2."),
+    ],
+)
+def test_the_way_on_of_a_move_is_its_own_playbook(
+    steps: tuple[Step, ...],
+    changes: dict[str, t.Any],
+    way: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def state(host: FakeHost) -> None:
+        deployed(host)
+        host.move(*steps, **changes)
+
+    _host, presence = seen(tmp_path, monkeypatch, state)
+    told = refuse("hot_swap", presence) or ""
+    assert told.startswith("Another kind of swap is not finished: the ")
+    for line in (told, refuse("settle", presence) or "", notes("status", presence)[0]):
+        assert line.endswith(f"run the playbook gonka.devshard.generation_upgrade with {way}")
+    assert notes("generation_upgrade", presence) == notes("hot_swap", presence) == []
+
+
+def test_a_move_does_not_begin_while_a_swap_is_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _host, presence = seen(tmp_path, monkeypatch, swapping)
+    told = refuse("generation_upgrade", presence) or ""
+    assert "Another kind of swap is not finished: the swap to g:2" in told
+    assert "run the playbook gonka.devshard.hot_swap with hot_swap_image=g:2." in told
+
+
+@pytest.mark.parametrize("state", [moving, moving_without_main, moving_to_the_new_main])
+def test_the_temporary_gateway_of_a_move_is_ours(
+    state: t.Callable[[FakeHost], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _host, presence = seen(tmp_path, monkeypatch, state)
+    temp_port = presence.port("temp")
+    assert temp_port is not None
+    assert (presence.temp.ours, temp_port.state, presence.others) == (True, "ours", ())
+
+
+def test_what_is_no_storage_of_the_move_is_not_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without its journal nothing says that this container is of a move."""
+
+    def state(host: FakeHost) -> None:
+        deployed(host)
+        temp_of_a_move(host)
+
+    _host, presence = seen(tmp_path, monkeypatch, state)
+    assert presence.temp.ours is False
 
 
 def test_a_redirect_is_named_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -746,6 +746,23 @@ def test_the_way_on_of_a_swap_with_the_other_gateway_names_its_mode() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("changes", "back"),
+    [
+        ({}, "; back with -e hot_swap_rollback=true"),
+        ({"only_forward": True}, ""),
+        ({"rolling_back": True}, ""),
+    ],
+)
+def test_an_open_move_goes_on_by_its_own_playbook(changes: Data, back: str) -> None:
+    found = verdict(of_presence(swap={**SWAP, "mode": "generation", **changes}))
+    (swap,) = [item for item in found.findings if item.about == "swap"]
+    asked = "-e hot_swap_image=registry/gateway:1.1"
+    assert swap.run == f"gonka.devshard.generation_upgrade {asked}{back}"
+    kind = "a rollback" if "rolling_back" in changes else "a move"
+    assert swap.text.startswith(f"{kind} from registry/gateway:1.0 to registry/gateway:1.1 is open")
+
+
 def test_modes_that_differ_are_no_danger_where_the_default_model_is_the_strictest() -> None:
     limits = [{"model_id": B, "access_mode": "open"}, {"model_id": A, "access_mode": "api_key"}]
     found = verdict(
