@@ -62,6 +62,12 @@ options:
     type: list
     elements: int
     version_added: 0.6.0
+  given_up:
+    description:
+      - Those of them that it leaves unsettled, to be noted with O(state=begun).
+    type: list
+    elements: int
+    version_added: 0.6.0
   balance:
     description:
       - What the creator has before anything is paid for, in C(ngonka), to be noted with O(state=begun).
@@ -294,6 +300,11 @@ swap:
       type: list
       elements: int
       sample: [4711]
+    given_up:
+      description: Escrows of the earlier generation that are left unsettled.
+      type: list
+      elements: int
+      sample: []
     origin_storage:
       description: The storage of the earlier generation, null where the generation stays.
       type: str
@@ -394,6 +405,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap.plan import (
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import Slot, Step, SwapSeen
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.temporary import temp_environment
 
+DATABASE: t.Final = "gateway.db"
 STATES: t.Final = ("planned", "begun", "started", "moved", "recorded", "ended", "aftermath")
 
 SPEC = _argspec.ArgumentSpec(
@@ -410,6 +422,7 @@ SPEC = _argspec.ArgumentSpec(
         "mode": {"type": "str", "default": "temp", "choices": ["temp", "pool", "generation"]},
         "main_escrow_ids": {"type": "list", "elements": "int"},
         "origin_escrow_ids": {"type": "list", "elements": "int"},
+        "given_up": {"type": "list", "elements": "int"},
         "balance": {"type": "int"},
         "archive": {"type": "path"},
         "temp_escrows": {"type": "str", "default": "import", "choices": ["import", "settle"]},
@@ -442,13 +455,14 @@ def journal_result(context: Context, journal: Journal) -> dict[str, t.Any]:
         "temp_env": None if temp_env is None else str(temp_env),
         "seed_needed": journal.has_temp and Step.SEED_TEMP not in journal.started,
         "temp_escrow_ids": list(journal.data.temp_escrow_ids or ()),
+        "given_up": list(journal.data.given_up or ()),
         **generations_of(context, journal),
     }
 
 
 def generations_of(context: Context, journal: Journal) -> dict[str, t.Any]:
     """Of which generation the gateway is that a step works on, as modules take it."""
-    wanted = Kind(profile=context.profile.name, protocol=protocol_of(context)).to_result()
+    wanted = Kind.of(context.profile).to_result()
     move = journal.data.move
     origin, target = (
         (wanted, wanted) if move is None else (move.origin.to_result(), move.target.to_result())
@@ -488,24 +502,27 @@ def wish_of(context: Context, record: dict[str, t.Any]) -> RecreateWish:
         mode=params["mode"],
         temp_escrows=params["temp_escrows"],
         profile=context.profile.name,
-        protocol=protocol_of(context),
         move=None if params["mode"] != "generation" else moved(context, record),
     )
 
 
-def protocol_of(context: Context) -> str | None:
-    """None where the generation knows one protocol alone."""
-    profile = context.profile
-    return profile.settlement_tag if profile.protocol_chosen else None
-
-
 def moved(context: Context, record: dict[str, t.Any]) -> Move | None:
-    return move_of(
+    """The move that the record and the options ask for; it needs a storage of its own."""
+    move = move_of(
         record,
-        Kind(profile=context.profile.name, protocol=protocol_of(context)),
+        Kind.of(context.profile),
         Path(context.params["deploy_dir"]),
         generations=list(profiles.known()),
     )
+    if move is None:
+        return None
+    storage = Path(move.storage)
+    if same_place(storage, Path(move.origin_storage)) or (storage / DATABASE).exists():
+        raise UnsafeError(
+            f"no move: the new gateway needs the storage {storage}, and that holds the database of a"
+            " gateway already. Move it away if no escrow in it is open"
+        )
+    return move
 
 
 def profile_of_record(context: Context) -> str | None:
@@ -646,6 +663,7 @@ def begun(context: Context, file: JournalFile) -> Outcome:
         notes = SwapNotes(
             balance=context.params["balance"],
             origin_escrow_ids=ids_of(context, "origin_escrow_ids"),
+            given_up=ids_of(context, "given_up"),
         )
         look.journal = new.finish(Step.PREFLIGHT).remember(notes)
         if not context.check_mode:

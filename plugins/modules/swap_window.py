@@ -252,6 +252,7 @@ def work(context: Context) -> Outcome:
         fee_amount=params["fee_amount"],
         creator=params["creator"],
         wait=params["wait"],
+        payee="new generation" if params["payment_profile"] else "temporary gateway",
         settle=params["settle"],
         models=None
         if served is None

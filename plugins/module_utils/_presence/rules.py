@@ -14,6 +14,7 @@ from .._gateway.instance import Instance
 from .model import swap_options
 
 if t.TYPE_CHECKING:
+    from .._swap.notes import Kind
     from .model import Play, Presence, Swap
 
 SITE: t.Final = "the playbook gonka.devshard.site"
@@ -27,6 +28,8 @@ _ANYWHERE: t.Final = ("site", "preflight")
 # edge alone while a swap is open. What site refuses preflight refuses too.
 _SWAPS: t.Final = ("hot_swap", "generation_upgrade")
 _DURING_A_SWAP: t.Final = (*_SWAPS, "status", "backup", "redirect")
+# They judge the difference themselves, or work on no escrow.
+_ANY_KIND: t.Final = ("site", "preflight", "generation_upgrade", "status", "backup", "redirect")
 # They cannot do without a gateway that answers.
 _NEED_GATEWAY: t.Final = ("escrow", "rotation", *_SWAPS)
 # They stop, start or remove containers, or rely on one that runs.
@@ -37,7 +40,9 @@ _SHOW_KEY: t.Final = ("site", "escrow", "rotation", *_SWAPS, "settle", "retire",
 _USE_STORAGE: t.Final = ("settle", "retire", "backup", "restore", "escrow", "rotation", *_SWAPS)
 
 
-def refuse(play: Play, presence: Presence, *, unretire: bool = False) -> str | None:
+def refuse(
+    play: Play, presence: Presence, *, unretire: bool = False, wanted: Kind | None = None
+) -> str | None:
     """Why this playbook must not run here, and what to do instead; None when it may."""
     return (
         _unreadable(play, presence)
@@ -46,6 +51,7 @@ def refuse(play: Play, presence: Presence, *, unretire: bool = False) -> str | N
         or _not_deployed(play, presence)
         or _retired(play, presence, unretire=unretire)
         or _swapping(play, presence)
+        or _of_another_kind(play, presence, wanted)
         or _edge_taken(play, presence)
         or _foreign(play, presence)
         or _temp_port(play, presence)
@@ -54,9 +60,11 @@ def refuse(play: Play, presence: Presence, *, unretire: bool = False) -> str | N
     )
 
 
-def notes(play: Play, presence: Presence) -> list[str]:
+def notes(play: Play, presence: Presence, *, wanted: Kind | None = None) -> list[str]:
     """What the operator of a playbook has to know, although it goes on."""
     found = []
+    if play in ("status", "backup", "redirect") and (text := other_kind(presence, wanted)):
+        found.append(text)
     if presence.redirect.edge:
         found.append(f"clients are redirected to {_target(presence)} by {REDIRECT}")
     swap = presence.swaps.binding
@@ -237,6 +245,31 @@ def _swapping(play: Play, presence: Presence) -> str | None:
     )
 
 
+def _of_another_kind(play: Play, presence: Presence, wanted: Kind | None) -> str | None:
+    """Another generation has other rules of settling, other limits, and another version that must be
+    approved: none of them fits the gateway that runs."""
+    if (
+        play in _ANY_KIND
+        or presence.is_retired
+        or (differs := other_kind(presence, wanted)) is None
+    ):
+        return None
+    return f"{differs}. Until then run this with the earlier settings"
+
+
+def other_kind(presence: Presence, wanted: Kind | None) -> str | None:
+    """That the inventory asks for another generation or protocol than the gateway has, in words."""
+    record = presence.record.content
+    if record is None or wanted is None or wanted.has(record.profile, record.protocol):
+        return None
+    there = record.profile if record.protocol is None else f"{record.profile} ({record.protocol})"
+    asked = wanted.profile if wanted.protocol is None else f"{wanted.profile} ({wanted.protocol})"
+    return (
+        f"The gateway in {presence.deploy_dir} is of generation {there}, and the inventory asks for"
+        f" {asked} (devshard_profile, devshard_protocol). To move it, run {MOVE}"
+    )
+
+
 def _foreign(play: Play, presence: Presence) -> str | None:
     """No key is shown to what is not proved to be this gateway."""
     if presence.is_retired:
@@ -294,6 +327,9 @@ def _not_running(play: Play, presence: Presence) -> str | None:
         # a swap that is continued may find its gateway stopped
         return None
     start = f"Start it with {SITE}"
+    if play == "generation_upgrade":
+        # site refuses the new generation
+        start = f"Start it on the host with 'docker start {slot.name}'"
     if slot.container is None:
         return f"The container {slot.name} does not exist. {start}"
     if not slot.container.running:

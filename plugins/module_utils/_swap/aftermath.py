@@ -47,11 +47,19 @@ def after_failure(
     if journal is None or not journal.open or not journal.touched:
         return Aftermath(gives_rotation_back=False, advice=_NOTHING_BEGUN)
     if journal.data.run != run:
-        return Aftermath(gives_rotation_back=False, advice=_STILL_OPEN.format(id=journal.id))
-    advice = _STILL_OPEN.format(id=journal.id)
+        return Aftermath(gives_rotation_back=False, advice=_still_open(journal))
+    advice = _still_open(journal)
     if step is not None and step is not Step.PREFLIGHT:
         advice = _advice(journal, step, container, other_container, down)
     return Aftermath(gives_rotation_back=gives_rotation_back(journal), advice=advice)
+
+
+def _give_up(journal: Journal) -> str:
+    return "" if journal.only_forward else _GIVE_UP
+
+
+def _still_open(journal: Journal) -> str:
+    return _STILL_OPEN.format(id=journal.id, give_up=_give_up(journal))
 
 
 def _advice(journal: Journal, step: Step, container: str, other: str, down: Collection[str]) -> str:
@@ -63,14 +71,14 @@ def _advice(journal: Journal, step: Step, container: str, other: str, down: Coll
         advice = _ADVICE | _ADVICE_BACK
     elif journal.moves:
         advice = _ADVICE | _ADVICE_OF_MOVE
-    give_up = "" if journal.only_forward else _GIVE_UP
+    give_up = _give_up(journal)
     if not lost:
         return advice[step].format(container=container, other=other)
     if lost == [_DRAINED.get(step)]:
         return _DRAINED_DOWN.format(name=names[lost[0]], give_up=give_up)
     if "temp" in lost and journal.has_temp:
         if Step.START_TEMP not in journal.started:
-            return _STILL_OPEN.format(id=journal.id)
+            return _still_open(journal)
         if Step.STOP_TEMP in journal.started:
             return _TEMP_GONE
     found = " ".join(_DOWN.format(name=names[slot]) for slot in lost)
@@ -82,7 +90,7 @@ def _advice(journal: Journal, step: Step, container: str, other: str, down: Coll
 _NOTHING_BEGUN: t.Final = "Nothing was changed. Correct what is named and run this again."
 _STILL_OPEN: t.Final = (
     "The swap {id} stays open as it was, and what serves goes on serving. Correct what is named and"
-    " run this again, or give up with hot_swap_rollback=true."
+    " run this again{give_up}."
 )
 _GIVE_UP: t.Final = ", or give up with hot_swap_rollback=true"
 _MAIN_DOWN: t.Final = (

@@ -14,7 +14,7 @@ from .._core.errors import BusyError, ConfigurationError, UnsafeError
 from .._host.image import described, digest_of, is_image, refused_form, same_image
 from .journal_model import Journal
 from .notes import Kind, Move, SwapNotes
-from .plan import SwapPlan, generation_of_tag, plan, roll_back
+from .plan import SwapPlan, begin_move, generation_of_tag, plan, roll_back
 from .steps import Mode, Slot, SwapRefused, SwapSeen, TempEscrows
 
 if t.TYPE_CHECKING:
@@ -45,7 +45,6 @@ class RecreateWish:
     mode: Mode
     temp_escrows: TempEscrows
     profile: str
-    protocol: str | None = None
     move: Move | None = None
     """Where another generation is wanted than that of the deploy record."""
 
@@ -117,7 +116,8 @@ def make_plan(
 ) -> tuple[SwapPlan, Journal | None, SwapSeen]:
     """The steps to run, and the open journal as it has to be written before the first of them."""
     journal = lasting(journal)
-    if journal is None and wish.mode == "generation" and wish.move is None:
+    begins = journal is None and wish.mode == "generation"
+    if begins and (wish.move is None or wish.rollback):
         return _stays(wish)
     target = _target(journal, wish)
     seen = observe(main, temp, slot, target=target, drift=drift)
@@ -125,16 +125,7 @@ def make_plan(
         if journal is not None and wish.rollback:
             journal = roll_back(journal, main_down=not seen.main_running)
             seen = observe(main, temp, slot, target=journal.target, drift=drift)
-        found = plan(
-            journal,
-            seen,
-            target=target,
-            previous=wish.previous,
-            rollback=wish.rollback,
-            mode=wish.mode,
-            temp_escrows=wish.temp_escrows,
-            asked=wish.asked,
-        )
+        found = _found(journal, seen, target, wish)
     except SwapRefused as exc:
         raise UnsafeError(f"no swap: {exc}") from exc
     if journal is not None:
@@ -150,12 +141,27 @@ def make_plan(
     return found, None, seen
 
 
+def _found(journal: Journal | None, seen: SwapSeen, target: str, wish: RecreateWish) -> SwapPlan:
+    if journal is None and wish.move is not None:
+        return begin_move(seen, target, wish.move)
+    return plan(
+        journal,
+        seen,
+        target=target,
+        previous=wish.previous,
+        rollback=wish.rollback,
+        mode=wish.mode,
+        temp_escrows=wish.temp_escrows,
+        asked=wish.asked,
+    )
+
+
 def _stays(wish: RecreateWish) -> tuple[SwapPlan, None, SwapSeen]:
     """Nothing is looked at where the generation is the wanted one."""
     if wish.rollback:
         raise UnsafeError(
-            "no move: none is open, and there is no way back to an earlier generation, since its"
-            " escrows are settled"
+            "no move is open, so there is none to go back from. There is no way back to an earlier"
+            " generation either, since its escrows are settled"
         )
     reason = f"the gateway is of generation {wish.profile} already"
     seen = SwapSeen(
@@ -201,7 +207,7 @@ def move_of(
     ``generations`` are the known ones, from the oldest to the newest.
     """
     origin = Kind(profile=record.get("profile") or target.profile, protocol=record.get("protocol"))
-    if origin.profile == target.profile and origin.protocol in (None, target.protocol):
+    if target.has(record.get("profile"), record.get("protocol")):
         return None
     if origin.profile not in generations:
         raise UnsafeError(

@@ -16,6 +16,8 @@ from .session_rules import LeftSession, ServedSession
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
+    from .._gateway.profiles import Profile
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Kind:
@@ -23,6 +25,15 @@ class Kind:
 
     profile: str
     protocol: str | None
+
+    @classmethod
+    def of(cls, profile: Profile) -> Kind:
+        chosen = profile.protocol_chosen
+        return cls(profile=profile.name, protocol=profile.settlement_tag if chosen else None)
+
+    def has(self, profile: str | None, protocol: str | None) -> bool:
+        """Whether a deploy record with these is of this kind. Early ones name neither."""
+        return profile in (None, self.profile) and protocol in (None, self.protocol)
 
     def to_result(self) -> dict[str, t.Any]:
         """As the modules take it."""
@@ -80,6 +91,8 @@ class SwapNotes:
     """The escrows of the earlier generation that a move settles."""
     main_escrow_ids: tuple[int, ...] | None = None
     """Those that the new gateway of a move got before it served."""
+    given_up: tuple[int, ...] | None = None
+    """Those that it leaves unsettled, as their owner wants."""
     archive: str | None = None
     """Where the storage of the earlier generation was archived."""
 
@@ -210,5 +223,6 @@ _READERS: t.Final[Mapping[str, Callable[[t.Any], t.Any]]] = {
     "balance": int,
     "origin_escrow_ids": _numbers,
     "main_escrow_ids": _numbers,
+    "given_up": _numbers,
     "archive": _text,
 }

@@ -22,7 +22,7 @@ from .journal_model import Journal
 from .steps import OF_A_MOVE, Mode, Step, SwapRefused, SwapSeen, TempEscrows, sequence
 
 if t.TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from .notes import Move
 
@@ -239,6 +239,50 @@ def record_of_move(move: Move, record: Mapping[str, t.Any]) -> dict[str, t.Any]:
     return now if move.target.protocol is None else {**now, "protocol": move.target.protocol}
 
 
+def _before(journal: Journal, seen: SwapSeen, steps: Collection[Step]) -> Iterator[Step]:
+    """What has to be so again before the first of the steps that are left."""
+    if not journal.rolling_back and Step.SWITCH_TO_TEMP in steps and seen.flag == "main":
+        yield Step.PREFLIGHT
+    if _temp_is_needed(journal, steps) and not seen.temp_running and Step.START_TEMP not in steps:
+        yield Step.START_TEMP
+        if _temp_has_to_serve(journal, steps):
+            yield Step.CHECK_TEMP
+    yield from _before_main_goes(journal, seen, steps)
+    if Step.REPLACE_MAIN in journal.done and seen.main_image is None:
+        yield from (Step.REPLACE_MAIN, Step.CHECK_MAIN)
+    unproved = Step.REPLACE_MAIN in journal.done and Step.CHECK_MAIN in steps
+    if unproved and seen.drift and not journal.rolling_back:
+        # the inventory was corrected since; no client was sent to it yet
+        if seen.flag == "main":
+            yield Step.SWITCH_TO_TEMP
+        yield from (Step.DRAIN_MAIN, Step.REPLACE_MAIN)
+    if _temp_drain(steps) in steps and Step.DRAIN_TEMP in journal.done and seen.temp_running:
+        if seen.flag == "temp":
+            yield Step.SWITCH_BACK
+        yield Step.DRAIN_TEMP
+
+
+def _before_main_goes(journal: Journal, seen: SwapSeen, steps: Collection[Step]) -> Iterator[Step]:
+    """It is drained again, and no client is sent to one whose escrows are settled."""
+    settles = Step.RETIRE_MAIN in steps and (seen.main_running or Step.SETTLE_MAIN in steps)
+    if settles and Step.SWITCH_TO_TEMP in journal.done and seen.flag == "main":
+        yield Step.SWITCH_TO_TEMP
+    if _main_drain(journal) in steps and Step.DRAIN_MAIN in journal.done:
+        if seen.flag == "main" and seen.main_running:
+            yield Step.SWITCH_TO_TEMP
+        yield Step.DRAIN_MAIN
+
+
+def _main_drain(journal: Journal) -> Step:
+    """The step that relies on the drain of main."""
+    return Step.RETIRE_MAIN if journal.moves else Step.REPLACE_MAIN
+
+
+def _temp_drain(steps: Collection[Step]) -> Step:
+    """The one that relies on the drain of temp."""
+    return Step.SETTLE_TEMP if Step.SETTLE_TEMP in steps else Step.STOP_TEMP
+
+
 def remaining(journal: Journal, seen: SwapSeen) -> tuple[Step, ...]:
     """The steps still to run, in order, for an open swap.
 
@@ -252,51 +296,18 @@ def remaining(journal: Journal, seen: SwapSeen) -> tuple[Step, ...]:
         for step in sequence(journal.mode, journal.temp_escrows)
         if step not in journal.done and not (step is Step.SWITCH_BACK and journal.data.standby)
     ]
-    front: list[Step] = []
-    if not journal.rolling_back and Step.SWITCH_TO_TEMP in steps and seen.flag == "main":
-        front.append(Step.PREFLIGHT)
-    needed = _temp_is_needed(journal, steps)
-    if needed and not seen.temp_running and Step.START_TEMP not in steps:
-        front.append(Step.START_TEMP)
-        if _temp_has_to_serve(journal, steps):
-            front.append(Step.CHECK_TEMP)
-    if (
-        Step.RETIRE_MAIN in steps
-        and Step.SWITCH_TO_TEMP in journal.done
-        and seen.flag == "main"
-        and (seen.main_running or Step.SETTLE_MAIN in steps)
-    ):
-        # no client is sent to a gateway whose escrows are settled
-        front.append(Step.SWITCH_TO_TEMP)
-    relies_on_drain = Step.RETIRE_MAIN if journal.moves else Step.REPLACE_MAIN
-    if relies_on_drain in steps and Step.DRAIN_MAIN in journal.done:
-        if seen.flag == "main" and seen.main_running:
-            front.append(Step.SWITCH_TO_TEMP)
-        front.append(Step.DRAIN_MAIN)
-    if Step.REPLACE_MAIN in journal.done and seen.main_image is None:
-        front += [Step.REPLACE_MAIN, Step.CHECK_MAIN]
-    unproved = Step.REPLACE_MAIN in journal.done and Step.CHECK_MAIN in steps
-    if unproved and seen.drift and not journal.rolling_back:
-        # the inventory was corrected since; no client was sent to it yet
-        if seen.flag == "main":
-            front.append(Step.SWITCH_TO_TEMP)
-        front += [Step.DRAIN_MAIN, Step.REPLACE_MAIN]
-    relies_on_temp_drain = Step.SETTLE_TEMP if Step.SETTLE_TEMP in steps else Step.STOP_TEMP
-    if relies_on_temp_drain in steps and Step.DRAIN_TEMP in journal.done and seen.temp_running:
-        if seen.flag == "temp":
-            front.append(Step.SWITCH_BACK)
-        front.append(Step.DRAIN_TEMP)
+    front = set(_before(journal, seen, steps))
     ordered = [step for step in Step if step in front or step in steps]
     # where nothing runs nothing can be cut, and a drain that no stop follows is idle
     temp_runs = seen.temp_running or Step.START_TEMP in ordered
     temp_holds = Step.SEED_TEMP in journal.started or Step.SEED_TEMP in ordered
     idle = {
         Step.DRAIN_MAIN: not seen.main_running
-        or relies_on_drain not in ordered
+        or _main_drain(journal) not in ordered
         or never_came_up(journal, seen),
         # a temp that never got an escrow cannot have served anybody
         Step.DRAIN_TEMP: journal.has_temp
-        and not (temp_runs and temp_holds and relies_on_temp_drain in ordered),
+        and not (temp_runs and temp_holds and _temp_drain(steps) in ordered),
         # what was given back after a failure is not taken again once it is restored for good
         Step.FREEZE_ROTATION: Step.RESTORE_ROTATION not in ordered,
     }
@@ -335,9 +346,7 @@ def plan(
             raise SwapRefused(
                 f"a swap to {described(journal.asked, journal.target)} is not finished (id"
                 f" {journal.id}), and now {described(asked, target)} is wanted; run the play again "
-                f"with hot_swap_image={journal.asked} to finish it, or with"
-                " hot_swap_rollback=true to go back to"
-                f" {described(journal.origin_asked, journal.origin)}"
+                f"with hot_swap_image={journal.asked} to finish it{_or_back(journal)}"
             )
         reason = "continue the rollback" if journal.rolling_back else "continue the open swap"
         return SwapPlan(remaining(journal, seen), journal.target, reason)
@@ -354,12 +363,31 @@ def plan(
     return _begin(seen, target, rollback=rollback, mode=mode, temp_escrows=temp_escrows)
 
 
+def _or_back(journal: Journal) -> str:
+    if journal.only_forward:
+        return ""
+    origin = described(journal.origin_asked, journal.origin)
+    return f", or with hot_swap_rollback=true to go back to {origin}"
+
+
 _OTHER_PLAY: t.Final = {
     True: "the move {id} to another generation is not finished; run the playbook"
     " gonka.devshard.generation_upgrade to finish it, or with hot_swap_rollback=true to go back",
     False: "the swap {id} is not finished; finish it with the playbook gonka.devshard.hot_swap,"
     " and move to another generation then",
 }
+
+
+def begin_move(seen: SwapSeen, target: str, move: Move) -> SwapPlan:
+    """A new move. Another protocol may be of the same image, another generation never is."""
+    if same_image(seen.main_image, target) and move.origin.profile != move.target.profile:
+        raise SwapRefused(
+            f"the gateway runs the wanted image already, and it is of generation"
+            f" {move.origin.profile}. Set gateway_image to an image of {move.target.profile}"
+        )
+    _refuse_to_begin(seen, "generation")
+    name = move.target.protocol or move.target.profile
+    return SwapPlan(sequence("generation", "import"), target, f"move to {name}")
 
 
 def _begin(
@@ -393,6 +421,11 @@ def _refuse_to_begin(seen: SwapSeen, mode: Mode) -> None:
             "there is no gateway container in slot main to swap; deploy it with playbook"
             " gonka.devshard.site"
         )
+    if not seen.main_running and mode == "generation":
+        raise SwapRefused(
+            "the gateway's container does not run, so it serves no client whom a move could keep."
+            " Start it on the host with 'docker start' and its name"
+        )
     if not seen.main_running:
         raise SwapRefused(
             "the gateway's container does not run, so it serves no client whom a swap could keep;"
@@ -402,7 +435,8 @@ def _refuse_to_begin(seen: SwapSeen, mode: Mode) -> None:
     if mode != "pool" and seen.temp_exists:
         raise SwapRefused(
             "a container stands in slot temp, but no swap is open: it may serve escrows of its"
-            " own. Settle or import what it holds and remove it before a swap"
+            " own. Settle or import what it holds and remove it before a swap. If it is the second"
+            " gateway of this edge (hot_swap_mode=pool), leave it: such a pair is not moved by this"
         )
     if mode != "pool" and seen.flag == "temp":
         raise SwapRefused(

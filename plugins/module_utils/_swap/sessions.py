@@ -172,7 +172,8 @@ def refuse_unsettled(chain: ChainPort, state: GatewayState, given_up: Collection
             left.append(f"escrow {item.id} is not settled")
     if left:
         raise UnsafeError(
-            f"the gateway of the earlier generation must not be removed: {'; '.join(left)}",
+            f"the gateway of the earlier generation must not be removed: {'; '.join(left)}. Settle"
+            " it, or give it up with hot_swap_given_up",
             reasons=left,
         )
 

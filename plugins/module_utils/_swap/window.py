@@ -53,6 +53,8 @@ class WindowWish:
     fee_amount: int
     creator: str | None
     wait: bool
+    payee: str = "temporary gateway"
+    """What the escrows are for, in words."""
     settle: bool = False
     """Whether the escrows of the temporary gateway are settled within the swap."""
     models: ModelsWish | None = None
@@ -68,7 +70,7 @@ def cost_of(wish: WindowWish) -> dict[str, t.Any]:
     escrows, deposits = len(amounts), sum(amounts)
     fees = deposits_needed(amounts, wish.fee_amount) - deposits
     text = (
-        f"{escrows} escrow(s) for the temporary gateway, {gnk(deposits)} of deposits (what is not"
+        f"{escrows} escrow(s) for the {wish.payee}, {gnk(deposits)} of deposits (what is not"
         f" spent comes back when they are settled) and up to {gnk(fees)} of fees"
         if escrows
         else "no escrow, no fee"

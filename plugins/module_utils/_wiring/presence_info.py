@@ -18,6 +18,7 @@ from .._presence.asked import Asked, Host
 from .._presence.look import OWN_PATHS, look
 from .._presence.model import PLAYS
 from .._presence.rules import notes, refuse
+from .._swap.notes import Kind
 
 SPEC = _argspec.ArgumentSpec(
     options={
@@ -79,6 +80,9 @@ def work(context: Context) -> Outcome:
     play, presence = context.params["play"], look(asked(context), Host(run=context.try_program))
     values: dict[str, t.Any] = {"presence": presence.to_result()}
     if play is not None:
-        values["refusal"] = refuse(play, presence, unretire=context.params["unretire"])
-        values["notes"] = notes(play, presence)
+        wanted = Kind.of(context.profile)
+        values["refusal"] = refuse(
+            play, presence, unretire=context.params["unretire"], wanted=wanted
+        )
+        values["notes"] = notes(play, presence, wanted=wanted)
     return Outcome(changed=False, values=values)
