@@ -54,6 +54,12 @@ options:
           - Their number.
         type: int
         default: 1
+  image:
+    description:
+      - The image that the swap leads to. While the rotation is on, a release whose rotation empties the wallet is
+        refused.
+    type: str
+    version_added: 0.6.0
   payment_profile:
     description:
       - Generation that O(temp_escrows) are for. By default that of the gateway, O(gateway_profile).
@@ -198,6 +204,9 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
     run_module,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._clients.money import open_ports
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.image_plan import (
+    rotation_danger,
+)
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.profiles import profile
 from ansible_collections.gonka.devshard.plugins.module_utils._host.storage import free_space
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.window import (
@@ -221,6 +230,7 @@ SPEC = _argspec.ArgumentSpec(
                 "count": {"type": "int", "default": 1},
             },
         },
+        "image": {"type": "str"},
         "payment_profile": {"type": "str"},
         "payment_protocol": {"type": "str"},
         "settle": {"type": "bool", "default": False},
@@ -246,12 +256,16 @@ def work(context: Context) -> Outcome:
     params = context.params
     context.positive("min_blocks", "fee_amount")
     served = params["served_models"]
+    paid = context.profile
+    if params["payment_profile"] is not None:
+        paid = profile(params["payment_profile"], params["payment_protocol"])
     wish = WindowWish(
         min_blocks=params["min_blocks"],
         needs=[TempNeed(**need) for need in params["temp_escrows"]],
         fee_amount=params["fee_amount"],
         creator=params["creator"],
         wait=params["wait"],
+        rotation_danger=rotation_danger(params["image"], paid),
         payee="new generation" if params["payment_profile"] else "temporary gateway",
         settle=params["settle"],
         models=None
@@ -261,9 +275,7 @@ def work(context: Context) -> Outcome:
         disks=lambda: free_space(map(Path, params["disks"])),
     )
     with open_ports(context, None, signs=True, waits=True) as ports:
-        if params["payment_profile"] is not None:
-            paid = profile(params["payment_profile"], params["payment_protocol"])
-            ports = dataclasses.replace(ports, settlement_tag=paid.settlement_tag)
+        ports = dataclasses.replace(ports, settlement_tag=paid.settlement_tag)
         found = SwapWindow(ports, wish).run()
     return Outcome(changed=False, values={"window": {"reasons": [], **found}})
 

@@ -29,8 +29,8 @@ def release_of(image: str) -> tuple[int, ...] | None:
     return None if found is None else tuple(int(part) for part in found["numbers"].split("."))
 
 
-def rotation_fault(image: str | None, profile: Profile) -> str | None:
-    """Why a release must not rotate, by its tag; None where nothing is known against it."""
+def rotation_danger(image: str | None, profile: Profile) -> str | None:
+    """What the rotation of a release does, by its tag; None where nothing is known against it."""
     least = profile.rotates_since
     release = None if image is None else release_of(image)
     # a tag without the last number is any of them
@@ -38,8 +38,17 @@ def rotation_fault(image: str | None, profile: Profile) -> str | None:
         return None
     wanted = ".".join(str(part) for part in least)
     return (
-        f"the gateway runs {image}, and with rotation a release before {wanted} pays for another escrow"
-        " whenever a request is too large for one, until the wallet is empty. Change gateway_image"
+        f"with rotation a release before {wanted} pays for another escrow whenever a request is too"
+        " large for one, until the wallet is empty"
+    )
+
+
+def rotation_fault(image: str | None, profile: Profile) -> str | None:
+    """Why the rotation of a running release must not be switched on; None where it may be."""
+    if (danger := rotation_danger(image, profile)) is None:
+        return None
+    return (
+        f"the gateway runs {image}, and {danger}. Change gateway_image"
         " with the playbook gonka.devshard.hot_swap first"
     )
 

@@ -21,7 +21,7 @@ from .._escrows.deadlines import SETTLE_GAS, settle_deadline
 from .._escrows.funding import deposits_needed, gnk
 from .._escrows.observe import read_clock, upgrade_ahead
 from .._escrows.payment import Facts, Payment, PaymentAnswer, payment_checks, refuse_fee
-from .sessions import open_intents, phases_of
+from .sessions import open_intents, phases_of, rotation_is_on
 from .window_rules import (
     ModelsWish,
     Window,
@@ -53,6 +53,8 @@ class WindowWish:
     fee_amount: int
     creator: str | None
     wait: bool
+    rotation_danger: str | None = None
+    """What the rotation of the new image does, where it must not be on."""
     payee: str = "temporary gateway"
     """What the escrows are for, in words."""
     settle: bool = False
@@ -177,6 +179,11 @@ class SwapWindow:
             reasons.append(
                 "the gateway redirects its clients, so there is nothing to swap under; replace it"
                 " with gateway_allow_recreate=true once it is drained"
+            )
+        if self._w.rotation_danger is not None and rotation_is_on(state):
+            reasons.append(
+                f"the rotation is on, and {self._w.rotation_danger}. Set gateway_image to a later"
+                " release, or switch the rotation off first (rotation_enabled: false)"
             )
         clock = read_clock(self._p.chain)
         for item in state.devshards:
