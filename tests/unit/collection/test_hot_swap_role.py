@@ -218,7 +218,7 @@ def test_the_temporary_gateway_is_asked_with_the_keys_that_it_was_started_with()
 
 def test_the_environment_is_compared_before_the_plan_and_written_before_the_replacement() -> None:
     tasks = steps_of("swap.yml")
-    (compare,) = [item for item in tasks if "ansible.builtin.include_role" in item]
+    compare = next(item for item in tasks if "ansible.builtin.include_role" in item)
     assert compare["ansible.builtin.include_role"]["tasks_from"] == "preflight"
     names = [item["name"] for item in tasks]
     assert names.index(compare["name"]) < names.index("Plan the steps")

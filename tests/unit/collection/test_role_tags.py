@@ -66,7 +66,8 @@ def steps_in(
 ) -> t.Iterator[Step]:
     for item in items:
         mine = tags | tags_of(item)
-        around = given | frozenset(item.get("vars", {}))
+        looped = item.get("loop_control", {}).get("loop_var", "")
+        around = given | frozenset({*item.get("vars", {}), looped})
         nested = [word for word in BLOCK_WORDS if word in item]
         included = next((item[word] for word in INCLUDES if word in item), None)
         if nested:
@@ -81,19 +82,17 @@ def steps_in(
         else:
             yield step_of(role, item, mine, given)
             name = included if isinstance(included, str) else included["file"]
-            # what is included while the play runs has only the tags that are applied to it
-            inner = (
-                mine
-                if INCLUDES[0] in item
-                else tags_of(included.get("apply", {}))
-                if isinstance(included, dict)
-                else frozenset()
-            )
-            if "{{" not in name:
-                # Ansible looks beside the file and among the tasks of the role
-                beside = folder / name
-                place = beside if beside.exists() else ROOT / "roles" / role / "tasks" / name
-                yield from steps_of(role, place, inner, around)
+            # what is included while the play runs has not the tags of its include, only those around
+            # it and those that are applied to it
+            applied = included.get("apply", {}) if isinstance(included, dict) else {}
+            inner = mine if INCLUDES[0] in item else tags | tags_of(applied)
+            # Ansible looks beside the file and among the tasks of the role
+            wanted = re.sub(r"{{.*?}}", "*", name)
+            places = (folder, ROOT / "roles" / role / "tasks")
+            found = next(filter(None, (sorted(place.glob(wanted)) for place in places)), [])
+            # one of a folder is chosen while the play runs, as the steps of a swap are
+            for file in found if "/" in wanted or "*" not in wanted else ():
+                yield from steps_of(role, file, inner, around)
 
 
 def constants(role: str) -> set[str]:

@@ -398,6 +398,28 @@ def test_a_storage_that_its_owner_made_is_left(move: Moving) -> None:
     assert move.swap()["origin_storage"] == "/data/own"
 
 
+def test_a_move_needs_a_storage_of_its_own(move: Moving) -> None:
+    """The new gateway would open what the earlier one has, and in the end it would be removed."""
+    record = move.record
+    move.set_record(**{**record, "storage": f"{move.deploy}/./.devshardctl-v4.1"})
+    for check in (True, False):
+        assert f"the storage {move.new}" in run_module("swap_step", move.params(), check=check).msg
+    move.set_record(**record)
+    new = Path(move.new)
+    new.mkdir()
+    assert move.swap()["steps"] == STEPS
+    (new / "gateway.db").write_text("")
+    found = failed("swap_step", move.params())
+    assert (found.kind, "holds the database of a gateway" in found.msg) == ("unsafe", True)
+    assert not move.journal.exists()
+
+
+def test_what_was_given_up_is_kept_for_the_run_that_goes_on(move: Moving) -> None:
+    assert move.swap("begun", given_up=[4], origin_escrow_ids=[3, 4])["given_up"] == [4]
+    move.note("freeze_rotation")
+    assert move.swap()["given_up"] == [4]
+
+
 def test_once_escrows_are_settled_a_rollback_is_refused(move: Moving) -> None:
     move.through("drain_main")
     move.swap("started", step="settle_main")

@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.gonka.devshard.plugins.module_utils._host import docker_cli
 from ansible_collections.gonka.devshard.plugins.module_utils._presence.model import PLAYS, Presence
 from ansible_collections.gonka.devshard.plugins.module_utils._presence.rules import notes, refuse
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.notes import Kind
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import Step
 from ansible_collections.gonka.devshard.tests.unit.plugins.first_look import FakeHost
 
@@ -193,8 +194,8 @@ MOVING = frozenset({"status", "backup", "generation_upgrade", "redirect"})
 CASES: list[tuple[t.Callable[[FakeHost], None], frozenset[str], str]] = [
     (bare, START, "nothing of one was found on this host. Deploy it with"),
     (running, ALL, ""),
-    (stopped, ALL - {"escrow", "rotation", *SWAPS}, "does not run. Start it with"),
-    (removed, ALL - {"escrow", "rotation", *SWAPS}, "does not exist. Start it with"),
+    (stopped, ALL - {"escrow", "rotation", *SWAPS}, "does not run. Start it "),
+    (removed, ALL - {"escrow", "rotation", *SWAPS}, "does not exist. "),
     (
         stopped_and_port_taken,
         LOOK | {"redirect"},
@@ -329,6 +330,71 @@ def test_the_way_on_of_a_move_is_its_own_playbook(
     for line in (told, refuse("settle", presence) or "", notes("status", presence)[0]):
         assert line.endswith(f"run the playbook gonka.devshard.generation_upgrade with {way}")
     assert notes("generation_upgrade", presence) == notes("hot_swap", presence) == []
+
+
+V41 = Kind(profile="v4.1", protocol="v4.1")
+MONEY = {"escrow", "rotation", "hot_swap", "settle", "retire", "restore"}
+
+
+@pytest.mark.parametrize(
+    ("record", "wanted", "differs"),
+    [
+        ({"profile": "v2"}, V41, True),
+        ({"profile": "v4.1", "protocol": "v4.1"}, Kind(profile="v4.1", protocol="v5"), True),
+        ({"profile": "v4.1", "protocol": "v4.1"}, V41, False),
+        # early records name neither of them
+        ({"profile": "v4.1"}, V41, False),
+        ({"profile": None}, V41, False),
+        ({"profile": "v2"}, None, False),
+    ],
+)
+def test_no_playbook_takes_a_gateway_for_another_generation(
+    record: dict[str, t.Any],
+    wanted: Kind | None,
+    differs: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Between the change of the inventory and the move, and in a fleet for days."""
+    _host, presence = seen(tmp_path, monkeypatch, lambda host: deployed(host, **record))
+    answers = {play: refuse(play, presence, wanted=wanted) for play in PLAYS}
+    assert {play for play, text in answers.items() if text} == (MONEY if differs else set())
+    for text in filter(None, answers.values()):
+        assert (
+            "run the playbook gonka.devshard.generation_upgrade. Until then run this with" in text
+        )
+    told = [notes(play, presence, wanted=wanted) != [] for play in ("status", "backup", "redirect")]
+    assert told == [differs] * 3
+    assert notes("generation_upgrade", presence, wanted=wanted) == []
+
+
+def test_an_open_move_is_named_before_its_generations(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _host, presence = seen(tmp_path, monkeypatch, moving)
+    answers = {play: refuse(play, presence, wanted=V41) for play in PLAYS}
+    assert {play for play, text in answers.items() if text is None} == MOVING
+    assert all("is not finished" in text for text in answers.values() if text)
+
+
+def test_a_gateway_that_a_move_needs_is_started_by_hand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The playbook site would refuse the new generation."""
+    _host, presence = seen(tmp_path, monkeypatch, stopped)
+    told = refuse("generation_upgrade", presence, wanted=V41) or ""
+    assert f"Start it on the host with 'docker start {MAIN}'" in told
+    assert "gonka.devshard.site" not in told
+
+
+def test_a_container_that_is_gone_is_made_with_the_earlier_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _host, presence = seen(tmp_path, monkeypatch, removed)
+    told = refuse("generation_upgrade", presence, wanted=V41) or ""
+    assert "docker start" not in told
+    assert "earlier settings" in told
+    assert "run the playbook gonka.devshard.site" in told
 
 
 def test_a_move_does_not_begin_while_a_swap_is_open(

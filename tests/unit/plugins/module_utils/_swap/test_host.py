@@ -357,7 +357,7 @@ MOVE = Move(
 
 
 def moving(**given: t.Any) -> RecreateWish:
-    kind = {"mode": "generation", "profile": "v4.1", "protocol": "v4.1", "move": MOVE}
+    kind = {"mode": "generation", "profile": "v4.1", "move": MOVE}
     return wish(**{**kind, **given})
 
 
@@ -398,7 +398,7 @@ def test_another_protocol_may_be_of_the_same_image() -> None:
 
 def test_an_open_move_goes_on_whatever_the_record_says_meanwhile(tmp_path: Path) -> None:
     """Its record says the new generation once the earlier gateway is removed."""
-    kind = {"mode": "generation", "profile": "v4.1", "protocol": "v4.1"}
+    kind = {"mode": "generation", "profile": "v4.1"}
     retired = sequence("generation", "import")
     done = retired[: retired.index(Step.RETIRE_MAIN) + 1]
     journal = start(tmp_path, *done, move=MOVE, **kind)[1]

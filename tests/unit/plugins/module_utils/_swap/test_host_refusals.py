@@ -171,13 +171,6 @@ def test_a_storage_that_its_owner_made_is_not_ours_to_remove(more: dict[str, t.A
     assert (found.origin_storage, found.ours) == ("/data/gw", False)
 
 
-def test_a_move_has_a_storage_of_its_own() -> None:
-    """One that has the name already would be opened by the new gateway, and removed in the end."""
-    record = {"profile": "v4", "protocol": "v4", "storage": f"{FOLDER}/.devshardctl-v4.1"}
-    with pytest.raises(UnsafeError, match=r"[.]devshardctl-v4[.]1"):
-        move(record, "v4.1", "v4.1")
-
-
 def test_the_record_of_any_generation_is_taken_for_a_move() -> None:
     record = {"profile": "v2", "digest": OLD}
     assert refuse_record(record, FOLDER, None) == record
