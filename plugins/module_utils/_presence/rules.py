@@ -329,7 +329,11 @@ def _not_running(play: Play, presence: Presence) -> str | None:
     start = f"Start it with {SITE}"
     if play == "generation_upgrade":
         # site refuses the new generation
-        start = f"Start it on the host with 'docker start {slot.name}'"
+        start = (
+            f"Start it on the host with 'docker start {slot.name}'"
+            if slot.container is not None
+            else f"Put the earlier settings back and run {SITE}, and move it then"
+        )
     if slot.container is None:
         return f"The container {slot.name} does not exist. {start}"
     if not slot.container.running:

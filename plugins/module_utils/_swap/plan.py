@@ -417,8 +417,11 @@ def _begin(
 
 def _refuse_to_begin(seen: SwapSeen, mode: Mode) -> None:
     if seen.main_image is None:
+        earlier = (
+            "set the earlier generation and image once more, and " if mode == "generation" else ""
+        )
         raise SwapRefused(
-            "there is no gateway container in slot main to swap; deploy it with playbook"
+            f"there is no gateway container in slot main to swap; {earlier}deploy it with playbook"
             " gonka.devshard.site"
         )
     if not seen.main_running and mode == "generation":
