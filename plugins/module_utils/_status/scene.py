@@ -27,6 +27,7 @@ HOT_SWAP: t.Final = "gonka.devshard.hot_swap"
 
 
 SITE: t.Final = "gonka.devshard.site"
+ADOPT: t.Final = "gonka.devshard.adopt"
 
 
 SETTLE: t.Final = "gonka.devshard.settle"
