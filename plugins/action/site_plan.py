@@ -22,7 +22,10 @@ from ansible_collections.gonka.devshard.plugins.plugin_utils._role_scope import 
 Result = dict[str, t.Any]
 
 SPEC: t.Final = _argspec.ArgumentSpec(
-    options={"roles": {"type": "list", "elements": "str", "default": []}}
+    options={
+        "roles": {"type": "list", "elements": "str", "default": []},
+        "settings": {"type": "dict", "default": {}},
+    }
 )
 MODULE: t.Final = "gonka.devshard.site_look_info"
 ADMIN: t.Final = frozenset(
@@ -52,7 +55,7 @@ class ActionModule(ActionBase):
         _valid, options = validate(argument_spec=SPEC.options)
         self._said: list[t.Any] = []
         try:
-            found = self._look(options["roles"], dict(task_vars or {}))
+            found = self._look(options["roles"], {**(task_vars or {}), **options["settings"]})
         except Refused as exc:
             return result | exc.result
         return result | found | ({"warnings": self._said} if self._said else {})
@@ -101,7 +104,7 @@ class ActionModule(ActionBase):
         second = self._ask({"parts": parts}, shared, given)
         known = [item for plan in (first["plan"], second["plan"]) for item in plan.items()]
         whole["plan"] = completed(joined([*known, *reasons]))
-        whole["predictions"] = second["predictions"]
+        whole["predictions"] = merged(first["predictions"], second["predictions"])
         return whole | told_others(whole["predictions"])
 
     @staticmethod
@@ -146,6 +149,15 @@ class ActionModule(ActionBase):
         if result.get("failed") or result.get("unreachable"):
             raise Refused(result)
         return result
+
+
+def merged(first: Result, second: Result) -> Result:
+    """The predictions of both runs; what is on the host is in the result by itself."""
+    return {
+        part: {**first.get(part, {}), **second.get(part, {})}
+        for part in {**first, **second}
+        if part != "host"
+    }
 
 
 def told_others(predictions: Result) -> Result:

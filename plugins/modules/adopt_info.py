@@ -118,6 +118,11 @@ adopt:
           to the gateway, C(ours) the ports of an edge of the collection.
       type: dict
       sample: {installed: true, error: null, listens: {"80": [/etc/nginx/sites-enabled/site]}, leads: [], ours: []}
+    past_edge:
+      description: How clients may reach the gateway past the edge, files of nginx and a port that is open to others.
+      type: list
+      elements: str
+      sample: []
     others:
       description: Other gateways of the host.
       type: list

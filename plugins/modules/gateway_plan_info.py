@@ -70,6 +70,12 @@ options:
       - A directory that was made by hand or by another tool may be taken over.
     type: bool
     default: false
+  recreate_later:
+    description:
+      - A container that must be recreated is left as it is, for a swap that follows. It is then no reason to refuse.
+    type: bool
+    default: false
+    version_added: 0.6.0
   port:
     description:
       - Port on the loopback of the host.

@@ -25,6 +25,12 @@ options:
     type: list
     elements: str
     default: []
+  settings:
+    description:
+      - Variables that count in place of those of the inventory, for a comparison with settings that are not used yet.
+    type: dict
+    default: {}
+    version_added: 0.6.0
 extends_documentation_fragment:
   - gonka.devshard._attributes
   - gonka.devshard._attributes.info_module

@@ -15,7 +15,17 @@ from pathlib import Path
 import yaml
 
 PREFIXES: t.Final = (
-    *("backup", "creator", "devshard", "docker_engine", "edge", "escrow", "gateway", "hot_swap"),
+    *(
+        "adopt",
+        "backup",
+        "creator",
+        "devshard",
+        "docker_engine",
+        "edge",
+        "escrow",
+        "gateway",
+        "hot_swap",
+    ),
     *(
         "inferenced",
         "preflight",
@@ -41,6 +51,7 @@ CHOICES: t.Final = (
 """Variables of the playbooks themselves, beside the settings of the roles."""
 
 RESULTS: t.Final = (
+    *("adopt_found", "adopt_needs_swap", "adopt_swap_left"),
     *("creator_address_found", "creator_balance", "creator_missing", "creator_needed"),
     *("devshard_chat", "preflight_findings", "devshard_first_play", "devshard_look"),
     *("devshard_look_after", "devshard_presence"),
@@ -53,7 +64,20 @@ LOADER: t.Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 COLLECTION: t.Final = "gonka.devshard"
 
+_SITE_TAGS: t.Final = (
+    *("chat", "creator", "creator_allowlist", "creator_funds", "creator_key"),
+    *("creator_preflight", "docker_engine", "docker_engine_configure"),
+    *("docker_engine_install", "docker_engine_preflight", "docker_engine_service"),
+    *("docker_engine_verify", "edge", "edge_configure", "edge_install", "edge_preflight"),
+    *("edge_service", "edge_verify", "escrow", "escrow_access", "escrow_create", "gateway"),
+    *("gateway_configure", "gateway_preflight", "gateway_service", "gateway_verify"),
+    *("inferenced", "inferenced_configure", "inferenced_install", "inferenced_preflight"),
+    *("inferenced_verify", "preflight", "rotation"),
+)
+
 PLAYBOOK_TAGS: t.Final[t.Mapping[str, tuple[str, ...]]] = {
+    # it runs site and hot_swap
+    "adopt": (*_SITE_TAGS, "devshard", "hot_swap"),
     "backup": ("backup", "devshard"),
     "escrow": ("devshard", "escrow", "escrow_access", "escrow_create"),
     "hot_swap": ("devshard", "hot_swap"),
@@ -64,16 +88,7 @@ PLAYBOOK_TAGS: t.Final[t.Mapping[str, tuple[str, ...]]] = {
     "retire": ("devshard", "retire"),
     "rotation": ("devshard", "rotation"),
     "settle": ("devshard", "settlement"),
-    "site": (
-        *("chat", "creator", "creator_allowlist", "creator_funds", "creator_key"),
-        *("creator_preflight", "docker_engine", "docker_engine_configure"),
-        *("docker_engine_install", "docker_engine_preflight", "docker_engine_service"),
-        *("docker_engine_verify", "edge", "edge_configure", "edge_install", "edge_preflight"),
-        *("edge_service", "edge_verify", "escrow", "escrow_access", "escrow_create", "gateway"),
-        *("gateway_configure", "gateway_preflight", "gateway_service", "gateway_verify"),
-        *("inferenced", "inferenced_configure", "inferenced_install", "inferenced_preflight"),
-        *("inferenced_verify", "preflight", "rotation"),
-    ),
+    "site": _SITE_TAGS,
     "status": (),
 }
 """The tags of each playbook's tasks, as ``ansible-playbook --list-tags`` shows them."""

@@ -151,10 +151,15 @@ def _port(gateway: HandMade, inside: int) -> int:
     return int(port) if port.isdecimal() else inside
 
 
+def address_of(gateway: HandMade) -> str | None:
+    """Where it is published on the host; None when it is not."""
+    inside = gateway.variables.get("DEVSHARD_PORT") or "8080"
+    return gateway.address(int(inside)) if inside.isdecimal() else None
+
+
 def port_of(gateway: HandMade) -> int | None:
     """Its port on the host; None when it is not published."""
-    inside = gateway.variables.get("DEVSHARD_PORT") or "8080"
-    address = gateway.address(int(inside)) if inside.isdecimal() else None
+    address = address_of(gateway)
     port = "" if address is None else address.rpartition(":")[2]
     return int(port) if port.isdecimal() else None
 

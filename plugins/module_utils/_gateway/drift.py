@@ -21,6 +21,8 @@ if t.TYPE_CHECKING:
 
 
 PROJECT: t.Final = "com.docker.compose.project"
+PORT: t.Final = "the address of its port"
+ACCOUNTING: t.Final = "the address of its accounting"
 NO_API: t.Final = ("none", "disabled")
 _ON: t.Final = frozenset({"1", "true", "on", "yes"})
 
@@ -41,8 +43,8 @@ class Wanted:
 class Drift:
     """``bootstrap`` names variables that differ but that only the settings API changes.
 
-    ``variables`` names those that only a new container has; ``moved`` are the reasons that no
-    container on the same storage and port would take away.
+    ``variables`` names what only a new container has, variables and addresses of its ports;
+    ``moved`` are the reasons that no container on the same storage and port would take away.
     """
 
     exists: bool
@@ -116,6 +118,11 @@ def _read_at_start(name: str, wanted: str, found: str, profile: Profile) -> bool
     return optional and (wanted in NO_API) is not (found in NO_API)
 
 
+def _same_port(published: Iterable[str], wanted: str) -> bool:
+    """Whether a new container would only listen on another address of the host."""
+    return wanted.rpartition(":")[2] in {address.rpartition(":")[2] for address in published}
+
+
 def find_drift(container: Container | None, wanted: Wanted, profile: Profile) -> Drift:
     """Pure. Returns names of variables, never their values."""
     if container is None:
@@ -145,17 +152,23 @@ def find_drift(container: Container | None, wanted: Wanted, profile: Profile) ->
     others = [name for name in differs if name not in harmless]
     if others:
         reasons.append(f"the gateway reads {', '.join(others)} only when it starts, and it differs")
-    moved = []
+    moved, addresses = [], []
     mounted = container.mounts.get(profile.storage_dir)
     if mounted != wanted.storage:
         moved.append(f"its storage is {mounted}, wanted is {wanted.storage}")
     port = container.ports.get(f"{profile.container_port}/tcp", ())
     if wanted.address not in port:
         shown = ", ".join(port) or "no port of the host"
-        moved.append(f"it is published on {shown}, wanted is {wanted.address}")
+        why = f"it is published on {shown}, wanted is {wanted.address}"
+        if _same_port(port, wanted.address):
+            addresses.append(PORT)
+            reasons.append(why)
+        else:
+            moved.append(why)
     if (inside := profile.accounting_port) is not None:
         open_on = container.ports.get(f"{inside}/tcp", ())
         if set(open_on) != set(accounting_addresses(wanted)):
+            addresses.append(ACCOUNTING)
             reasons.append(
                 f"its accounting is published on {', '.join(open_on) or 'no port of the host'}, wanted is"
                 f" {', '.join(accounting_addresses(wanted)) or 'no port of the host'}"
@@ -164,7 +177,7 @@ def find_drift(container: Container | None, wanted: Wanted, profile: Profile) ->
         exists=True,
         running=container.state == "running",
         reasons=(*reasons, *moved),
-        variables=tuple(others),
+        variables=(*others, *addresses),
         moved=tuple(moved),
         bootstrap=bootstrap,
         project=container.labels.get(PROJECT),

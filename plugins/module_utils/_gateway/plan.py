@@ -76,8 +76,8 @@ def _directory(wish: GatewayWish, seen: GatewaySeen) -> list[str]:
     return [
         (
             f"{wish.deploy_dir} holds a deployment that this collection did not make"
-            f" ({', '.join(seen.files)}). To take it over with its secrets and its storage set"
-            " gateway_adopt_directory: true, or set devshard_deploy_dir to another directory"
+            f" ({', '.join(seen.files)}). To take it over with its secrets and its storage, run the"
+            " playbook gonka.devshard.adopt. Otherwise set devshard_deploy_dir to another directory"
         )
     ]
 
@@ -169,7 +169,7 @@ def _recreate(wish: GatewayWish, own: Own, drift: Drift, profile: Profile) -> li
                 f"{why}"
             )
         ]
-    if wish.allow_recreate:
+    if wish.allow_recreate or wish.recreate_later:
         return []
     return [
         (

@@ -127,6 +127,8 @@ class GatewayWish:
     image_update: bool = False
     allow_recreate: bool = False
     adopt: bool = False
+    recreate_later: bool = False
+    """A swap follows, which makes the other container."""
     accounting_port: int | None = None
 
 

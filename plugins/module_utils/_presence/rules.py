@@ -18,6 +18,7 @@ if t.TYPE_CHECKING:
     from .model import Play, Presence, Swap
 
 SITE: t.Final = "the playbook gonka.devshard.site"
+ADOPT: t.Final = "the playbook gonka.devshard.adopt"
 SWAP: t.Final = "the playbook gonka.devshard.hot_swap"
 MOVE: t.Final = "the playbook gonka.devshard.generation_upgrade"
 REDIRECT: t.Final = "the playbook gonka.devshard.redirect"
@@ -199,8 +200,8 @@ def _not_deployed(play: Play, presence: Presence) -> str | None:
     return (
         f"There is no deploy record in {presence.deploy_dir}, but this host has:"
         f" {'; '.join(found)}. If the directory is wrong, correct devshard_deploy_dir. If the record"
-        f" was lost or the gateway was made by hand, take it over with {SITE} and"
-        f" gateway_adopt_directory=true.{unasked}"
+        f" was lost or the gateway was made by hand, take it over with {ADOPT}."
+        f"{unasked}"
     )
 
 

@@ -11,6 +11,7 @@ import typing as t
 
 from .._presence.rules import swap_ways
 from .scene import (
+    ADOPT,
     GENERATION_UPGRADE,
     HOT_SWAP,
     OTHER,
@@ -151,7 +152,7 @@ def _nothing(scene: Scene) -> Finding:
             "host",
             f"{here}, but this host has {'; '.join(remains)}. Correct devshard_deploy_dir or"
             " devshard_state_dir. Where they are right, the deploy record was lost or the gateway was"
-            f" made by hand: take it over with {SITE} -e gateway_adopt_directory=true",
+            f" made by hand: take it over with {ADOPT}",
         )
     if not presence["others_known"]:
         return unknown("host", f"{here}; whether another gateway runs is not known")

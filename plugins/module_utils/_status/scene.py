@@ -28,6 +28,7 @@ GENERATION_UPGRADE: t.Final = "gonka.devshard.generation_upgrade"
 
 
 SITE: t.Final = "gonka.devshard.site"
+ADOPT: t.Final = "gonka.devshard.adopt"
 
 
 SETTLE: t.Final = "gonka.devshard.settle"

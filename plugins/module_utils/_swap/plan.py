@@ -417,9 +417,7 @@ def _begin(
 
 def _refuse_to_begin(seen: SwapSeen, mode: Mode) -> None:
     if seen.main_image is None:
-        earlier = (
-            "set the earlier generation and image once more, and " if mode == "generation" else ""
-        )
+        earlier = "put the earlier settings back and " if mode == "generation" else ""
         raise SwapRefused(
             f"there is no gateway container in slot main to swap; {earlier}deploy it with playbook"
             " gonka.devshard.site"

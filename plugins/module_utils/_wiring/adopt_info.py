@@ -28,7 +28,7 @@ from .._gateway.profiles import generation, known
 from .._presence.asked import Asked, Host
 
 if t.TYPE_CHECKING:
-    from .._adopt.model import HandMade
+    from .._adopt.model import Front, HandMade
     from .._chain.models import Escrow
     from .._core.transport import HttpTransport
     from .._gateway.models import Devshard
@@ -135,6 +135,15 @@ def _with_chain(one: Deposit, escrow: Escrow | None) -> Deposit:
     return replace(one, **values)
 
 
+def past_edge(gateway: HandMade, front: Front) -> list[str]:
+    """How clients may reach the gateway without the edge, so that they would not follow a swap."""
+    ways = list(front.leads)
+    address = _inventory.address_of(gateway)
+    if address is not None and not address.startswith("127.0.0.1:"):
+        ways.append(f"its port, which is published on {address}")
+    return ways
+
+
 def work(context: Context) -> Outcome:
     options = context.read(Options)
     host = Host(run=context.try_program)
@@ -201,6 +210,7 @@ def work(context: Context) -> Outcome:
                 "escrows": [one.to_result() for one in answers.deposits],
                 "chain_error": answers.chain_error,
                 "front": front.to_result(),
+                "past_edge": past_edge(gateway, front),
                 "others": [one.text for one in gateways if one.name != gateway.name],
                 "owned_files": _look.owned_files(gateway, front, file),
                 "inventory": found,

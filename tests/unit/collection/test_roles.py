@@ -116,8 +116,8 @@ def test_role_metadata(role: str) -> None:
     assert required == f">={meta['galaxy_info']['min_ansible_version']}.0"
     assert meta["galaxy_info"]["license"] == "GPL-3.0-or-later"
     needed = [dependency["role"] for dependency in meta.get("dependencies", [])]
-    # docker_engine and schedule need none of the shared settings and can be used alone
-    alone = role in ("devshard", "docker_engine", "schedule")
+    # these need none of the shared settings and can be used alone
+    alone = role in ("adopt", "devshard", "docker_engine", "schedule")
     assert needed == ([] if alone else [SHARED])
 
 

@@ -194,13 +194,39 @@ class Ledger:
             **facts,
             "result": None if terms is None else json.dumps({"terms": terms}),
         }
-        names = ", ".join(row)
-        marks = ", ".join(f":{name}" for name in row)
         with self._transaction():
-            self._db.execute(f"INSERT INTO intents ({names}) VALUES ({marks})", row)
-            (number,) = self._db.execute("SELECT last_insert_rowid()").fetchone()
+            number = self._insert(row)
             self._log(number, "plan", None, State.PLANNED, {})
         return self.get(number)
+
+    @_told
+    def enter(self, subject: Subject, detail: dict[str, t.Any]) -> Intent:
+        """Write down an escrow that was made without this ledger: done, and in one step, so that an
+        interrupted run leaves no open intent that a later one would take for a create of its own."""
+        at = stamp(self._now())
+        facts = asdict(subject)
+        facts.pop("terms")
+        row = {
+            "kind": Kind.CREATE.value,
+            "via": Via.GATEWAY.value,
+            "state": State.DONE.value,
+            "run_id": self.run_id,
+            "created_at": at,
+            "updated_at": at,
+            **facts,
+            "result": json.dumps(detail),
+        }
+        with self._transaction():
+            number = self._insert(row)
+            self._log(number, "enter", None, State.DONE, detail)
+        return self.get(number)
+
+    def _insert(self, row: dict[str, t.Any]) -> int:
+        names = ", ".join(row)
+        marks = ", ".join(f":{name}" for name in row)
+        self._db.execute(f"INSERT INTO intents ({names}) VALUES ({marks})", row)
+        (number,) = self._db.execute("SELECT last_insert_rowid()").fetchone()
+        return int(number)
 
     @_told
     def apply(

@@ -15,6 +15,7 @@ from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import TransportError
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.drift import (
+    PORT,
     Wanted,
     find_drift,
 )
@@ -108,6 +109,16 @@ def test_the_accounting_is_closed_or_on_the_loopback() -> None:
     for container, port in ((open_wide, None), (open_wide, 9091), (on_loopback, None), (closed, 9)):
         (why,) = of_v4_1({}, {}, container=container, accounting_port=port)["reasons"]
         assert "its accounting is published on" in why
+
+
+def test_a_port_that_is_open_to_other_hosts_needs_another_container() -> None:
+    """On the same port a swap makes it; on another one it does not."""
+    for port, variables in ((18080, (PORT,)), (18090, ())):
+        container = dataclasses.replace(CONTAINER, ports={"8080/tcp": (f"0.0.0.0:{port}",)})
+        found = find_drift(container, WANTED, profile("v2"))
+        assert found.variables == variables
+        assert found.reasons == (f"it is published on 0.0.0.0:{port}, wanted is 127.0.0.1:18080",)
+        assert found.moved == (() if variables else found.reasons)
 
 
 def test_a_container_as_the_engine_shows_it() -> None:

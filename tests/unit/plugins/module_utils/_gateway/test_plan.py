@@ -143,7 +143,7 @@ def test_a_gateway_made_by_hand_is_kept_as_it_is() -> None:
 
 
 def test_without_leave_a_directory_of_somebody_else_is_not_taken() -> None:
-    assert "gateway_adopt_directory: true" in refused(dataclasses.replace(WISH, adopt=False))
+    assert "playbook gonka.devshard.adopt" in refused(dataclasses.replace(WISH, adopt=False))
 
 
 def test_a_bare_host() -> None:
@@ -327,6 +327,16 @@ def test_a_new_client_key_is_in_force_or_refused() -> None:
     assert NEW_KEY not in told
     found = plan(dataclasses.replace(wish, allow_recreate=True)).to_result()
     assert (found["refused"], found["recreate"]) == ([], True)
+
+
+def test_a_swap_that_follows_may_make_the_other_container() -> None:
+    wish = dataclasses.replace(
+        WISH, environment={"DEVSHARD_API_KEYS": NEW_KEY}, recreate_later=True
+    )
+    found = plan(wish).to_result()
+    assert (found["refused"], found["recreate"]) == ([], True)
+    seen = with_container(dataclasses.replace(SEEN, own=dataclasses.replace(OWN, storage=None)))
+    assert "keeps its storage in itself" in refused(wish, seen)
 
 
 def test_secrets_are_not_in_a_representation() -> None:
