@@ -568,13 +568,20 @@ def window(
     check_mode: bool = False,
     settle: bool = False,
     timeout: float = 100,
+    rotation_danger: str | None = None,
 ) -> dict[str, t.Any]:
     gateway = Gateway({})
     gateway.rotations = list(statuses)
     gateway.states = [found or state(devshard(1))]
     made = ports(gateway, chain or Chain(_1=live()), check_mode=check_mode, timeout=timeout)
     wish = WindowWish(
-        min_blocks=400, needs=needs, fee_amount=1, creator=None, wait=wait, settle=settle
+        min_blocks=400,
+        needs=needs,
+        fee_amount=1,
+        creator=None,
+        wait=wait,
+        settle=settle,
+        rotation_danger=rotation_danger,
     )
     return SwapWindow(made, wish).run()
 
@@ -737,6 +744,22 @@ def test_temporary_escrows_must_be_affordable(
         return
     with pytest.raises(UnsafeError, match=words):
         window([status()], chain=chain, needs=needs)
+
+
+@pytest.mark.parametrize("wait", [True, False])
+def test_no_image_whose_rotation_empties_the_wallet_while_it_is_on(*, wait: bool) -> None:
+    on = state(devshard(1), escrow_rotation={**SETTINGS["escrow_rotation"]})
+    with pytest.raises(UnsafeError, match="the rotation is on, and it pays twice. Set gateway_im"):
+        window([status()], found=on, wait=wait, rotation_danger="it pays twice")
+    assert window([status()], wait=wait, rotation_danger="it pays twice")["open"]
+    assert window([status()], found=on, wait=wait)["open"]
+
+
+def test_what_the_creator_has_is_noted_where_something_is_paid() -> None:
+    """The account of a move begins with it."""
+    chain, need = Chain(_1=live()), TempNeed(model_id="m", amount=100, count=1)
+    assert window([status()], chain=chain, needs=(need,))["balance"] == chain.money
+    assert window([status()], chain=chain)["balance"] is None
 
 
 def test_no_temporary_escrow_that_could_never_be_settled() -> None:
