@@ -90,10 +90,10 @@ def test_a_gateway_is_removed_when_the_chain_says_that_all_is_settled(
     site.net.admin.post(f"/v1/admin/devshards/{two}/deactivate")
     asked = {**site.admin(), **site.chain(), **site.ledger(), **retiring, "state": "stoppable"}
     for check in (True, False):
-        found = failed("swap_sessions", asked, check=check)
-        assert f"escrow {one} is not settled" in found.msg
-        assert f"escrow {two} is not settled" in found.msg
-        assert "hot_swap_given_up" in found.msg
+        told = failed("swap_sessions", asked, check=check).msg
+        assert f"escrow {one} is not settled" in told
+        assert f"escrow {two} is not settled" in told
+        assert "hot_swap_given_up" in told
     through = {"settle_via": "gateway", "creator": site.creator, "wait_interval": 1}
     wish = {**site.money(), **through, "select": "all", "leave": [two]}
     found = succeeded("escrow_settle", wish)
