@@ -35,6 +35,9 @@ Output = tuple[int, str, str]
 _MASTER: t.Final = "nginx: master process"
 _WORKER: t.Final = "nginx: worker process"
 _LEAVING: t.Final = "is shutting down"
+_LOOKS: t.Final = 20
+_BETWEEN: t.Final = 0.1
+"""Seconds."""
 
 
 class Nginx:
@@ -47,11 +50,13 @@ class Nginx:
         program: str,
         pid: int | None,
         proc: Path = PROC,
+        sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self._run = run
         self._program = program
         self._pid = pid
         self._proc = proc
+        self._sleep = sleep
 
     def dump(self) -> str:
         """The configuration on the disk, all files. The workers may run a different one."""
@@ -83,8 +88,13 @@ class Nginx:
 
     def _workers(self) -> list[Process]:
         namespace = namespace_of(self._pid, self._proc)
-        ours = [item for item in processes(self._proc) if item.namespace == namespace]
-        masters = [item.pid for item in ours if item.title.startswith(_MASTER)]
+        for again in reversed(range(_LOOKS)):
+            ours = [item for item in processes(self._proc) if item.namespace == namespace]
+            masters = [item.pid for item in ours if item.title.startswith(_MASTER)]
+            if len(masters) == 1 or not again:
+                break
+            # a worker that was just forked has its master's title for a moment
+            self._sleep(_BETWEEN)
         if len(masters) != 1:
             raise UnknownStateError(
                 f"{len(masters)} nginx master processes run where one is expected, so its workers"

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -47,9 +48,20 @@ def proc(tmp_path: Path) -> Proc:
     return Proc(tmp_path)
 
 
-def nginx(proc: Proc, *, pid: int | None = None, rc: int = 0, stderr: str = "") -> Nginx:
+def nginx(
+    proc: Proc,
+    *,
+    pid: int | None = None,
+    rc: int = 0,
+    stderr: str = "",
+    sleep: Callable[[float], object] = lambda _seconds: None,
+) -> Nginx:
     return Nginx(
-        lambda argv: (rc, " ".join(argv), stderr), program="nginx", pid=pid, proc=proc.root
+        lambda argv: (rc, " ".join(argv), stderr),
+        program="nginx",
+        pid=pid,
+        proc=proc.root,
+        sleep=sleep,
     )
 
 
@@ -70,6 +82,21 @@ def test_no_or_two_masters_are_unknown(proc: Proc, count: int) -> None:
         proc.add(10 + number, MASTER)
     with pytest.raises(UnknownStateError, match=f"{count} nginx master"):
         nginx(proc).workers()
+
+
+def test_a_worker_that_was_just_forked_is_no_second_master(proc: Proc) -> None:
+    """Until it has a title of its own it shows its master's; a start or a reload looks like that."""
+    proc.add(10, MASTER)
+    proc.add(11, MASTER, parent=10, started=6)
+    looks: list[float] = []
+
+    def titled(seconds: float) -> None:
+        looks.append(seconds)
+        if len(looks) == 3:
+            (proc.root / "11" / "cmdline").write_bytes(b"nginx: worker process\0")
+
+    assert nginx(proc, sleep=titled).workers() == {"11@6": False}
+    assert len(looks) == 3
 
 
 def test_a_number_used_again_is_another_process(proc: Proc) -> None:
