@@ -466,6 +466,8 @@ def test_a_gateway_with_a_deposit_is_not_left_behind(active: bool) -> None:
         refuse_unsettled(api(Chain(_1=settled(), _2=live())), held)
     # its owner has given it up
     refuse_unsettled(api(Chain(_1=settled(), _2=live())), held, given_up=[2])
+    with pytest.raises(UnsafeError, match="escrow 2 is not settled"):
+        refuse_unsettled(api(Chain(_1=live(), _2=live())), held, given_up=[1])
 
 
 def test_a_chain_that_does_not_answer_proves_no_settlement() -> None:

@@ -35,6 +35,13 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap.rotation impo
     freeze_rotation,
     give_rotation_back,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.session_rules import (
+    ServedSession,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.sessions import (
+    expected_sessions,
+    noted_sessions,
+)
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import (
     OF_A_MOVE,
     Slot,
@@ -525,6 +532,16 @@ def test_a_gateway_that_is_left_behind_gets_its_rotation_back_only_while_it_serv
         functools.reduce(Journal.finish, STEPS[: STEPS.index(Step.DRAIN_MAIN)], noted)
     )
     assert gives_rotation_back(turned)
+
+
+def test_the_new_gateway_need_not_serve_what_the_earlier_one_did() -> None:
+    """Its sessions were settled. A rollback finds them as they were."""
+    marks = {"1": ServedSession(nonce=4, balance=5)}
+    journal = through(Step.SEED_MAIN).remember(SwapNotes(main_sessions=marks))
+    assert expected_sessions(journal, Step.CHECK_MAIN) == {}
+    assert noted_sessions(journal, Step.CHECK_MAIN) == []
+    turned = roll_back(through(Step.DRAIN_MAIN).remember(SwapNotes(main_sessions=marks)))
+    assert expected_sessions(turned, Step.CHECK_MAIN) == marks
 
 
 # what the record says
