@@ -32,6 +32,7 @@ MONEY: t.Final = {
     "locked": r"locked in the new escrows: (\d+) ngonka",
     "spent": r"spent by their requests: (\d+) ngonka",
     "refunded": r"refunded from the earlier ones: (\d+) ngonka",
+    "protocol_fees": r"fees of the protocol: (\d+) ngonka",
     "fees": r"fees of transactions: (\d+) ngonka",
     "ngonka_unaccounted": r"(-?\d+) ngonka are unaccounted for",
 }
