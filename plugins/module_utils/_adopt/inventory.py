@@ -28,6 +28,7 @@ Inventory = dict[str, t.Any]
 _PATH: t.Final = re.compile(r"/[A-Za-z0-9._/-]+")
 _LOOPBACK: t.Final = "127.0.0.1"
 _ENV_FILE: t.Final = "config.devshard.env"
+_OWN: t.Final = "devshard-gateway"
 _DEPLOY: t.Final = "/srv/gonka/devshard-gateway"
 _MANAGED: t.Final = frozenset(
     {
@@ -46,9 +47,14 @@ def whole(url: str | None) -> str | None:
 
 
 def deploy_dir(gateway: HandMade) -> str:
-    """The folder of its Compose project, else one with its name."""
+    """The folder of its Compose project, else one with its name.
+
+    A file that describes other services too is left to the owner, so the gateway gets a folder in
+    that one.
+    """
     if gateway.working_dir is not None:
-        return gateway.working_dir
+        whole_project = PurePosixPath(gateway.working_dir)
+        return str(whole_project / _OWN if gateway.neighbours else whole_project)
     return str(PurePosixPath(_DEPLOY).with_name(gateway.name.lower()))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import typing as t
+from dataclasses import replace
 from pathlib import Path
 
 from .._core.errors import ConfigurationError, TransportError
@@ -49,10 +50,23 @@ def containers(host: Host) -> list[Listed]:
 def gateways(listed: Sequence[Listed], asked: Asked, host: Host) -> list[HandMade]:
     """Those with the variables of a gateway. A temporary one of a swap is not one by itself."""
     return [
-        _hand_made(one, asked, host)
+        replace(_hand_made(one, asked, host), neighbours=_neighbours(one, listed))
         for one in listed
         if has_variables(one.container.environment) and SWAP_LABEL not in one.container.labels
     ]
+
+
+def _neighbours(one: Listed, listed: Sequence[Listed]) -> tuple[str, ...]:
+    """The other services of a container's Compose project."""
+    labels = one.container.labels
+    if (project := labels.get(f"{_COMPOSE}.project")) is None:
+        return ()
+    services = {
+        other.container.labels.get(f"{_COMPOSE}.service", other.container.name)
+        for other in listed
+        if other is not one and other.container.labels.get(f"{_COMPOSE}.project") == project
+    }
+    return tuple(sorted(services - {labels.get(f"{_COMPOSE}.service")}))
 
 
 def _hand_made(one: Listed, asked: Asked, host: Host) -> HandMade:
@@ -93,11 +107,11 @@ def owned_files(gateway: HandMade, front: Front, env_file: str | None) -> list[s
 def find_env_file(gateway: HandMade) -> tuple[str | None, dict[str, str], str | None]:
     """The file from which it has its keys, what is in it, and why it cannot be used.
 
-    Not ``.env``: Compose itself reads that one, with what is for other services too.
+    Not ``.env``, which Compose itself reads, nor any file of a project with other services.
     """
     key = gateway.variables.get(ADMIN_API_KEY)
     folder = None if gateway.working_dir is None else Path(gateway.working_dir)
-    if folder is None or not key or not folder.is_dir():
+    if folder is None or not key or gateway.neighbours or not folder.is_dir():
         return None, {}, None
     for path in sorted(folder.glob("*.env"), key=lambda path: path.name != "config.devshard.env"):
         if path.name == ".env" or not path.is_file():

@@ -39,6 +39,8 @@ class HandMade:
     working_dir: str | None = None
     """Of its Compose project; None when Compose did not make it."""
     compose_files: tuple[str, ...] = ()
+    neighbours: tuple[str, ...] = ()
+    """Other services of its Compose project, which the same file describes."""
     record: str | None = None
     """The deploy record that lies beside it: of a gateway that the collection has already."""
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -61,6 +63,7 @@ class HandMade:
             **{name: value for name, value in asdict(self).items() if name != "variables"},
             "ports": {name: list(bound) for name, bound in self.ports.items()},
             "compose_files": list(self.compose_files),
+            "neighbours": list(self.neighbours),
             "variables": shown,
         }
 

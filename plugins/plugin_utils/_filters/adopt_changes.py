@@ -84,6 +84,8 @@ def _compose(
     adopt: Mapping[str, t.Any], plan: Mapping[str, t.Any], gateway: Mapping[str, t.Any]
 ) -> Row:
     """The owner's own file goes on to count for his Compose, unless it has the usual name."""
+    if adopt["container"].get("neighbours"):
+        return _own_folder(adopt, plan)
     changed = any(_COMPOSE in reason for reason in plan.get("gateway") or ())
     files = [PurePosixPath(one).name for one in adopt["container"].get("compose_files") or ()]
     others = [name for name in files if name != _COMPOSE]
@@ -96,6 +98,18 @@ def _compose(
         else f" ({when})"
     )
     return _row("compose file", f"{_COMPOSE} is written{beside}", FILE)
+
+
+def _own_folder(adopt: Mapping[str, t.Any], plan: Mapping[str, t.Any]) -> Row:
+    container = adopt["container"]
+    files = ", ".join(container.get("compose_files") or ())
+    change = (
+        f"{_COMPOSE} is written in a folder of its own, since {files} describes"
+        f" {', '.join(container['neighbours'])} too. Remove {container['service']} from it after the"
+        " takeover"
+    )
+    changed = any(_COMPOSE in reason for reason in plan.get("gateway") or ())
+    return _row("compose file", change if changed else "", FILE)
 
 
 def _record(gateway: Mapping[str, t.Any]) -> str:

@@ -111,10 +111,11 @@ class Host:
         }
 
 
-def look(host: Host, **given: t.Any) -> Result:
+def look(host: Host, settings: Result | None = None, **given: t.Any) -> Result:
     loader = DataLoader()
     variables = {**GIVEN, **given}
-    task = mock.Mock(args={"roles": ROLES}, async_val=0, check_mode=False, diff=False)
+    args = {"roles": ROLES, "settings": settings or {}}
+    task = mock.Mock(args=args, async_val=0, check_mode=False, diff=False)
     action = ActionModule(
         task=task,
         connection=mock.Mock(),
@@ -144,6 +145,24 @@ def test_the_edge_of_a_gateway_that_is_taken_back_into_service_lets_clients_in(
     look(host, gateway_unretire=unretire)
     asked = [question["what"] for question in parts_of(host)["edge"]["questions"]]
     assert any(what.endswith("/retired.conf") for what in asked) is removes
+
+
+def test_settings_that_the_inventory_does_not_have_count_in_its_place() -> None:
+    host = Host()
+    look(host, {"edge_http_port": 8090, "gateway_recreate_later": True}, edge_http_port=8080)
+    parts = parts_of(host)
+    assert "listen 8090" in parts["edge"]["questions"][0]["args"]["content"]
+    (first,) = [part for part in host.asked[0]["parts"] if part["name"] == "gateway"]
+    assert first["questions"][0]["args"]["recreate_later"] is True
+
+
+def test_the_predictions_of_both_runs_are_returned() -> None:
+    host = Host()
+    host.second = {"plan": {}, "predictions": {"gateway": {"gateway_settings": [{"a": 1}]}}}
+    found = look(host)["predictions"]
+    assert found == {
+        "gateway": {"gateway_plan_info": [{"plan": PLAN}], "gateway_settings": [{"a": 1}]}
+    }
 
 
 def test_a_host_that_is_as_it_is_wanted_has_an_empty_plan_after_two_runs() -> None:

@@ -150,6 +150,13 @@ def test_each_change_has_a_cost() -> None:
     )
 
 
+def test_a_compose_file_with_other_services_is_left_to_its_owner() -> None:
+    container = {**ADOPT["container"], "neighbours": ["nginx"]}
+    change = rows(adopt=changed(container=container))["compose file"]["change"]
+    assert "a folder of its own, since /opt/llm/compose.yaml describes nginx too" in change
+    assert "Remove gw from it" in change
+
+
 def test_another_container_costs_a_swap() -> None:
     look = copy.deepcopy(LOOK)
     look["predictions"]["gateway"]["gateway_plan_info"][0]["plan"]["reasons"] = ["A differs"]

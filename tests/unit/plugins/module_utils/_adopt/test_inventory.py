@@ -195,6 +195,13 @@ def test_a_storage_on_the_host_and_the_owners_file_are_named() -> None:
     assert "gateway_accounting_port" not in found
 
 
+def test_a_compose_file_with_other_services_is_left_to_its_owner() -> None:
+    found, problems = make(seen(gateway=gateway(neighbours=("nginx",))), GIVEN)
+    assert problems == []
+    assert found["devshard_deploy_dir"] == "/opt/broker/devshard-gateway"
+    assert found["devshard_env_file"] == "/opt/broker/devshard-gateway/config.devshard.env"
+
+
 def test_one_that_compose_did_not_make_gets_a_folder_with_its_name() -> None:
     found, _problems = make(seen(gateway=gateway(working_dir=None, name="Gate")), GIVEN)
     assert found["devshard_deploy_dir"] == "/srv/gonka/gate"

@@ -59,6 +59,19 @@ def test_a_gateway_is_known_by_its_variables(host: FakeHost) -> None:
     assert found.to_result()["variables"]["DEVSHARD_ADMIN_API_KEY"] == "(secret)"
 
 
+def test_other_services_of_the_project_are_seen(host: FakeHost) -> None:
+    project = {"com.docker.compose.project": "prod"}
+    services = [("mine", "llm"), ("web", "nginx"), ("again", "llm")]
+    for number, (name, service) in enumerate(services, 1):
+        labels = {**project, "com.docker.compose.service": service}
+        host.container(name, None, number=number, port=18000 + number, labels=labels)
+    host.container("alone", None, number=4, port=18009)
+    for one in host.containers[1:]:
+        one["Config"]["Env"] = []
+    (found,) = gateways(host)
+    assert found.neighbours == ("nginx",)
+
+
 def test_what_the_image_sets_is_not_the_owners(host: FakeHost) -> None:
     host.container("mine", None)
     host.containers[0]["Config"]["Env"] += ["PATH=/bin", "LANG=C", "OWN=1"]
@@ -100,6 +113,12 @@ def test_the_file_with_the_keys_is_found(tmp_path: Path) -> None:
     mine.write_text(f"export DEVSHARD_ADMIN_API_KEY={SECRET}\nA='b'\n")
     found = {"DEVSHARD_ADMIN_API_KEY": SECRET, "A": "b"}
     assert look.find_env_file(made_in(tmp_path)) == (str(mine), found, None)
+
+
+def test_a_file_beside_other_services_is_left_to_them(tmp_path: Path) -> None:
+    (tmp_path / "gateway.env").write_text(f"DEVSHARD_ADMIN_API_KEY={SECRET}\n")
+    beside = dataclasses.replace(made_in(tmp_path), neighbours=("nginx",))
+    assert look.find_env_file(beside) == (None, {}, None)
 
 
 def test_a_file_that_cannot_be_read_as_one_is_said(tmp_path: Path) -> None:
