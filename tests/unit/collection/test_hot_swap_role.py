@@ -246,3 +246,68 @@ def test_the_role_reads_only_what_the_plan_returns() -> None:
     }
     assert len(asked) > 10
     assert [(file, name) for file, name in sorted(asked) if name not in returned] == []
+
+
+# to another generation
+
+VARIABLES = read_yaml(ROOT / "roles/hot_swap/vars/main.yml")
+
+
+@pytest.mark.parametrize(
+    ("counts", "temp_count", "temp", "main"),
+    [
+        ([2], 1, [1], [1]),
+        ([5], 1, [4], [1]),
+        # one that is alone has to be served by both for a while
+        ([1], 1, [1], [1]),
+        ([3], 4, [4], [1]),
+        ([2, 0, 3], 1, [1, 2], [1, 1]),
+    ],
+)
+@pytest.mark.parametrize("mode", ["generation", "temp"])
+def test_the_new_generation_gets_as_many_escrows_as_the_models_want(
+    mode: str, counts: list[int], temp_count: int, temp: list[int], main: list[int]
+) -> None:
+    models = [{"id": str(n), "amount": 7, "count": count} for n, count in enumerate(counts)]
+    given = {
+        "devshard_models": models,
+        "hot_swap_mode": mode,
+        "hot_swap_temp_count": str(temp_count),
+        "__hot_swap_wanted": VARIABLES["__hot_swap_wanted"],
+    }
+    needs = evaluated(VARIABLES["__hot_swap_needs"], given)
+    of_main = evaluated(VARIABLES["__hot_swap_main_needs"], given)
+    if mode == "temp":
+        temp, main = [temp_count] * len(temp), []
+    assert [(need["count"], need["amount"]) for need in needs] == [(count, 7) for count in temp]
+    assert [need["count"] for need in of_main] == main
+    if main:
+        ids = [need["model_id"] for need in needs]
+        assert [need["model_id"] for need in of_main] == ids
+
+
+@pytest.mark.parametrize(
+    ("given", "noted", "ids"),
+    [
+        ([], [], []),
+        ([7, 8], [], [7, 8]),
+        ("7,8", [], [7, 8]),
+        ("[7, 8]", [8], [7, 8]),
+        # a run that goes on need not be given them again
+        ([], [7], [7]),
+    ],
+)
+def test_what_is_given_up_is_a_list_of_ids_however_it_is_given(
+    given: t.Any, noted: list[int], ids: list[int]
+) -> None:
+    told = {"hot_swap_given_up": given, "__hot_swap": {"given_up": noted}}
+    assert sorted(evaluated(VARIABLES["__hot_swap_given_up"], told)) == ids
+
+
+def test_no_limit_of_a_single_run_stops_a_move_in_the_middle() -> None:
+    """A model may want any number of escrows, and the wallet was asked before."""
+    steps = read_yaml(TASKS / "steps/seed_temp.yml")
+    (pays,) = [item["gonka.devshard.escrow"] for item in steps if "gonka.devshard.escrow" in item]
+    for count in (1, 4, 9):
+        limit = evaluated(pays["max_creates_per_run"], {"__hot_swap_item": {"count": count}})
+        assert int(limit) >= count

@@ -376,6 +376,9 @@ def test_a_gateway_of_the_wanted_generation_has_nothing_to_move() -> None:
     assert found.reason == "the gateway is of generation v4.1 already"
     with pytest.raises(UnsafeError, match="no way back to an earlier generation"):
         make_plan(None, None, None, "main", moving(move=None, rollback=True))
+    # nor is a move begun that leads back
+    with pytest.raises(UnsafeError, match="no move is open, so there is none to go back from"):
+        make_plan(None, container(), None, "main", moving(rollback=True, previous=NEW))
 
 
 def test_a_move_without_another_image_is_refused_and_not_called_done() -> None:
