@@ -106,13 +106,10 @@ def roll_back(journal: Journal, *, main_down: bool = False) -> Journal:
     )
 
 
-_WHILE_TEMP_SERVES = OF_A_MOVE | {
-    Step.CHECK_TEMP,
-    Step.SWITCH_TO_TEMP,
-    Step.DRAIN_MAIN,
-    Step.REPLACE_MAIN,
-    Step.CHECK_MAIN,
-}
+_WHILE_TEMP_SERVES = frozenset(
+    # CHECK_MAIN comes after each of the others, those of a move among them
+    {Step.CHECK_TEMP, Step.SWITCH_TO_TEMP, Step.DRAIN_MAIN, Step.REPLACE_MAIN, Step.CHECK_MAIN}
+)
 
 
 def _temp_is_needed(journal: Journal, steps: Collection[Step]) -> bool:
