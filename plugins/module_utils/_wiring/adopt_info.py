@@ -140,7 +140,7 @@ def past_edge(gateway: HandMade, front: Front) -> list[str]:
     ways = list(front.leads)
     address = _inventory.address_of(gateway)
     if address is not None and not address.startswith("127.0.0.1:"):
-        ways.append(f"its port, which is published on {address}")
+        ways.append(f"its port {address.rpartition(':')[2]}, which is open to other hosts")
     return ways
 
 
