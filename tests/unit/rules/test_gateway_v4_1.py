@@ -655,7 +655,7 @@ def test_rule_22_what_a_gateway_has_is_asked_and_unknown_stays_unknown() -> None
     gateway, _unused = api({"GET /": {}, "POST /": not_there})
     assert probe(gateway, nothing, None).holds is None
     # kept with its time and the image that it was found for
-    tasks = (ROOT / "roles/gateway/tasks/verify.yml").read_text()
+    tasks = (ROOT / "roles/gateway/tasks/probes.yml").read_text()
     assert 'digest: "{{ __gateway_digest }}"' in tasks
     assert "strftime('%Y-%m-%dT%H:%M:%SZ')" in tasks
 

@@ -21,6 +21,8 @@ AT_ONCE = {
     "Check hosts, chain, allowlist and funds": "reads only",
     "Check the settings before anything is touched": "runs on the controller",
     "Compare the hosts with the settings": "reads only",
+    "Compare the hosts with the settings after the takeover": "reads only",
+    "Inspect the gateways that were made by hand": "reads, and copies the files of its own gateway",
     "Send a request as a client does, and sum up": "reads only",
     "Show the state of the gateways": "reads only",
 }

@@ -162,7 +162,9 @@ def half_a_state(_seen: Seen) -> Answer:
 
 
 # without an edge, a storage or Docker they ask nobody
-LOOKS_AT_THE_HOST_FIRST = ("edge_slot", "gateway_backup", "gateway_wait", "swap_settings")
+LOOKS_AT_THE_HOST_FIRST = (
+    *("adopt_info", "edge_slot", "gateway_backup", "gateway_wait", "swap_settings"),
+)
 ANSWERS = {"page": echo, "json": echo_json, "half": half_a_state}
 # an action alone does the work of the others, on the controller
 EVERY_MODULE = [name for name in MODULES if hasattr(load(name), "main")]
