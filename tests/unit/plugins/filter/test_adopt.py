@@ -128,8 +128,8 @@ LOOK: Data = {
 }
 
 
-def rows(look: Data = LOOK, adopt: Data = ADOPT) -> dict[str, dict[str, str]]:
-    return {row["what"]: row for row in adopt_changes(look, adopt)}
+def rows(look: Data | None = None, adopt: Data | None = None) -> dict[str, dict[str, str]]:
+    return {row["what"]: row for row in adopt_changes(look or LOOK, adopt or ADOPT)}
 
 
 def test_each_change_has_a_cost() -> None:

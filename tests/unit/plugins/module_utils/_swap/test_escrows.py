@@ -55,8 +55,14 @@ def world(tmp_path: Path) -> World:
 
 
 def bring(
-    world: World, reached: Reached, noted: t.Sequence[NotedSession] = LEFT, *, check: bool = False
+    world: World,
+    reached: Reached,
+    given: t.Sequence[NotedSession] | None = None,
+    *,
+    check: bool = False,
 ) -> BroughtBack:
+    noted = LEFT if given is None else given
+
     def run(ledger: Ledger | None) -> BroughtBack:
         return bring_back(
             world.ports(ledger, check=check),
