@@ -56,7 +56,7 @@ PLAY = """
   gather_facts: false
   vars_files: [ROLE/vars/main.yml]
   tasks:
-    - ansible.builtin.set_fact: {__hot_swap_running: {}}
+    - ansible.builtin.set_fact: {__hot_swap_at: its plan}
     - block:
         - ansible.builtin.include_tasks: {file: FAILING, apply: {tags: [x]}}
       rescue:
@@ -72,7 +72,8 @@ FAILS = "[{ansible.builtin.fail: {msg: x}}]\n"
 
 @pytest.mark.parametrize("at", ["its plan", "preflight", "replace_main"])
 def test_a_failure_is_reported_at_the_step_that_runs(tmp_path: Path, at: str) -> None:
-    (include,) = [item for item in steps_of("swap.yml") if item["name"] == "Run step preflight"]
+    names = ("Record the step", "Run step preflight")
+    preflight = [item for item in steps_of("swap.yml") if item["name"] in names]
     (tmp_path / "steps").mkdir()
     for step in ("preflight", "drain_main", "replace_main", "done"):
         (tmp_path / f"steps/{step}.yml").write_text(
@@ -81,7 +82,7 @@ def test_a_failure_is_reported_at_the_step_that_runs(tmp_path: Path, at: str) ->
     (tmp_path / "step.yml").write_text((TASKS / "step.yml").read_text())
     texts = {
         "its plan": FAILS,
-        "preflight": json.dumps([include]),
+        "preflight": json.dumps(preflight),
         "replace_main": LOOP,
     }
     (tmp_path / "failing.yml").write_text(texts[at])
