@@ -12,6 +12,10 @@ SCENARIOS ?= site $(filter-out default site,$(notdir $(patsubst %/molecule.yml,%
 # More arguments for pytest: make units ARGS='-k ledger'
 ARGS ?=
 
+# What molecule remembers. Its own choice is a folder of the user's home, named after the name of this one: another
+# checkout finds hosts there as "created" that are not its own, and a run that was stopped leaves it behind.
+MOLECULE_STATE := $(CURDIR)/.cache/molecule/state
+
 VENV := source .venv/bin/activate &&
 IN_TREE := $(VENV) PYTHONPATH=.tree:tests/simnet
 PYTEST := $(IN_TREE) python -m pytest -q -p no:cacheprovider
@@ -76,9 +80,10 @@ molecule-short: ## Those scenarios that make test runs (SHORT='site': only those
 	@GENERATIONS="$${GENERATIONS:-v4.1}" MOVES="$${MOVES:-v2:v4.1:straight}" $(MAKE) molecule SCENARIOS='$(SHORT)'
 
 .PHONY: molecule
-molecule: tests-ready ## All scenarios on real systemd hosts, two hours and more (SCENARIOS='fleet': only those)
+molecule: tests-ready ## All scenarios on real systemd hosts, three hours and more (SCENARIOS='fleet': only those)
+	@rm -rf $(MOLECULE_STATE)
 	@tests/hosts/hosts images
-	@$(VENV) MOLECULE_GLOB='molecule/*/molecule.yml' molecule test --report --no-command-borders $(addprefix -s ,$(SCENARIOS))
+	@$(VENV) MOLECULE_EPHEMERAL_DIRECTORY='$(MOLECULE_STATE)' MOLECULE_GLOB='molecule/*/molecule.yml' molecule test --report --no-command-borders $(addprefix -s ,$(SCENARIOS))
 
 .PHONY: simnet
 simnet: tests-ready ## The simulated network and a gateway in the foreground, without containers

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
 import typing as t
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -146,3 +147,20 @@ def test_a_generation_is_given_to_one_host_or_to_all(load: t.Callable[[str], t.A
     assert cli.generations(names, [("", "v4.1"), ("two", "v3")]) == {"one": "v4.1", "two": "v3"}
     with pytest.raises(load("shell").HostsError, match="no host three; there are one, two"):
         cli.generations(names, [("three", "v3")])
+
+
+def test_molecule_remembers_nothing_from_a_run_before_or_another_checkout() -> None:
+    """Its own folder for that is named after the last part of the path, and lies in the user's home."""
+    project = HOSTS.parents[1]
+    told = subprocess.run(
+        ["make", "--dry-run", "molecule", "SCENARIOS=site"],
+        cwd=project,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.splitlines()
+    state = project / ".cache/molecule/state"
+    removed = told.index(f"rm -rf {state}")
+    [started] = [at for at, line in enumerate(told) if " molecule test " in line]
+    assert removed < started
+    assert f"MOLECULE_EPHEMERAL_DIRECTORY='{state}' " in told[started]
