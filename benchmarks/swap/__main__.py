@@ -61,10 +61,8 @@ def done_at(run: Run, task: str) -> float | None:
     return None
 
 
-def swap_once(lab: Lab, clients: Clients) -> report.Swap:
-    """One swap by the role, to the other image, with the moments of its phases."""
-    other = "1.0" if lab.image() == "1.1" else "1.1"
-    reference = str(lab.vars["gateway_image"]).rpartition(":")[0] + f":{other}"
+def timed(lab: Lab, clients: Clients, play: str, **given: t.Any) -> tuple[report.Swap, Run]:
+    """One run of the role, with the moments of its phases on the clock of the clients."""
     switched: list[float] = []
 
     def note_switch() -> None:
@@ -74,13 +72,14 @@ def swap_once(lab: Lab, clients: Clients) -> report.Swap:
 
     begin = clients.now()
     run = lab.play(
+        play,
         clock=clients.now,
         hooks={"Run step drain_main": note_switch},
-        **{**VARIABLES, "hot_swap_drain_timeout": 600, "hot_swap_image": reference},
+        **{**VARIABLES, "hot_swap_drain_timeout": 600, **given},
     )
     if run.rc != 0:
-        sys.exit(f"the swap failed: {run.message}")
-    return report.Swap(
+        sys.exit(f"{play} failed: {run.message}")
+    phases = report.Swap(
         begin=begin,
         switched=switched[0],
         drained=done_at(run, "Wait until the gateway serves no request"),
@@ -88,6 +87,14 @@ def swap_once(lab: Lab, clients: Clients) -> report.Swap:
         back=done_at(run, "Switch the edge to the gateway's own slot"),
         imported=done_at(run, "Import the escrows of the temporary gateway, out of use"),
     )
+    return phases, run
+
+
+def swap_once(lab: Lab, clients: Clients) -> report.Swap:
+    """One swap to the other image."""
+    other = "1.0" if lab.image() == "1.1" else "1.1"
+    reference = str(lab.vars["gateway_image"]).rpartition(":")[0] + f":{other}"
+    return timed(lab, clients, "gonka.devshard.hot_swap", hot_swap_image=reference)[0]
 
 
 def measure_ours(lab: Lab, options: argparse.Namespace) -> report.Lane:

@@ -20,9 +20,9 @@ from pathlib import Path
 from ansible_collections.gonka.devshard.benchmarks import hosts
 from ansible_collections.gonka.devshard.benchmarks.hosts import RESULTS, say
 from ansible_collections.gonka.devshard.benchmarks.swap import report
-from ansible_collections.gonka.devshard.benchmarks.swap.__main__ import FLAG, done_at, kinds
+from ansible_collections.gonka.devshard.benchmarks.swap.__main__ import kinds, timed
 from ansible_collections.gonka.devshard.tests.swap.clients import Clients
-from ansible_collections.gonka.devshard.tests.swap.faults import VARIABLES, look, prepare
+from ansible_collections.gonka.devshard.tests.swap.faults import look, prepare
 from ansible_collections.gonka.devshard.tests.swap.lab import Lab
 from ansible_collections.gonka.devshard.tests.swap.moves import PLAY, Move
 
@@ -59,33 +59,6 @@ def money(text: str) -> dict[str, int | None]:
     return {name: None if match is None else int(match[1]) for name, match in found.items()}
 
 
-def measure(lab: Lab, clients: Clients) -> tuple[report.Swap, dict[str, int | None]]:
-    switched: list[float] = []
-
-    def note_switch() -> None:
-        written = float(lab.on_host("stat", "--format", "%.Y", FLAG))
-        switched.append(clients.now() - (time.time() - written))
-
-    begin = clients.now()
-    run = lab.play(
-        PLAY,
-        clock=clients.now,
-        hooks={"Run step drain_main": note_switch},
-        **{**VARIABLES, "hot_swap_drain_timeout": 600},
-    )
-    if run.rc != 0:
-        sys.exit(f"the move failed: {run.message}")
-    moved = report.Swap(
-        begin=begin,
-        switched=switched[0],
-        drained=done_at(run, "Wait until the gateway serves no request"),
-        end=clients.now(),
-        back=done_at(run, "Switch the edge to the gateway's own slot"),
-        imported=done_at(run, "Import the escrows of the temporary gateway, out of use"),
-    )
-    return moved, money(run.text)
-
-
 def main(argv: t.Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="benchmarks/upgrade", description=__doc__)
     parser.add_argument("--from", dest="origin", default="v2")
@@ -103,7 +76,8 @@ def main(argv: t.Sequence[str]) -> int:
     say(f"moving from {options.origin} to {options.target} under {options.clients} clients")
     with Clients(target, kinds(options.clients), stream_s=(5, options.longest)) as clients:
         time.sleep(options.before)
-        moved, account = measure(target, clients)
+        moved, run = timed(target, clients, PLAY)
+    account = money(run.text)
     move.done()
     hosts.down(PROJECT)
     title = f"{options.origin} to {options.target}"

@@ -125,7 +125,6 @@ asked:
 
 import dataclasses
 import typing as t
-from collections.abc import Collection
 
 from ansible_collections.gonka.devshard.plugins.module_utils import _argspec
 from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
@@ -209,29 +208,24 @@ def is_asked(context: Context, state: str, journal: Journal) -> bool:
     return is_temp_asked_before_its_stop(journal, running=running)
 
 
-def may_stop(
-    ports: Ports,
-    seen: GatewayState,
-    notebook: Notebook | None,
-    *,
-    idle: bool,
-    known_env: Collection[str] | None,
-) -> None:
+def may_stop(context: Context, ports: Ports, seen: GatewayState, notebook: Notebook | None) -> None:
+    if notebook is not None and notebook.step is Step.RETIRE_MAIN:
+        refuse_unsettled(ports.chain, seen, context.params["given_up"])
     if notebook is not None and rotation_is_on(seen):
         freeze_once_more(notebook)
     refuse_stop(
         ports,
         ports.gateway_id,
         seen,
-        idle=idle,
+        idle=context.params["idle"],
         in_swap=notebook is not None,
-        known_env=known_env,
+        known_env=context.environment,
     )
 
 
 def work(context: Context) -> Outcome:
-    params, state, notebook = context.params, context.params["state"], notebook_of(context)
-    expected = active_only(read_expected(params["expected"]))
+    state, notebook = context.params["state"], notebook_of(context)
+    expected = active_only(read_expected(context.params["expected"]))
     if notebook is not None:
         journal = notebook.begin()
         if state in ("listed", "stoppable") and not is_asked(context, state, journal):
@@ -248,10 +242,8 @@ def work(context: Context) -> Outcome:
             )
         else:
             seen = ports.gateway.state()
-            if state == "stoppable" and notebook is not None and notebook.step is Step.RETIRE_MAIN:
-                refuse_unsettled(ports.chain, seen, params["given_up"])
             if state == "stoppable":
-                may_stop(ports, seen, notebook, idle=params["idle"], known_env=context.environment)
+                may_stop(context, ports, seen, notebook)
             found = marks_of(seen)
     if notebook is not None and state == "stoppable":
         notebook.begin(SwapNotes(main_sessions=found))

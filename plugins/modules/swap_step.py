@@ -369,6 +369,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._gateway.drift impo
     Wanted,
     find_drift,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.instance import DATABASE
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.record_file import RecordFile
 from ansible_collections.gonka.devshard.plugins.module_utils._host import docker
 from ansible_collections.gonka.devshard.plugins.module_utils._host.image import described
@@ -405,7 +406,6 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap.plan import (
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import Slot, Step, SwapSeen
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.temporary import temp_environment
 
-DATABASE: t.Final = "gateway.db"
 STATES: t.Final = ("planned", "begun", "started", "moved", "recorded", "ended", "aftermath")
 
 SPEC = _argspec.ArgumentSpec(
@@ -728,6 +728,16 @@ def moved_record(context: Context, _file: JournalFile) -> Outcome:
     records = RecordFile(Path(params["deploy_dir"]))
     record = refuse_record(records.read(), records.folder, None)
     after = record_of_move(journal.data.move, record)
+    return written(context, journal, records, record, after)
+
+
+def written(
+    context: Context,
+    journal: Journal,
+    records: RecordFile,
+    record: dict[str, t.Any],
+    after: dict[str, t.Any],
+) -> Outcome:
     if after != record and not context.check_mode:
         records.write(after)
     return Outcome(
@@ -748,15 +758,7 @@ def recorded(context: Context, _file: JournalFile) -> Outcome:
     records = RecordFile(Path(context.params["deploy_dir"]))
     record = refuse_record(records.read(), records.folder, profile_of_record(context))
     refuse_drift(drift_of(context, record, main), container)
-    after = record_after(journal, record)
-    if after != record and not context.check_mode:
-        records.write(after)
-    return Outcome(
-        changed=after != record,
-        values={"swap": {**journal_result(context, journal), "record": after}},
-        before=record,
-        after=after,
-    )
+    return written(context, journal, records, record, record_after(journal, record))
 
 
 def ended(context: Context, file: JournalFile) -> Outcome:

@@ -100,7 +100,36 @@ def settled(lab: Lab, before: Before, *, image: str, minted: int, imported: int)
     expect(not violations, f"the hosts noticed: {violations}")
 
 
-class Swap:
+class Runs:
+    """Runs of one play until what it began has ended."""
+
+    lab: Lab
+
+    def run(self, **given: t.Any) -> Run:
+        raise NotImplementedError
+
+    def again(self, **given: t.Any) -> Run:
+        """To the end. What a killed controller left running may hold a lock for a moment."""
+        for _attempt in range(4):
+            run = self.run(**given)
+            if run.rc == 0 or '"kind": "busy"' not in run.text:
+                break
+            wait_until(lambda: not self.lab.moves_money(), "what was left running ends")
+        expect(run.rc == 0, f"the run that should finish it failed: {run.message}")
+        return run
+
+    def stops(self, run: Run, step: str, *words: str) -> None:
+        """The run failed at this step, says why, and says what to do."""
+        expect(run.rc != 0, f"the run went through, it should have stopped at {step}")
+        expect(f"the swap stopped at {step}" in run.message, f"another stop: {run.message}")
+        for word in words:
+            expect(word in run.message, f"{word!r} is missing in: {run.message}")
+
+    def done(self) -> None:
+        raise NotImplementedError
+
+
+class Swap(Runs):
     """One swap of the lab's host to the other image."""
 
     def __init__(self, lab: Lab, before: Before) -> None:
@@ -115,27 +144,10 @@ class Swap:
         wanted = self.reference(tag or self.other)
         return self.lab.play(**{"hot_swap_image": wanted, **VARIABLES, **given})
 
-    def again(self, **given: t.Any) -> Run:
-        """To the end. What a killed controller left running may hold a lock for a moment."""
-        for _attempt in range(4):
-            run = self.run(**given)
-            if run.rc == 0 or '"kind": "busy"' not in run.text:
-                break
-            wait_until(lambda: not self.lab.moves_money(), "what was left running ends")
-        expect(run.rc == 0, f"the run that should finish the swap failed: {run.message}")
-        return run
-
     def back(self) -> Run:
         run = self.lab.play(**{"hot_swap_rollback": True, **VARIABLES})
         expect(run.rc == 0, f"the rollback failed: {run.message}")
         return run
-
-    def stops(self, run: Run, step: str, *words: str) -> None:
-        """The run failed at this step, says why, and says what to do."""
-        expect(run.rc != 0, f"the run went through, it should have stopped at {step}")
-        expect(f"the swap stopped at {step}" in run.message, f"another stop: {run.message}")
-        for word in words:
-            expect(word in run.message, f"{word!r} is missing in: {run.message}")
 
     def done(
         self, *, image: str | None = None, minted: int = 1, imported: int | None = None
@@ -180,24 +192,32 @@ def settles(swap: Swap) -> None:
     expect(not swap.lab.exists(TEMP), "the temporary gateway still exists")
 
 
-def controller_killed(swap: Swap) -> None:
-    """SIGKILL to the controller at each step of one swap, when the step has begun."""
-    for step in STEPS:
-        run = swap.run(kill_in=f"Run step {step}")
+def killed_begun(runs: Runs, steps: t.Sequence[str]) -> None:
+    """SIGKILL to the controller at each step, when the step has begun; then to the end."""
+    for step in steps:
+        run = runs.run(kill_in=f"Run step {step}")
         expect(run.rc < 0, f"the run ended before it came to {step}: {run.text[-1500:]}")
-        serves(swap.lab)
-    swap.again()
-    swap.done()
+        serves(runs.lab)
+    runs.again()
+    runs.done()
+
+
+def killed_done(runs: Runs, steps: t.Sequence[str]) -> None:
+    """SIGKILL to the controller at each step, when its work is done and not yet noted."""
+    for step, following in zip(steps, steps[1:], strict=False):
+        run = runs.run(kill_at=f"Run step {following}")
+        expect(run.rc < 0, f"the run ended before {step} was done: {run.text[-1500:]}")
+        serves(runs.lab)
+    runs.again()
+    runs.done()
+
+
+def controller_killed(swap: Swap) -> None:
+    killed_begun(swap, STEPS)
 
 
 def controller_killed_late(swap: Swap) -> None:
-    """SIGKILL to the controller at each step, when its work is done and not yet noted."""
-    for step, following in zip(STEPS, STEPS[1:], strict=False):
-        run = swap.run(kill_at=f"Run step {following}")
-        expect(run.rc < 0, f"the run ended before {step} was done: {run.text[-1500:]}")
-        serves(swap.lab)
-    swap.again()
-    swap.done()
+    killed_done(swap, STEPS)
 
 
 def disturbed(swap: Swap, step: str, **given: t.Any) -> tuple[Swap, Run]:

@@ -23,7 +23,10 @@ from ansible_collections.gonka.devshard.tests.swap.faults import (
     VARIABLES,
     Before,
     Broken,
+    Runs,
     expect,
+    killed_begun,
+    killed_done,
     look,
     prepare,
     serves,
@@ -34,7 +37,6 @@ from ansible_collections.gonka.devshard.tests.swap.lab import (
     TEMP,
     Lab,
     Run,
-    wait_until,
 )
 
 # those that the simulated chain begins with
@@ -44,7 +46,7 @@ PLAY = "gonka.devshard.generation_upgrade"
 BEFORE_THE_FIRST_SETTLE = STEPS[1 : STEPS.index(Step.SETTLE_MAIN.value)]
 
 
-class Move:
+class Move(Runs):
     """One move of the lab's host to the generation of its inventory."""
 
     def __init__(self, origin: Lab, lab: Lab, before: Before) -> None:
@@ -66,23 +68,6 @@ class Move:
 
     def run(self, **given: t.Any) -> Run:
         return self.lab.play(**{"name": PLAY, **VARIABLES, **given})
-
-    def again(self, **given: t.Any) -> Run:
-        """To the end. What a killed controller left running may hold a lock for a moment."""
-        for _attempt in range(4):
-            run = self.run(**given)
-            if run.rc == 0 or '"kind": "busy"' not in run.text:
-                break
-            wait_until(lambda: not self.lab.moves_money(), "what was left running ends")
-        expect(run.rc == 0, f"the run that should finish the move failed: {run.message}")
-        return run
-
-    def stops(self, run: Run, step: str, *words: str) -> None:
-        """The run failed at this step, says why, and says what to do."""
-        expect(run.rc != 0, f"the run went through, it should have stopped at {step}")
-        expect(f"the swap stopped at {step}" in run.message, f"another stop: {run.message}")
-        for word in words:
-            expect(word in run.message, f"{word!r} is missing in: {run.message}")
 
     def back(self) -> None:
         """Given up: the gateway is as it was, and what was paid for is settled."""
@@ -199,23 +184,11 @@ def broken_image(move: Move) -> None:
 
 
 def controller_killed(move: Move) -> None:
-    """SIGKILL to the controller at each step, when the step has begun."""
-    for step in STEPS[1:]:
-        run = move.run(kill_in=f"Run step {step}")
-        expect(run.rc < 0, f"the run ended before it came to {step}: {run.text[-1500:]}")
-        serves(move.lab)
-    move.again()
-    move.done()
+    killed_begun(move, STEPS[1:])
 
 
 def controller_killed_late(move: Move) -> None:
-    """SIGKILL to the controller at each step, when its work is done and not yet noted."""
-    for following in STEPS[2:]:
-        run = move.run(kill_at=f"Run step {following}")
-        expect(run.rc < 0, f"the run ended before {following}: {run.text[-1500:]}")
-        serves(move.lab)
-    move.again()
-    move.done()
+    killed_done(move, STEPS[1:])
 
 
 def host_reboots(move: Move) -> None:

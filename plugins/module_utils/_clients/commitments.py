@@ -13,6 +13,7 @@ from pathlib import Path
 
 from .. import _argspec
 from .._escrows.commitments import CommitmentWatch, read_commitments
+from .._gateway.instance import DATABASE
 
 if t.TYPE_CHECKING:
     from .._adapter import Context
@@ -24,7 +25,7 @@ def watch_commitments(context: Context, deadline: WaitBudget) -> CommitmentWatch
     if (storage := context.params["storage_dir"]) is None:
         return None
     return CommitmentWatch(
-        read=functools.partial(read_commitments, Path(storage) / "gateway.db"),
+        read=functools.partial(read_commitments, Path(storage) / DATABASE),
         deadline=deadline,
         interval=context.read(_argspec.WaitOptions).wait_interval,
         warn=context.warn,

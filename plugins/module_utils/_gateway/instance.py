@@ -28,6 +28,8 @@ EDGE_FILES: t.Final = "gonka-devshard*.conf"
 _NAME: t.Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _LONGEST: t.Final = 21
 
+DATABASE: t.Final = "gateway.db"
+"""Of the gateway itself, in its storage."""
 RECORD: t.Final = ".gonka-devshard.json"
 RETIRED: t.Final = ".retired.json"
 

@@ -22,9 +22,6 @@ if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-DATABASE: t.Final = "gateway.db"
-
-
 STATE_DIR: t.Final = Path("/var/lib/gonka-devshard")
 
 

@@ -11,12 +11,12 @@ import typing as t
 from pathlib import Path, PurePosixPath
 
 from .._core.errors import TransportError
-from .._gateway.instance import RECORD
+from .._gateway.instance import DATABASE, RECORD
 from .._host import docker_cli
 from .._host.image import digest_of
 from .._host.storage import identity, mounted, same_place
 from .._swap.plan import generation_of_tag
-from .asked import DATABASE, SWAP_LABEL, Asked, Host, look_at_file
+from .asked import SWAP_LABEL, Asked, Host, look_at_file
 from .model import (
     Engine,
     Found,

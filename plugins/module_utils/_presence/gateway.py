@@ -14,7 +14,7 @@ from pathlib import Path
 from .._core import libraries
 from .._core.errors import ConfigurationError, DevshardError, UnknownStateError
 from .._gateway import env_file
-from .._gateway.instance import Places
+from .._gateway.instance import DATABASE, Places
 from .._gateway.plan_model import (
     RECORDED,
     SETTING,
@@ -30,7 +30,7 @@ from .._host import docker as _docker
 from .._host import docker_cli
 from .._host.image import digest_of, is_image
 from .._host.storage import identity, mounted
-from .asked import DATABASE, SWAP_LABEL, Asked, Host
+from .asked import SWAP_LABEL, Asked, Host
 from .containers import has_variables
 from .look import look
 

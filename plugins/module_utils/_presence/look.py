@@ -11,9 +11,10 @@ from pathlib import Path, PurePosixPath
 
 from .._core.errors import ConfigurationError
 from .._gateway import env_file as _env_file
+from .._gateway.instance import DATABASE
 from .._host.libraries import libraries
 from .._host.storage import same_place
-from .asked import DATABASE, Asked, Host, look_at_file, look_at_place
+from .asked import Asked, Host, look_at_file, look_at_place
 from .containers import ask_engine, is_gateway, look_at_container, main_slot, temp_slot
 from .model import FoundRecord, Place, Presence
 from .notes import read_record, read_redirect, read_retirement, read_swaps, storage_of

@@ -72,8 +72,10 @@ def _advice(journal: Journal, step: Step, container: str, other: str, down: Coll
     elif journal.moves:
         advice = _ADVICE | _ADVICE_OF_MOVE
     give_up = _give_up(journal)
+    main_down = _MAIN_DOWN if give_up else ""
     if not lost:
-        return advice[step].format(container=container, other=other)
+        more = main_down if step in _MAIN_ALONE else ""
+        return (advice[step] + more).format(container=container, other=other)
     if lost == [_DRAINED.get(step)]:
         return _DRAINED_DOWN.format(name=names[lost[0]], give_up=give_up)
     if "temp" in lost and journal.has_temp:
@@ -83,7 +85,7 @@ def _advice(journal: Journal, step: Step, container: str, other: str, down: Coll
             return _TEMP_GONE
     found = " ".join(_DOWN.format(name=names[slot]) for slot in lost)
     return f"{found} Run this again{give_up}." + (
-        _MAIN_DOWN.format(container=container) if "main" in lost and give_up else ""
+        main_down.format(container=container) if "main" in lost else ""
     )
 
 
@@ -107,6 +109,8 @@ _TEMP_GONE: t.Final = (
     " gateway serves. Correct what is named and run this again."
 )
 _DRAINED: t.Final = {Step.DRAIN_MAIN: "main", Step.DRAIN_TEMP: "temp"}
+# temp is gone, and a main that does not run has to be replaced
+_MAIN_ALONE: t.Final = (Step.IMPORT_ESCROWS, Step.ACTIVATE, Step.RESTORE_ROTATION)
 _TEMP_ONLY: t.Final = (*OF_A_MOVE, Step.REPLACE_MAIN, Step.CHECK_MAIN, Step.SWITCH_BACK)
 # which slots the advice of a step calls serving
 _SERVES: t.Final = {
@@ -151,11 +155,11 @@ _ADVICE: t.Final = {
     " settled. Run this again.",
     Step.STOP_TEMP: "The gateway serves. Run this again.",
     Step.IMPORT_ESCROWS: "The gateway serves. The escrows of the temporary gateway are safe on the"
-    " disk and not served by any gateway. Run this again before their deadline." + _MAIN_DOWN,
+    " disk and not served by any gateway. Run this again before their deadline.",
     Step.ACTIVATE: "The gateway serves. Escrows that were imported are not all in use yet. Run "
-    "this again before their deadline." + _MAIN_DOWN,
+    "this again before their deadline.",
     Step.RESTORE_ROTATION: "The gateway serves, with its rotation off. Run this again before"
-    " the next change of epoch." + _MAIN_DOWN,
+    " the next change of epoch.",
     Step.DONE: "The gateway serves. Run this again.",
 }
 
@@ -168,12 +172,6 @@ _ADVICE_OF_MOVE: t.Final = {
     " is gone.",
     Step.CHECK_MAIN: "The new gateway serves in the temporary slot. The one in its final place does"
     " not serve what it should. Correct the cause and run this again.",
-    Step.IMPORT_ESCROWS: "The gateway serves. The escrows of the temporary slot are safe on the disk"
-    " and not served by any gateway. Run this again before their deadline.",
-    Step.ACTIVATE: "The gateway serves. Escrows that were imported are not all in use yet. Run this"
-    " again before their deadline.",
-    Step.RESTORE_ROTATION: "The gateway serves, with its rotation off. Run this again before the next"
-    " change of epoch.",
 }
 
 _ADVICE_BACK: t.Final = {

@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 
 from .._core.errors import UnsafeError
 from .._escrows.backup.inspect import records_in, refuse_in_use, sessions_in
+from .._gateway.instance import DATABASE
 from .._host.storage import require_absolute
 from .session_rules import LeftSession
 
@@ -19,7 +20,6 @@ if t.TYPE_CHECKING:
     from pathlib import Path
 
 ARCHIVE: t.Final = "archive"
-_DATABASE: t.Final = "gateway.db"
 
 
 def hand_over(storage: Path, seen_as: str, *, check_mode: bool) -> tuple[bool, list[LeftSession]]:
@@ -31,8 +31,8 @@ def hand_over(storage: Path, seen_as: str, *, check_mode: bool) -> tuple[bool, l
     require_absolute(seen_as, "seen_as")
     refuse_in_use(storage)
     archive = storage / ARCHIVE
-    there = storage / _DATABASE
-    kept = archive / _DATABASE
+    there = storage / DATABASE
+    kept = archive / DATABASE
     if there.exists() and kept.exists():
         raise UnsafeError(
             f"{there} is there again although it was archived: a gateway was started on this "
@@ -43,7 +43,7 @@ def hand_over(storage: Path, seen_as: str, *, check_mode: bool) -> tuple[bool, l
         archive.mkdir(mode=0o700, exist_ok=True)
         # what SQLite keeps beside a database belongs to it; the database itself goes last
         for name in ("-journal", "-wal", "-shm", ""):
-            file = storage / f"{_DATABASE}{name}"
+            file = storage / f"{DATABASE}{name}"
             if file.exists():
                 file.rename(archive / file.name)
     database = there if check_mode and changed else kept
@@ -51,7 +51,7 @@ def hand_over(storage: Path, seen_as: str, *, check_mode: bool) -> tuple[bool, l
     if not database.exists():
         if sessions:
             raise UnsafeError(
-                f"{storage} holds sessions and no {_DATABASE}, so it is not known which of them the"
+                f"{storage} holds sessions and no {DATABASE}, so it is not known which of them the"
                 " temporary gateway served"
             )
         # a gateway that never came up leaves nothing

@@ -329,7 +329,7 @@ def plan(
     """
     if journal is not None and journal.open:
         if journal.moves != (mode == "generation"):
-            raise SwapRefused(_OTHER_PLAY[journal.moves].format(id=journal.id))
+            raise SwapRefused(_other_play(journal))
         if rollback:
             again = not journal.rolling_back
             reason = (
@@ -367,12 +367,16 @@ def _or_back(journal: Journal) -> str:
     return f", or with hot_swap_rollback=true to go back to {origin}"
 
 
-_OTHER_PLAY: t.Final = {
-    True: "the move {id} to another generation is not finished; run the playbook"
-    " gonka.devshard.generation_upgrade to finish it, or with hot_swap_rollback=true to go back",
-    False: "the swap {id} is not finished; finish it with the playbook gonka.devshard.hot_swap,"
-    " and move to another generation then",
-}
+def _other_play(journal: Journal) -> str:
+    if journal.moves:
+        return (
+            f"the move {journal.id} to another generation is not finished; run the playbook"
+            f" gonka.devshard.generation_upgrade to finish it{_or_back(journal)}"
+        )
+    return (
+        f"the swap {journal.id} is not finished; finish it with the playbook"
+        " gonka.devshard.hot_swap, and move to another generation then"
+    )
 
 
 def begin_move(seen: SwapSeen, target: str, move: Move) -> SwapPlan:

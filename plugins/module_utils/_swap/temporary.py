@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from .._core.errors import ConfigurationError
 from .._core.files import private_folder, write_whole
+from .._gateway.compose_file import ComposeFile
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -55,11 +56,10 @@ def prepare(files: TempFiles, *, running: bool, check_mode: bool) -> list[str]:
             private_folder(files.storage)
     if files.environment != files.env_file:
         made += _copied(files, running=running, check_mode=check_mode)
-    text = files.compose_file.read_text("utf-8") if files.compose_file.exists() else None
-    if text != files.compose:
+    compose = ComposeFile(path=files.compose_file, text=files.compose, owned=False)
+    before, after = compose.write(check_mode=check_mode)
+    if before != after:
         made.append(str(files.compose_file))
-        if not check_mode:
-            write_whole(files.compose_file, files.compose.encode(), 0o644)
     return made
 
 

@@ -11,6 +11,7 @@ import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..._gateway.instance import DATABASE
 from .inspect import Backup, SessionCopy, records_in, sessions_in
 from .restore import present_storage, serving
 
@@ -91,7 +92,7 @@ def freshness(ports: ChainPorts, backup: Backup, storage: Path) -> list[Freshnes
     """
     present = present_storage(storage)
     held = sessions_in(present) if present.is_dir() else ()
-    records = records_in(backup.storage / "gateway.db")
+    records = records_in(backup.storage / DATABASE)
     found = []
     for number in sorted(set(records) | {item.escrow_id for item in backup.sessions}):
         wanted = records.get(number)
@@ -129,7 +130,7 @@ def left_without_record(ports: ChainPorts, backup: Backup, storage: Path) -> lis
 
     Their sessions are carried over, but nothing would serve or settle them.
     """
-    known = set(records_in(backup.storage / "gateway.db"))
+    known = set(records_in(backup.storage / DATABASE))
     found = []
     for item in sessions_in(present_storage(storage)):
         if item.escrow_id not in known:

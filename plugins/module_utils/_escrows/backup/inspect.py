@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..._core.errors import ConfigurationError, ProtocolError, UnknownStateError, UnsafeError
+from ..._gateway.instance import DATABASE
 from ..._host.storage import same_place
 
 MANIFEST: t.Final = "manifest.json"
@@ -162,7 +163,7 @@ def refuse_in_use(storage: Path) -> None:
 
 
 def check_storage(storage: Path) -> None:
-    if not (storage / "gateway.db").is_file():
+    if not (storage / DATABASE).is_file():
         raise ConfigurationError(
             f"{storage} holds no gateway.db: this is not the storage of a gateway"
         )

@@ -16,12 +16,13 @@ from ansible_collections.gonka.devshard.plugins.module_utils._host.docker import
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.journal import JournalFile
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.journal_model import Journal
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.notes import (
-    Kind,
-    Move,
     SwapNotes,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import Step
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_run import failed, succeeded
+from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils._swap.kept_journal import (
+    MOVE,
+)
 from ansible_collections.gonka.devshard.tests.unit.plugins.modules.site import Net, Site
 
 Params = dict[str, t.Any]
@@ -52,13 +53,6 @@ def retiring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
         (),
     )
     monkeypatch.setattr(docker, "inspect", {"devshardctl-multi": main}.get)
-    move = Move(
-        origin=Kind(profile="v2", protocol=None),
-        target=Kind(profile="v4.1", protocol="v4.1"),
-        origin_storage="/d/.devshardctl",
-        storage="/d/.devshardctl-v4.1",
-        ours=True,
-    )
     journal = Journal(
         id="20260102T030405Z",
         mode="generation",
@@ -67,7 +61,7 @@ def retiring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
         origin=OLD,
         asked="r:5000/gateway:new",
         origin_asked="r:5000/gateway:old",
-        data=SwapNotes(run="r1", move=move),
+        data=SwapNotes(run="r1", move=MOVE),
     ).finish(Step.SETTLE_MAIN)
     (tmp_path / "state").mkdir()
     file = JournalFile(tmp_path / "state" / "swap.json")

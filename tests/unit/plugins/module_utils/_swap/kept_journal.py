@@ -12,11 +12,22 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap.journal impor
     Notebook,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.journal_model import Journal
-from ansible_collections.gonka.devshard.plugins.module_utils._swap.notes import SwapNotes
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.notes import (
+    Kind,
+    Move,
+    SwapNotes,
+)
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import Step
 
 OLD = "registry/gateway@sha256:old"
 NEW = "registry/gateway@sha256:new"
+MOVE = Move(
+    origin=Kind(profile="v2", protocol=None),
+    target=Kind(profile="v4.1", protocol="v4.1"),
+    origin_storage="/d/.devshardctl",
+    storage="/d/.devshardctl-v4.1",
+    ours=True,
+)
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
 
 

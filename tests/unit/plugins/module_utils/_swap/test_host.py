@@ -48,10 +48,12 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap.journal impor
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.journal_model import Journal
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.notes import (
     Kind,
-    Move,
     SwapNotes,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import Step, sequence
+from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils._swap.kept_journal import (
+    MOVE,
+)
 
 OLD = f"r:5000/gateway@sha256:{'0' * 64}"
 NEW = f"r:5000/gateway@sha256:{'1' * 64}"
@@ -347,15 +349,6 @@ def test_another_generation_is_refused_with_the_way_named(asked: str) -> None:
         make_plan(None, container(), None, "main", wish(asked=asked, resolve=no_registry))
 
 
-MOVE = Move(
-    origin=Kind(profile="v2", protocol=None),
-    target=Kind(profile="v4.1", protocol="v4.1"),
-    origin_storage="/d/.devshardctl",
-    storage="/d/.devshardctl-v4.1",
-    ours=True,
-)
-
-
 def moving(**given: t.Any) -> RecreateWish:
     kind = {"mode": "generation", "profile": "v4.1", "move": MOVE}
     return wish(**{**kind, **given})
@@ -412,6 +405,19 @@ def test_an_open_move_goes_on_whatever_the_record_says_meanwhile(tmp_path: Path)
     assert held.data.move == MOVE
     with pytest.raises(UnsafeError, match="only leads forward"):
         make_plan(journal, None, None, "temp", wish(move=None, rollback=True, **kind))
+
+
+def test_an_open_move_is_named_to_a_swap_with_the_ways_that_are_left(tmp_path: Path) -> None:
+    _unused, journal = start(tmp_path, *sequence("generation", "import")[:3])
+    moves = dataclasses.replace(journal, mode="generation")
+    for open_move, back in ((moves, True), (moves.start(Step.SETTLE_MAIN), False)):
+        with pytest.raises(
+            UnsafeError, match="playbook gonka.devshard.generation_upgrade"
+        ) as caught:
+            make_plan(open_move, container(), container(NEW), "temp", wish())
+        assert ("hot_swap_rollback=true" in str(caught.value)) is back
+    with pytest.raises(UnsafeError, match=r"finish it with the playbook gonka.devshard.hot_swap"):
+        make_plan(journal, container(), container(NEW), "temp", moving())
 
 
 def test_an_image_without_a_digest_could_not_be_rolled_back_to() -> None:

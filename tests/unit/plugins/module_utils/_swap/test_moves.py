@@ -51,19 +51,13 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import 
     sequence,
 )
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils._swap.kept_journal import (
+    MOVE,
     NEW,
     OLD,
     Killed,
     Memory,
 )
 
-MOVE = Move(
-    origin=Kind(profile="v2", protocol=None),
-    target=Kind(profile="v4.1", protocol="v4.1"),
-    origin_storage="/d/.devshardctl",
-    storage="/d/.devshardctl-v4.1",
-    ours=True,
-)
 RECORD = {
     "profile": "v2",
     "storage": "/d/.devshardctl",

@@ -716,6 +716,13 @@ def broken_at(step: Step) -> Journal:
 
 
 @pytest.mark.parametrize("step", [*sequence("temp", "import")][1:])
+def test_once_temp_is_gone_the_advice_names_the_way_out_of_a_gateway_that_hangs(step: Step) -> None:
+    advice = after_failure(broken_at(step), step, **NAMES).advice
+    alone = (Step.IMPORT_ESCROWS, Step.ACTIVATE, Step.RESTORE_ROTATION)
+    assert ("puts the earlier image in its place" in advice) is (step in alone)
+
+
+@pytest.mark.parametrize("step", [*sequence("temp", "import")][1:])
 def test_the_advice_does_not_call_a_gateway_serving_that_does_not_run(step: Step) -> None:
     journal = broken_at(step)
     for down in ((), ("gw-main",), ("gw-temp",), ("gw-main", "gw-temp")):
