@@ -3,8 +3,9 @@
 """Swaps gateways on a test host under load, and compares with the ways that others do it.
 
 ``make bench-swap ARGS='--swaps 10 --clients 200'`` makes a host of its own, deploys it, and writes
-``results/swap.json`` and ``results/swap.png`` beside this folder. With ``--inventory`` and
-``--host`` it uses a host that is deployed already.
+``results/swap.json`` and ``results/swap.png`` beside this folder; with ``--profile v4.1`` its rows
+are added, and the picture is ``swap-v4.1.png``. With ``--inventory`` and ``--host`` it uses a host
+that is deployed already.
 
 A gateway admits only so many requests at once as the weight of its hosts allows, and answers 429 to
 the others. So for the time of the measurement ``max_concurrent_requests_per_10000_weight`` is 1000.
@@ -44,7 +45,10 @@ def kinds(clients: int) -> dict[Kind, int]:
 def host(options: argparse.Namespace) -> Lab:
     if options.inventory is not None:
         return Lab(options.inventory, options.host)
-    lab = Lab(hosts.up(PROJECT, ["bench-1"]), "bench-1")
+    profile = options.profile
+    network = [] if profile == report.DEFAULT_GENERATION else ["--net-arg=--chain=v0.2.16"]
+    path = hosts.up(PROJECT, ["bench-1"], *network, f"--generation=bench-1={profile}")
+    lab = Lab(path, "bench-1")
     lab.log = options.log
     hosts.deploy([lab])
     return lab
@@ -133,6 +137,7 @@ def main(argv: t.Sequence[str]) -> int:
     parser.add_argument("--before", type=float, default=30, help="seconds of load before")
     parser.add_argument("--compare-clients", type=int, default=100)
     parser.add_argument("--only", choices=["ours", "others"], help="leave the other part out")
+    parser.add_argument("--profile", default=report.DEFAULT_GENERATION, help="the generation")
     parser.add_argument("--inventory", type=Path)
     parser.add_argument("--host", default="bench-1")
     parser.add_argument("--log", type=Path)
@@ -149,9 +154,11 @@ def main(argv: t.Sequence[str]) -> int:
             lanes += [measure_other(lab, name, options) for name in OTHERS]
     options.results.mkdir(parents=True, exist_ok=True)
     rows = [lane[0] for lane in lanes]
-    text = json.dumps([row.to_dict() for row in rows], indent=2)
-    (options.results / "swap.json").write_text(text + "\n")
-    report.draw(options.results / "swap.png", lanes)
+    path = options.results / "swap.json"
+    kept = json.loads(path.read_text()) if path.exists() else []
+    path.write_text(json.dumps(report.results(kept, rows, options.profile), indent=2) + "\n")
+    other = "" if options.profile == report.DEFAULT_GENERATION else f"-{options.profile}"
+    report.draw(options.results / f"swap{other}.png", lanes)
     print(report.table(rows))
     violations = lab.net("/violations")["violations"]
     if violations:

@@ -15,6 +15,9 @@ if t.TYPE_CHECKING:
     from ansible_collections.gonka.devshard.tests.swap.load import Exchange
 
 
+DEFAULT_GENERATION = "v2"
+
+
 @dataclass(frozen=True)
 class Swap:
     """When one swap's phases were, in seconds since the start of the run."""
@@ -56,6 +59,17 @@ class Row:
 
     def to_dict(self) -> dict[str, t.Any]:
         return asdict(self)
+
+
+def results(
+    kept: Sequence[dict[str, t.Any]], rows: Sequence[Row], profile: str
+) -> list[dict[str, t.Any]]:
+    """The rows of a run in place of the earlier ones of the same generation and mode."""
+    new = [{"profile": profile, **row.to_dict()} for row in rows]
+    replaced = {(row["profile"], row["mode"]) for row in new}
+    old = [{"profile": DEFAULT_GENERATION, **row} for row in kept]
+    found = [row for row in old if (row["profile"], row["mode"]) not in replaced] + new
+    return sorted(found, key=lambda row: [int(part) for part in row["profile"][1:].split(".")])
 
 
 def percentile(values: Sequence[float], share: float) -> float | None:

@@ -49,16 +49,19 @@ BEFORE_THE_FIRST_SETTLE = STEPS[1 : STEPS.index(Step.SETTLE_MAIN.value)]
 class Move(Runs):
     """One move of the lab's host to the generation of its inventory."""
 
-    def __init__(self, origin: Lab, lab: Lab, before: Before) -> None:
+    def __init__(self, origin: Lab, lab: Lab, before: Before, others: t.Sequence[Lab] = ()) -> None:
         self.origin = origin
         self.lab = lab
         self.before = before
-        self.old = {item["id"] for item in self.chain() if not item["settled"]}
+        self.others = others
+        self.old = self.open_escrows()
         self.record = self.read_record()
 
-    def chain(self) -> list[dict[str, t.Any]]:
-        found: list[dict[str, t.Any]] = self.lab.net("/chain/escrows")["escrows"]
-        return found
+    def open_escrows(self) -> set[int]:
+        """What the chain has open, without the escrows of other gateways of this network."""
+        theirs = {int(key) for lab in self.others for key in lab.escrows()}
+        found = self.lab.net("/chain/escrows")["escrows"]
+        return {item["id"] for item in found if not item["settled"]} - theirs
 
     def read_record(self) -> dict[str, t.Any]:
         found: dict[str, t.Any] = json.loads(
@@ -75,7 +78,7 @@ class Move(Runs):
         lab = self.lab
         expect(self.read_record() == self.record, "the deploy record is another one")
         self._ended()
-        left = {item["id"] for item in self.chain() if not item["settled"]}
+        left = self.open_escrows()
         expect(left == self.old, f"escrows {left - self.old} of the temporary gateway are open")
         active = {key for key, item in lab.escrows().items() if item["active"]}
         expect(active == self.before.active, "the gateway does not serve what it served")
@@ -88,7 +91,7 @@ class Move(Runs):
         expect(record["profile"] == wanted["devshard_profile"], f"the record says {record}")
         expect(record["storage"] != self.record["storage"], "the storage is the earlier one")
         expect("previous_digest" not in record, "it could be rolled back to another generation")
-        open_ones = {item["id"] for item in self.chain() if not item["settled"]}
+        open_ones = self.open_escrows()
         expect(not open_ones & self.old, f"escrows {open_ones & self.old} are not settled")
         records = lab.escrows()
         idle = [key for key, item in records.items() if not (item["active"] and "runtime" in item)]

@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.gonka.devshard.benchmarks.swap.report import (
     Swap,
     percentile,
+    results,
     summarize,
     table,
 )
@@ -79,3 +80,20 @@ def test_table_has_a_line_for_each_row() -> None:
     assert len(lines) == 4
     assert len({line.count("|") for line in lines}) == 1
     assert lines[2].startswith("| flag file | 1 | 1 | 1 | 0 | 0 |")
+
+
+def test_a_run_replaces_the_rows_of_its_generation_and_mode() -> None:
+    row = summarize("flag file", 1, [exchange(1)], [SWAP])
+    kept = [{"mode": "flag file", "swaps": 10}, {"mode": "reload", "swaps": 1}]
+    found = results(kept, [row], "v4.1")
+    assert [(one["profile"], one["mode"]) for one in found] == [
+        ("v2", "flag file"),
+        ("v2", "reload"),
+        ("v4.1", "flag file"),
+    ]
+    again = results(found, [row], "v2")
+    assert [(one["profile"], one["mode"], one["swaps"]) for one in again] == [
+        ("v2", "reload", 1),
+        ("v2", "flag file", 1),
+        ("v4.1", "flag file", 1),
+    ]
