@@ -3,7 +3,10 @@
 
 # This module is private to the collection.
 
-"""The one place that knows ``AnsibleModule``: options in, clients out, results and failures back."""
+"""The one place that knows ``AnsibleModule``: options in, clients out, results and failures back.
+
+Ansible is imported where it is used. A program that looks at a host by itself has none.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,6 @@ import traceback
 import typing as t
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from . import _argspec
 from ._core import libraries, urls
@@ -32,6 +32,8 @@ from ._gateway.profiles import Profile, profile
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from ansible.module_utils.basic import AnsibleModule
 
 _Options = t.TypeVar("_Options")
 _Client = t.TypeVar("_Client")
@@ -96,6 +98,8 @@ class Context:
 
         ``deadline`` is the end of all its waiting for answers.
         """
+        from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
         validated = ArgumentSpecValidator(**spec.to_kwargs()).validate(params)
         if validated.error_messages:
             raise ConfigurationError("; ".join(validated.error_messages))
@@ -201,6 +205,8 @@ class Context:
             self._missing("docker", missing)
 
     def _missing(self, name: str, exc: ImportError) -> t.NoReturn:
+        from ansible.module_utils.basic import missing_required_lib
+
         self._module.fail_json(msg=missing_required_lib(name), exception=exc)
         raise exc
 
@@ -274,6 +280,8 @@ def run_module(spec: _argspec.ArgumentSpec, work: Callable[[Context], Outcome]) 
 
     The exception is given as text: of an object ansible-core repeats the message for each cause.
     """
+    from ansible.module_utils.basic import AnsibleModule
+
     module = AnsibleModule(supports_check_mode=True, **spec.to_kwargs())
     context = Context(module)
     context.hide_passwords()
