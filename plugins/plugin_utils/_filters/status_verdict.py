@@ -9,58 +9,14 @@ from collections.abc import Mapping
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.gonka.devshard.plugins.module_utils._status.keys import KEYS
-from ansible_collections.gonka.devshard.plugins.module_utils._status.rules import judge
-from ansible_collections.gonka.devshard.plugins.module_utils._status.scene import (
-    Model,
-    Scene,
-    StatusWish,
-)
-
-
-def _models(models: object) -> tuple[Model, ...]:
-    if not isinstance(models, (list, tuple)):
-        raise AnsibleFilterError("status_verdict: models must be a list")
-    return tuple(
-        Model(
-            id=str(model["id"]),
-            count=int(model.get("count", 1)),
-            amount=int(model["amount"]),
-            access_mode=str(model.get("access_mode", "api_key")),
-        )
-        for model in models
-    )
-
-
-def _wish(wish: Mapping[str, t.Any]) -> StatusWish:
-    return StatusWish(
-        models=_models(wish["models"]),
-        slot=str(wish["slot"]),
-        settlement_tag=str(wish["settlement_tag"]),
-        fee=int(wish["fee"]),
-        settle_fee=int(wish["settle_fee"]),
-        min_free_mb=int(wish["min_free_mb"]),
-        elsewhere=frozenset(int(number) for number in wish["elsewhere"]),
-        rotation=wish["rotation"],
-        gateway_url=str(wish["gateway_url"]).rstrip("/"),
-        client_url=str(wish["client_url"]).rstrip("/"),
-    )
+from ansible_collections.gonka.devshard.plugins.module_utils._status.verdict import status_of
 
 
 def status_verdict(look: object, wish: object) -> dict[str, t.Any]:
     """Return everything about one host: the observed state, what it means, the worst first."""
     if not isinstance(look, Mapping) or not isinstance(wish, Mapping):
         raise AnsibleFilterError("status_verdict: two dicts are needed")
-    presence, seen = look["presence"] or None, look["seen"] or None
-    verdict = judge(
-        Scene(
-            wish=_wish(wish),
-            presence=presence,
-            seen=seen,
-            edge_slot=look["edge_slot"] or None,
-            presence_error=str(look["presence_error"]),
-            seen_error=str(look["seen_error"]),
-        )
-    )
-    seen_or_not = {**dict.fromkeys(KEYS), **(seen or {})}
-    return {**seen_or_not, "host": look["host"], "presence": presence, **verdict.to_result()}
+    try:
+        return status_of(look, wish)
+    except TypeError as exc:
+        raise AnsibleFilterError(f"status_verdict: {exc}") from exc
