@@ -92,6 +92,7 @@ options:
       - escrow
       - rotation
       - hot_swap
+      - rotate_keys
       - generation_upgrade
       - settle
       - redirect

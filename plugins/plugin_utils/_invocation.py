@@ -32,6 +32,7 @@ PREFIXES: t.Final = (
         "redirect",
         "restore",
         "retire",
+        "rotate_keys",
         "rotation",
         "schedule",
         "settle",
@@ -56,6 +57,7 @@ RESULTS: t.Final = (
     *("devshard_chat", "preflight_findings", "devshard_first_play", "devshard_look"),
     *("devshard_look_after", "devshard_presence"),
     *("devshard_refusal", "status_result", "escrow_held"),
+    *("rotate_keys_client_keys", "rotate_keys_pending"),
     *("rotation_funding", "rotation_need", "settlement_escrows", "settlement_foreign"),
 )
 """What roles leave behind for later roles, plays and hosts."""
@@ -86,6 +88,7 @@ PLAYBOOK_TAGS: t.Final[t.Mapping[str, tuple[str, ...]]] = {
     "redirect": ("devshard", "redirect"),
     "restore": ("backup", "devshard"),
     "retire": ("devshard", "retire"),
+    "rotate_keys": ("devshard", "hot_swap", "rotate_keys"),
     "rotation": ("devshard", "rotation"),
     "settle": ("devshard", "settlement"),
     "site": _SITE_TAGS,

@@ -22,7 +22,7 @@ from ansible_collections.gonka.devshard.tests.swap.faults import (
     look,
     prepare,
 )
-from ansible_collections.gonka.devshard.tests.swap.lab import STATE, TEMP, Lab, Run
+from ansible_collections.gonka.devshard.tests.swap.lab import TEMP, Lab, Run
 from ansible_collections.gonka.devshard.tests.swap.moves import PLAY, Move
 
 
@@ -68,13 +68,13 @@ def stopped_at_the_canary(fleet: Fleet) -> None:
 def stopped_at_the_second(fleet: Fleet) -> None:
     """The archive of the second host is full: the canary has moved, the second one serves."""
     canary, second = fleet.canary, fleet.second
-    backups = f"{STATE}/backups"
-    second.lab.on_host("mkdir", "-p", backups)
-    second.lab.on_host("mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", backups)
+    archives = "/var/backups/gonka-devshard"
+    second.lab.on_host("mkdir", "-p", archives)
+    second.lab.on_host("mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", archives)
     try:
         run = fleet.play(PLAY)
     finally:
-        second.lab.on_host("umount", backups)
+        second.lab.on_host("umount", archives)
     second.stops(run, "retire_main")
     expect(f"{second.lab.host}: the swap stopped" in run.text, run.message)
     expect(canary.lab.journal() is None, "the move of the canary is still open")

@@ -32,8 +32,9 @@ def as_text(name: str, value: object) -> str:
     )
 
 
-def wish(params: Mapping[str, t.Any], hide: Hide) -> env_file.EnvWish:
-    """What the options ask for."""
+def wish(params: Mapping[str, t.Any], staged: Mapping[str, str], hide: Hide) -> env_file.EnvWish:
+    """What the options ask for, and the keys that wait for a container, which options override."""
+    hide(staged)
     given = {
         keys.PRIVATE_KEY: params["private_key"],
         keys.API_KEYS: params["api_keys"],
@@ -45,7 +46,10 @@ def wish(params: Mapping[str, t.Any], hide: Hide) -> env_file.EnvWish:
     return env_file.EnvWish(
         variables={name: as_text(name, value) for name, value in params["variables"].items()},
         defaults={name: as_text(name, value) for name, value in params["defaults"].items()},
-        given={name: value for name, value in given.items() if value is not None},
+        given={
+            **staged,
+            **{name: value for name, value in given.items() if value is not None},
+        },
         purge=params.get("purge", False),
     )
 

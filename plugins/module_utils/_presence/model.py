@@ -24,6 +24,7 @@ Play = t.Literal[
     "escrow",
     "rotation",
     "hot_swap",
+    "rotate_keys",
     "generation_upgrade",
     "settle",
     "redirect",

@@ -27,7 +27,7 @@ REDIRECT: t.Final = "the playbook gonka.devshard.redirect"
 _ANYWHERE: t.Final = ("site", "preflight")
 # They change neither containers nor escrows. The kill switch must work at any time: it changes the
 # edge alone while a swap is open. What site refuses preflight refuses too.
-_SWAPS: t.Final = ("hot_swap", "generation_upgrade")
+_SWAPS: t.Final = ("hot_swap", "rotate_keys", "generation_upgrade")
 _DURING_A_SWAP: t.Final = (*_SWAPS, "status", "backup", "redirect")
 # They judge the difference themselves, or work on no escrow.
 _ANY_KIND: t.Final = ("site", "preflight", "generation_upgrade", "status", "backup", "redirect")

@@ -16,7 +16,7 @@ from .._adapter import Context, Outcome
 from .._core.errors import ConfigurationError
 from .._core.files import write_private
 from .._gateway import env as _gateway_env
-from .._gateway import env_file
+from .._gateway import env_file, staged_keys
 from .._host import docker_cli
 
 SPEC = _argspec.ArgumentSpec(
@@ -54,7 +54,8 @@ def work(context: Context) -> Outcome:
 
 def write(context: Context, file: Path, *, adopting: bool) -> tuple[Outcome, dict[str, str]]:
     """Also the variables that the file holds now, or would hold."""
-    wish = _gateway_env.wish(context.params, context.hide_secrets)
+    notes = staged_keys.read(file)
+    wish = _gateway_env.wish(context.params, notes.staged, context.hide_secrets)
     text, present = _gateway_env.present(file, wish, context.hide_secrets)
     plan = _gateway_env.plan(wish, present, _running(context), str(file), adopting=adopting)
     context.hide_secrets(plan.variables)
@@ -68,6 +69,9 @@ def write(context: Context, file: Path, *, adopting: bool) -> tuple[Outcome, dic
         write_private(file, wanted)
         if there is not None and (there.st_uid, there.st_gid) != (os.geteuid(), os.getegid()):
             os.chown(file, there.st_uid, there.st_gid)
+    if notes.staged and not context.check_mode:
+        # after the file that holds them now
+        staged_keys.write(file, notes.used())
     outcome = Outcome(
         changed=changed,
         values={

@@ -12,7 +12,7 @@ from pathlib import Path
 from .. import _argspec
 from .._adapter import Context, Outcome
 from .._core.errors import ConfigurationError
-from .._gateway import env
+from .._gateway import env, staged_keys
 from .._gateway import plan as _gateway_plan
 from .._gateway.drift import check_accounting
 from .._gateway.instance import Instance, Places
@@ -52,7 +52,7 @@ def work(context: Context) -> Outcome:
         instance=Instance(params["instance"]),
     )
     file = Path(params["env_file"] or places.deploy_dir / "config.devshard.env")
-    wish = env.wish(params, context.hide_secrets)
+    wish = env.wish(params, staged_keys.read(file).staged, context.hide_secrets)
     _text, present = env.present(file, wish, context.hide_secrets)
     seen, running = _gateway_look.see(
         _gateway_look.Subject(

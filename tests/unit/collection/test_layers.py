@@ -74,6 +74,7 @@ PURE = frozenset(
         "_gateway.drain_rules",
         "_gateway.drift",
         "_gateway.instance",
+        "_gateway.key_rotation",
         "_gateway.models",
         "_gateway.image_plan",
         "_gateway.plan",

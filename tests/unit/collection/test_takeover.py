@@ -188,7 +188,7 @@ def judged(
         "admin_api_key": None,
     }
     file = host.deploy / "config.devshard.env"
-    wanted = env.wish(params, lambda _values: None)
+    wanted = env.wish(params, {}, lambda _values: None)
     _text, there = env.present(file, wanted, lambda _values: None)
     host.install()
     with pytest.MonkeyPatch.context() as patch:
@@ -307,14 +307,14 @@ REFUSED: dict[str, set[str]] = {
     "deployed": set(),
     "own_names": set(),
     "swapped": set(),
-    "redirected": {"hot_swap", "generation_upgrade"},
+    "redirected": {"hot_swap", "rotate_keys", "generation_upgrade"},
     "swap_open": {
         *("site", "preflight", "escrow", "rotation", "settle", "retire", "restore"),
         "generation_upgrade",
     },
     "retired": {
-        *("site", "preflight", "escrow", "rotation", "hot_swap", "generation_upgrade"),
-        *("settle", "redirect", "restore"),
+        *("site", "preflight", "escrow", "rotation", "hot_swap", "rotate_keys"),
+        *("generation_upgrade", "settle", "redirect", "restore"),
     },
 }
 

@@ -99,6 +99,14 @@ def poor(site: Site) -> None:
     site.net.fund(4_000_000_000)
 
 
+def new_keys(*actions: str, name: str = "one") -> Callable[[Site], Params]:
+    return lambda site: {"env_file": str(site.env_file), "name": name, "actions": list(actions)}
+
+
+def broken_keys(site: Site) -> None:
+    site.env_file.with_name(f"{site.env_file.name}.rotation.json").write_text("{")
+
+
 def unlisted(site: Site) -> None:
     site.import_key()
     site.net.chain.post("/chain/allowlist", {"addresses": [OTHER]})
@@ -168,6 +176,15 @@ CASES = [
     ),
     Case("empty secret in the file", "gateway_env", env(), ("env: DEVSHARD_API_KEYS is empty",),
          prepare=in_env(DEVSHARD_API_KEYS="")),
+    Case("no gateway whose keys are replaced", "gateway_keys", new_keys("admin"),
+         ("no gateway is deployed here", "gonka.devshard.site"), prepare=no_env),
+    Case("two things with the keys of clients", "gateway_keys", new_keys("client_add", "client_drop"),
+         ("client_add and client_drop",)),
+    Case("no name of a rotation", "gateway_keys", new_keys("admin", name="a b"), ("got 'a b'",)),
+    Case("keys that wait unreadably", "gateway_keys", new_keys("admin"),
+         ("rotation.json cannot be read", "rotate_keys_name"), kind="unknown", prepare=broken_keys),
+    Case("keys that wait unreadably for the file", "gateway_env", env(),
+         ("rotation.json cannot be read", "rotate_keys_name"), kind="unknown", prepare=broken_keys),
     Case("secret among the variables", "gateway_env",
          env(variables={"DEVSHARD_ADMIN_API_KEY": "sk-0123456789abcdef"}),
          ("DEVSHARD_ADMIN_API_KEY must not be given as plain", "use the options")),

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+import stat
 import typing as t
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.gonka.devshard.plugins.module_utils._core.keys import (
+    ADMIN_API_KEY,
+    API_KEYS,
+    PRIVATE_KEY,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway import env_file
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_run import succeeded
 from ansible_collections.gonka.devshard.tests.unit.plugins.modules.equality import prove
 from ansible_collections.gonka.devshard.tests.unit.plugins.modules.site import Site
@@ -52,6 +60,15 @@ def env(**more: t.Any) -> Callable[[Site], Params]:
         return {"path": str(site.env_file), "variables": variables, **more}
 
     return params
+
+
+def new_keys(*actions: str) -> Callable[[Site], Params]:
+    return lambda site: {"env_file": str(site.env_file), "name": "one", "actions": list(actions)}
+
+
+def let_keys_wait(site: Site) -> None:
+    succeeded("gateway_env", env()(site))
+    succeeded("gateway_keys", new_keys("admin", "client_add")(site))
 
 
 def settings(**more: t.Any) -> Callable[[Site], Params]:
@@ -158,6 +175,8 @@ CASES = [
     Case("environment file purged", "gateway_env", env(purge=True), add_variable),
     Case("environment file that all may read", "gateway_env", env(), expose),
     Case("client keys replaced", "gateway_env", env(api_keys="sk-fedcba9876543210"), expose),
+    Case("keys made", "gateway_keys", new_keys("admin", "client_add")),
+    Case("keys that waited are used", "gateway_env", env(), let_keys_wait),
     Case(
         "scalars and parts",
         "gateway_settings",
@@ -213,3 +232,29 @@ def test_check_mode_tells_what_a_real_run_does(case: Case, site: Site) -> None:
         partly=case.partly,
         moving=MOVING,
     )
+
+
+def test_new_keys_wait_beside_the_file_until_it_is_written(site: Site) -> None:
+    succeeded("gateway_env", env()(site))
+    before = env_file.parse(site.env_file.read_text(), "before")
+    made = succeeded("gateway_keys", new_keys("admin", "client_add")(site))["keys"]
+    assert (made["begun"], made["client_keys"]) == (["admin", "client_add"], 2)
+    assert env_file.parse(site.env_file.read_text(), "file") == before
+    waiting = Path(made["file"])
+    assert stat.S_IMODE(waiting.stat().st_mode) == 0o600
+    done = succeeded("gateway_env", env()(site))
+    assert done["env"]["differing"] == made["pending"]
+    after = env_file.parse(site.env_file.read_text(), "after")
+    assert after[API_KEYS].split(",")[1:] == [before[API_KEYS]]
+    assert after[ADMIN_API_KEY] != before[ADMIN_API_KEY]
+    assert after[PRIVATE_KEY] == before[PRIVATE_KEY]
+    assert json.loads(waiting.read_text())["staged"] == {}
+    shown = json.dumps([made, done])
+    assert not any(key in shown for key in (*after[API_KEYS].split(","), after[ADMIN_API_KEY]))
+
+
+def test_a_key_in_the_options_goes_before_one_that_waits(site: Site) -> None:
+    let_keys_wait(site)
+    given = "sk-fedcba9876543210"
+    succeeded("gateway_env", env(api_keys=given)(site))
+    assert env_file.parse(site.env_file.read_text(), "file")[API_KEYS] == given
