@@ -213,12 +213,14 @@ def swap_findings(scene: Scene) -> Iterator[Finding]:
         slot=found["slot"],
         way_back=not (found["rolling_back"] or found["only_forward"]),
     )
-    finish, *back = (" ".join(f"-e {word}" for word in way) for way in ways)
+    play = GENERATION_UPGRADE if moves else HOT_SWAP
+    finish, *back = (" ".join((play, *(f"-e {word}" for word in way))) for way in ways)
     yield danger(
         "swap",
         f"{kind} from {found['origin_asked']} to {found['asked']} is open{since}{step}; slot"
         f" {scene.serving or 'not known'} is in service",
-        f"{GENERATION_UPGRADE if moves else HOT_SWAP} {'; back with '.join((finish, *back))}",
+        finish,
+        *back,
     )
 
 

@@ -24,13 +24,13 @@ KEYS: t.Final = (
     ),
     *("presence", "slots", "route", "nginx", "phase", "confirmation_poc", "epoch", "creator"),
     *("params", "complete", "transactions", "parts", "clock_fault", "disks"),
-    *("upgrade", "accounting"),
+    *("upgrade", "accounting", "looked_at"),
 )
 """What the data of one host have at the top."""
 
 
 NESTED: t.Final = (
-    *("severity", "about", "text", "run"),
+    *("severity", "about", "text", "run", "back"),
     *("state", "why", "to"),
     *(
         "id",

@@ -60,12 +60,14 @@ FAILS: t.Final = (Severity.DANGER, Severity.UNKNOWN)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """``run`` is what mends it, as words that can be typed after ``ansible-playbook``."""
+    """``run`` is what mends it, as words that can be typed after ``ansible-playbook``. ``back`` is
+    the way back, where there is one too."""
 
     severity: Severity
     about: str
     text: str
     run: str = ""
+    back: str = ""
 
     def to_result(self) -> dict[str, t.Any]:
         return {
@@ -73,11 +75,12 @@ class Finding:
             "about": self.about,
             "text": self.text,
             "run": self.run,
+            "back": self.back,
         }
 
 
-def danger(about: str, text: str, run: str = "") -> Finding:
-    return Finding(severity=Severity.DANGER, about=about, text=text, run=run)
+def danger(about: str, text: str, run: str = "", back: str = "") -> Finding:
+    return Finding(severity=Severity.DANGER, about=about, text=text, run=run, back=back)
 
 
 def unknown(about: str, text: str, run: str = "") -> Finding:

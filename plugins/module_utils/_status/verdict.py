@@ -59,4 +59,10 @@ def status_of(look: Mapping[str, t.Any], wish: Mapping[str, t.Any]) -> dict[str,
         )
     )
     seen_or_not = {**dict.fromkeys(KEYS), **(seen or {})}
-    return {**seen_or_not, "host": look["host"], "presence": presence, **verdict.to_result()}
+    return {
+        **seen_or_not,
+        "host": look["host"],
+        "looked_at": look.get("looked_at"),
+        "presence": presence,
+        **verdict.to_result(),
+    }

@@ -25,7 +25,7 @@ _MODEL: t.Final = 30
 Data = Mapping[str, t.Any]
 
 
-def _short(text: str, width: int) -> str:
+def short(text: str, width: int) -> str:
     """The ends of a name say more than its middle."""
     if len(text) <= width:
         return text
@@ -44,7 +44,7 @@ def _wrapped(text: str, indent: str, first: str = "") -> list[str]:
     ) or [first.rstrip()]
 
 
-def _clients(status: Data) -> str:
+def clients_text(status: Data) -> str:
     clients = status["clients"]
     if clients["state"] == "redirected":
         return f"redirected to {clients['to']}"
@@ -92,7 +92,7 @@ def _slot(status: Data) -> str:
     return str(status["slot"]) if proved else f"{status['slot']}, which no answer proves"
 
 
-def _generation(record: Data) -> str:
+def generation_text(record: Data) -> str:
     name, protocol = record.get("profile") or "not recorded", record.get("protocol")
     return f"{name}, protocol {protocol}" if protocol else str(name)
 
@@ -131,17 +131,17 @@ def _found(name: str, value: object) -> str:
     return _PROBED[name] if value is True else f"{_PROBED[name]} (schema {value})"
 
 
-def _facts(status: Data) -> Iterator[tuple[str, str]]:
+def facts(status: Data) -> Iterator[tuple[str, str]]:
     container, image = _container(status)
     epoch, creator = status.get("epoch"), status.get("creator") or {}
     yield "host", str(status["host"])
-    yield "clients", _clients(status)
+    yield "clients", clients_text(status)
     yield "slot in service", _slot(status)
     yield "container", container
     yield "image", image
     record = (status["presence"] or {}).get("record") or {}
     if record.get("exists"):
-        yield "generation", _generation(record)
+        yield "generation", generation_text(record)
         if (probed := _probed(record)) is not None:
             yield "found in image", probed
     swap = (status["presence"] or {}).get("swap") or {}
@@ -154,7 +154,7 @@ def _facts(status: Data) -> Iterator[tuple[str, str]]:
         )
     yield "requests now", _requests(status)
     for model in status["models"]:
-        yield "model", f"{_short(model['id'], 44)}: {_model(model)}"
+        yield "model", f"{short(model['id'], 44)}: {_model(model)}"
     yield "rotation", status["rotation"]
     yield "phase", str(status.get("phase") or "not known")
     yield (
@@ -166,7 +166,7 @@ def _facts(status: Data) -> Iterator[tuple[str, str]]:
     yield "wallet", "not known" if balance is None else coins(balance)
 
 
-def _state(escrow: Data) -> str:
+def escrow_state(escrow: Data) -> str:
     if escrow["settled"]:
         return "settled"
     if escrow["foreign"]:
@@ -186,21 +186,33 @@ def _reasons(escrow: Data) -> list[str]:
     return _wrapped("; ".join(escrow["why_not"]), " " * 10, f"{escrow['id']}: ")
 
 
-def _row(escrow: Data) -> dict[str, t.Any]:
-    over = bool(escrow["settled"]) or escrow["on_chain"] is False
-    deadline = escrow["deadline"]
+def escrow_row(escrow: Data) -> dict[str, t.Any]:
+    ended, deadline = over(escrow), escrow["deadline"]
     return {
         "escrow": escrow["id"],
-        "model": None if escrow["model"] is None else _short(str(escrow["model"]), _MODEL),
+        "model": None if escrow["model"] is None else short(str(escrow["model"]), _MODEL),
         "slot": escrow["slot"],
-        "state": _state(escrow),
-        "deposit": coins(escrow["amount"]),
-        "unspent": "-" if over else coins(escrow["balance"]),
-        "settle within": "-" if over or deadline is None else time_left(deadline),
+        "state": escrow_state(escrow),
+        "deposit": "-" if escrow["on_chain"] is False else _known(escrow["amount"]),
+        "unspent": "-" if ended else _known(escrow["balance"]),
+        "settle within": "-" if ended else _left(deadline),
     }
 
 
-def _ranked(escrows: Iterable[Data]) -> list[Data]:
+def over(escrow: Data) -> bool:
+    """Settled, or the chain has none of this number."""
+    return bool(escrow["settled"]) or escrow["on_chain"] is False
+
+
+def _known(amount: int | None) -> str:
+    return "not known" if amount is None else coins(amount)
+
+
+def _left(deadline: Data | None) -> str:
+    return "not known" if deadline is None else time_left(deadline)
+
+
+def ranked(escrows: Iterable[Data]) -> list[Data]:
     """The nearest deadline first, what is over last."""
 
     def rank(escrow: Data) -> tuple[bool, int, int]:
@@ -216,6 +228,8 @@ def _findings(status: Data) -> Iterator[str]:
         yield from _wrapped(finding["text"], " " * 11, first)
         if finding["run"]:
             yield from _wrapped(f"run: {finding['run']}", " " * 16, " " * 11)
+        if finding["back"]:
+            yield from _wrapped(f"or go back: {finding['back']}", " " * 16, " " * 11)
 
 
 def status_table(status: object) -> list[str]:
@@ -224,10 +238,10 @@ def status_table(status: object) -> list[str]:
         raise AnsibleFilterError("status_table: a dict is needed")
     lines = list(_findings(status)) or ["OK:        nothing is wrong"]
     lines.append("")
-    for name, text in _facts(status):
+    for name, text in facts(status):
         lines += _wrapped(text, " " * 17, f"{name:<16} ")
-    escrows = _ranked(status["escrows"])
-    rows = [_row(escrow) for escrow in escrows]
+    escrows = ranked(status["escrows"])
+    rows = [escrow_row(escrow) for escrow in escrows]
     columns = ["escrow", "model", "slot", "state", "deposit", "unspent", "settle within"]
     notes = [line for escrow in escrows for line in _reasons(escrow)]
     return [*lines, "", *table(rows, columns), *notes]

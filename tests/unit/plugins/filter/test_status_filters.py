@@ -23,11 +23,13 @@ from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils._status.
     well,
 )
 
+AT = "2026-01-01T00:00:00Z"
 
-def _status(change: t.Callable[[dict[str, t.Any], dict[str, t.Any]], object]) -> dict[str, t.Any]:
+
+def status_of(change: t.Callable[[dict[str, t.Any], dict[str, t.Any]], object]) -> dict[str, t.Any]:
     presence, seen = well()
     change(presence, seen)
-    look = {"host": "gw1", "presence": presence, "seen": seen, "edge_slot": "main"}
+    look = {"host": "gw1", "looked_at": AT, "presence": presence, "seen": seen, "edge_slot": "main"}
     wish = {
         "models": [{"id": "org/A", "amount": "5000000000"}],
         "slot": "main",
@@ -44,9 +46,9 @@ def _status(change: t.Callable[[dict[str, t.Any], dict[str, t.Any]], object]) ->
 
 
 def test_status_of_a_gateway_where_all_is_well() -> None:
-    lines = status_table(_status(lambda presence, seen: None))
+    lines = status_table(status_of(lambda presence, seen: None))
     assert lines[0] == "OK:        nothing is wrong"
-    assert status_line(_status(lambda presence, seen: None)) == (
+    assert status_line(status_of(lambda presence, seen: None)) == (
         "clients served, nothing is in danger"
     )
     text = "\n".join(lines)
@@ -67,7 +69,7 @@ def test_settled_escrows_are_shown_as_settled_and_last() -> None:
         escrow(7),
         escrow(8, deadline={"blocks_left": 9, "seconds_left": None, "last_epoch": False}),
     ]
-    lines = status_table(_status(lambda _presence, seen: seen.update(escrows=rows)))[-3:]
+    lines = status_table(status_of(lambda _presence, seen: seen.update(escrows=rows)))[-3:]
     assert [line.split()[0] for line in lines] == ["8", "7", "3"]
     assert lines[-1].split() == ["3", "org/A", "main", "settled", "5", "GNK", "-", "-"]
 
@@ -114,7 +116,7 @@ FOUND = {
     ],
 )
 def test_what_the_image_was_found_to_have(record: dict[str, t.Any], lines: list[str]) -> None:
-    status = _status(lambda presence, _seen: presence["record"].update(record))
+    status = status_of(lambda presence, _seen: presence["record"].update(record))
     text = " ".join(" ".join(status_table(status)).split())
     for line in lines:
         assert line in text
@@ -128,7 +130,7 @@ def test_escrows_that_are_not_served_are_shown_as_what_they_are() -> None:
         escrow(5, loaded=False, usable=False, why_not=["x"]),
         escrow(6, held_since="T", usable=False, why_not=["x"]),
     ]
-    lines = status_table(_status(lambda _presence, seen: seen.update(escrows=rows)))
+    lines = status_table(status_of(lambda _presence, seen: seen.update(escrows=rows)))
     shown = {
         words[0]: " ".join(words[3:5])
         for line in lines
@@ -142,7 +144,7 @@ def test_the_worst_stands_at_the_top_with_what_to_run() -> None:
         seen["escrows"] = []
         seen["transactions"] = [intent(kind="settle", escrow_id=7)]
 
-    status = _status(change)
+    status = status_of(change)
     lines = status_table(status)
     assert lines[:2] == [
         "DANGER:    no usable escrow for org/A: requests are refused",
@@ -151,7 +153,7 @@ def test_the_worst_stands_at_the_top_with_what_to_run() -> None:
     assert lines[2].startswith("WARNING:   settle of escrow 7")
     worst = "danger: no usable escrow for org/A: requests are refused"
     assert status_line(status) == worst
-    second = {"severity": "not known", "about": "chain", "text": "it hangs", "run": ""}
+    second = {"severity": "not known", "about": "chain", "text": "it hangs", "run": "", "back": ""}
     status["findings"].append(second)
     assert status_line(status) == f"{worst}; 1 more, about chain"
     assert status_line(status, whole=True) == f"{worst}; not known: it hangs"
@@ -159,6 +161,7 @@ def test_the_worst_stands_at_the_top_with_what_to_run() -> None:
 
 def test_a_status_without_any_answer_can_be_shown() -> None:
     look = {"host": "gw1", "presence": {}, "presence_error": "a", "seen": {}, "seen_error": "b"}
+    look["looked_at"] = AT
     wish = {
         "models": [],
         "slot": "main",
@@ -177,7 +180,7 @@ def test_a_status_without_any_answer_can_be_shown() -> None:
 
 def test_what_is_not_known_is_not_shown_as_unusable() -> None:
     rows = [escrow(7, usable=False, why_not=["not known on the chain"], on_chain=None)]
-    lines = status_table(_status(lambda _presence, seen: seen.update(escrows=rows)))
+    lines = status_table(status_of(lambda _presence, seen: seen.update(escrows=rows)))
     assert lines[-2].split()[3:5] == ["not", "known"]
     assert lines[-1] == "7: not known on the chain"
     assert any("0 of 1 usable (1 not known)" in line for line in lines)
@@ -186,7 +189,7 @@ def test_what_is_not_known_is_not_shown_as_unusable() -> None:
 def test_a_long_name_keeps_its_ends() -> None:
     name = "Some-Organisation/A-Model-With-A-Very-Long-Name-Of-480B-FP8"
     rows = [escrow(7, model=name, usable=False, why_not=["a" * 90, "b"])]
-    lines = status_table(_status(lambda _presence, seen: seen.update(escrows=rows)))
+    lines = status_table(status_of(lambda _presence, seen: seen.update(escrows=rows)))
     (line,) = [line for line in lines if line.startswith("7 ")]
     assert "Some-Organisat…ame-Of-480B-FP8" in line
     assert "not usable" in line

@@ -79,7 +79,13 @@ def judged(site: Site, seen: Params, **more: t.Any) -> Params:
         "client_url": site.net.ready["gateway"],
         **more,
     }
-    about = {"host": "gw1", "presence": presence, "presence_error": "", "seen_error": ""}
+    about = {
+        "host": "gw1",
+        "looked_at": "T",
+        "presence": presence,
+        "presence_error": "",
+        "seen_error": "",
+    }
     return status_verdict({**about, "seen": seen, "edge_slot": ""}, wish)
 
 

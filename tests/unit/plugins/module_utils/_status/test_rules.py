@@ -728,10 +728,8 @@ def test_in_a_swap_the_slot_that_serves_is_described() -> None:
     assert (found.slot, found.clients["state"]) == ("temp", "served")
     assert found.models[0]["usable_ids"] == [8]
     (swap,) = [item for item in found.findings if item.about == "swap"]
-    assert swap.run == (
-        "gonka.devshard.hot_swap -e hot_swap_image=registry/gateway:1.1; back with"
-        " -e hot_swap_rollback=true"
-    )
+    assert swap.run == "gonka.devshard.hot_swap -e hot_swap_image=registry/gateway:1.1"
+    assert swap.back == "gonka.devshard.hot_swap -e hot_swap_rollback=true"
     assert not any("there is no container" in line for line in told(found))
 
 
@@ -740,16 +738,14 @@ def test_the_way_on_of_a_swap_with_the_other_gateway_names_its_mode() -> None:
     found = verdict(of_presence(swap=pool))
     (swap,) = [item for item in found.findings if item.about == "swap"]
     more = " -e hot_swap_mode=pool -e hot_swap_slot=temp"
-    assert swap.run == (
-        f"gonka.devshard.hot_swap -e hot_swap_image=registry/gateway:1.1{more}; back with"
-        f" -e hot_swap_rollback=true{more}"
-    )
+    assert swap.run == f"gonka.devshard.hot_swap -e hot_swap_image=registry/gateway:1.1{more}"
+    assert swap.back == f"gonka.devshard.hot_swap -e hot_swap_rollback=true{more}"
 
 
 @pytest.mark.parametrize(
     ("changes", "back"),
     [
-        ({}, "; back with -e hot_swap_rollback=true"),
+        ({}, "gonka.devshard.generation_upgrade -e hot_swap_rollback=true"),
         ({"only_forward": True}, ""),
         ({"rolling_back": True}, ""),
     ],
@@ -758,7 +754,7 @@ def test_an_open_move_goes_on_by_its_own_playbook(changes: Data, back: str) -> N
     found = verdict(of_presence(swap={**SWAP, "mode": "generation", **changes}))
     (swap,) = [item for item in found.findings if item.about == "swap"]
     asked = "-e hot_swap_image=registry/gateway:1.1"
-    assert swap.run == f"gonka.devshard.generation_upgrade {asked}{back}"
+    assert (swap.run, swap.back) == (f"gonka.devshard.generation_upgrade {asked}", back)
     kind = "a rollback" if "rolling_back" in changes else "a move"
     assert swap.text.startswith(f"{kind} from registry/gateway:1.0 to registry/gateway:1.1 is open")
 
@@ -925,7 +921,13 @@ def test_coins() -> None:
 
 def test_findings_are_plain_data() -> None:
     finding = Finding(severity=Severity.OK, about="a", text="b")
-    assert finding.to_result() == {"severity": "ok", "about": "a", "text": "b", "run": ""}
+    assert finding.to_result() == {
+        "severity": "ok",
+        "about": "a",
+        "text": "b",
+        "run": "",
+        "back": "",
+    }
 
 
 @pytest.mark.parametrize(("balance", "enough"), [(5_000_000_019, False), (5_000_000_020, True)])
