@@ -131,8 +131,8 @@ def _steps_back(
 
 
 def elapsed_between(before: Sample, after: Sample) -> float | None:
-    """Seconds, by the uptime of one boot where there is one. Over a restart only the clock tells,
-    and one that went back tells nothing."""
+    """Seconds, by the uptime of one boot where there is one. Over a restart only the clock is
+    left, and one that went back measures nothing."""
     if before.boot == after.boot:
         return _positive(after.uptime - before.uptime)
     return _positive(after.at - before.at)

@@ -25,7 +25,7 @@ if t.TYPE_CHECKING:
 Data = Mapping[str, t.Any]
 
 MOST_ESCROWS: t.Final = 500
-"""More series than these would burden a Prometheus more than they would tell anybody."""
+"""More series than these would burden a Prometheus more than they would show."""
 SEVERITIES: t.Final = {"danger": "danger", "not known": "unknown", "warning": "warning"}
 _SERVED: t.Final = {"served": True, "partly": False, "turned away": False, "nobody": False}
 _MEGABYTE: t.Final = 1024 * 1024
@@ -51,7 +51,7 @@ class Look:
     ended: float
     rates: Mapping[int, Rate | None] = field(default_factory=dict)
     burn_known: bool = True
-    """Whether the sessions could be read from which the burn rate is told."""
+    """Whether the sessions could be read from which the burn rate follows."""
     reserve: int | None = None
     nonce_limit: int = 0
     """Of the generation; the chain has its own."""

@@ -66,7 +66,7 @@ FAMILIES: t.Final = (
         ("slot",),
     ),
     Family("clients_served", "Whether clients are served all wanted models."),
-    Family("retired", "Whether the gateway is retired, so that it is meant to serve nobody."),
+    Family("retired", "Whether the gateway is retired, so that it serves no client by intent."),
     Family("redirected", "Whether clients are redirected to another gateway."),
     Family("model_escrows_wanted", "Escrows that the inventory wants for the model.", ("model",)),
     Family("model_escrows_usable", "Escrows of the model that serve requests.", ("model",)),
@@ -201,7 +201,7 @@ class Page:
 
     @property
     def failed(self) -> bool:
-        """Whether something is unknown that one look can tell."""
+        """Whether something is unknown that one look should show."""
         found = (dict(item.labels)["what"] for item in self._series.get("unknown", ()))
         return any(what not in MEASURED for what in found)
 
@@ -239,4 +239,4 @@ def _help(text: str) -> str:
 def _number(value: float) -> str:
     if math.isinf(value):
         return "+Inf" if value > 0 else "-Inf"
-    return str(int(value)) if value == int(value) else repr(value)
+    return str(int(value)) if value == int(value) else str(value)

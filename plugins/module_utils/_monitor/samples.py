@@ -21,7 +21,7 @@ _BOOT: t.Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 def read_samples(file: Path) -> list[Sample]:
-    """All that can be read, the oldest first. A line that is no sample is left out."""
+    """All that can be read, the oldest first. A damaged line is left out."""
     try:
         if file.stat().st_size > _LONGEST:
             return []

@@ -3,7 +3,7 @@
 
 # This module is private to the collection.
 
-"""The status of one host as plain data: what was seen, what the inventory wants, what it means. Pure."""
+"""The status of one host as plain data: the observed, the wanted, and what it means. Pure."""
 
 from __future__ import annotations
 
