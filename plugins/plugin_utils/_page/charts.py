@@ -15,8 +15,9 @@ from .html import Html, escaped, tag
 
 WIDTH: t.Final = 360
 _ROW: t.Final = 36
-_LABEL: t.Final = 30
-_VALUE: t.Final = 26
+_ROW_CHARACTERS: t.Final = 48
+"""So many fit side by side above a bar, in a wide font."""
+_VALUE: t.Final = 34
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,9 +51,11 @@ def chart(name: str, heading: str, bars: Sequence[Bar], note: str = "") -> Html:
 
 def _row(bar: Bar, top: int) -> Html:
     track = tag("rect", class_="track", x=0, y=top + 18, width=WIDTH, height=9, rx=2)
+    value = cut(bar.value, _VALUE)
+    label = cut(bar.label, _ROW_CHARACTERS - len(value))
     parts = [
-        tag("text", cut(bar.label, _LABEL), x=0, y=top + 13),
-        tag("text", cut(bar.value, _VALUE), x=WIDTH, y=top + 13, text_anchor="end", class_="value"),
+        tag("text", label, x=0, y=top + 13),
+        tag("text", value, x=WIDTH, y=top + 13, text_anchor="end", class_="value"),
         track,
     ]
     if bar.share is not None:
