@@ -33,8 +33,8 @@ demo-down: ## Remove what the demo made (ENGINE=1: and stop the Docker Engine th
 	@tests/hosts/hosts --project gonka-devshard-demo down $(if $(ENGINE),--engine)
 
 .PHONY: test
-test: tests-ready ## What CI runs: lint, units, coverage, sanity, contract, money, molecule-short
-	@tests/tools/stages lint units coverage sanity contract money molecule-short
+test: tests-ready ## What CI runs: lint, units, coverage, page, sanity, contract, money, molecule-short
+	@tests/tools/stages lint units coverage page sanity contract money molecule-short
 
 .PHONY: lint
 lint: tests-ready ## Formatting, types, ansible-lint, documentation, the built package
@@ -55,6 +55,11 @@ units: tests-ready ## Unit tests
 .PHONY: coverage
 coverage: tests-ready ## How much of the money and swap packages their own unit tests run
 	@tests/tools/coverage
+
+.PHONY: page
+page: tests-ready ## The web page of status in a real browser, half a minute (ARGS='-k axe': only those)
+	@tests/tools/setup page
+	@PYTHONPATH=.tree:tests/simnet .venv-page/bin/python -m pytest -q -p no:cacheprovider tests/page $(ARGS)
 
 .PHONY: contract
 contract: tests-ready ## The contract: each gateway on each chain, or what DEVSHARD_TEST_* names
