@@ -182,6 +182,7 @@ def _escrow(page: Page, row: Data, look: Look) -> None:
     page.known_or("escrow_settled", "escrow_settled", row["settled"], **names)
     if row["settled"]:
         return
+    page.put("escrow_recorded", row["recorded"], **names)
     page.put("escrow_usable", None if _unsure(row) else row["usable"], **names)
     page.put("escrow_settling", row["gateway_settles"], **names)
     for found in row["dangers"]:

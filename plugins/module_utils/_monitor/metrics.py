@@ -100,6 +100,11 @@ FAMILIES: t.Final = (
     Family(
         "escrow_deadline_seconds", "Seconds that are left to settle the escrow, estimated.", _ESCROW
     ),
+    Family(
+        "escrow_recorded",
+        "Whether this gateway has a record of the escrow. Another one of its creator may have it.",
+        _ESCROW,
+    ),
     Family("escrow_settled", "Whether the chain says that the escrow is settled.", _ESCROW),
     Family(
         "escrow_settling",
@@ -115,7 +120,9 @@ FAMILIES: t.Final = (
     Family(
         "escrow_danger", "Each danger of the deposit. The value is always 1.", (*_ESCROW, "kind")
     ),
-    Family("escrows_unsettled", "Escrows of the creator on this host that are not settled."),
+    Family(
+        "escrows_unsettled", "Escrows that this gateway has a record of, and that are not settled."
+    ),
     Family("escrows_omitted", "Escrows that are not exported because there are too many."),
     Family("intents_pending", "Transactions in the ledger whose outcome is open.", ("kind",)),
     Family(

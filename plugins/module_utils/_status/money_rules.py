@@ -32,6 +32,8 @@ from .scene import (
 if t.TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from .scene import StatusWish
+
 
 def escrow_findings(scene: Scene) -> Iterator[Finding]:
     """Deposits in danger, one finding for all that are so for the same reason."""
@@ -196,21 +198,23 @@ def money_findings(scene: Scene) -> Iterator[Finding]:
             f" {listed(row['id'] for row in unsettled)} it pays a fee of {coins(settling)}"
             f" (settlement_fee_amount). Send {coins(settling - balance)} to it",
         )
-    # as the next create will be judged: whoever cannot pay for the settle too does not create
-    needs = [
-        deposits_needed([model.amount], scene.wish.fee)
-        for model in scene.wish.models
-        if model.count > 0
-    ]
-    if balance is None or not needs or scene.deployed is False or scene.retired:
+    needed = next_escrow_needs(scene.wish)
+    if balance is None or needed is None or scene.deployed is False or scene.retired:
         return
-    if balance < max(needs):
+    if balance < needed:
         make = danger if rotates(scene) else warning
         yield make(
             "wallet",
             f"the wallet {scene.creator} has {coins(balance)}, another escrow needs"
-            f" {coins(max(needs))}",
+            f" {coins(needed)}",
         )
+
+
+def next_escrow_needs(wish: StatusWish) -> int | None:
+    """What the wallet must have, as the next create will be judged: it is refused where the
+    settle could not be paid too. None where no model is wanted."""
+    needs = [deposits_needed([model.amount], wish.fee) for model in wish.models if model.count > 0]
+    return max(needs, default=None)
 
 
 def _settle_fee(scene: Scene) -> int:

@@ -99,6 +99,7 @@ PURE = frozenset(
         "_presence.rules",
         "_site.model",
         "_site.reasons",
+        "_status.ask",
         "_status.client_rules",
         "_status.host_rules",
         "_status.idle_rules",

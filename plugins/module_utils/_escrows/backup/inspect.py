@@ -19,6 +19,7 @@ import re
 import sqlite3
 import typing as t
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 
 from ..._core.errors import ConfigurationError, ProtocolError, UnknownStateError, UnsafeError
@@ -190,6 +191,19 @@ def read_backup(path: Path) -> Backup:
         created_at=str(body["created_at"]),
         storage_dir=str(body["storage_dir"]),
         sessions=sessions,
+    )
+
+
+def times_of_backups(folder: Path) -> list[float]:
+    """When each complete backup in a folder was begun, by its name, in seconds since 1970."""
+    try:
+        found = [item.name for item in folder.iterdir() if BACKUP_NAME.fullmatch(item.name)]
+    except FileNotFoundError:
+        return []
+    return sorted(
+        datetime.strptime(name, "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc).timestamp()
+        for name in found
+        if storage_of(folder / name) is not None
     )
 
 
