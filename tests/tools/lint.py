@@ -16,6 +16,7 @@ import sys
 import tarfile
 from pathlib import Path
 
+import prometheus
 from _gates import BUILD, NAME, NAMESPACE, ROOT, Failed, Step, link_tree, list_files, run_all
 
 import docs
@@ -195,6 +196,7 @@ GATES = {
     "reuse": reuse,
     "quick sanity": quick_sanity,
     "shellcheck": shellcheck,
+    "monitoring": prometheus.check,
     "mypy tools": mypy_tools,
     "changelog": changelog,
 }

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
 from .burn import horizon, total
-from .metrics import BURN, HORIZON, Page
+from .metrics import BURN, HORIZON, PACE, Page
 
 if t.TYPE_CHECKING:
     from .burn import Rate
@@ -196,7 +196,7 @@ def _escrow(page: Page, row: Data, look: Look) -> None:
         page.unknown("escrow_deadline", number)
     else:
         page.put("escrow_deadline_blocks", deadline["blocks_left"], **names)
-        page.put("escrow_deadline_seconds", deadline["seconds_left"], **names)
+        page.known_or(PACE, "escrow_deadline_seconds", deadline["seconds_left"], **names)
     rate = look.rates.get(number)
     if rate is None and number in look.rates:
         page.unknown(BURN, number)

@@ -169,8 +169,10 @@ FAMILIES: t.Final = (
 
 BURN: t.Final = "escrow_burn"
 HORIZON: t.Final = "funding_horizon"
-MEASURED: t.Final = (BURN, HORIZON)
-"""What is unknown until there are samples enough. No look fails for it."""
+PACE: t.Final = "escrow_deadline_seconds"
+MEASURED: t.Final = (BURN, HORIZON, PACE)
+"""What is unknown until enough was measured: samples, or the pace of the chain. No look fails for
+it."""
 
 BY_NAME: t.Final = {family.name: family for family in FAMILIES}
 

@@ -12,8 +12,9 @@ import importlib.util
 import io
 import typing as t
 import zipfile
-from importlib.abc import InspectLoader
 from pathlib import PurePosixPath
+
+from .._core.errors import UnknownStateError
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,9 +36,11 @@ def source_of(name: str) -> tuple[str, bool] | None:
         found = importlib.util.find_spec(name)
     except ModuleNotFoundError:
         return None
-    if found is None or not isinstance(found.loader, InspectLoader):
+    # a folder without a file of its own has another loader, and that of a zip file has no common class
+    read = getattr(None if found is None else found.loader, "get_source", None)
+    if found is None or read is None:
         return None
-    text = found.loader.get_source(name)
+    text: str | None = read(name)
     return None if text is None else (text, found.submodule_search_locations is not None)
 
 
@@ -79,7 +82,10 @@ def build(start: str) -> bytes:
     """A program that runs ``main`` of the start. The same bytes for the same code, wherever and
     whenever."""
     files: dict[str, str] = {"__main__.py": _MAIN.format(start=start)}
-    for name, (text, is_package) in needed(start).items():
+    found = needed(start)
+    if start not in found:
+        raise UnknownStateError(f"the text of {start} cannot be read, so no program was written")
+    for name, (text, is_package) in found.items():
         place = PurePosixPath(*name.split("."))
         files[str(place / "__init__.py") if is_package else f"{place}.py"] = text
         for folder in place.parents:

@@ -10,6 +10,7 @@ import typing as t
 import pytest
 import yaml
 
+from ansible_collections.gonka.devshard.plugins.module_utils._monitor.metrics import FAMILIES
 from ansible_collections.gonka.devshard.tests.unit.collection.collection_files import (
     FILTERS,
     FULL_NAME,
@@ -195,7 +196,8 @@ def test_prose_names_settings_that_are_there(name: str) -> None:
     assert {one for one in given - known if one not in playbook_text()} == set()
     roles = "|".join(sorted(ROLES, key=len, reverse=True))
     quoted = set(re.findall(rf"`((?:{roles})_\w+)(?:[=:][^`]*)?`", PROSE[name]))
-    others = {*MODULES, *ROLES, *FILTERS, *playbook_words()}
+    metrics = {name for family in FAMILIES for name in (family.name, *family.labels)}
+    others = {*MODULES, *ROLES, *FILTERS, *playbook_words(), *metrics}
     assert quoted - known - others == set()
 
 

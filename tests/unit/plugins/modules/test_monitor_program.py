@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.gonka.devshard.plugins.module_utils._adapter import Context, Outcome
+from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import UnknownStateError
 from ansible_collections.gonka.devshard.plugins.module_utils._monitor import program
 from ansible_collections.gonka.devshard.plugins.module_utils._monitor.metrics import PREFIX
 from ansible_collections.gonka.devshard.plugins.module_utils._wiring import (
@@ -244,6 +245,29 @@ def test_it_holds_only_what_it_needs(tmp_path: Path) -> None:
     # nothing that creates, settles or signs comes to the host with it
     for part in ("_escrows/create.py", "_escrows/settle.py", "_wiring/escrow.py", "_swap/host.py"):
         assert f"module_utils/{part}" not in inside
+
+
+def test_from_a_zip_as_ansible_sends_it_the_program_is_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.pyz"
+    succeeded("monitor_program", {"path": str(path)})
+    again = (
+        f"import sys; sys.path.insert(0, {str(path)!r});"
+        f"from {program.__name__} import build, needed;"
+        f"sys.stdout.buffer.write(build({monitor.__name__!r}))"
+    )
+    with zipfile.ZipFile(path, "a") as packed:
+        inside = program.__name__.replace(".", "/") + ".py"
+        packed.write(str(program.__file__), inside)
+    done = subprocess.run([sys.executable, "-I", "-c", again], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    fresh = tmp_path / "fresh.pyz"
+    succeeded("monitor_program", {"path": str(fresh)})
+    assert done.stdout == fresh.read_bytes()
+
+
+def test_a_program_without_its_start_is_not_written() -> None:
+    with pytest.raises(UnknownStateError, match="no program was written"):
+        program.build(f"{program.ROOT}._none")
 
 
 def test_check_mode_writes_nothing(tmp_path: Path) -> None:

@@ -301,6 +301,16 @@ def test_a_burn_rate_that_is_not_measured_yet_fails_no_look() -> None:
     assert kept == Earlier(success=ENDED)
 
 
+def test_without_the_pace_of_the_chain_blocks_are_left_and_no_seconds() -> None:
+    deadline = {"height": 9007, "blocks_left": 5000, "seconds_left": None, "last_epoch": False}
+    text, kept = expose(look_at(of_seen(escrows=[escrow(7, deadline=deadline)])), Earlier())
+    found = parsed(text)
+    assert found['unknown{what="escrow_deadline_seconds",escrow_id="7"}'] == 1
+    assert found[f"escrow_deadline_blocks{SEVEN}"] == 5000
+    assert f"escrow_deadline_seconds{SEVEN}" not in found
+    assert kept.failures == 0
+
+
 def test_the_failures_are_counted_and_the_last_success_stays() -> None:
     _text, kept = expose(look_at(lost("chain")), Earlier(success=5.0, failures=2))
     assert kept == Earlier(success=5.0, failures=3)
@@ -351,17 +361,20 @@ def test_a_label_that_does_not_belong_is_a_bug() -> None:
         Page("x").put("backups", 1, escrow_id=1)
 
 
+def sample() -> str:
+    """A text with every metric that there is, for the programs that read such texts."""
+    whole = look_at(with_rotation, one_open, in_danger, open_swap)
+    return expose(whole, Earlier(success=1.0, failures=1))[0]
+
+
 def test_every_family_is_written_by_some_look() -> None:
-    texts = [
-        expose(look_at(*changes), Earlier(success=1.0))[0]
-        for changes in (
-            (with_rotation, one_open),
-            (in_danger, open_swap),
-            (lost("chain"),),
-        )
-    ]
-    seen = {name for text in texts for name in re.findall(r"# TYPE gonka_devshard_(\w+) ", text)}
+    text = sample() + told_text(lost("chain"))
+    seen = set(re.findall(r"# TYPE gonka_devshard_(\w+) ", text))
     assert {family.name for family in FAMILIES} - seen == set()
+
+
+def told_text(*changes: Change) -> str:
+    return expose(look_at(*changes), Earlier(success=1.0))[0]
 
 
 @pytest.mark.parametrize(
