@@ -211,3 +211,38 @@ def test_each_model_is_asked_streamed_and_at_once() -> None:
     ]
     assert "__hot_swap_models" in chat["gonka.devshard.chat_completion"]["models"]
     assert "stream" not in chat["gonka.devshard.chat_completion"]
+
+
+@pytest.mark.parametrize(
+    ("record", "image", "differing"),
+    [
+        (None, "sim:1.0", []),
+        (None, "sim:1.1", ["gateway_image is sim:1.1, and the gateway has sim:1.0"]),
+        # after a swap the image is named by its digest, and site judges it
+        ("/srv/gonka/devshard-gateway/.gonka-devshard.json", "sim:1.1", []),
+    ],
+)
+def test_an_inventory_that_describes_another_gateway_is_refused(
+    record: str | None, image: str, differing: list[str]
+) -> None:
+    variables = read_yaml(ROOT / "roles/adopt/vars/main.yml")
+    identity = variables["__adopt_identity"].items()
+    variables |= {
+        "__adopt_identity": {name: trust_as_template(value) for name, value in identity},
+        "devshard_models": [],
+        "__adopt_names": {"deploy_dir": "/srv/g", "container": "c"},
+        "gateway_image": image,
+        "adopt_found": {
+            "container": {"record": record},
+            "inventory": {
+                "devshard_profile": "v2",
+                "devshard_deploy_dir": "/srv/g",
+                "devshard_env_file": "/srv/g/config.devshard.env",
+                "devshard_gateway_url": "http://127.0.0.1:18080",
+                "gateway_container_name": "c",
+                "gateway_image": "sim:1.0",
+                "devshard_models": ["a"],
+            },
+        },
+    }
+    assert evaluated("{{ __adopt_differing }}", variables) == differing
