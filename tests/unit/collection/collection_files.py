@@ -36,6 +36,7 @@ def names(pattern: str) -> list[str]:
 
 MODULES = names("plugins/modules/*.py")
 FILTERS = names("plugins/filter/*.py")
+INVENTORIES = names("plugins/inventory/*.py")
 LOOKUPS = names("plugins/lookup/*.py")
 ROLES = names("roles/*")
 PLAYBOOKS = names("playbooks/*.yml")

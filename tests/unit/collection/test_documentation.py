@@ -14,6 +14,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._monitor.metrics im
 from ansible_collections.gonka.devshard.tests.unit.collection.collection_files import (
     FILTERS,
     FULL_NAME,
+    INVENTORIES,
     LOOKUPS,
     MODULES,
     PLAYBOOKS,
@@ -59,6 +60,7 @@ INTERNAL = [name for name in MODULES if name.startswith("swap_")]
         ("Internal modules", INTERNAL),
         ("Roles", ROLES),
         ("Filters", FILTERS),
+        ("Inventory plugins", INVENTORIES),
         ("Lookups", LOOKUPS),
     ],
 )
@@ -177,7 +179,8 @@ def settings() -> set[str]:
 
 @pytest.mark.parametrize("name", PROSE)
 def test_prose_names_content_that_is_there(name: str) -> None:
-    content = {*PLAYBOOKS, *MODULES, *ROLES, *FILTERS, *LOOKUPS, "admin", "chain", "NAME"}
+    content = {*PLAYBOOKS, *MODULES, *ROLES, *FILTERS, *INVENTORIES, *LOOKUPS}
+    content |= {"admin", "chain", "NAME"}
     named = set(re.findall(rf"\b{re.escape(FULL_NAME)}\.([A-Za-z]\w*)", PROSE[name]))
     assert named - content - {"docsite"} == set()
 

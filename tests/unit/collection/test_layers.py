@@ -323,7 +323,7 @@ def test_what_a_rule_may_not_do_is_seen(line: str, seen: bool) -> None:
     assert bool(foreign(names) or effects(ast.parse(line))) is seen
 
 
-@pytest.mark.parametrize("kind", ["action", "doc_fragments", "filter", "plugin_utils"])
+@pytest.mark.parametrize("kind", ["action", "doc_fragments", "filter", "inventory", "plugin_utils"])
 def test_controller_plugins_import_nothing_but_rules(kind: str) -> None:
     """Rules are pure, so they may decide on the controller what was seen on the host."""
     allowed = PURE | {"_core.timer"}
