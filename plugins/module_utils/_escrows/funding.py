@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from dataclasses import dataclass
 
@@ -14,15 +15,33 @@ if t.TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
-GNK: t.Final = 1_000_000_000
+DECIMALS: t.Final = 9
+GNK: t.Final = 10**DECIMALS
 """``ngonka`` in one GNK."""
+_AMOUNT: t.Final = re.compile(r"(-?)([0-9]+)(?:[.]([0-9]+))? *(GNK|ngonka)")
 
 
 def gnk(amount: int) -> str:
     """An amount in GNK for people, exact and without a float: 5001000000 is ``5.001 GNK``."""
     whole, part = divmod(abs(amount), GNK)
-    text = f"{whole}.{part:09d}".rstrip("0").rstrip(".")
+    text = f"{whole}.{part:0{DECIMALS}d}".rstrip("0").rstrip(".")
     return f"{'-' if amount < 0 else ''}{text} GNK"
+
+
+def ngonka(text: str) -> int | None:
+    """An amount with its unit, ``5.001 GNK`` or ``5001000000 ngonka``, in ngonka.
+
+    None where it is not exact: without a unit, or with a fraction that is smaller than one ngonka.
+    """
+    found = _AMOUNT.fullmatch(text.strip())
+    if found is None:
+        return None
+    sign, whole, part, unit = found.groups(default="")
+    places = DECIMALS if unit == "GNK" else 0
+    part = part.rstrip("0")
+    if len(part) > places:
+        return None
+    return int(f"{sign}{whole}{part.ljust(places, '0')}")
 
 
 def deposits_needed(amounts: Iterable[int], fee: int) -> int:

@@ -38,6 +38,7 @@ MODULES = names("plugins/modules/*.py")
 FILTERS = names("plugins/filter/*.py")
 INVENTORIES = names("plugins/inventory/*.py")
 LOOKUPS = names("plugins/lookup/*.py")
+TESTS = names("plugins/test/*.py")
 ROLES = names("roles/*")
 PLAYBOOKS = names("playbooks/*.yml")
 

@@ -20,6 +20,7 @@ from ansible_collections.gonka.devshard.tests.unit.collection.collection_files i
     PLAYBOOKS,
     ROLES,
     ROOT,
+    TESTS,
     Data,
     doc_constants,
     module_docs,
@@ -62,6 +63,7 @@ INTERNAL = [name for name in MODULES if name.startswith("swap_")]
         ("Filters", FILTERS),
         ("Inventory plugins", INVENTORIES),
         ("Lookups", LOOKUPS),
+        ("Test plugins", TESTS),
     ],
 )
 def test_readme_lists_what_is_there(heading: str, present: list[str]) -> None:
@@ -136,18 +138,21 @@ def test_what_is_returned_has_a_sample(name: str) -> None:
     assert without_sample(returned) == []
 
 
-@pytest.mark.parametrize("name", FILTERS)
-def test_filter_has_documentation_beside_it(name: str) -> None:
-    data = read_yaml(ROOT / "plugins" / "filter" / f"{name}.yml")
+BESIDE = [("filter", name) for name in FILTERS] + [("test", name) for name in TESTS]
+
+
+@pytest.mark.parametrize(("kind", "name"), BESIDE)
+def test_a_plugin_has_documentation_beside_it(kind: str, name: str) -> None:
+    data = read_yaml(ROOT / "plugins" / kind / f"{name}.yml")
     assert set(data) == {"DOCUMENTATION", "EXAMPLES", "RETURN"}
     assert data["DOCUMENTATION"]["name"] == name
     assert f"{FULL_NAME}.{name}" in data["EXAMPLES"]
-    assert rendered("filter", name)["short_description"]
+    assert rendered(kind, name)["short_description"]
 
 
-@pytest.mark.parametrize("name", FILTERS)
-def test_filter_examples_are_tasks(name: str) -> None:
-    examples = read_yaml(ROOT / "plugins" / "filter" / f"{name}.yml")["EXAMPLES"]
+@pytest.mark.parametrize(("kind", "name"), BESIDE)
+def test_examples_of_a_plugin_are_tasks(kind: str, name: str) -> None:
+    examples = read_yaml(ROOT / "plugins" / kind / f"{name}.yml")["EXAMPLES"]
     assert all(task["name"] for task in yaml.safe_load(examples))
 
 
@@ -180,7 +185,7 @@ def settings() -> set[str]:
 @pytest.mark.parametrize("name", PROSE)
 def test_prose_names_content_that_is_there(name: str) -> None:
     content = {*PLAYBOOKS, *MODULES, *ROLES, *FILTERS, *INVENTORIES, *LOOKUPS}
-    content |= {"admin", "chain", "NAME"}
+    content |= {*TESTS, "admin", "chain", "NAME"}
     named = set(re.findall(rf"\b{re.escape(FULL_NAME)}\.([A-Za-z]\w*)", PROSE[name]))
     assert named - content - {"docsite"} == set()
 

@@ -323,7 +323,9 @@ def test_what_a_rule_may_not_do_is_seen(line: str, seen: bool) -> None:
     assert bool(foreign(names) or effects(ast.parse(line))) is seen
 
 
-@pytest.mark.parametrize("kind", ["action", "doc_fragments", "filter", "inventory", "plugin_utils"])
+@pytest.mark.parametrize(
+    "kind", ["action", "doc_fragments", "filter", "inventory", "lookup", "plugin_utils", "test"]
+)
 def test_controller_plugins_import_nothing_but_rules(kind: str) -> None:
     """Rules are pure, so they may decide on the controller what was seen on the host."""
     allowed = PURE | {"_core.timer"}
@@ -332,7 +334,9 @@ def test_controller_plugins_import_nothing_but_rules(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", sorted((PLUGINS / "filter").glob("*.py")), ids=lambda path: path.stem
+    "path",
+    sorted([*(PLUGINS / "filter").glob("*.py"), *(PLUGINS / "test").glob("*.py")]),
+    ids=lambda path: f"{path.parent.name}-{path.stem}",
 )
 def test_a_filter_loads_its_code_when_it_is_used(path: Path) -> None:
     """Ansible loads all filters of a collection to find one of them, again in each of its workers."""

@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright (c) 2026 The gonka.devshard authors
+"""Test: a gateway serves no request."""
+
+from __future__ import annotations
+
+from ansible_collections.gonka.devshard.plugins.plugin_utils._lazily import Filter, lazily
+
+
+class TestModule:
+    """See the side-car documentation."""
+
+    def tests(self) -> dict[str, Filter]:
+        return {"drained": lazily("tests", "drained")}
