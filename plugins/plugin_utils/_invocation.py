@@ -28,6 +28,7 @@ PREFIXES: t.Final = (
     ),
     *(
         "inferenced",
+        "notify",
         "preflight",
         "redirect",
         "restore",

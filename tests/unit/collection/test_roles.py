@@ -117,7 +117,7 @@ def test_role_metadata(role: str) -> None:
     assert meta["galaxy_info"]["license"] == "GPL-3.0-or-later"
     needed = [dependency["role"] for dependency in meta.get("dependencies", [])]
     # these need none of the shared settings and can be used alone
-    alone = role in ("adopt", "devshard", "docker_engine", "schedule")
+    alone = role in ("adopt", "devshard", "docker_engine", "notify", "schedule")
     assert needed == ([] if alone else [SHARED])
 
 
