@@ -90,6 +90,10 @@ molecule: tests-ready ## All scenarios on real systemd hosts, three hours and mo
 	@tests/hosts/hosts images
 	@$(VENV) MOLECULE_EPHEMERAL_DIRECTORY='$(MOLECULE_STATE)' MOLECULE_GLOB='molecule/*/molecule.yml' molecule test --report --no-command-borders $(addprefix -s ,$(SCENARIOS))
 
+.PHONY: eda
+eda: tests-ready ## The rulebook, run by ansible-rulebook with playbooks that only record their calls
+	@tests/tools/eda $(ARGS)
+
 .PHONY: simnet
 simnet: tests-ready ## The simulated network and a gateway in the foreground, without containers
 	@$(IN_TREE) exec python -m simnet run --dir .cache/simnet $(ARGS)

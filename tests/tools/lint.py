@@ -23,7 +23,7 @@ import docs
 
 FULL_NAME = f"{NAMESPACE}.{NAME}"
 SHEBANGS = (b"#!/usr/bin/python", b"#!/usr/bin/env bash", b"#!/bin/bash", b"#!/bin/sh")
-PACKAGES = ("plugins", "tests", "benchmarks", "docs", "molecule")
+PACKAGES = ("plugins", "extensions", "tests", "benchmarks", "docs", "molecule")
 
 
 def python_paths() -> list[str]:

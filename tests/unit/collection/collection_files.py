@@ -39,6 +39,8 @@ FILTERS = names("plugins/filter/*.py")
 INVENTORIES = names("plugins/inventory/*.py")
 LOOKUPS = names("plugins/lookup/*.py")
 TESTS = names("plugins/test/*.py")
+EVENT_SOURCES = names("extensions/eda/plugins/event_source/*.py")
+RULEBOOKS = names("extensions/eda/rulebooks/*.yml")
 ROLES = names("roles/*")
 PLAYBOOKS = names("playbooks/*.yml")
 

@@ -12,6 +12,7 @@ import yaml
 
 from ansible_collections.gonka.devshard.plugins.module_utils._monitor.metrics import FAMILIES
 from ansible_collections.gonka.devshard.tests.unit.collection.collection_files import (
+    EVENT_SOURCES,
     FILTERS,
     FULL_NAME,
     INVENTORIES,
@@ -20,6 +21,7 @@ from ansible_collections.gonka.devshard.tests.unit.collection.collection_files i
     PLAYBOOKS,
     ROLES,
     ROOT,
+    RULEBOOKS,
     TESTS,
     Data,
     doc_constants,
@@ -64,6 +66,7 @@ INTERNAL = [name for name in MODULES if name.startswith("swap_")]
         ("Inventory plugins", INVENTORIES),
         ("Lookups", LOOKUPS),
         ("Test plugins", TESTS),
+        ("Event sources and rulebooks", sorted([*EVENT_SOURCES, *RULEBOOKS])),
     ],
 )
 def test_readme_lists_what_is_there(heading: str, present: list[str]) -> None:
@@ -185,7 +188,7 @@ def settings() -> set[str]:
 @pytest.mark.parametrize("name", PROSE)
 def test_prose_names_content_that_is_there(name: str) -> None:
     content = {*PLAYBOOKS, *MODULES, *ROLES, *FILTERS, *INVENTORIES, *LOOKUPS}
-    content |= {*TESTS, "admin", "chain", "NAME"}
+    content |= {*TESTS, *EVENT_SOURCES, *RULEBOOKS, "admin", "chain", "NAME"}
     named = set(re.findall(rf"\b{re.escape(FULL_NAME)}\.([A-Za-z]\w*)", PROSE[name]))
     assert named - content - {"docsite"} == set()
 
@@ -205,7 +208,7 @@ def test_prose_names_settings_that_are_there(name: str) -> None:
     roles = "|".join(sorted(ROLES, key=len, reverse=True))
     quoted = set(re.findall(rf"`((?:{roles})_\w+)(?:[=:][^`]*)?`", PROSE[name]))
     metrics = {name for family in FAMILIES for name in (family.name, *family.labels)}
-    others = {*MODULES, *ROLES, *FILTERS, *playbook_words(), *metrics}
+    others = {*MODULES, *ROLES, *FILTERS, *EVENT_SOURCES, *playbook_words(), *metrics}
     assert quoted - known - others == set()
 
 

@@ -63,7 +63,7 @@ def test_files_of_execution_environment_are_shipped() -> None:
 
 
 def python_files() -> list[Path]:
-    places = ("plugins", "tests", "benchmarks", "docs", "molecule")
+    places = ("plugins", "extensions", "tests", "benchmarks", "docs", "molecule")
     found = [path for place in places for path in (ROOT / place).rglob("*.py")]
     return sorted(path for path in found if "output" not in path.parts)
 
