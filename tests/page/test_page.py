@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -179,3 +180,27 @@ def test_a_script_that_is_put_in_does_not_run(
     opened.page.goto(file.as_uri())
     assert opened.page.title() != "taken"
     assert any("Content Security Policy" in text for text in opened.said)
+
+
+PICTURES = Path(__file__).parents[2] / "build" / "page"
+"""Those of the guide; docs/docsite/images has copies."""
+
+
+@pytest.mark.parametrize(
+    ("picture", "width", "height", "scheme", "at"),
+    [
+        ("status_desk", 1200, 820, "light", "header"),
+        ("status_charts", 1200, 620, "light", ".charts"),
+        ("status_phone", PHONE, 760, "dark", "header"),
+    ],
+)
+def test_pictures_for_the_guide(
+    opens: Opens, picture: str, width: int, height: int, scheme: str, at: str
+) -> None:
+    page = opens(30, width=width, scheme=scheme, minutes=4).page
+    page.set_viewport_size({"width": width, "height": height})
+    page.locator(at).first.evaluate("(part) => part.scrollIntoView()")
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    file = PICTURES / f"{picture}.png"
+    page.screenshot(path=file)
+    assert 10_000 < file.stat().st_size < 200_000

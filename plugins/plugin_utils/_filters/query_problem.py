@@ -80,6 +80,6 @@ def query_problem(data: object, expression: object, name: str = "status_query") 
         hint = f" Did you mean {close[0]}?" if close else ""
         return (
             f"{name} '{text}': there is no key {field}.{hint} The keys at the top are"
-            f" {', '.join(KEYS)}; the guide 'Operations' lists those below them"
+            f" {', '.join(KEYS)}; the guide 'What your gateways are doing' lists those below them"
         )
     return ""

@@ -7,15 +7,16 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
-import re
 import shlex
 import typing as t
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from ansible.errors import AnsibleFilterError
-
+from ansible_collections.gonka.devshard.plugins.plugin_utils._filters.status_fleet import (
+    fleet_of,
+    words,
+)
 from ansible_collections.gonka.devshard.plugins.plugin_utils._page.details import gateway_part
 from ansible_collections.gonka.devshard.plugins.plugin_utils._page.fleet import (
     advice_sections,
@@ -31,12 +32,10 @@ from ansible_collections.gonka.devshard.plugins.plugin_utils._page.gateways impo
     Gateway,
     advices,
     creators,
-    gateways,
 )
 from ansible_collections.gonka.devshard.plugins.plugin_utils._page.html import Html, joined, tag
 
 _FOLDER: t.Final = Path(__file__).parents[1] / "_page"
-_TIME: t.Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _COLOURS: t.Final = {
     "danger": "#b3141d",
     "not known": "#7a3fb0",
@@ -160,30 +159,18 @@ def _body(fleet: Sequence[Gateway], at: str, inventory: Sequence[str], again: st
 
 
 def _again(inventory: Iterable[str], path: str) -> str:
-    words = ["ansible-playbook", *(w for source in inventory for w in ("-i", str(source))), STATUS]
-    return shlex.join([*words, "-e", f"status_page_file={path}"] if path else words)
-
-
-def _list(name: str, value: object) -> list[t.Any]:
-    if not isinstance(value, Sequence) or isinstance(value, str):
-        raise AnsibleFilterError(f"status_page: {name} must be a list")
-    return list(value)
+    typed_words = ["ansible-playbook"]
+    for source in inventory:
+        typed_words += ["-i", source]
+    typed_words.append(STATUS)
+    return shlex.join([*typed_words, "-e", f"status_page_file={path}"] if path else typed_words)
 
 
 def status_page(
     looks: object, hosts: object, at: object, inventory: object = (), path: object = ""
 ) -> str:
     """Return the page. A host of ``hosts`` that is not among the looks is not known."""
-    found, names, sources = (
-        _list("the input", looks),
-        _list("hosts", hosts),
-        _list("inventory", inventory),
-    )
-    if not all(isinstance(look, Mapping) and "verdict" in look for look in found):
-        raise AnsibleFilterError("status_page: each look is what status_verdict returns")
-    if not _TIME.fullmatch(str(at)):
-        raise AnsibleFilterError(f"status_page: at is a time like 2026-01-31T12:00:00Z, not {at}")
-    fleet = gateways(found, names)
+    fleet, sources = fleet_of("status_page", looks, hosts, at), words("status_page", inventory)
     again = _again(sources, str(path))
     page = tag("html", _head(fleet), _body(fleet, str(at), sources, again), lang="en")
     return str(joined([Html("<!DOCTYPE html>\n"), page, Html("\n")]))

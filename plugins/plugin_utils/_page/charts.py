@@ -18,6 +18,7 @@ _ROW: t.Final = 36
 _ROW_CHARACTERS: t.Final = 48
 """So many fit side by side above a bar, in a wide font."""
 _VALUE: t.Final = 34
+_THIN: t.Final = 3.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,14 +53,16 @@ def chart(name: str, heading: str, bars: Sequence[Bar], note: str = "") -> Html:
 def _row(bar: Bar, top: int) -> Html:
     track = tag("rect", class_="track", x=0, y=top + 18, width=WIDTH, height=9, rx=2)
     value = cut(bar.value, _VALUE)
-    label = cut(bar.label, _ROW_CHARACTERS - len(value))
+    room = _ROW_CHARACTERS - len(value)
+    label = bar.label if len(bar.label) <= room else f"{bar.label[: room - 1]}…"
     parts = [
         tag("text", label, x=0, y=top + 13),
         tag("text", value, x=WIDTH, y=top + 13, text_anchor="end", class_="value"),
         track,
     ]
     if bar.share is not None:
-        width = round(max(0.0, min(1.0, bar.share)) * WIDTH, 1)
+        # the least that can be seen
+        width = round(max(_THIN, min(1.0, bar.share) * WIDTH) if bar.share > 0 else 0.0, 1)
         kind = escaped(bar.severity).replace(" ", "-")
         parts.append(
             tag("rect", class_=f"bar {kind}", x=0, y=top + 18, width=width, height=9, rx=2)

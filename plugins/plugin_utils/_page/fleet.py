@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from ansible_collections.gonka.devshard.plugins.module_utils._status.money_rules import time_left
 from ansible_collections.gonka.devshard.plugins.module_utils._status.scene import coins
 
-from .charts import Bar, chart
+from .charts import Bar, chart, cut
 from .gateways import NOT_KNOWN, RANK, Advice, Creator, Gateway, command
 from .html import Html, joined, tag
 
@@ -21,6 +21,8 @@ if t.TYPE_CHECKING:
     from .gateways import Data
 
 MOST_BARS: t.Final = 12
+ADDRESS: t.Final = 28
+"""Characters of an address beside a bar; the table has all of them."""
 _ACT: t.Final = ("danger", NOT_KNOWN)
 
 
@@ -138,7 +140,7 @@ def fleet_charts(fleet: Sequence[Gateway], found: Sequence[Creator]) -> Html:
             "Wallets of the creators, the lowest first",
             [
                 Bar(
-                    label=one.address,
+                    label=cut(one.address, ADDRESS),
                     value=amount(one.wallet),
                     share=None if one.wallet is None else wallet / highest,
                 )

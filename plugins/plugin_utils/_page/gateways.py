@@ -15,7 +15,12 @@ import typing as t
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ansible_collections.gonka.devshard.plugins.module_utils._status.scene import ORDER, Severity
+from ansible_collections.gonka.devshard.plugins.module_utils._status.keys import KEYS
+from ansible_collections.gonka.devshard.plugins.module_utils._status.scene import (
+    FAILS,
+    ORDER,
+    Severity,
+)
 from ansible_collections.gonka.devshard.plugins.plugin_utils._filters.status_line import status_line
 from ansible_collections.gonka.devshard.plugins.plugin_utils._filters.status_table import (
     clients_text,
@@ -136,6 +141,26 @@ class Gateway:
         deadline = self.next_deadline
         blocks = 0 if deadline is None else int(deadline["blocks_left"])
         return RANK[self.verdict], deadline is None, blocks, self.host
+
+
+def fleet_data(fleet: Sequence[Gateway], at: str) -> dict[str, t.Any]:
+    """The same for programs: the worst first, and a host without a look with its verdict too."""
+    counts = {severity: sum(1 for one in fleet if one.verdict == severity) for severity in RANK}
+    worst = fleet[0].verdict if fleet else NOT_KNOWN
+    return {
+        "looked_at": at,
+        "verdict": worst,
+        "failed": Severity(worst) in FAILS,
+        "counts": counts,
+        "hosts": [_of_host(one, at) for one in fleet],
+    }
+
+
+def _of_host(one: Gateway, at: str) -> dict[str, t.Any]:
+    if one.status is not None:
+        return dict(one.status)
+    judged = {"host": one.host, "looked_at": at, "verdict": one.verdict, "failed": True}
+    return {**dict.fromkeys(KEYS), **judged, "findings": [dict(item) for item in one.findings]}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

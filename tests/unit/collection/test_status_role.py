@@ -39,8 +39,15 @@ def run(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 def test_hosts_that_do_not_answer_are_on_the_page_as_not_known(tmp_path: Path) -> None:
     page = tmp_path / "page.html"
-    done = run(tmp_path, "-e", f"status_page_file={page}")
+    data = tmp_path / "fleet.json"
+    done = run(tmp_path, "-e", f"status_page_file={page}", "-e", f"status_json_file={data}")
     assert done.returncode == 2
+    fleet = json.loads(data.read_text(encoding="utf-8"))
+    assert (fleet["verdict"], fleet["failed"]) == ("not known", True)
+    assert {host["host"]: host["verdict"] for host in fleet["hosts"]} == dict.fromkeys(
+        ("gw1", "gw2", "gw3"), "not known"
+    )
+    assert stat.S_IMODE(data.stat().st_mode) == 0o600
     assert stat.S_IMODE(page.stat().st_mode) == 0o600
     text = page.read_text(encoding="utf-8")
     states = re.findall(r'data-state="([^"]+)"', text)
@@ -58,7 +65,7 @@ def test_hosts_that_do_not_answer_are_on_the_page_as_not_known(tmp_path: Path) -
     ("file", "options", "said"),
     [
         ("page.html", ["--check"], ""),
-        ("none/page.html", [], "The page status_page_file was not written: "),
+        ("none/page.html", [], "status_page_file was not written: "),
     ],
 )
 def test_a_page_that_is_not_written_hides_no_verdict(

@@ -14,6 +14,10 @@ from html.parser import HTMLParser
 import pytest
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.gonka.devshard.plugins.module_utils._status.keys import KEYS
+from ansible_collections.gonka.devshard.plugins.plugin_utils._filters.status_fleet import (
+    status_fleet,
+)
 from ansible_collections.gonka.devshard.plugins.plugin_utils._filters.status_page import status_page
 from ansible_collections.gonka.devshard.tests.unit.plugins.filter.test_status_filters import (
     AT,
@@ -272,3 +276,18 @@ def test_what_the_filter_refuses(arguments: tuple[t.Any, ...], message: str) -> 
 def test_a_verdict_that_is_new_is_not_taken_for_well() -> None:
     shown = page({**look(), "verdict": "novel"})
     assert shown.rows()[0][0]["data-state"] == "not known"
+
+
+def test_the_same_as_data() -> None:
+    looks = [look("b"), look("a", escrows=[danger()])]
+    found = status_fleet(looks, ["b", "a", "away"], AT)
+    assert (found["verdict"], found["failed"], found["looked_at"]) == ("danger", True, AT)
+    assert found["counts"] == {"danger": 1, "not known": 1, "warning": 0, "ok": 1}
+    assert [host["host"] for host in found["hosts"]] == ["a", "away", "b"]
+    assert found["hosts"][0] == looks[1]
+    away = found["hosts"][1]
+    assert (away["verdict"], away["failed"], away["escrows"]) == ("not known", True, None)
+    assert set(away) == set(KEYS)
+    fine = status_fleet([look()], ["gw1"], AT)
+    assert (fine["verdict"], fine["failed"]) == ("ok", False)
+    assert status_fleet([], [], AT)["verdict"] == "not known"
