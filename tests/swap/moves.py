@@ -61,7 +61,7 @@ class Move(Runs):
         """What the chain has open, without the escrows of other gateways of this network."""
         theirs = {int(key) for lab in self.others for key in lab.escrows()}
         found = self.lab.net("/chain/escrows")["escrows"]
-        return {item["id"] for item in found if not item["settled"]} - theirs
+        return {int(item["id"]) for item in found if not item["settled"]} - theirs
 
     def read_record(self) -> dict[str, t.Any]:
         found: dict[str, t.Any] = json.loads(
