@@ -66,6 +66,12 @@ options:
       - Maximum time for each part in total, in seconds.
     type: int
     default: 10
+  samples_path:
+    description:
+      - File in which the role C(gonka.devshard.monitoring) keeps samples of the sessions. The burn rates are measured
+        from them. If omitted, they are not known.
+    type: path
+    version_added: 0.7.0
 extends_documentation_fragment:
   - gonka.devshard._attributes
   - gonka.devshard._attributes.info_module
@@ -163,7 +169,9 @@ status:
       sample: {max_nonce: 20000}
     escrows:
       description: All escrows that gateway, chain or ledger name, as M(gonka.devshard.escrow_info) returns them, with
-        the slot that has each. V(recorded) and V(on_chain) are null where they are unknown.
+        the slot that has each. V(recorded) and V(on_chain) are null where they are unknown. V(burn) has
+        C(ngonka_per_hour), C(nonces_per_hour) and C(seconds), the time that was measured. It is null where that is
+        unknown.
       type: list
       elements: dict
       sample: []

@@ -14,7 +14,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 HOUR: t.Final = 3600.0
 WINDOW: t.Final = 6 * HOUR
@@ -87,6 +87,22 @@ class Rate:
     ngonka_per_hour: float
     nonces_per_hour: float
     seconds: float
+
+    def to_result(self) -> dict[str, t.Any]:
+        return {
+            "ngonka_per_hour": self.ngonka_per_hour,
+            "nonces_per_hour": self.nonces_per_hour,
+            "seconds": self.seconds,
+        }
+
+
+def sessions_of(rows: Iterable[Mapping[str, t.Any]]) -> dict[int, SessionSample]:
+    """The sessions that a gateway has in memory, from the rows of a status."""
+    return {
+        row["id"]: SessionSample(balance=row["balance"], nonce=row["nonce"])
+        for row in rows
+        if row["recorded"] and row["loaded"] and None not in (row["balance"], row["nonce"])
+    }
 
 
 def rates(samples: Sequence[Sample], window: float = WINDOW) -> dict[int, Rate | None]:

@@ -8,11 +8,17 @@
 from __future__ import annotations
 
 import json
+import time
 import typing as t
 from pathlib import Path
 
 from .._core.files import private_folder, write_private
 from .burn import Sample, sample_of
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .burn import SessionSample
 
 KEEP: t.Final = 600
 """Two days of samples at one in five minutes."""
@@ -46,6 +52,16 @@ def add_sample(file: Path, sample: Sample, keep: int = KEEP) -> list[Sample]:
     lines = [json.dumps(item.to_json(), separators=(",", ":")) for item in kept]
     write_private(file, "".join(f"{line}\n" for line in lines))
     return kept
+
+
+def sample_now(sessions: Mapping[int, SessionSample]) -> Sample:
+    """What was just seen, with the time of both clocks."""
+    return Sample(
+        at=time.time(),
+        boot=boot_id(),
+        uptime=time.clock_gettime(time.CLOCK_BOOTTIME),
+        sessions=sessions,
+    )
 
 
 def boot_id() -> str:

@@ -79,6 +79,7 @@ NESTED: t.Final = (
     *("others_known", "ports", "keyring", "env_file", "storage", "other_ledgers", "engine"),
     *("gateway_proved", "exists", "error", "path", "base_url", "noted", "name", "running", "ours"),
     *("image", "image_id", "digest", "digests", "health", "asked", "origin", "origin_asked"),
+    *("burn", "ngonka_per_hour", "nonces_per_hour", "seconds"),
     *("step", "since", "rolling_back", "mode", "port", "owner"),
 )
 """What their parts have, at any depth. Settings have names of their own."""

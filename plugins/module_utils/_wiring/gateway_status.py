@@ -46,6 +46,8 @@ from .._escrows.settlement_files import (
 )
 from .._gateway.api import GatewayApi
 from .._host.storage import free_space
+from .._monitor.burn import rates, sessions_of
+from .._monitor.samples import read_samples, sample_now
 from .._status.look import (
     AccountingSeen,
     ChainSeen,
@@ -84,6 +86,7 @@ SPEC = _argspec.ArgumentSpec(
         "creator": {"type": "str"},
         "deadline_blocks": {"type": "int", "default": DEADLINE_BLOCKS},
         "time_limit": {"type": "int", "default": 10},
+        "samples_path": {"type": "path"},
     },
 ).merge(
     _argspec.admin(),
@@ -110,6 +113,7 @@ class Options:
     env_file: str
     ledger_path: str
     chain_id: str
+    samples_path: str | None
 
 
 def http_until(context: Context, deadline: WaitBudget) -> HttpTransport:
@@ -276,10 +280,20 @@ def report(context: Context, sight: Sight, parts: dict[str, Part[t.Any]]) -> dic
             else membership(chain.params, address).value,
         },
         "params": None if chain is None else chain.params.to_result(),
-        "escrows": escrow_rows(sight, terms),
+        "escrows": with_burn(context, escrow_rows(sight, terms)),
         "complete": created.known,
         "transactions": [intent.to_result() for intent in sight.intents.value or () if intent.open],
     }
+
+
+def with_burn(context: Context, rows: list[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
+    """Each row with its burn rate until now; null where it was not measured."""
+    path = context.read(Options).samples_path
+    kept = attempt(lambda: [] if path is None else read_samples(Path(path)))
+    found = attempt(lambda: rates([*(kept.value or ()), sample_now(sessions_of(rows))]))
+    measured = (found.value or {}).items()
+    known = {number: rate.to_result() for number, rate in measured if rate is not None}
+    return [{**row, "burn": known.get(row["id"])} for row in rows]
 
 
 def accounting_result(part: Part[AccountingSeen]) -> dict[str, t.Any] | None:

@@ -24,9 +24,9 @@ from .._core.options import OptionTypeError, read_options
 from .._core.parts import Part, attempt
 from .._escrows.backup.inspect import times_of_backups
 from .._gateway.profiles import Profile, profile
-from .._monitor.burn import Sample, SessionSample, rates
+from .._monitor.burn import rates, sessions_of
 from .._monitor.exposition import Earlier, Look, Told, expose
-from .._monitor.samples import add_sample, boot_id, read_samples
+from .._monitor.samples import add_sample, read_samples, sample_now
 from .._status.ask import slots_to_ask
 from .._status.money_rules import next_escrow_needs
 from .._status.verdict import read_wish, status_of
@@ -35,6 +35,8 @@ from .alone import ask, context_of
 
 if t.TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from .._monitor.burn import SessionSample
 
 Data = dict[str, t.Any]
 
@@ -104,15 +106,11 @@ def look(settings: Settings, part: Data | None, why: str) -> tuple[Data, Profile
 
 
 def sessions(status: Data) -> dict[int, SessionSample] | None:
-    """The sessions that the gateway has in memory; None where it was not asked or is silent."""
+    """What the gateways have in memory; None where none was asked, or all are silent."""
     gateways = [entry["gateway"] for entry in (status["slots"] or {}).values()]
     if not any(gateway is not None for gateway in gateways):
         return None
-    return {
-        row["id"]: SessionSample(balance=row["balance"], nonce=row["nonce"])
-        for row in status["escrows"]
-        if row["recorded"] and row["loaded"] and None not in (row["balance"], row["nonce"])
-    }
+    return sessions_of(status["escrows"])
 
 
 def certificate_of(path: str | None) -> Told | None:
@@ -144,7 +142,7 @@ def run(settings: Settings) -> None:
     kept = (
         read_samples(settings.samples)
         if seen is None
-        else add_sample(settings.samples, _sample(began, seen), settings.keep)
+        else add_sample(settings.samples, sample_now(seen), settings.keep)
     )
     record = (presence.value or {}).get("record") or {}
     result = Look(
@@ -168,11 +166,6 @@ def run(settings: Settings) -> None:
     private_folder(settings.earlier.parent)
     write_private(settings.earlier, json.dumps(asdict(now)))
     write_whole(settings.textfile, text.encode(), 0o644)
-
-
-def _sample(at: float, seen: dict[int, SessionSample]) -> Sample:
-    uptime = time.clock_gettime(time.CLOCK_BOOTTIME)
-    return Sample(at=at, boot=boot_id(), uptime=uptime, sessions=seen)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -30,7 +30,10 @@ from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils._status.
     well,
 )
 from ansible_collections.gonka.devshard.tests.unit.plugins.modules.site import Site
-from ansible_collections.gonka.devshard.tests.unit.plugins.modules.test_gateway_status import serve
+from ansible_collections.gonka.devshard.tests.unit.plugins.modules.test_gateway_status import (
+    look,
+    serve,
+)
 
 Params = dict[str, t.Any]
 
@@ -155,6 +158,31 @@ def test_a_rate_from_two_looks(site: Site, monkeypatch: pytest.MonkeyPatch) -> N
     (rate,) = [value for key, value in burn.items() if f'escrow_id="{number}"' in key]
     assert rate == pytest.approx(7200, rel=0.05)
     assert len(kept.read_text().splitlines()) == 2
+
+
+@pytest.mark.usefixtures("ours")
+def test_the_status_measures_with_the_samples_that_were_kept(site: Site) -> None:
+    number = serve(site)
+    assert monitor.main([str(settings(site))]) == 0
+    kept = site.folder / "monitoring" / "samples.jsonl"
+
+    def burn() -> Params | None:
+        found = look(site, samples_path=str(kept))["escrows"]
+        (row,) = [row for row in found if row["id"] == number]
+        rate: Params | None = row["burn"]
+        return rate
+
+    assert burn() is None, "it was a moment ago"
+    body = json.loads(kept.read_text())
+    body["uptime"] -= 7200
+    body["sessions"][str(number)][0] += 500
+    kept.write_text(json.dumps(body) + "\n")
+    before = kept.read_bytes()
+    rate = burn()
+    assert rate is not None
+    assert rate["ngonka_per_hour"] == pytest.approx(250, rel=0.05)
+    assert rate["seconds"] == pytest.approx(7200, rel=0.05)
+    assert kept.read_bytes() == before
 
 
 @pytest.mark.usefixtures("ours")
