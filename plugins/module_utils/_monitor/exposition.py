@@ -154,13 +154,11 @@ def _escrows(page: Page, look: Look) -> None:
     for row in rows[:MOST_ESCROWS]:
         _escrow(page, row, look)
     page.put("escrows_omitted", max(0, len(rows) - MOST_ESCROWS))
-    if status["complete"] and all(
-        row["settled"] is not None or not row["on_chain"] for row in rows
-    ):
-        page.put(
-            "escrows_unsettled",
-            sum(1 for row in rows if row["on_chain"] and not row["settled"] and not row["foreign"]),
-        )
+    # those of another gateway of the creator are counted there; what is on neither is escrow_recorded
+    own = [row for row in rows if row["recorded"] is not False]
+    if status["complete"] and all(_settled_or_not(row) for row in own):
+        left = [row for row in own if row["on_chain"] and not row["settled"] and not row["foreign"]]
+        page.put("escrows_unsettled", len(left))
     else:
         page.unknown("escrows_unsettled")
     params = status["params"]
@@ -169,6 +167,12 @@ def _escrows(page: Page, look: Look) -> None:
         page.put("max_nonce", min(limit for limit in limits if limit))
     if not look.burn_known:
         page.unknown("burn")
+
+
+def _settled_or_not(row: Data) -> bool:
+    """Whether it is known of this escrow whether its deposit is still out, and who has it."""
+    known = row["settled"] is not None or row["on_chain"] is False
+    return known and row["recorded"] is not None
 
 
 def _escrow(page: Page, row: Data, look: Look) -> None:

@@ -344,6 +344,31 @@ def test_the_number_of_escrows_is_bounded() -> None:
     assert (found["escrows_omitted"], found["escrows_unsettled"]) == (20, MOST_ESCROWS + 20)
 
 
+def test_an_escrow_of_another_gateway_is_not_counted_here() -> None:
+    rows = [escrow(7), escrow(8, recorded=False, active=False, loaded=False, slot=None)]
+    found = told(of_seen(escrows=rows))
+    assert found["escrows_unsettled"] == 1
+    assert found[f"escrow_recorded{SEVEN.replace('7', '8', 1)}"] == 0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"on_chain": None, "settled": None, "chain_error": "no answer"},
+        {"recorded": None, "active": None, "loaded": None},
+    ],
+)
+def test_one_escrow_that_is_not_known_leaves_the_number_unknown(changes: Data) -> None:
+    found = told(of_seen(escrows=[escrow(7), escrow(8, **changes)]))
+    assert found['unknown{what="escrows_unsettled"}'] == 1
+    assert "escrows_unsettled" not in found
+
+
+def test_an_escrow_that_the_chain_has_pruned_is_not_counted() -> None:
+    found = told(of_seen(escrows=[escrow(7), escrow(8, on_chain=False, settled=None)]))
+    assert found["escrows_unsettled"] == 1
+
+
 def test_settled_escrows_have_neither_deadline_nor_risk() -> None:
     found = told(of_seen(escrows=[escrow(7, settled=True, usable=False)]))
     assert found[f"escrow_settled{SEVEN}"] == 1
