@@ -61,6 +61,16 @@ options:
       - An unsettled escrow with fewer blocks left than this is in danger. More than 0.
     type: int
     default: 1000
+  backup_dir:
+    description:
+      - Directory with the backups of M(gonka.devshard.gateway_backup). If omitted, it is not looked at.
+    type: path
+    version_added: 0.7.0
+  certificate:
+    description:
+      - Certificate chain that the edge serves, as PEM. If omitted, none is looked at.
+    type: path
+    version_added: 0.7.0
   time_limit:
     description:
       - Maximum time for each part in total, in seconds.
@@ -151,6 +161,21 @@ status:
       type: list
       elements: dict
       sample: [{path: /srv/gonka/devshard-gateway, free_mb: 20480}]
+    clock_offset:
+      description: Number of seconds by which the clock of this host is ahead of the node's. Negative where it is
+        behind, null where the node does not name its time.
+      type: int
+      sample: 0
+    backups:
+      description: How many complete backups O(backup_dir) has, and the age of the newest one in seconds, null without
+        one. Null where they are not known.
+      type: dict
+      sample: {count: 7, age: 35000}
+    certificate:
+      description: When the certificate expires, and the number of whole days until then, negative after it. Null where
+        it is not known.
+      type: dict
+      sample: {expires: "2026-12-31T12:00:00+00:00", days_left: 31}
     upgrade:
       description: Why nothing is signed now because the chain will be upgraded within the hour. Null when it is not.
       type: str

@@ -155,6 +155,10 @@ class NodeApi:
         fault = judge_clock(head.time, head.clock, self._now())
         return None if fault is None else fault.text
 
+    def clock_offset(self, head: ChainHead) -> int | None:
+        """Seconds by which this host's clock is ahead of the node's; None where it names no time."""
+        return None if head.clock is None else int((self._now() - head.clock).total_seconds())
+
     def _faults(self, node: Node, *, sign: bool = False) -> tuple[NodeFault, ...]:
         return judge_node(
             node,

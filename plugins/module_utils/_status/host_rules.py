@@ -271,6 +271,27 @@ def _container(scene: Scene, found: Data) -> Iterator[Finding]:
         yield unknown("container", f"whether {found['text']} is this gateway is not known")
 
 
+CERTIFICATE_DAYS: t.Final = 14
+
+
+def certificate_findings(scene: Scene) -> Iterator[Finding]:
+    if scene.seen is None or scene.deployed is False or scene.retired:
+        return
+    if (why := scene.part("certificate")) is not None:
+        yield unknown("edge", f"when the certificate of the edge expires is not known: {why}")
+    held = scene.seen["certificate"]
+    if held is None:
+        return
+    if held["days_left"] < 0:
+        yield danger("edge", f"the certificate of the edge expired at {held['expires']}. Renew it")
+    elif held["days_left"] < CERTIFICATE_DAYS:
+        yield warning(
+            "edge",
+            f"the certificate of the edge expires in {held['days_left']} days, at"
+            f" {held['expires']}. Renew it",
+        )
+
+
 def edge_findings(scene: Scene) -> Iterator[Finding]:
     """The state of nginx matters by itself only while the route does not show it."""
     if scene.seen is None or scene.deployed is False or scene.retired or scene.direct:

@@ -24,6 +24,7 @@ KEYS: t.Final = (
     ),
     *("presence", "slots", "route", "nginx", "phase", "confirmation_poc", "epoch", "creator"),
     *("params", "complete", "transactions", "parts", "clock_fault", "disks"),
+    *("clock_offset", "backups", "certificate"),
     *("upgrade", "accounting", "looked_at"),
 )
 """What the data of one host have at the top."""
@@ -80,6 +81,7 @@ NESTED: t.Final = (
     *("gateway_proved", "exists", "error", "path", "base_url", "noted", "name", "running", "ours"),
     *("image", "image_id", "digest", "digests", "health", "asked", "origin", "origin_asked"),
     *("burn", "ngonka_per_hour", "nonces_per_hour", "seconds"),
+    *("age", "expires", "days_left"),
     *("step", "since", "rolling_back", "mode", "port", "owner"),
 )
 """What their parts have, at any depth. Settings have names of their own."""

@@ -212,6 +212,8 @@ class ChainSeen:
     """Why nothing is signed now because of an upgrade of the chain."""
     clock_fault: str | None = None
     """Why this host could sign nothing now."""
+    clock_offset: int | None = None
+    """Seconds by which this host's clock is ahead of the node's."""
 
 
 def look_at_chain(chain: ChainApi, creator: str | None) -> ChainSeen:
@@ -219,6 +221,7 @@ def look_at_chain(chain: ChainApi, creator: str | None) -> ChainSeen:
     return ChainSeen(
         head=head,
         clock_fault=chain.clock_fault(head),
+        clock_offset=chain.clock_offset(head),
         effective_epoch=chain.effective_epoch(),
         upgrade=upgrade_ahead(chain, head.height),
         params=chain.escrow_params(),

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from .client_rules import accounting_findings, client_findings, clients_of
 from .host_rules import (
+    certificate_findings,
     container_findings,
     disk_findings,
     edge_findings,
@@ -45,6 +46,7 @@ def judge(scene: Scene) -> StatusVerdict:
         swap_findings,
         container_findings,
         edge_findings,
+        certificate_findings,
         escrow_findings,
         last_epoch_findings,
         idle_findings,

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import functools
+import time
 import typing as t
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,6 +33,7 @@ from .._core.transport import (
     HttpTransport,
     base_url,
 )
+from .._escrows.backup.inspect import times_of_backups
 from .._escrows.creator import membership
 from .._escrows.deadlines import (
     DEADLINE_BLOCKS,
@@ -62,10 +64,12 @@ from .._status.look import (
     read_escrows,
     tell_clock,
 )
+from . import certificate_info
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .._edge.certificate import Certificate
     from .._escrows.settle_rules import (
         Settlement,
     )
@@ -85,6 +89,8 @@ SPEC = _argspec.ArgumentSpec(
         "nginx_container": {"type": "str"},
         "creator": {"type": "str"},
         "deadline_blocks": {"type": "int", "default": DEADLINE_BLOCKS},
+        "backup_dir": {"type": "path"},
+        "certificate": {"type": "path"},
         "time_limit": {"type": "int", "default": 10},
         "samples_path": {"type": "path"},
     },
@@ -109,6 +115,8 @@ class Options:
     nginx_container: str | None
     creator: str | None
     deadline_blocks: int
+    backup_dir: str | None
+    certificate: str | None
     time_limit: int
     env_file: str
     ledger_path: str
@@ -203,6 +211,10 @@ def look(context: Context) -> tuple[Sight, dict[str, Part[t.Any]]]:
     parts["nginx"] = attempt(lambda: nginx_state(context))
     folders = [Path(path).parent for path in (options.env_file, options.ledger_path)]
     parts["disks"] = attempt(lambda: free_space(folders))
+    if (folder := options.backup_dir) is not None:
+        parts["backups"] = attempt(lambda: times_of_backups(Path(folder)))
+    if (file := options.certificate) is not None:
+        parts["certificate"] = attempt(lambda: certificate_info.read(context, file))
     # one that was not asked may have any escrow, as one that does not answer
     unasked: Part[GatewaySeen] = Part(why="it was not asked")
     sight = Sight(
@@ -271,6 +283,9 @@ def report(context: Context, sight: Sight, parts: dict[str, Part[t.Any]]) -> dic
         "epoch": None if clock.value is None else clock.value.to_result(),
         "disks": parts["disks"].value,
         "clock_fault": None if chain is None else chain.clock_fault,
+        "clock_offset": None if chain is None else chain.clock_offset,
+        "backups": backups_result(parts.get("backups", Part()), time.time()),
+        "certificate": certificate_result(parts.get("certificate", Part()), time.time()),
         "upgrade": None if chain is None else chain.upgrade,
         "creator": {
             "address": address,
@@ -298,6 +313,20 @@ def with_burn(context: Context, rows: list[dict[str, t.Any]]) -> list[dict[str, 
 
 def accounting_result(part: Part[AccountingSeen]) -> dict[str, t.Any] | None:
     return None if part.value is None else part.value.to_result()
+
+
+def backups_result(part: Part[list[float]], now: float) -> dict[str, t.Any] | None:
+    if part.value is None:
+        return None
+    age = int(now - part.value[-1]) if part.value else None
+    return {"count": len(part.value), "age": age}
+
+
+def certificate_result(part: Part[Certificate], now: float) -> dict[str, t.Any] | None:
+    if part.value is None:
+        return None
+    end = part.value.not_after
+    return {"expires": end.isoformat(), "days_left": int((end.timestamp() - now) // 86400)}
 
 
 def slot_result(part: Part[GatewaySeen]) -> dict[str, t.Any]:

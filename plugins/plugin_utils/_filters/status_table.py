@@ -161,9 +161,45 @@ def facts(status: Data) -> Iterator[tuple[str, str]]:
         "chain",
         "not known" if epoch is None else f"epoch {epoch['effective']}, block {epoch['height']}",
     )
+    yield from _host_facts(status)
     yield "creator", str(creator.get("address") or "not known")
     balance = creator.get("balance")
     yield "wallet", "not known" if balance is None else coins(balance)
+
+
+def _host_facts(status: Data) -> Iterator[tuple[str, str]]:
+    """What a host needs to go on; a part that was not asked is left out."""
+    parts = status.get("parts") or {}
+    disks = status.get("disks")
+    found = [f"{disk['free_mb']} MiB free on the disk of {disk['path']}" for disk in disks or ()]
+    yield "disk", "; ".join(found) or "not known"
+    offset = status.get("clock_offset")
+    yield (
+        "clock",
+        "not known" if offset is None else f"{abs(offset)} s {_ahead(offset)} the chain's node",
+    )
+    if "backups" in parts:
+        yield "backup", _backup(status.get("backups"))
+    if "certificate" in parts:
+        held = status.get("certificate")
+        yield (
+            "certificate",
+            "not known"
+            if held is None
+            else f"{held['days_left']} days left, until {held['expires']}",
+        )
+
+
+def _ahead(offset: int) -> str:
+    return "behind" if offset < 0 else "ahead of"
+
+
+def _backup(found: Data | None) -> str:
+    if found is None:
+        return "not known"
+    if found["age"] is None:
+        return "none on this host"
+    return f"{found['count']} on this host, the newest {found['age'] // 3600} h old"
 
 
 def escrow_state(escrow: Data) -> str:

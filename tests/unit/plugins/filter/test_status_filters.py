@@ -201,3 +201,30 @@ def test_a_long_name_keeps_its_ends() -> None:
 def test_only_a_verdict_can_be_shown(show: t.Callable[[object], object]) -> None:
     with pytest.raises(AnsibleFilterError, match="a dict is needed"):
         show("x")
+
+
+def test_disk_clock_backup_and_certificate() -> None:
+    def facts(**changes: t.Any) -> str:
+        def change(_presence: dict[str, t.Any], seen: dict[str, t.Any]) -> None:
+            known = {"known": True, "why": None}
+            seen["parts"] |= {"backups": known, "certificate": known}
+            seen |= changes
+
+        return " ".join(" ".join(status_table(status_of(change))).split())
+
+    text = facts(clock_offset=-2, backups={"count": 3, "age": 7300})
+    for line in (
+        "disk 9000 MiB free on the disk of /srv",
+        "clock 2 s behind the chain's node",
+        "backup 3 on this host, the newest 2 h old",
+        "certificate not known",
+    ):
+        assert line in text
+    lost = facts(disks=None, clock_offset=None, backups=None)
+    for line in ("disk not known", "clock not known", "backup not known"):
+        assert line in lost
+    held = {"expires": "2026-12-31T12:00:00+00:00", "days_left": 31}
+    text = facts(backups={"count": 0, "age": None}, certificate=held)
+    assert "backup none on this host" in text
+    assert "certificate 31 days left, until 2026-12-31T12:00:00+00:00" in text
+    assert "certificate" not in " ".join(status_table(status_of(lambda _presence, _seen: None)))

@@ -5,15 +5,23 @@
 
 from __future__ import annotations
 
+import time
 import typing as t
 from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from ansible_collections.gonka.devshard.plugins.module_utils._core.exchange import Request, Response
+from ansible_collections.gonka.devshard.plugins.module_utils._core.parts import Part
+from ansible_collections.gonka.devshard.plugins.module_utils._edge.certificate import Certificate
 from ansible_collections.gonka.devshard.plugins.module_utils._status.keys import KEYS, NESTED
 from ansible_collections.gonka.devshard.plugins.module_utils._status.look import look_at_accounting
+from ansible_collections.gonka.devshard.plugins.module_utils._wiring.gateway_status import (
+    certificate_result,
+)
 from ansible_collections.gonka.devshard.plugins.plugin_utils._filters.query_problem import (
     query_problem,
 )
@@ -342,3 +350,33 @@ def test_what_is_free_is_measured_where_the_gateway_writes(site: Site) -> None:
     (disk,) = look(site)["disks"]
     assert disk["path"] == str(site.env_file.parent)
     assert 0 < disk["free_mb"] < 2**30
+
+
+def test_backups_and_the_certificate_are_looked_at_where_they_are_named(
+    site: Site, tmp_path: Path
+) -> None:
+    serve(site)
+    plain = look(site)
+    assert {"backups", "certificate"}.isdisjoint(plain["parts"])
+    assert (plain["backups"], plain["certificate"]) == (None, None)
+    folder = tmp_path / "backups"
+    seen = look(site, backup_dir=str(folder), certificate=str(tmp_path / "none.pem"))
+    assert seen["backups"] == {"count": 0, "age": None}
+    assert seen["certificate"] is None
+    assert "none.pem" in seen["parts"]["certificate"]["why"]
+    for name in ("20260101T000000Z", "20260102T000000Z"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "manifest.json").write_text('{"storage_dir": "/s"}')
+    (folder / "20260103T000000Z").mkdir()  # one that was cut off
+    found = look(site, backup_dir=str(folder))["backups"]
+    assert found["count"] == 2
+    newest = datetime(2026, 1, 2, tzinfo=timezone.utc).timestamp()
+    assert found["age"] == pytest.approx(time.time() - newest, abs=60)
+
+
+def test_the_days_of_a_certificate_count_down() -> None:
+    end = datetime(2026, 1, 10, tzinfo=timezone.utc)
+    held = Part(value=Certificate(names=(), not_before=end, not_after=end, public_key=""))
+    for hours, days in ((36, 1), (1, 0), (-1, -1)):
+        result = certificate_result(held, end.timestamp() - hours * 3600)
+        assert result == {"expires": "2026-01-10T00:00:00+00:00", "days_left": days}

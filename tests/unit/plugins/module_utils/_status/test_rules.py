@@ -159,6 +159,9 @@ def well() -> tuple[Data, Data]:
         "confirmation_poc": False,
         "epoch": {"effective": 4, "height": 100},
         "clock_fault": None,
+        "clock_offset": 0,
+        "backups": None,
+        "certificate": None,
         "upgrade": None,
         "disks": [{"path": "/srv", "free_mb": 9000}],
         "creator": {"address": OURS, "balance": 10**11, "membership": "listed"},
@@ -1026,3 +1029,25 @@ def test_an_empty_wallet_can_settle_where_settling_costs_nothing(
 def test_an_upgrade_of_the_chain_is_told() -> None:
     lines = told(verdict(of_seen(upgrade="the chain upgrades to v0.2.17 at block 9")))
     assert lines == ["warning: the chain upgrades to v0.2.17 at block 9"]
+
+
+@pytest.mark.parametrize(
+    ("days", "said"),
+    [
+        (30, []),
+        (14, []),
+        (3, ["warning"]),
+        (0, ["warning"]),
+        (-1, ["danger"]),
+    ],
+)
+def test_a_certificate_that_ends(days: int, said: list[str]) -> None:
+    found = verdict(
+        of_seen(certificate={"expires": "2026-12-31T12:00:00+00:00", "days_left": days})
+    )
+    assert [item.severity.value for item in found.findings] == said
+
+
+def test_a_certificate_that_cannot_be_read_is_not_known() -> None:
+    found = verdict(lost("certificate"))
+    assert [item.severity for item in found.findings] == [Severity.UNKNOWN]
