@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from ansible_collections.gonka.devshard.plugins.plugin_utils._filters.status_table import (
     escrow_row,
     facts,
+    over,
 )
 
 from .charts import chart
@@ -26,6 +27,7 @@ from .fleet import (
     head,
     longest_of,
     part_id,
+    spent_per_hour,
     table,
 )
 from .gateways import Gateway, advices
@@ -72,10 +74,20 @@ def _escrows(gateway: Gateway) -> Html:
     if not gateway.escrows:
         known = "The gateway has no escrow." if gateway.listed else "The escrows are not known."
         return tag("p", known)
-    columns = ("model", "slot", "state", "deposit", "unspent", "settle within", "why")
+    columns = (
+        "model",
+        "slot",
+        "state",
+        "deposit",
+        "unspent",
+        "spent per hour",
+        "settle within",
+        "why",
+    )
     rows = []
     for escrow in gateway.escrows:
         shown = {**escrow_row(escrow), "why": "; ".join(escrow["why_not"]) or "-"}
+        shown["spent per hour"] = "-" if over(escrow) else spent_per_hour(escrow)
         if escrow["model"] is not None:
             shown["model"] = escrow["model"]
         rows.append(

@@ -39,6 +39,17 @@ def amount(value: int | None) -> str:
     return NOT_KNOWN if value is None else coins(value)
 
 
+def spent_per_hour(row: Data) -> str:
+    """From the samples that the role monitoring keeps. What was not measured is not known."""
+    burn = row.get("burn")
+    if not burn:
+        return NOT_KNOWN
+    pace, lasts = burn["ngonka_per_hour"], ""
+    if pace > 0 and row["balance"] is not None:
+        lasts = f", lasts {int(row['balance'] / pace)} h"
+    return f"{coins(round(pace))}, {burn['nonces_per_hour']:.0f} nonces{lasts}"
+
+
 # what to do
 
 
@@ -198,7 +209,15 @@ def head(text: str, **attributes: object) -> Html:
 def creator_table(found: Sequence[Creator]) -> Html:
     if not found:
         return Html("")
-    names = ("Creator", "Wallet", "Gateways", "Open escrows", "Deposits", "Unspent")
+    names = (
+        "Creator",
+        "Wallet",
+        "Gateways",
+        "Open escrows",
+        "Deposits",
+        "Unspent",
+        "Spent per hour",
+    )
     rows = [
         tag(
             "tr",
@@ -213,6 +232,7 @@ def creator_table(found: Sequence[Creator]) -> Html:
                         NOT_KNOWN if one.deposits is None else one.count,
                         amount(one.deposits),
                         amount(one.unspent),
+                        amount(one.burn),
                     ),
                     strict=True,
                 )

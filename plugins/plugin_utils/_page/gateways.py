@@ -172,6 +172,8 @@ class Creator:
     hosts: tuple[str, ...]
     deposits: int | None
     unspent: int | None
+    burn: int | None
+    """``ngonka`` per hour, of all escrows."""
     count: int
 
 
@@ -222,8 +224,14 @@ def creators(fleet: Iterable[Gateway]) -> Iterator[Creator]:
             hosts=tuple(one.host for one in mine),
             deposits=_total((row["amount"] for row in rows.values()), known=known),
             unspent=_total((row["balance"] for row in rows.values()), known=known),
+            burn=_total((_burn(row) for row in rows.values()), known=known),
             count=len(rows),
         )
+
+
+def _burn(row: Data) -> int | None:
+    measured = row.get("burn")
+    return None if not measured else round(measured["ngonka_per_hour"])
 
 
 def _total(amounts: Iterable[int | None], *, known: bool) -> int | None:

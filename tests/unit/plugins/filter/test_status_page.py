@@ -291,3 +291,18 @@ def test_the_same_as_data() -> None:
     fine = status_fleet([look()], ["gw1"], AT)
     assert (fine["verdict"], fine["failed"]) == ("ok", False)
     assert status_fleet([], [], AT)["verdict"] == "not known"
+
+
+def test_the_burn_rate_is_shown_where_it_was_measured() -> None:
+    burn = {"ngonka_per_hour": 490_000_000.4, "nonces_per_hour": 12.3, "seconds": 3600.0}
+    measured, idle = escrow(7, burn=burn), escrow(8, burn={**burn, "ngonka_per_hour": 0.0})
+    shown = page(look(escrows=[measured, idle]))
+    told = [text for found, text in shown.all("td") if found.get("data-label") == "spent per hour"]
+    assert told == ["0.49 GNK, 12 nonces, lasts 9 h", "0 GNK, 12 nonces"]
+    whole = [text for found, text in shown.all("td") if found.get("data-label") == "Spent per hour"]
+    assert whole == ["0.49 GNK"]
+    shown = page(look(escrows=[measured, escrow(8, burn=None)]))
+    told = [text for found, text in shown.all("td") if found.get("data-label") == "spent per hour"]
+    assert told[1] == "not known"
+    whole = [text for found, text in shown.all("td") if found.get("data-label") == "Spent per hour"]
+    assert whole == ["not known"]
