@@ -58,17 +58,17 @@ def state(alarms: t.Sequence[Data] = (), findings: t.Sequence[Data] = ()) -> Dat
     return {"alarms": list(alarms), "findings": list(findings)}
 
 
-STATUS = {
-    "hosts": {
-        "two-at-risk": state([alarm(7, "deadline"), alarm(8, "version")]),
-        "warned": state([alarm(9, "last_epoch", "warning")]),
-        "hopeless": state([alarm(10, "too_late", run="")]),
-        "empty": state((), [finding("models", run="gonka.devshard.escrow")]),
-        "poor": state((), [finding("wallet", "warning")]),
-        "fine": state((), [finding("clients", "ok")]),
-        "silent": None,
-    }
+LOOKS: dict[str, Data] = {
+    "two-at-risk": state([alarm(7, "deadline"), alarm(8, "version")]),
+    "warned": state([alarm(9, "last_epoch", "warning")]),
+    "hopeless": state([alarm(10, "too_late", run="")]),
+    "empty": state((), [finding("models", run="gonka.devshard.escrow")]),
+    "poor": state((), [finding("wallet", "warning")]),
+    "fine": state((), [finding("clients", "ok")]),
+    "silent": {"findings": None, "alarms": None},
 }
+# as status_json_file has it
+STATUS = {"hosts": [{"host": name, **look} for name, look in LOOKS.items()]}
 
 
 @pytest.fixture

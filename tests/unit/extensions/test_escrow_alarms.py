@@ -19,6 +19,9 @@ from ansible_collections.gonka.devshard.extensions.eda.plugins.event_source.escr
     Watch,
     main,
 )
+from ansible_collections.gonka.devshard.plugins.plugin_utils._filters.status_fleet import (
+    status_fleet,
+)
 
 Data = dict[str, t.Any]
 
@@ -46,7 +49,13 @@ FINE: Data = {"alarms": [], "findings": []}
 
 
 def document(**hosts: t.Any) -> Data:
-    return {"hosts": hosts}
+    """As ``status_json_file`` has it: the fields of a host without a look are null."""
+    return {
+        "hosts": [
+            {"host": name, **(state if isinstance(state, dict) else {"findings": state})}
+            for name, state in hosts.items()
+        ]
+    }
 
 
 def words(events: list[Data]) -> list[tuple[str, str, str]]:
@@ -123,7 +132,7 @@ def test_what_is_not_known_clears_nothing(blind: t.Any) -> None:
     assert alarms.events(document(c=FINE), 2) == []
 
 
-@pytest.mark.parametrize("content", [[], {}, {"hosts": {}}, {"hosts": []}])
+@pytest.mark.parametrize("content", [[], {}, {"hosts": {}}, {"hosts": []}, {"hosts": [FINE]}])
 def test_a_document_without_hosts_is_not_an_all_clear(content: t.Any) -> None:
     with pytest.raises(Unreadable):
         Alarms(0).events(content, 0)
@@ -174,7 +183,7 @@ with open(sys.argv[0] + ".arguments", "w") as target:
     json.dump(sys.argv[1:], target)
 settings = json.loads(sys.argv[5])
 if {writes}:
-    with open(settings["notify_status_file"], "w") as target:
+    with open(settings["status_json_file"], "w") as target:
         target.write({content!r})
 print("the end of its output")
 sys.exit(2)
@@ -222,3 +231,13 @@ def test_a_source_that_would_watch_nothing_is_refused(args: Data, said: str) -> 
 def test_every_option_is_documented() -> None:
     for name in escrow_alarms.OPTIONS:
         assert f"\n  {name}:\n" in escrow_alarms.DOCUMENTATION
+
+
+def test_what_the_playbook_writes_is_understood() -> None:
+    look = {"host": "a", "verdict": "danger", "escrows": [], **state()}
+    fleet = status_fleet([look], ["a", "silent"], "2026-01-31T12:00:00Z")
+    put = Alarms(0).events(json.loads(json.dumps(fleet)), 0)
+    assert [(event["alarm"]["host"], event["alarm"]["severity"]) for event in put] == [
+        ("a", "danger"),
+        ("silent", "not known"),
+    ]

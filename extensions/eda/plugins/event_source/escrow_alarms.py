@@ -21,7 +21,7 @@ DOCUMENTATION = r"""
 short_description: The alarms of gonka.devshard.status
 description:
   - Runs the playbook C(gonka.devshard.status) at an interval, or watches the file that it writes
-    (C(notify_status_file)), and puts an event for each alarm.
+    (C(status_json_file)), and puts an event for each alarm.
   - An event is put when the alarm is new, and again while it is still there after O(repeat) seconds. It has the key
     C(alarm) with C(state), C(kind), C(severity), C(host), C(escrow), C(settles), C(text) and C(command). The event of
     an alarm that is gone has the key C(cleared) with the same fields.
@@ -31,7 +31,7 @@ description:
 options:
   file:
     description:
-      - The file that C(notify_status_file) names. It is read whenever it changes.
+      - The file that C(status_json_file) names. It is read whenever it changes.
     type: str
   max_age:
     description:
@@ -147,9 +147,11 @@ class Alarms:
 
 def hosts_of(document: object) -> dict[str, object]:
     hosts = document.get("hosts") if isinstance(document, Mapping) else None
-    if not isinstance(hosts, Mapping) or not hosts:
+    if not isinstance(hosts, list) or not hosts:
         raise Unreadable("the file does not hold the state of any host")
-    return {str(name): state for name, state in hosts.items()}
+    if not all(isinstance(state, Mapping) and state.get("host") for state in hosts):
+        raise Unreadable("the file holds the state of a host without a name")
+    return {str(state["host"]): state for state in hosts}
 
 
 def judge(host: str, state: object) -> Iterator[Data]:
@@ -213,7 +215,7 @@ async def run_status(args: Mapping[str, t.Any]) -> object:
         process = await asyncio.create_subprocess_exec(
             str(args.get("program") or "ansible-playbook"),
             *("-i", str(args["inventory"]), "gonka.devshard.status"),
-            *("-e", json.dumps({"notify_status_file": str(path)})),
+            *("-e", json.dumps({"status_json_file": str(path)})),
             *[str(word) for word in args.get("arguments") or ()],
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
