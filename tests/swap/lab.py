@@ -231,6 +231,8 @@ class Lab:
             **os.environ,
             "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".tree"),
             "ANSIBLE_PIPELINING": "true",
+            # molecule forces colour, and what a line begins with must be found
+            "ANSIBLE_FORCE_COLOR": "0",
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "false",
             "PYTHONUNBUFFERED": "1",
