@@ -174,7 +174,7 @@ def judge(host: str, state: object) -> Iterator[Data]:
         # those of escrows in danger are the alarms above, each by itself
         if severity == "ok" or (about == "escrows" and severity == DANGER):
             continue
-        missing = about == "models" and severity == DANGER and run.split(" ")[0] == ESCROW
+        missing = about == "models" and severity == DANGER and run.partition(" ")[0] == ESCROW
         yield as_alarm(host, "no_escrow" if missing else about, severity, str(finding["text"]), run)
 
 
