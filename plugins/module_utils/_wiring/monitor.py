@@ -88,6 +88,7 @@ def look(settings: Settings, part: Data | None, why: str) -> tuple[Data, Profile
     slots = slots_to_ask(part, given["slot"])
     other = {"main": "temp", "temp": "main"}[given["slot"]]
     given |= {"inferenced_path": NO_PROGRAM}
+    given |= {"backup_dir": str(settings.backup_dir), "certificate": settings.certificate}
     given |= {"ask": slots, "other_url": settings.other_url if other in slots else None}
     seen: Part[Data] = attempt(lambda: ask(gateway_status.SPEC, gateway_status.work, given))
     status = status_of(
