@@ -35,8 +35,8 @@ def chart(name: str, heading: str, bars: Sequence[Bar], note: str = "") -> Html:
     """A figure. ``name`` is unique on the page."""
     if not bars:
         return Html("")
-    rows = [_row(bar, number * _ROW) for number, bar in enumerate(bars)]
-    told = "; ".join(f"{bar.label}: {bar.value}" for bar in bars)
+    rows = [_row(item, number * _ROW) for number, item in enumerate(bars)]
+    told = "; ".join(f"{item.label}: {item.value}" for item in bars)
     drawing = tag(
         "svg",
         tag("title", heading, id=f"{name}-title"),
@@ -50,20 +50,20 @@ def chart(name: str, heading: str, bars: Sequence[Bar], note: str = "") -> Html:
     return tag("figure", tag("figcaption", heading), drawing, below)
 
 
-def _row(bar: Bar, top: int) -> Html:
+def _row(item: Bar, top: int) -> Html:
     track = tag("rect", class_="track", x=0, y=top + 18, width=WIDTH, height=9, rx=2)
-    value = cut(bar.value, _VALUE)
+    value = cut(item.value, _VALUE)
     room = _ROW_CHARACTERS - len(value)
-    label = bar.label if len(bar.label) <= room else f"{bar.label[: room - 1]}…"
+    label = item.label if len(item.label) <= room else f"{item.label[: room - 1]}…"
     parts = [
         tag("text", label, x=0, y=top + 13),
         tag("text", value, x=WIDTH, y=top + 13, text_anchor="end", class_="value"),
         track,
     ]
-    if bar.share is not None:
+    if item.share is not None:
         # the least that can be seen
-        width = round(max(_THIN, min(1.0, bar.share) * WIDTH) if bar.share > 0 else 0.0, 1)
-        kind = escaped(bar.severity).replace(" ", "-")
+        width = round(max(_THIN, min(1.0, item.share) * WIDTH) if item.share > 0 else 0.0, 1)
+        kind = escaped(item.severity).replace(" ", "-")
         parts.append(
             tag("rect", class_=f"bar {kind}", x=0, y=top + 18, width=width, height=9, rx=2)
         )

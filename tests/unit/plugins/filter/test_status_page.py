@@ -135,7 +135,7 @@ def test_what_is_not_known_is_never_shown_as_well_or_as_nothing() -> None:
     assert cells[0, "Clients"][0] == "not known"
     assert cells[0, "State"][0] == "not known"
     # and the bar of an unknown value is not drawn
-    assert not [found for found, _ in shown.all("rect", "bar") if found["width"] != "0"]
+    assert not [found for found, _text in shown.all("rect", "bar") if found["width"] != "0"]
 
 
 def cells_of(shown: Page) -> list[list[tuple[dict[str, str], str]]]:
