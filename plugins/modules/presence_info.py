@@ -98,6 +98,7 @@ options:
       - redirect
       - retire
       - status
+      - monitoring
       - backup
       - restore
   unretire:

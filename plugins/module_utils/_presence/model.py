@@ -30,6 +30,7 @@ Play = t.Literal[
     "redirect",
     "retire",
     "status",
+    "monitoring",
     "backup",
     "restore",
 ]

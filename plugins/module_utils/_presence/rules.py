@@ -45,6 +45,9 @@ def refuse(
     play: Play, presence: Presence, *, unretire: bool = False, wanted: Kind | None = None
 ) -> str | None:
     """Why this playbook must not run here, and what to do instead; None when it may."""
+    if play == "monitoring":
+        # it reports whatever there is, and its removal must work where nothing is left
+        return _unreadable(play, presence) or _other_instance(presence)
     return (
         _unreadable(play, presence)
         or _other_instance(presence)
@@ -106,7 +109,7 @@ def _unreadable(play: Play, presence: Presence) -> str | None:
         return record.error
     if record.exists is None:
         return f"{record.path} may not be read. Run this with become: true."
-    if swaps.error is not None and play not in ("status", "backup"):
+    if swaps.error is not None and play not in ("status", "monitoring", "backup"):
         return swaps.error
     return None
 
