@@ -28,6 +28,7 @@ PREFIXES: t.Final = (
     ),
     *(
         "inferenced",
+        "monitoring",
         "notify",
         "preflight",
         "redirect",
@@ -85,6 +86,7 @@ PLAYBOOK_TAGS: t.Final[t.Mapping[str, tuple[str, ...]]] = {
     "escrow": ("devshard", "escrow", "escrow_access", "escrow_create"),
     "hot_swap": ("devshard", "hot_swap"),
     "generation_upgrade": ("devshard", "hot_swap"),
+    "monitoring": ("monitoring",),
     "preflight": (),
     "redirect": ("devshard", "redirect"),
     "restore": ("backup", "devshard"),
