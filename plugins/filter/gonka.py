@@ -11,4 +11,4 @@ class FilterModule:
     """See the side-car documentation."""
 
     def filters(self) -> dict[str, Filter]:
-        return {"gonka": lazily("amounts", "gonka")}
+        return {"gonka": lazily("gonka", "gonka")}

@@ -11,4 +11,4 @@ class FilterModule:
     """See the side-car documentation."""
 
     def filters(self) -> dict[str, Filter]:
-        return {"ngonka": lazily("amounts", "ngonka")}
+        return {"ngonka": lazily("ngonka", "ngonka")}

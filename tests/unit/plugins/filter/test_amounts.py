@@ -11,7 +11,8 @@ from ansible.errors import AnsibleFilterError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.gonka.devshard.plugins.plugin_utils._filters.amounts import gonka, ngonka
+from ansible_collections.gonka.devshard.plugins.plugin_utils._filters.gonka import gonka
+from ansible_collections.gonka.devshard.plugins.plugin_utils._filters.ngonka import ngonka
 
 
 @given(st.integers())

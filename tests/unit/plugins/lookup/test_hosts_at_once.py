@@ -23,6 +23,8 @@ AT_ONCE = {
     "Compare the hosts with the settings": "reads only",
     "Compare the hosts with the settings after the takeover": "reads only",
     "Inspect the gateways that were made by hand": "reads, and copies the files of its own gateway",
+    "Make new keys": "each writes its own file, and the swap after it takes turns",
+    "Report the keys": "reads only",
     "Send a request as a client does, and sum up": "reads only",
     "Show the state of the gateways": "reads only",
 }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright (c) 2026 The gonka.devshard authors
-"""Filters: amounts of coins, exact and never by a float."""
+"""Filter: a whole number of ngonka for people, exact and never by a float."""
 
 from __future__ import annotations
 
@@ -16,24 +16,14 @@ def gonka(amount: object, unit: bool = True) -> str:
     digits = isinstance(amount, str) and re.fullmatch(r"-?[0-9]+", amount)
     if isinstance(amount, bool) or not (isinstance(amount, int) or digits):
         raise AnsibleFilterError(
-            f"gonka: the amount must be a whole number of ngonka, not {_shown(amount)}"
+            f"gonka: the amount must be a whole number of ngonka, not {shown(amount)}"
         )
     text = funding.gnk(int(str(amount)))
     return text if unit else text.removesuffix(" GNK")
 
 
-def ngonka(text: object) -> int:
-    """An amount with its unit as a whole number of ngonka."""
-    amount = funding.ngonka(text) if isinstance(text, str) else None
-    if amount is None:
-        raise AnsibleFilterError(
-            "ngonka: the amount must be text with its unit, such as '5.001 GNK' or '5001000000"
-            f" ngonka', and 1 ngonka is its smallest part; it is {_shown(text)}"
-        )
-    return amount
-
-
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """A value that cannot be used as an amount, for a message."""
     if isinstance(value, (bool, float)):
         return f"{value}, which is not exact" if isinstance(value, float) else str(value)
     return f"'{value}'" if isinstance(value, str) else f"of type {type(value).__name__}"
