@@ -66,7 +66,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-keys:
+rotation:
   description: What was made, and what waits. Keys are not returned.
   returned: success
   type: dict
@@ -147,7 +147,7 @@ def work(context: Context) -> Outcome:
     return Outcome(
         changed=changed,
         values={
-            "keys": {
+            "rotation": {
                 "begun": list(rotation.begun),
                 "pending": list(rotation.pending),
                 "file": str(staged_keys.place(file)),

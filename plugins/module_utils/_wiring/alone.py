@@ -7,8 +7,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-import subprocess
 import typing as t
 
 from .._adapter import Context
@@ -21,6 +21,19 @@ if t.TYPE_CHECKING:
     from .._argspec import ArgumentSpec
 
 HIDDEN: t.Final = "********"
+
+
+async def _run(argv: list[str], environment: Mapping[str, str]) -> tuple[int, bytes, bytes]:
+    process = await asyncio.create_subprocess_exec(
+        *argv,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment,
+    )
+    out, err = await process.communicate()
+    # it has ended, so it has a code
+    return process.returncode or 0, out, err
 
 
 class Alone:
@@ -43,20 +56,12 @@ class Alone:
         if check_rc:
             raise AssertionError("the code of a program is judged by its caller")
         try:
-            done = subprocess.run(
-                argv,
-                check=False,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                stdin=subprocess.DEVNULL,
-                env={**os.environ, **environ_update},
-            )
+            code, out, err = asyncio.run(_run(argv, {**os.environ, **environ_update}))
         except OSError as exc:
             if not handle_exceptions:
                 raise
             raise UnknownStateError(f"{argv[0]} does not run: {exc.strerror}") from exc
-        return done.returncode, done.stdout, done.stderr
+        return code, out.decode(errors="replace"), err.decode(errors="replace")
 
     def warn(self, text: str) -> None:
         """The metrics show what a warning would say."""

@@ -237,7 +237,7 @@ def test_check_mode_tells_what_a_real_run_does(case: Case, site: Site) -> None:
 def test_new_keys_wait_beside_the_file_until_it_is_written(site: Site) -> None:
     succeeded("gateway_env", env()(site))
     before = env_file.parse(site.env_file.read_text(), "before")
-    made = succeeded("gateway_keys", new_keys("admin", "client_add")(site))["keys"]
+    made = succeeded("gateway_keys", new_keys("admin", "client_add")(site))["rotation"]
     assert (made["begun"], made["client_keys"]) == (["admin", "client_add"], 2)
     assert env_file.parse(site.env_file.read_text(), "file") == before
     waiting = Path(made["file"])
