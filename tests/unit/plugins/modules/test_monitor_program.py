@@ -17,10 +17,12 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.gonka.devshard.plugins.module_utils._adapter import Context, Outcome
+from ansible_collections.gonka.devshard.plugins.module_utils._argspec import ArgumentSpec
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import UnknownStateError
 from ansible_collections.gonka.devshard.plugins.module_utils._monitor import program
 from ansible_collections.gonka.devshard.plugins.module_utils._monitor.metrics import PREFIX
 from ansible_collections.gonka.devshard.plugins.module_utils._wiring import (
+    alone,
     gateway_status,
     monitor,
     presence_info,
@@ -347,3 +349,16 @@ def test_imports_are_followed_wherever_they_stand() -> None:
     }
     found = program.needed(f"{root}._a.start", texts.get)
     assert sorted(found) == [f"{root}._a.start", f"{root}._b.one", f"{root}._b.two"]
+
+
+def test_a_program_that_it_starts_gives_code_output_and_errors() -> None:
+    runner = alone.Alone(ArgumentSpec(options={}), {})
+
+    def run(*argv: str) -> tuple[int, str, str]:
+        return runner.run_command(
+            list(argv), environ_update={"NOTE": "x"}, check_rc=False, handle_exceptions=True
+        )
+
+    assert run("sh", "-c", 'echo "$NOTE"; echo no >&2; exit 3') == (3, "x\n", "no\n")
+    with pytest.raises(UnknownStateError, match="/nowhere/docker does not run"):
+        run("/nowhere/docker")
