@@ -76,7 +76,7 @@ def parse(text: str, where: str) -> KeyNotes:
             f"{where} cannot be read, so it is unknown which keys wait for a swap. Move it away,"
             " and begin the rotation again under another name (rotate_keys_name)",
             path=where,
-        ) from exc.with_traceback(None)
+        ) from exc
     return notes
 
 
