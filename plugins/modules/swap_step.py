@@ -58,7 +58,8 @@ options:
     version_added: 0.6.0
   origin_escrow_ids:
     description:
-      - Escrows of the earlier generation that a move settles, to be noted with O(state=begun).
+      - Escrows of the earlier generation that a move settles, to be noted with O(state=started) once its rotation
+        creates no other one. What an earlier attempt at the step has noted stays.
     type: list
     elements: int
     version_added: 0.6.0
@@ -70,7 +71,8 @@ options:
     version_added: 0.6.0
   balance:
     description:
-      - What the creator has before anything is paid for, in C(ngonka), to be noted with O(state=begun).
+      - What the creator has before anything is paid for, in C(ngonka), to be noted with O(state=started) together with
+        O(origin_escrow_ids).
     type: int
     version_added: 0.6.0
   archive:
@@ -661,8 +663,6 @@ def begun(context: Context, file: JournalFile) -> Outcome:
     if steps:
         new = begin(look.plan, look.seen, look.wish, datetime.now(timezone.utc))
         notes = SwapNotes(
-            balance=context.params["balance"],
-            origin_escrow_ids=ids_of(context, "origin_escrow_ids"),
             given_up=ids_of(context, "given_up"),
         )
         look.journal = new.finish(Step.PREFLIGHT).remember(notes)
@@ -701,7 +701,11 @@ def ids_of(context: Context, name: str) -> tuple[int, ...] | None:
 
 def started(context: Context, file: JournalFile) -> Outcome:
     before = file.read()
-    journal = own_notebook(context).begin()
+    notes = SwapNotes(
+        balance=context.params["balance"],
+        origin_escrow_ids=ids_of(context, "origin_escrow_ids"),
+    )
+    journal = own_notebook(context).begin(notes)
     return noted(context, before, journal)
 
 

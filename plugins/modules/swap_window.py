@@ -104,6 +104,12 @@ options:
       - The most that one transaction may cost, in C(ngonka).
     type: int
     default: 1000000
+  max_total_locked:
+    description:
+      - Upper limit for the sum of all unsettled deposits of the creator, in C(ngonka). A swap whose O(temp_escrows)
+        would exceed it is refused. If omitted, there is no limit.
+    type: int
+    version_added: 0.8.0
   creator:
     description:
       - Address of the creator. By default it is read from the keyring; when given, both must be equal.
@@ -179,10 +185,6 @@ window:
         deposits: 5000000000
         fees: 2000000
         text: 1 escrow(s) for the temporary gateway, 5 GNK of deposits
-    balance:
-      description: What the creator has, in C(ngonka). Null where no escrow is needed.
-      type: int
-      sample: 54979949275
     waited:
       description: Time that was waited, in seconds.
       type: float
@@ -239,6 +241,7 @@ SPEC = _argspec.ArgumentSpec(
         "disks": {"type": "list", "elements": "path", "default": []},
         "min_free_mb": {"type": "int", "default": 1024},
         "fee_amount": {"type": "int", "default": 1_000_000},
+        "max_total_locked": {"type": "int"},
         "creator": {"type": "str"},
     },
 ).merge(
@@ -268,6 +271,7 @@ def work(context: Context) -> Outcome:
         rotation_danger=rotation_danger(params["image"], paid),
         payee="new generation" if params["payment_profile"] else "temporary gateway",
         settle=params["settle"],
+        max_total_locked=params["max_total_locked"],
         models=None
         if served is None
         else ModelsWish(served=tuple(served), asked=tuple(params["asked_models"])),

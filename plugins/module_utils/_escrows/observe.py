@@ -11,7 +11,7 @@ import typing as t
 from dataclasses import replace
 
 from .._core.errors import DevshardError, UnknownStateError
-from .deadlines import EpochClock, refuse_upgrade, settle_deadline
+from .deadlines import EpochClock, not_pruned, refuse_upgrade, settle_deadline
 from .pool_rules import EscrowView, Limits, why_not_usable
 
 if t.TYPE_CHECKING:
@@ -31,6 +31,17 @@ def read_clock(chain: ChainPort) -> EpochClock:
     """Where the chain stands, by its own head and epoch; the stages come from the public API."""
     epoch, head = chain.epoch(), chain.head()
     return clock_of(epoch, head, chain.effective_epoch(), chain.block_seconds)
+
+
+def locked_deposits(chain: ChainPort, creator: str, clock: EpochClock) -> int | None:
+    """The sum of the creator's unsettled deposits, in ``ngonka``; None where it is not known."""
+    try:
+        made = chain.created_by(creator)
+    except UnknownStateError:
+        return None
+    live = {event.escrow_id for event in made if not_pruned(event.epoch_index, clock)}
+    found = [chain.escrow(number) for number in sorted(live)]
+    return sum(item.amount for item in found if item is not None and not item.settled)
 
 
 def clock_of(

@@ -85,6 +85,11 @@ class Check(t.NamedTuple):
     text: str
     subject: str | None = None
 
+    @property
+    def reason(self) -> str:
+        """Why nothing is paid. What is not known is named, since the text says only why."""
+        return f"{self.name}: {self.text}" if self.answer is PaymentAnswer.UNKNOWN else self.text
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Payment:
@@ -143,7 +148,7 @@ def refuse_payment(payments: Sequence[Payment], facts: Facts) -> str | None:
     for check in payment_checks(payments, facts):
         if check.answer is PaymentAnswer.YES or (not pays and check.name not in _SETTINGS):
             continue
-        return check.text
+        return check.reason
     return None
 
 

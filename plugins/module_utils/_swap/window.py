@@ -19,7 +19,7 @@ from .._core.errors import (
 from .._core.reader import Reader
 from .._escrows.deadlines import SETTLE_GAS, settle_deadline
 from .._escrows.funding import deposits_needed, gnk
-from .._escrows.observe import read_clock, upgrade_ahead
+from .._escrows.observe import locked_deposits, read_clock, upgrade_ahead
 from .._escrows.payment import Facts, Payment, PaymentAnswer, payment_checks, refuse_fee
 from .sessions import open_intents, phases_of, rotation_is_on
 from .window_rules import (
@@ -33,6 +33,7 @@ from .window_rules import (
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from .._escrows.deadlines import EpochClock
     from .._escrows.ports import Ports
     from .._gateway.models import Devshard, GatewayState, RotationStatus
 
@@ -59,6 +60,8 @@ class WindowWish:
     """What the escrows are for, in words."""
     settle: bool = False
     """Whether the escrows of the temporary gateway are settled within the swap."""
+    max_total_locked: int | None = None
+    """``escrow_max_total_locked``, in ``ngonka``."""
     models: ModelsWish | None = None
     """None where another gateway serves meanwhile and has its own."""
     min_free_mb: int = 0
@@ -110,7 +113,6 @@ class SwapWindow:
     def __init__(self, ports: Ports, wish: WindowWish) -> None:
         self._p = ports
         self._w = wish
-        self._balance: int | None = None
 
     def run(self) -> dict[str, t.Any]:
         lasting = self._lasting()
@@ -129,7 +131,6 @@ class SwapWindow:
                     "looks": looks,
                     "waited": round(self._p.deadline.elapsed, 1),
                     "cost": cost_of(self._w),
-                    "balance": self._balance,
                 }
             if self._p.check_mode and self._w.wait and not unknown:
                 # the run would wait; what waiting does not heal was refused above
@@ -208,15 +209,15 @@ class SwapWindow:
         reasons += disk_refusals(self._w.disks(), min_free_mb=self._w.min_free_mb)
         if (reason := upgrade_ahead(self._p.chain, clock.height)) is not None:
             reasons.append(reason)
-        return reasons + self._unaffordable()
+        return reasons + self._unaffordable(clock)
 
-    def _unaffordable(self) -> list[str]:
+    def _unaffordable(self, clock: EpochClock) -> list[str]:
         """Why the escrows of the temporary gateway could not be created."""
         if not self._w.needs:
             return []
         chain = self._p.chain
         creator = self._p.creator(self._w.creator)
-        self._balance = chain.spendable(creator)
+        limit = self._w.max_total_locked
         payments = [
             Payment(model=need.model_id, amount=need.amount, count=need.count, create=need.count)
             for need in self._w.needs
@@ -225,12 +226,14 @@ class SwapWindow:
             creator=creator,
             terms=chain.escrow_params(),
             active_models=chain.active_models(),
-            balance=self._balance,
+            balance=chain.spendable(creator),
             settlement_tag=self._p.settlement_tag,
             fee=self._w.fee_amount,
+            locked=None if limit is None else locked_deposits(chain, creator, clock),
+            max_total_locked=limit,
         )
         reasons = [
-            check.text
+            check.reason
             for check in payment_checks(payments, facts)
             if check.answer is not PaymentAnswer.YES
         ]

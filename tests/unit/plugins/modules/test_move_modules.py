@@ -120,5 +120,11 @@ def test_the_version_that_is_paid_for_has_to_be_approved_and_not_that_of_the_gat
         paid: dict[str, Params] = {"v4.1": NEWER, "v2": {}}
         told = failed("swap_window", window(site, **paid[refused])).msg
         assert f'name version "{refused}", and the chain approves only {names[0]}' in told
-        right = succeeded("swap_window", window(site, **paid[names[0]]))
-        assert right["window"]["balance"] > 0
+        assert succeeded("swap_window", window(site, **paid[names[0]]))["window"]["open"]
+
+
+def test_a_limit_of_what_may_be_locked_holds_for_a_swap(site: Site) -> None:
+    make_escrow(site)
+    told = failed("swap_window", window(site, max_total_locked=site.net.ready["amount"])).msg
+    assert "would exceed escrow_max_total_locked" in told
+    assert succeeded("swap_window", window(site, max_total_locked=10**15))["window"]["open"]

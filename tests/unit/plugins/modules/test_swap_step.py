@@ -307,7 +307,8 @@ class Moving(Host):
         return super().params(state, **{**KIND, **given})
 
     def through(self, last: str) -> None:
-        self.swap("begun", balance=900, origin_escrow_ids=[3, 4])
+        self.swap("begun")
+        self.swap("started", step=STEPS[1], balance=900, origin_escrow_ids=[3, 4])
         for step in STEPS[1 : STEPS.index(last) + 1]:
             self.note(step)
 
@@ -336,9 +337,20 @@ def test_a_move_is_planned_with_the_storage_that_it_leads_to(move: Moving) -> No
     assert found["temp_generation"] == V41
     assert found["generations"]["settle_main"] == V2
     assert found["generations"]["seed_main"] == V41
-    begun = move.swap("begun", balance=900, origin_escrow_ids=[3, 4])
-    assert (begun["data"]["balance"], begun["data"]["origin_escrow_ids"]) == (900, [3, 4])
-    assert begun["data"]["move"]["storage"] == move.new
+    assert move.swap("begun")["data"]["move"]["storage"] == move.new
+
+
+def test_the_account_of_a_move_begins_where_it_was_first_noted(move: Moving) -> None:
+    """A run that goes on finds what this one has paid, and escrows that it has settled are gone."""
+    move.swap("begun")
+    first: dict[str, t.Any] = {
+        "step": "freeze_rotation",
+        "balance": 900,
+        "origin_escrow_ids": [3, 4],
+    }
+    for given in (first, {**first, "balance": 5, "origin_escrow_ids": [4]}):
+        data = move.swap("started", **given)["data"]
+        assert (data["balance"], data["origin_escrow_ids"]) == (900, [3, 4])
 
 
 def test_a_swap_works_on_one_generation(host: Host) -> None:
@@ -415,7 +427,7 @@ def test_a_move_needs_a_storage_of_its_own(move: Moving) -> None:
 
 
 def test_what_was_given_up_is_kept_for_the_run_that_goes_on(move: Moving) -> None:
-    assert move.swap("begun", given_up=[4], origin_escrow_ids=[3, 4])["given_up"] == [4]
+    assert move.swap("begun", given_up=[4])["given_up"] == [4]
     move.note("freeze_rotation")
     assert move.swap()["given_up"] == [4]
 

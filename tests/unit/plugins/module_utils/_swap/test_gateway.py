@@ -318,6 +318,12 @@ class Chain:
         self.height = 1000
         self.approved: tuple[str, ...] = ("v2",)
         self.gas_price = 0
+        self.made: list[Obj] | None = []
+
+    def created_by(self, creator: str) -> list[Obj]:
+        if self.made is None:
+            raise UnknownStateError(f"the creates of {creator} are not known")
+        return self.made
 
     def head(self) -> Obj:
         return Obj(height=self.height)
@@ -390,8 +396,8 @@ def ports(gateway: Gateway, chain: Chain, intents: t.Sequence[Obj] = (), **given
     )
 
 
-def live(epoch: int = 5) -> Obj:
-    return Obj(epoch_index=epoch, settled=False)
+def live(epoch: int = 5, *, amount: int = 100, settled: bool = False) -> Obj:
+    return Obj(epoch_index=epoch, amount=amount, settled=settled)
 
 
 def test_a_gateway_may_be_stopped_when_the_chain_answers_for_each_active_escrow() -> None:
@@ -571,6 +577,7 @@ def window(
     settle: bool = False,
     timeout: float = 100,
     rotation_danger: str | None = None,
+    max_total_locked: int | None = None,
 ) -> dict[str, t.Any]:
     gateway = Gateway({})
     gateway.rotations = list(statuses)
@@ -584,6 +591,7 @@ def window(
         wait=wait,
         settle=settle,
         rotation_danger=rotation_danger,
+        max_total_locked=max_total_locked,
     )
     return SwapWindow(made, wish).run()
 
@@ -757,11 +765,20 @@ def test_no_image_whose_rotation_empties_the_wallet_while_it_is_on(*, wait: bool
     assert window([status()], found=on, wait=wait)["open"]
 
 
-def test_what_the_creator_has_is_noted_where_something_is_paid() -> None:
-    """The account of a move begins with it."""
-    chain, need = Chain(_1=live()), TempNeed(model_id="m", amount=100, count=1)
-    assert window([status()], chain=chain, needs=(need,))["balance"] == chain.money
-    assert window([status()], chain=chain)["balance"] is None
+def test_temporary_escrows_do_not_exceed_the_limit_of_what_may_be_locked() -> None:
+    """Those that are settled, or that the chain has forgotten, lock nothing."""
+    need = (TempNeed(model_id="m", amount=100, count=1),)
+    chain = Chain(_1=live(amount=50), _2=live(amount=7, settled=True))
+    chain.made = [Obj(escrow_id=number, epoch_index=5) for number in (1, 2, 3)]
+    chain.made.append(Obj(escrow_id=1, epoch_index=1))
+    assert window([status()], chain=chain, needs=need, max_total_locked=150)["open"]
+    limit = "50 ngonka .* are locked, 100 more would exceed escrow_max_total_locked"
+    with pytest.raises(UnsafeError, match=limit):
+        window([status()], chain=chain, needs=need, max_total_locked=149)
+    assert window([status()], chain=chain, max_total_locked=1)["open"]
+    chain.made = None
+    with pytest.raises(UnsafeError, match="limit in all"):
+        window([status()], chain=chain, needs=need, max_total_locked=999)
 
 
 def test_no_temporary_escrow_that_could_never_be_settled() -> None:
