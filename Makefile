@@ -40,6 +40,10 @@ test: tests-ready ## What CI runs: lint, units, coverage, page, sanity, contract
 lint: tests-ready ## Formatting, types, ansible-lint, documentation, the built package
 	@tests/tools/lint
 
+.PHONY: build
+build: tests-ready ## The tarball of the collection: build/gonka-devshard-VERSION.tar.gz, and its checksum
+	@tests/tools/tarball
+
 .PHONY: docs
 docs: tests-ready ## The documentation site: build/docs/html
 	@tests/tools/docs

@@ -17,12 +17,21 @@ import tarfile
 from pathlib import Path
 
 import prometheus
+import tarball
 from _gates import BUILD, NAME, NAMESPACE, ROOT, Failed, Step, link_tree, list_files, run_all
 
 import docs
 
 FULL_NAME = f"{NAMESPACE}.{NAME}"
 SHEBANGS = (b"#!/usr/bin/python", b"#!/usr/bin/env bash", b"#!/bin/bash", b"#!/bin/sh")
+# every plugin and every module of an installed collection, each of them imported
+IMPORTS = """
+import importlib, pathlib, sys
+for path in sorted(pathlib.Path(sys.argv[2], "plugins").rglob("*.py")):
+    name = ".".join(path.relative_to(sys.argv[2]).with_suffix("").parts)
+    found = importlib.import_module(f"ansible_collections.{sys.argv[1]}.{name}")
+    assert found.__file__ == str(path), found.__file__
+"""
 PACKAGES = ("plugins", "extensions", "tests", "benchmarks", "docs", "molecule")
 
 
@@ -127,33 +136,48 @@ def quick_sanity(step: Step) -> None:
 
 
 def package(step: Step) -> None:
-    """Builds the collection, installs what was built, and reads the documentation of that."""
+    """Builds the collection twice, installs what was built, and reads and imports that."""
     work = BUILD / "package"
     shutil.rmtree(work, ignore_errors=True)
-    step.call("ansible-galaxy", "collection", "build", "--output-path", work)
-    tarball = next(work.glob("*.tar.gz"))
-    with tarfile.open(tarball) as archive:
-        shipped = {m.name for m in archive if m.isfile()} - {"MANIFEST.json", "FILES.json"}
-    strays = sorted(shipped - set(list_files()))
+    seconds = tarball.commit_time()
+    built = tarball.build(step, ROOT, work, seconds)
+    with tarfile.open(built) as archive:
+        shipped = {m.name for m in archive if m.isfile()} - {tarball.MANIFEST, tarball.FILES}
+    strays = sorted(shipped - set(FILES))
     if strays:
         raise Failed(f"files that git ignores are in the package, see build_ignore: {strays}")
-    step.call(
-        *("ansible-galaxy", "collection", "install", "--offline", "--no-deps"),
-        *("--collections-path", work, tarball),
-    )
+    again = tarball.build(step, other_folder(work / "other"), work / "again", seconds)
+    if tarball.checksum(again) != tarball.checksum(built):
+        raise Failed("two builds of the same files in two folders differ")
+    # without this ansible-galaxy finds the checkout, and has nothing to install
+    alone = {"ANSIBLE_COLLECTIONS_PATH": str(work), "PYTHONPATH": str(work)}
+    galaxy = ("ansible-galaxy", "collection")
+    step.call(*galaxy, "install", "--offline", "--no-deps", "-p", work, built, env=alone)
+    step.call(*galaxy, "verify", "--offline", FULL_NAME, env=alone)
     installed = work / "ansible_collections" / NAMESPACE / NAME
-    for kind, names in content(installed).items():
-        if not names:
-            continue
-        wanted = {f"{FULL_NAME}.{name}" for name in names}
-        shown = step.call(
-            *("ansible-doc", "--json", "--type", kind, *sorted(wanted)),
-            env={"ANSIBLE_COLLECTIONS_PATH": str(work)},
-        )
-        found = json.loads(shown[shown.index("{") :])
-        broken = {name for name in found if not found[name] or "error" in found[name]}
-        if wanted - set(found) or broken:
-            raise Failed(f"ansible-doc knows nothing of {kind} {wanted - set(found) | broken}")
+    documented(step, content(installed), alone)
+    step.call("python", "-c", IMPORTS, FULL_NAME, installed, env=alone)
+
+
+def other_folder(target: Path) -> Path:
+    """The files again, made in another order, at another time and with other permissions."""
+    for name in reversed(FILES):
+        copy = target / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, copy)
+        copy.chmod(0o700 if os.access(ROOT / name, os.X_OK) else 0o600)
+        os.utime(copy, (0, 0))
+    return target
+
+
+def documented(step: Step, wanted: dict[str, list[str]], alone: dict[str, str]) -> None:
+    shown = step.call("ansible-doc", "--metadata-dump", "--no-fail-on-errors", FULL_NAME, env=alone)
+    found = json.loads(shown[shown.index("{") :])["all"]
+    for kind, names in wanted.items():
+        known = {name for name, doc in found[kind].items() if doc and "error" not in doc}
+        missing = sorted({f"{FULL_NAME}.{name}" for name in names} - known)
+        if missing or not names:
+            raise Failed(f"ansible-doc cannot read the package's {kind}: {missing or 'none there'}")
 
 
 def content(installed: Path) -> dict[str, list[str]]:
@@ -161,7 +185,9 @@ def content(installed: Path) -> dict[str, list[str]]:
     return {
         "module": sorted(p.stem for p in (plugins / "modules").glob("*.py")),
         "filter": sorted(p.stem for p in (plugins / "filter").glob("*.yml")),
+        "inventory": sorted(p.stem for p in (plugins / "inventory").glob("*.py")),
         "lookup": sorted(p.stem for p in (plugins / "lookup").glob("*.py")),
+        "test": sorted(p.stem for p in (plugins / "test").glob("*.yml")),
         "role": sorted(
             p.parent.parent.name for p in installed.glob("roles/*/meta/argument_specs.yml")
         ),

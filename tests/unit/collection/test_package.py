@@ -16,7 +16,6 @@ from ansible_collections.gonka.devshard.tests.unit.collection.collection_files i
 )
 
 COLLECTION = "ansible_collections.gonka.devshard."
-SIMULATOR = ROOT / "tests/simnet"
 IGNORED: list[str] = read_yaml(ROOT / "galaxy.yml")["build_ignore"]
 
 
@@ -49,12 +48,9 @@ def wanted(tree: ast.Module) -> Iterator[tuple[str, list[str]]]:
 
 
 def resolves(module: str) -> bool:
-    if module.startswith(COLLECTION):
-        base = ROOT.joinpath(*module.removeprefix(COLLECTION).split("."))
-    elif module.partition(".")[0] == "simnet":
-        base = SIMULATOR.joinpath(*module.split("."))
-    else:
+    if not module.startswith(COLLECTION):
         return True
+    base = ROOT.joinpath(*module.removeprefix(COLLECTION).split("."))
     return ships(base.with_suffix(".py")) or ships(base)
 
 
@@ -68,5 +64,20 @@ def test_every_import_of_the_package_resolves_inside_it() -> None:
     ]
     assert missing == []
     found = {str(path.relative_to(ROOT)) for path in paths}
-    assert {"plugins/modules/escrow.py", "tests/contract/conftest.py"} <= found
-    assert not any(name.startswith(("benchmarks/", "molecule/")) for name in found)
+    assert "plugins/modules/escrow.py" in found
+    assert not any(name.startswith(("benchmarks/", "molecule/", "tests/")) for name in found)
+
+
+# What a user of the collection needs. Whoever works on it has the repository, where the tests are.
+WHOLE = {
+    *("CHANGELOG.md", "CHANGELOG.rst", "CONTRIBUTING.md", "COPYING", "LICENSES", "README.md"),
+    *("REUSE.toml", "SECURITY.md", "changelogs", "docs", "extensions", "galaxy.yml", "inventories"),
+    *("meta", "playbooks", "plugins", "requirements.txt", "requirements.yml", "roles", "tests"),
+}
+
+
+def test_only_what_users_need_is_published() -> None:
+    # galaxy.yml becomes MANIFEST.json; .git is a file in a second work tree
+    assert {path.name for path in ROOT.iterdir() if ships(path)} == WHOLE
+    # of the tests only the settings by which ansible-test judges an installed collection
+    assert [path.name for path in (ROOT / "tests").iterdir() if ships(path)] == ["config.yml"]
