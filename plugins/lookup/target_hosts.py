@@ -18,6 +18,9 @@ description:
     play and ends with code 0, so that a timer with a typing error in it would never alarm anybody.
   - Fails when only playbooks of this collection are run, and C(--tags) or C(--skip-tags) names a tag that no task of
     them has. Ansible itself ends with code 0 after it has run nothing.
+  - Fails when C(--start-at-task), C(--step), or a tag in C(--skip-tags) would leave out tasks of this collection. A
+    task may be a check or a wait that later tasks rely on. Only the tag V(chat) can be skipped.
+    In a playbook of your own that imports one of this collection, you can start at a task of your own.
   - Fails when the play needs a confirmation, matches more than one host, and the hosts were not named by the user.
 options:
   _terms:
@@ -77,6 +80,7 @@ from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.gonka.devshard.plugins.plugin_utils._invocation import (
     playbooks_of,
+    refuse_part,
     refuse_tags,
 )
 
@@ -126,10 +130,16 @@ class LookupModule(LookupBase):
         if arguments.get("syntax"):
             return [pattern]
         ours = playbooks_of(arguments.get("args", ()), PLAYBOOKS)
-        wrong = refuse_tags(
-            ours or (), arguments.get("tags") or (), arguments.get("skip_tags") or ()
+        skipped = arguments.get("skip_tags") or ()
+        wrong = refuse_tags(ours, arguments.get("tags") or (), skipped) if ours else None
+        wrong = wrong or refuse_part(
+            ours,
+            arguments.get("start_at_task"),
+            bool(arguments.get("step")),
+            skipped,
+            PLAYBOOKS,
         )
-        if ours and wrong is not None:
+        if wrong is not None:
             raise AnsibleLookupError(wrong)
         groups: dict[str, list[str]] = (variables or {}).get("groups", {})
         limit = arguments.get("subset")

@@ -99,6 +99,11 @@ PLAYBOOK_TAGS: t.Final[t.Mapping[str, tuple[str, ...]]] = {
 }
 """The tags of each playbook's tasks, as ``ansible-playbook --list-tags`` shows them."""
 
+SKIPPABLE: t.Final = frozenset({"chat"})
+"""Tags of tasks that no other task relies on."""
+
+_UNSKIPPABLE: t.Final = ("all", "always", "tagged", "untagged")
+
 CLOSE: t.Final = 0.75
 VERY_CLOSE: t.Final = 0.9
 
@@ -168,6 +173,56 @@ def refuse_tags(
     return None
 
 
+def refuse_part(
+    playbooks: t.Iterable[str] | None,
+    start: str | None,
+    step: bool,
+    skipped: t.Collection[str],
+    folder: Path,
+) -> str | None:
+    """Why a run that leaves tasks out is not safe, or None.
+
+    ``playbooks`` are those of :func:`playbooks_of`. In a playbook of the user's own, an option that
+    is about his tasks alone is his.
+    """
+    whole = "Run the playbook from its beginning: what is done already is not done again"
+    if step:
+        return (
+            "--step can leave out single tasks, such as a check or a wait that later tasks rely on."
+            " Run the playbook without it, and with --check to see what would be done"
+        )
+    if start and (playbooks is not None or _named(start, folder)):
+        return (
+            f"--start-at-task '{start}' leaves out the tasks before it, which check and plan what"
+            f" the later ones do. {whole}, or choose a part with --tags"
+        )
+    wrong = sorted({*skipped} & {*_UNSKIPPABLE, *_all_tags()} - SKIPPABLE)
+    if wrong:
+        return (
+            f"--skip-tags {','.join(wrong)} can leave out checks that other tasks rely on. Choose"
+            f" the parts to run with --tags. Only {', '.join(sorted(SKIPPABLE))} can be skipped"
+        )
+    return None
+
+
+def task_names(folder: Path) -> set[str]:
+    """The names with which ``--start-at-task`` finds the tasks of our playbooks and roles."""
+    found: set[str] = set()
+    for path in folder.glob("**/*.yml"):
+        for play in yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER) or ():
+            found.update(_names([play]))
+    for role in (folder.parent / "roles").iterdir():
+        specs = yaml.load((role / "meta/argument_specs.yml").read_text("utf-8"), Loader=LOADER)
+        names = {
+            f"Validating arguments against arg spec '{point}' - {spec.get('short_description')}"
+            for point, spec in specs["argument_specs"].items()
+        }
+        for path in role.glob("tasks/**/*.yml"):
+            names.update(_names(yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)))
+        found |= names | {f"{COLLECTION}.{role.name} : {name}" for name in names}
+    return found
+
+
 def describe(found: t.Sequence[tuple[str, str | None]]) -> str:
     """The refusal of unknown variables."""
     shown = [f"{name} (did you mean {close}?)" if close else name for name, close in found]
@@ -178,6 +233,22 @@ def describe(found: t.Sequence[tuple[str, str | None]]) -> str:
         f" Correct the name. A variable of your own that begins with a prefix of this collection"
         f" is named in the list {ALLOW}, which takes patterns such as 'edge_site_*'"
     )
+
+
+def _names(items: list[dict[str, t.Any]] | None) -> t.Iterator[str]:
+    for item in items or ():
+        if "name" in item and not item.keys() & {"hosts", "ansible.builtin.import_playbook"}:
+            yield item["name"]
+        for word in ("tasks", "pre_tasks", "post_tasks", "block", "rescue", "always"):
+            yield from _names(item.get(word))
+
+
+def _named(pattern: str, folder: Path) -> bool:
+    return any(name == pattern or fnmatch.fnmatch(name, pattern) for name in task_names(folder))
+
+
+def _all_tags() -> set[str]:
+    return {tag for tags in PLAYBOOK_TAGS.values() for tag in tags}
 
 
 def _prefix(name: str) -> str | None:

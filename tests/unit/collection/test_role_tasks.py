@@ -49,7 +49,9 @@ class Deployment:
             "hosts": "localhost",
             "connection": "local",
             "gather_facts": False,
-            "vars_files": [str(ROOT / "roles/retire/vars/main.yml")],
+            "vars_files": [
+                str(ROOT / "roles" / role / "vars/main.yml") for role in ("devshard", "retire")
+            ],
             "vars": {
                 "ansible_python_interpreter": sys.executable,
                 "devshard_deploy_dir": str(self._host.deploy),
