@@ -44,6 +44,11 @@ lint: tests-ready ## Formatting, types, ansible-lint, documentation, the built p
 build: tests-ready ## The tarball of the collection: build/gonka-devshard-VERSION.tar.gz, and its checksum
 	@tests/tools/tarball
 
+.PHONY: execution-environment
+execution-environment: build ## What podman and docker build an execution environment from: build/execution-environment
+	@tests/tools/setup package
+	@.venv-package/bin/ansible-builder create --file execution-environment.yml --context build/execution-environment --output-filename Containerfile
+
 .PHONY: docs
 docs: tests-ready ## The documentation site: build/docs/html
 	@tests/tools/docs

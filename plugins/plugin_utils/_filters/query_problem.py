@@ -61,11 +61,11 @@ def _keys(value: object) -> Iterator[str]:
 
 def query_problem(data: object, expression: object, name: str = "status_query") -> str:
     """Return one sentence about what is wrong, or an empty text."""
-    if JMESPATH_ERROR is not None:
-        return f"{name}: {missing_required_lib('jmespath')}"
     text = str(expression)
     if not text:
         return ""
+    if JMESPATH_ERROR is not None:
+        return f"{name}: {missing_required_lib('jmespath')}"
     try:
         tree = jmespath.compile(text).parsed
     except jmespath.exceptions.JMESPathError as exc:

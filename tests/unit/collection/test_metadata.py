@@ -117,6 +117,7 @@ def test_the_product_has_no_type_that_is_not_checked() -> None:
 def test_documents_name_the_tarball_of_this_version() -> None:
     tarball = f"gonka-devshard-{GALAXY['version']}.tar.gz"
     rst = ROOT / "docs/docsite/rst"
-    for path in (ROOT / "README.md", rst / "getting_started.rst", rst / "scheduled_upgrades.rst"):
+    guides = (rst / "getting_started.rst", rst / "execution_environments.rst")
+    for path in (ROOT / "README.md", ROOT / "execution-environment.yml", *guides):
         named = set(re.findall(r"gonka-devshard-[\d.]+\.tar\.gz", path.read_text()))
         assert named == {tarball}, path.name

@@ -71,7 +71,8 @@ def test_every_import_of_the_package_resolves_inside_it() -> None:
 # What a user of the collection needs. Whoever works on it has the repository, where the tests are.
 WHOLE = {
     *("CHANGELOG.md", "CHANGELOG.rst", "CONTRIBUTING.md", "COPYING", "LICENSES", "README.md"),
-    *("REUSE.toml", "SECURITY.md", "changelogs", "docs", "extensions", "galaxy.yml", "inventories"),
+    *("REUSE.toml", "SECURITY.md", "changelogs", "docs", "execution-environment.yml", "extensions"),
+    *("galaxy.yml", "inventories"),
     *("meta", "playbooks", "plugins", "requirements.txt", "requirements.yml", "roles", "tests"),
 }
 

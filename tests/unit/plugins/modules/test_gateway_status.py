@@ -22,6 +22,9 @@ from ansible_collections.gonka.devshard.plugins.module_utils._status.look import
 from ansible_collections.gonka.devshard.plugins.module_utils._wiring.gateway_status import (
     certificate_result,
 )
+from ansible_collections.gonka.devshard.plugins.plugin_utils._filters import (
+    query_problem as queries,
+)
 from ansible_collections.gonka.devshard.plugins.plugin_utils._filters.query_problem import (
     query_problem,
 )
@@ -193,6 +196,12 @@ def test_a_typing_error_in_a_query(expression: str, words: str) -> None:
 )
 def test_a_query_that_is_right(expression: str) -> None:
     assert query_problem({"x": {"default_model": "m"}}, expression) == ""
+
+
+def test_only_a_query_needs_its_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queries, "JMESPATH_ERROR", ImportError("jmespath"))
+    assert "(jmespath)" in query_problem({}, "usable")
+    assert query_problem({}, "") == ""
 
 
 # parts that do not answer
