@@ -175,7 +175,9 @@ class Context:
         self.positive("request_timeout")
         options = self.read(_argspec.HttpOptions)
         if options.ca_path is not None and not Path(options.ca_path).exists():
-            raise ConfigurationError(f"{options.ca_path} (ca_path) does not exist on this host")
+            raise ConfigurationError(
+                f"devshard_ca_path (ca_path): {options.ca_path} does not exist on this host"
+            )
         return _transport.HttpTransport(
             timeout=options.request_timeout,
             validate_certs=options.validate_certs,

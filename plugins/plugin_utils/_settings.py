@@ -17,6 +17,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._core import keys, 
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import ConfigurationError
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway import profiles
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.drift import accounting_fault
+from ansible_collections.gonka.devshard.plugins.plugin_utils import _proxy
 
 Values = t.Mapping[str, t.Any]
 
@@ -52,6 +53,8 @@ def faults_of(
     faults = urls.url_faults({name: values[name] for name in URLS.get(role, ()) if name in values})
     if role == "devshard" and not faults:
         faults += _elsewhere(values)
+    if role == "devshard" and _proxy.NAME in values:
+        faults += _proxy.proxy_faults(values[_proxy.NAME])
     if role == "devshard" and generation is not None:
         faults += chain_faults(values, generation)
     if role == "gateway" and generation is not None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import sys
 import typing as t
 from pathlib import Path
@@ -101,11 +102,28 @@ def found() -> list[Found]:
 FOUND = found()
 
 
+def options_of(fragment: str) -> Data:
+    module = importlib.import_module(f"{PACKAGE}.doc_fragments._{fragment}")
+    found: Data = yaml.safe_load(module.ModuleDocFragment.DOCUMENTATION)["options"]
+    return found
+
+
+def fragments_of_all(members: list[str]) -> set[str]:
+    """The fragments that each of these modules extends."""
+    line = re.compile(rf"^  - {FULL_NAME}\._(\w+)$", re.MULTILINE)
+    texts = [(ROOT / f"plugins/modules/{name}.py").read_text() for name in members]
+    return set.intersection(*(set(line.findall(text)) for text in texts))
+
+
 @pytest.mark.parametrize("group", GROUPS)
 def test_a_group_gets_only_what_all_its_modules_take(group: str) -> None:
-    module = importlib.import_module(f"{PACKAGE}.doc_fragments._{group}")
-    options: Data = yaml.safe_load(module.ModuleDocFragment.DOCUMENTATION)["options"]
-    assert set(OPTIONS[group]) <= set(options)
+    taken = {
+        name
+        for fragment in {group, "http"} & fragments_of_all(MEMBERS[group])
+        for name in options_of(fragment)
+    }
+    assert set(OPTIONS[group]) <= taken
+    options = options_of(group)
     required = {name for name, option in options.items() if option.get("required")}
     assert required <= set(OPTIONS[group])
 

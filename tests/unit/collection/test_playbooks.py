@@ -54,6 +54,15 @@ def test_hosts_can_be_chosen(name: str) -> None:
             assert play["gather_facts"] is False, play["name"]
 
 
+PROXIES = "{{ devshard_proxy_env | default({}) | gonka.devshard.proxy_environment }}"
+
+
+@pytest.mark.parametrize("name", PLAYBOOKS)
+def test_the_proxies_of_a_host_hold_for_all_tasks(name: str) -> None:
+    plays = read_yaml(ROOT / "playbooks" / f"{name}.yml")
+    assert {play["environment"] for play in plays if "hosts" in play} <= {PROXIES}
+
+
 @pytest.mark.parametrize("name", INVENTORIES)
 def test_inventory_can_be_read(name: str) -> None:
     listed = run_ansible("inventory", "--inventory", f"inventories/{name}", "--list")
