@@ -12,16 +12,16 @@ import time
 import typing as t
 from datetime import datetime, timedelta, timezone
 
-from ansible.utils.display import Display
-
-from ansible_collections.gonka.devshard.plugins.plugin_utils._slices import Result, SlicedAction
+from ansible_collections.gonka.devshard.plugins.plugin_utils._slices import (
+    Result,
+    SlicedAction,
+    requests_left,
+)
 
 SLICE = 15
 """Seconds of one slice."""
 WAITING = ("busy", "timeout")
 """Causes that pass by themselves."""
-
-display = Display()
 
 
 def _kind(problem: Result | None) -> str:
@@ -49,17 +49,16 @@ def explain(problem: Result, since: datetime) -> Result:
     return {**problem, "message": f"{problem['message']} ({waited})"}
 
 
-def describe(host: str, waiting: list[Result], left: float, since: datetime) -> str:
-    """One line of progress."""
+def describe(waiting: list[Result], since: datetime) -> str:
+    """What the slices wait for."""
     parts = []
     for escrow in waiting:
         requests = escrow["problem"].get("active_requests")
         end = gone_at(since, escrow["problem"])
-        what = f"{requests} requests left" if requests else str(escrow["problem"]["message"])
+        what = requests_left(requests) if requests else str(escrow["problem"]["message"])
         what += f", gone at {end} at the latest" if requests and end else ""
         parts.append(f"escrow {escrow['id']}: {what if len(what) <= 80 else what[:79] + '…'}")
-    said = "; ".join(parts) or "another run moves money on this host"
-    return f"escrow_settle [{host}]: {said}, {max(0, round(left))} s until the deadline"
+    return "; ".join(parts) or "another run moves money on this host"
 
 
 class Whole:
@@ -109,7 +108,6 @@ class ActionModule(SlicedAction):
     def _in_slices(self, args: Result, numbers: dict[str, float], task_vars: Result) -> Result:
         start, since = time.monotonic(), now()
         budget = numbers["wait_timeout"]
-        host = str(task_vars.get("inventory_hostname", ""))
         whole = Whole()
         while True:
             left = budget - (time.monotonic() - start)
@@ -121,7 +119,7 @@ class ActionModule(SlicedAction):
             locked = "escrows" not in part and _kind(part.get("failure")) == "busy"
             if not whole.waiting and not locked:
                 break
-            display.display(describe(host, whole.waiting, left, since))
+            self._say(describe(whole.waiting, since), left, task_vars)
             if whole.waiting:
                 args = {key: value for key, value in args.items() if key != "select"}
                 args["ids"] = [escrow["id"] for escrow in whole.waiting]

@@ -10,25 +10,30 @@ from __future__ import annotations
 import time
 import typing as t
 
-from ansible.utils.display import Display
+from ansible_collections.gonka.devshard.plugins.plugin_utils._slices import (
+    Result,
+    SlicedAction,
+    requests_left,
+)
 
-from ansible_collections.gonka.devshard.plugins.plugin_utils._slices import Result, SlicedAction
 
-display = Display()
+def slot_of(args: Result) -> str:
+    """The slot that is drained, where the edge is asked for it."""
+    slot = str(args.get("edge_busy_url") or "").rpartition("/")[2]
+    return f" slot {slot}" if slot in ("main", "temp") else ""
 
 
-def describe(host: str, failure: Result, left: float) -> str:
-    """One line of progress for a slice that timed out."""
+def describe(failure: Result) -> str:
+    """What a slice that timed out has seen last."""
     last = failure.get("last") or {}
     if last.get("verdict") == "unknown":
-        what = f"unknown: {last.get('reason') or 'no answer'}"
-    else:
-        what = f"{last.get('requests')} requests left"
-        if last.get("workers"):
-            what += f", {last['workers']} nginx workers from before the reload"
-        if last.get("edge"):
-            what += ", the edge still holds requests for it"
-    return f"gateway_drain [{host}]: {what}, {max(0, round(left))} s until the deadline"
+        return f"unknown: {last.get('reason') or 'no answer'}"
+    what = requests_left(last.get("requests"))
+    if last.get("workers"):
+        what += f", {last['workers']} nginx workers from before the reload"
+    if last.get("edge"):
+        what += ", the edge still holds requests for it"
+    return what
 
 
 class ActionModule(SlicedAction):
@@ -50,7 +55,6 @@ class ActionModule(SlicedAction):
         length = max(
             numbers["progress_interval"], (numbers["polls"] + 1) * numbers["wait_interval"]
         )
-        host = str(task_vars.get("inventory_hostname", ""))
         blind = 0.0
         while True:
             began = time.monotonic()
@@ -73,7 +77,7 @@ class ActionModule(SlicedAction):
             if (failure.get("last") or {}).get("verdict") == "drained":
                 # the row was cut off by the end of the slice; a slow gateway needs a longer one
                 length *= 2
-            display.display(describe(host, failure, left))
+            self._say(describe(failure), left, task_vars, slot_of(args))
         if "drain" in part:
             part["drain"]["elapsed"] = round(time.monotonic() - start, 1)
         return part

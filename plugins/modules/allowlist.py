@@ -18,6 +18,8 @@ description:
   - There are three answers. Listed succeeds. Not listed fails with RV(failure.kind) V(not_listed) and says what to do.
     Unknown fails with another kind.
   - Membership is decided by a governance vote; nothing on this host changes it.
+  - While it waits, it shows lines on the terminal with the time that is left, the first after 15 seconds and then less
+    often, up to every 5 minutes.
 options:
   address:
     description:

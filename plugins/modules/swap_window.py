@@ -20,6 +20,8 @@ description:
     redirects its clients, a wallet that cannot pay for the escrows of the temporary gateway, a model that no gateway
     would serve meanwhile, or a disk that is nearly full.
   - An unknown state is refused too. Nothing is changed.
+  - While it waits, it shows lines on the terminal with what closes the window and the time that is left, the first
+    after 15 seconds and then less often, up to every 5 minutes.
 options:
   min_blocks:
     description:
@@ -30,6 +32,12 @@ options:
   wait:
     description:
       - Wait for the window, up to O(wait_timeout), instead of refusing.
+    type: bool
+    default: false
+  resumed:
+    description:
+      - The wait continues from an earlier call. What waiting does not heal was checked then, and is checked again once
+        the window is open, because a rotation that it waits for may change it meanwhile.
     type: bool
     default: false
   temp_escrows:
@@ -222,6 +230,7 @@ SPEC = _argspec.ArgumentSpec(
     options={
         "min_blocks": {"type": "int", "default": 400},
         "wait": {"type": "bool", "default": False},
+        "resumed": {"type": "bool", "default": False},
         "temp_escrows": {
             "type": "list",
             "elements": "dict",
@@ -268,6 +277,7 @@ def work(context: Context) -> Outcome:
         fee_amount=params["fee_amount"],
         creator=params["creator"],
         wait=params["wait"],
+        resumed=params["resumed"],
         rotation_danger=rotation_danger(params["image"], paid),
         payee="new generation" if params["payment_profile"] else "temporary gateway",
         settle=params["settle"],

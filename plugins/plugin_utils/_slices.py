@@ -3,7 +3,7 @@
 
 # This file is private to the collection.
 
-"""An action that runs the module of its name in slices, so that a wait shows on the terminal.
+"""Actions that run the module of their name in slices, so that a wait shows on the terminal.
 
 A module cannot print while it runs. Each slice is a complete call of the module with a shorter
 deadline; what a slice that only ran out of time says is the progress.
@@ -12,11 +12,38 @@ deadline; what a slice that only ran out of time says is the progress.
 from __future__ import annotations
 
 import abc
+import time
 import typing as t
 
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 
 Result = dict[str, t.Any]
+
+SWITCH: t.Final = "devshard_progress"
+"""The variable that switches the lines off; the slices are the same."""
+
+SHOWN: t.Final = 160
+"""Characters of a line that say what is waited for."""
+
+display = Display()
+
+
+def span(seconds: float) -> str:
+    """The time that is left, as exact as it matters."""
+    whole = max(0, round(seconds))
+    minutes, hours = whole // 60, whole // 3600
+    if minutes < 10:
+        return f"{whole} s"
+    return f"{minutes} min" if hours < 2 else f"{hours} h {minutes % 60} min"
+
+
+def progress(where: str, what: str, left: float) -> str:
+    """One line, also of a text with line breaks in it."""
+    flat = " ".join(what.split())
+    short = flat if len(flat) <= SHOWN else flat[: SHOWN - 1] + "…"
+    return f"{where}: {short}, {span(left)} until the deadline"
 
 
 class SlicedAction(ActionBase, abc.ABC):
@@ -44,6 +71,13 @@ class SlicedAction(ActionBase, abc.ABC):
     def _in_slices(self, args: Result, numbers: dict[str, float], task_vars: Result) -> Result:
         """Call the module until it is done, has failed, or the time is over."""
 
+    def _say(self, what: str, left: float, task_vars: Result, place: str = "") -> None:
+        """Show a line. It has no escape codes, and Ansible writes it whole, also with many forks."""
+        if boolean(self._templar.template(task_vars.get(SWITCH, True)), strict=False):
+            host = task_vars.get("inventory_hostname", "")
+            name = self.MODULE.rpartition(".")[2]
+            display.display(progress(f"{name} [{host}]{place}", what, left))
+
     def _call(self, args: Result, task_vars: Result) -> Result:
         part: Result = self._execute_module(
             module_name=self.MODULE, module_args=args, task_vars=task_vars
@@ -56,3 +90,54 @@ class SlicedAction(ActionBase, abc.ABC):
         except (TypeError, ValueError):
             return None
         return found if min(found.values()) > 0 else None
+
+
+def requests_left(count: t.Any) -> str:
+    return f"{count} {'request' if count == 1 else 'requests'} left"
+
+
+def kind_of(part: Result) -> str:
+    """Why a call of the module failed, or nothing."""
+    failure = part.get("failure") or {}
+    return str(failure.get("kind", "failed")) if part.get("failed") else ""
+
+
+class WatchingAction(SlicedAction):
+    """A module that only reads until what it waits for is there, where ``wait`` asks for it."""
+
+    FIRST: t.ClassVar[int] = 15
+    LONGEST: t.ClassVar[int] = 300
+    """Seconds of a slice. They double, since a wait of hours needs no line every few seconds."""
+    PASSING: t.ClassVar[frozenset[str]]
+    """Kinds of failures at the end of a slice after which the wait goes on."""
+    RESUMED: t.ClassVar[Result] = {}
+    """Options of all slices but the first."""
+    RESULT: t.ClassVar[str] = ""
+    """What of the module's result says how long it waited, if it does."""
+
+    def _in_slices(self, args: Result, numbers: dict[str, float], task_vars: Result) -> Result:
+        if not boolean(args.get("wait", False), strict=False):
+            return self._call(args, task_vars)
+        start = time.monotonic()
+        length = self.FIRST
+        while True:
+            began = time.monotonic()
+            left = numbers["wait_timeout"] - (began - start)
+            allowed = max(1, round(min(length, left)))
+            part = self._call({**args, "wait_timeout": allowed}, task_vars)
+            now = time.monotonic()
+            left = numbers["wait_timeout"] - (now - start)
+            if kind_of(part) not in self.PASSING or left <= 0:
+                break
+            self._say(self._describe(part), left, task_vars)
+            # one that failed before the slice was over did not wait
+            time.sleep(max(0.0, min(began + allowed - now, left)))
+            length = min(2 * length, self.LONGEST)
+            args = {**args, **self.RESUMED}
+        if self.RESULT in part:
+            part[self.RESULT]["waited"] = round(time.monotonic() - start, 1)
+        return part
+
+    def _describe(self, part: Result) -> str:
+        """What is waited for."""
+        return str(part.get("msg", ""))

@@ -54,6 +54,8 @@ class WindowWish:
     fee_amount: int
     creator: str | None
     wait: bool
+    resumed: bool = False
+    """Whether an earlier call has begun the wait, and has looked at what waiting does not heal."""
     rotation_danger: str | None = None
     """What the rotation of the new image does, where it must not be on."""
     payee: str = "temporary gateway"
@@ -115,14 +117,14 @@ class SwapWindow:
         self._w = wish
 
     def run(self) -> dict[str, t.Any]:
-        lasting = self._lasting()
-        if lasting:
+        resumed = self._w.resumed and self._w.wait
+        if not resumed and (lasting := self._lasting()):
             raise UnsafeError(f"no swap: {'; '.join(lasting)}", reasons=lasting)
         looks = 0
         while True:
             reasons, unknown = self._passing()
             looks += 1
-            if not reasons and looks > 1 and (lasting := self._lasting()):
+            if not reasons and (resumed or looks > 1) and (lasting := self._lasting()):
                 # it was long ago that they were looked at
                 raise UnsafeError(f"no swap: {'; '.join(lasting)}", reasons=lasting)
             if not reasons:

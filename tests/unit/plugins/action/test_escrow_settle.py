@@ -13,6 +13,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.gonka.devshard.plugins.action import escrow_settle
 from ansible_collections.gonka.devshard.plugins.action.escrow_settle import ActionModule
+from ansible_collections.gonka.devshard.plugins.plugin_utils import _slices
 
 Result = dict[str, t.Any]
 
@@ -33,6 +34,7 @@ class Slices(ActionModule):
 
     def __init__(self, clock: Clock, answers: list[Result], args: Result, check: bool) -> None:
         self._task: t.Any = SimpleNamespace(args=args, check_mode=check, async_val=0)
+        self._templar: t.Any = SimpleNamespace(template=lambda value: value)
         self.clock = clock
         self.answers = answers
         self.calls: list[Result] = []
@@ -69,7 +71,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., Run]:
         lines: list[str] = []
         monkeypatch.setattr(escrow_settle, "time", clock)
         monkeypatch.setattr(escrow_settle, "now", lambda: datetime(2026, 1, 2, 3, 50, 0))
-        monkeypatch.setattr(escrow_settle, "display", SimpleNamespace(display=lines.append))
+        monkeypatch.setattr(_slices, "display", SimpleNamespace(display=lines.append))
         monkeypatch.setattr(ActionBase, "run", lambda self, tmp=None, task_vars=None: {})
         action = Slices(clock, answers, {"select": "all", **args}, check)
         return Run(action.run(None, {"inventory_hostname": "h1"}), action.calls, lines)
@@ -92,7 +94,7 @@ def test_only_what_waits_is_asked_again_and_all_results_are_kept(
     assert found.calls[0] == {"select": "all", "wait_timeout": 15}
     assert found.calls[1] == {"ids": [2], "wait_timeout": 15}
     assert found.lines == [
-        "escrow_settle [h1]: escrow 2: 3 requests left, 1785 s until the deadline"
+        "escrow_settle [h1]: escrow 2: 3 requests left, 29 min until the deadline"
     ]
 
 

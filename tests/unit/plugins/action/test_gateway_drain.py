@@ -12,6 +12,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.gonka.devshard.plugins.action import gateway_drain
 from ansible_collections.gonka.devshard.plugins.action.gateway_drain import ActionModule, describe
+from ansible_collections.gonka.devshard.plugins.plugin_utils import _slices
 
 Result = dict[str, t.Any]
 
@@ -29,6 +30,7 @@ class Slices(ActionModule):
 
     def __init__(self, clock: Clock, answers: list[Result], args: Result, check: bool) -> None:
         self._task: t.Any = SimpleNamespace(args=args, check_mode=check, async_val=0)
+        self._templar: t.Any = SimpleNamespace(template=lambda value: value)
         self.clock = clock
         self.answers = answers
         self.calls: list[Result] = []
@@ -58,14 +60,17 @@ class Run(t.NamedTuple):
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., Run]:
-    def call(answers: list[Result], check: bool = False, **args: t.Any) -> Run:
+    def call(
+        answers: list[Result], check: bool = False, shown: object = True, **args: t.Any
+    ) -> Run:
         clock = Clock()
         lines: list[str] = []
         monkeypatch.setattr(gateway_drain, "time", clock)
-        monkeypatch.setattr(gateway_drain, "display", SimpleNamespace(display=lines.append))
+        monkeypatch.setattr(_slices, "display", SimpleNamespace(display=lines.append))
         monkeypatch.setattr(ActionBase, "run", lambda self, tmp=None, task_vars=None: {})
         action = Slices(clock, answers, args, check)
-        return Run(action.run(None, {"inventory_hostname": "h1"}), action.calls, lines)
+        found = {"inventory_hostname": "h1", "devshard_progress": shown}
+        return Run(action.run(None, found), action.calls, lines)
 
     return call
 
@@ -130,8 +135,24 @@ def test_defaults_are_those_of_the_module() -> None:
 
 
 def test_workers_are_told() -> None:
-    line = describe("h", {"last": {"verdict": "busy", "requests": 0, "workers": 2}}, 5)
-    assert "2 nginx workers" in line
+    line = describe({"last": {"verdict": "busy", "requests": 0, "workers": 2, "edge": True}})
+    assert "0 requests left, 2 nginx workers" in line
+    assert line.endswith(", the edge still holds requests for it")
+    assert describe({"last": {"verdict": "busy", "requests": 1}}) == "1 request left"
+
+
+def test_the_slot_is_told(run: t.Callable[..., Run]) -> None:
+    found = run([timed_out(), DONE], edge_busy_url="http://127.0.0.1:80/-/busy/temp")
+    assert found.lines == [
+        "gateway_drain [h1] slot temp: 3 requests left, 29 min until the deadline"
+    ]
+
+
+@pytest.mark.parametrize("shown", [False, "false", "no"])
+def test_the_lines_can_be_switched_off(run: t.Callable[..., Run], shown: object) -> None:
+    found = run([timed_out(), timed_out(), DONE], shown=shown, wait_timeout=100)
+    assert found.lines == []
+    assert len(found.calls) == 3
 
 
 def test_a_fraction_of_a_second_between_looks_is_sliced_too(run: t.Callable[..., Run]) -> None:

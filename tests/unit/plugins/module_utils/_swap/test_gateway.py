@@ -573,6 +573,7 @@ def window(
     chain: Chain | None = None,
     needs: tuple[TempNeed, ...] = (),
     wait: bool = False,
+    resumed: bool = False,
     check_mode: bool = False,
     settle: bool = False,
     timeout: float = 100,
@@ -589,6 +590,7 @@ def window(
         fee_amount=1,
         creator=None,
         wait=wait,
+        resumed=resumed,
         settle=settle,
         rotation_danger=rotation_danger,
         max_total_locked=max_total_locked,
@@ -700,6 +702,19 @@ def test_a_window_that_opens_late_looks_once_more_at_what_waiting_does_not_heal(
     wish = WindowWish(min_blocks=400, needs=(), fee_amount=1, creator=None, wait=True)
     with pytest.raises(UnsafeError, match="must be settled within 0 blocks"):
         SwapWindow(ports(gateway, chain), wish).run()
+
+
+def test_a_wait_that_continues_asks_what_does_not_heal_once_the_window_is_open() -> None:
+    """Meanwhile a rotation may have no active escrow of a model, or a small wallet."""
+    lost = Chain()
+    with pytest.raises(WaitTimeoutError, match="did not open"):
+        window([POC], wait=True, resumed=True, chain=lost)
+    with pytest.raises(UnsafeError, match="does not have active escrow 1"):
+        window([status()], wait=True, resumed=True, chain=lost)
+    assert window([status()], wait=True, resumed=True)["looks"] == 1
+    # without a wait there is none that continues
+    with pytest.raises(UnsafeError, match="does not have active escrow 1"):
+        window([POC], resumed=True, chain=lost)
 
 
 def test_check_mode_tells_and_does_not_wait() -> None:
