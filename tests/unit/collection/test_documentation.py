@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 import typing as t
+from urllib.parse import unquote
 
 import pytest
 import yaml
@@ -81,6 +82,31 @@ def test_readme_says_with_which_cores_it_is_tested() -> None:
     assert tested
     said = re.findall(r"^\| ansible-core ([\d.]+)", README, flags=re.MULTILINE)
     assert said == tested
+
+
+def test_badges_are_true() -> None:
+    """Each is a fixed picture, so that it holds nothing that is measured elsewhere."""
+    badges = re.findall(
+        r"^\[!\[(.+?)\]\(https://img\.shields\.io/badge/(\S+)\)\]\((\S+)\)$", README, re.MULTILINE
+    )
+    said = {}
+    for text, picture, _target in badges:
+        title, value, colour = re.split(r"(?<!-)-(?!-)", unquote(picture).replace("--", "\0"))
+        assert colour == "blue"
+        said[title.replace("\0", "-")] = value.replace("\0", "-")
+        assert text.endswith(said[title.replace("\0", "-")].replace(" | ", ", "))
+    assert said == {
+        "version": read_yaml(ROOT / "galaxy.yml")["version"],
+        "ansible-core": " | ".join(re.findall(r"^\| ansible-core (\S+)", README, re.MULTILINE)),
+        "python": " | ".join(re.findall(r"^\| ansible-core \S+ \| (\S+)", README, re.MULTILINE)),
+        "scenarios": "Debian 13",
+        "licence": read_yaml(ROOT / "galaxy.yml")["license"][0],
+    }
+    assert "scenarios on real systemd hosts with Debian 13" in " ".join(README.split())
+    for _text, _picture, target in badges:
+        anchors = {one.lower().replace(" ", "-") for one in sections(README)}
+        assert (ROOT / target).is_file() or target.removeprefix("#") in anchors
+    assert README.count("![") == len(badges)
 
 
 @pytest.mark.parametrize("name", MODULES)
