@@ -155,7 +155,7 @@ def facts(status: Data) -> Iterator[tuple[str, str]]:
     yield "requests now", _requests(status)
     for model in status["models"]:
         yield "model", f"{short(model['id'], 44)}: {_model(model)}"
-    yield "rotation", status["rotation"]
+    yield "rotation", _rotation(status)
     yield "phase", str(status.get("phase") or "not known")
     yield (
         "chain",
@@ -165,6 +165,39 @@ def facts(status: Data) -> Iterator[tuple[str, str]]:
     yield "creator", str(creator.get("address") or "not known")
     balance = creator.get("balance")
     yield "wallet", "not known" if balance is None else coins(balance)
+
+
+def _rotation(status: Data) -> str:
+    """With the next window and what the newest passes did, as far as the gateway shows them."""
+    state = str(status["rotation"])
+    known = [entry["gateway"] or {} for entry in (status.get("slots") or {}).values()]
+    found = [gateway["rotation"] for gateway in known if gateway.get("rotation")]
+    rotation = next((one for one in found if one["settings"].get("enabled")), None)
+    if state not in ("on", "failing") or rotation is None:
+        return state
+    left = rotation.get("blocks_until_next_rotation")
+    if not rotation.get("polled") or left is None:
+        following = "the next window is not known"
+    else:
+        pace = (status.get("epoch") or {}).get("block_seconds")
+        seconds = None if pace is None else int(left * pace)
+        following = f"next in {time_left({'blocks_left': left, 'seconds_left': seconds})}"
+    return "; ".join([state, following, *_last_rotation(rotation.get("latest") or ())])
+
+
+def _last_rotation(latest: Iterable[Data]) -> Iterator[str]:
+    """The passes of the newest epoch, over all models and stages."""
+    entries = list(latest)
+    last = max((entry.get("epoch") or 0 for entry in entries), default=0)
+    passes = [entry for entry in entries if (entry.get("epoch") or 0) == last]
+    words = {
+        "created_count": "created",
+        "settled_count": "settled",
+        "settle_failed_count": "not settled at once",
+    }
+    counts = {word: sum(one.get(name) or 0 for one in passes) for name, word in words.items()}
+    if told := ", ".join(f"{count} {word}" for word, count in counts.items() if count):
+        yield f"in epoch {last}: {told}"
 
 
 def _host_facts(status: Data) -> Iterator[tuple[str, str]]:

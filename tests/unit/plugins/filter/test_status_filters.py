@@ -123,6 +123,49 @@ def test_what_the_image_was_found_to_have(record: dict[str, t.Any], lines: list[
     assert ("found in image" in text) is (record.get("profile") == "v4.1")
 
 
+def rotation(**given: t.Any) -> dict[str, t.Any]:
+    settings = {"enabled": True, "settlement_enabled": True}
+    plain = {"polled": True, "settings": settings, "blocks_until_next_rotation": 720, "latest": []}
+    return {**plain, **given}
+
+
+KEPT = {"stage": "keep", "epoch": 213, "created_count": 1, "settled_count": 0}
+MADE = {"stage": "prepare", "epoch": 213, "created_count": 2, "settled_count": 1}
+BUSY = {**KEPT, "created_count": 0, "settle_failed_count": 1}
+OLD = {"stage": "prepare", "epoch": 212, "created_count": 9}
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"latest": None}, "on; next in 720 blocks, 1 h 12 min"),
+        ({"polled": False}, "on; the next window is not known"),
+        ({"blocks_until_next_rotation": None}, "on; the next window is not known"),
+        (
+            {"latest": [KEPT, MADE, OLD]},
+            "on; next in 720 blocks, 1 h 12 min; in epoch 213: 3 created, 1 settled",
+        ),
+        ({"latest": [{"epoch": 213}]}, "on; next in 720 blocks, 1 h 12 min"),
+        (
+            {"latest": [BUSY]},
+            "failing; next in 720 blocks, 1 h 12 min; in epoch 213: 1 not settled at once",
+        ),
+        ({"settings": {"enabled": False}}, "off"),
+    ],
+)
+def test_the_rotation_is_shown_with_its_next_window(given: dict[str, t.Any], words: str) -> None:
+    """Of a gateway whose escrows are ready; the chain's pace is 6 seconds a block."""
+
+    def turn_on(_presence: dict[str, t.Any], seen: dict[str, t.Any]) -> None:
+        seen["epoch"]["block_seconds"] = 6.0
+        seen["slots"]["main"]["gateway"]["rotation"] = rotation(
+            **{**given, **({"latest": given["latest"] or []} if "latest" in given else {})}
+        )
+
+    text = " ".join(" ".join(status_table(status_of(turn_on))).split())
+    assert f" rotation {words} phase " in text
+
+
 def test_escrows_that_are_not_served_are_shown_as_what_they_are() -> None:
     rows = [
         escrow(3, active=False, usable=False, why_not=["inactive in the gateway"]),
