@@ -65,7 +65,7 @@ def _swap(presence: Data, _seen: Data, _first: int) -> None:
         "asked": "registry.example.org/gonka/devshard-gateway:4.1.2",
         "origin_asked": "registry.example.org/gonka/devshard-gateway:4.1.1",
         "slot": "main",
-        "step": "drain",
+        "step": "drain_main",
         "since": "2026-01-31T11:20:00Z",
         "mode": "temp",
         "rolling_back": False,

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from ansible_collections.gonka.devshard.plugins.module_utils._status.money_rules import time_left
 from ansible_collections.gonka.devshard.plugins.module_utils._status.scene import coins
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import Step
 
 from .charts import Bar, chart, cut
 from .gateways import NOT_KNOWN, RANK, Advice, Creator, Gateway, command
@@ -21,6 +22,8 @@ if t.TYPE_CHECKING:
     from .gateways import Data
 
 MOST_BARS: t.Final = 12
+DAY: t.Final = 24
+"""Hours."""
 ADDRESS: t.Final = 28
 """Characters of an address beside a bar; the table has all of them."""
 _ACT: t.Final = ("danger", NOT_KNOWN)
@@ -133,6 +136,7 @@ def fleet_charts(fleet: Sequence[Gateway], found: Sequence[Creator]) -> Html:
     wallets = [(one, one.wallet or 0) for one in found]
     highest = max((wallet for _one, wallet in wallets), default=0) or 1
     poor = sorted(wallets, key=lambda entry: (entry[0].wallet is not None, entry[1]))[:MOST_BARS]
+    swapped = [one for one in fleet if one.swap is not None]
     drawn = [
         chart(
             "deadlines",
@@ -159,11 +163,49 @@ def fleet_charts(fleet: Sequence[Gateway], found: Sequence[Creator]) -> Html:
             ],
             _more(len(wallets)),
         ),
+        chart(
+            "funding",
+            "How long the wallets last, the shortest first",
+            [funding_bar(one) for one in sorted(found, key=_lasts)[:MOST_BARS]],
+            _more(len(found)),
+        ),
+        chart(
+            "swaps",
+            "Swaps that have begun and not ended",
+            [swap_bar(one.host, one.swap) for one in swapped[:MOST_BARS] if one.swap is not None],
+            _more(len(swapped)),
+        ),
     ]
     drawn = [figure for figure in drawn if figure]
     if not drawn:
         return Html("")
-    return tag("section", tag("h2", "Deposits"), tag("div", *drawn, class_="charts"))
+    return tag("section", tag("h2", "Deposits and swaps"), tag("div", *drawn, class_="charts"))
+
+
+def funding_bar(one: Creator) -> Bar:
+    """Of all its gateways together. As much as the alert of the role monitoring asks for is red."""
+    hours, label = one.lasts, cut(one.address, ADDRESS)
+    if hours is None:
+        return Bar(label=label, value=NOT_KNOWN, share=None)
+    if hours == float("inf"):
+        return Bar(label=label, value="nothing is spent", share=1.0)
+    severity = "danger" if hours < DAY else "warning" if hours < 3 * DAY else "ok"
+    told = f"{int(hours)} h" + (" (danger)" if severity == "danger" else "")
+    return Bar(label=label, value=told, share=hours / (7 * DAY), severity=severity)
+
+
+def swap_bar(host: str, swap: Data) -> Bar:
+    """How far it is. A step that this version does not know is named and not drawn."""
+    steps = [step.value for step in Step]
+    at = str(swap["step"])
+    share = (steps.index(at) + 1) / len(steps) if at in steps else None
+    way = "back, at" if swap["rolling_back"] else "at"
+    return Bar(label=host, value=f"{way} {at}", share=share, severity="warning")
+
+
+def _lasts(one: Creator) -> float:
+    """What is not known comes first."""
+    return -1.0 if one.lasts is None else one.lasts
 
 
 def _where(row: Data, gateway: Gateway) -> str:
@@ -217,6 +259,7 @@ def creator_table(found: Sequence[Creator]) -> Html:
         "Deposits",
         "Unspent",
         "Spent per hour",
+        "Lasts",
     )
     rows = [
         tag(
@@ -233,6 +276,7 @@ def creator_table(found: Sequence[Creator]) -> Html:
                         amount(one.deposits),
                         amount(one.unspent),
                         amount(one.burn),
+                        funding_bar(one).value,
                     ),
                     strict=True,
                 )

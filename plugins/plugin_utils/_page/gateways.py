@@ -15,6 +15,7 @@ import typing as t
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ansible_collections.gonka.devshard.plugins.module_utils._monitor.burn import HOUR, horizon
 from ansible_collections.gonka.devshard.plugins.module_utils._status.keys import KEYS
 from ansible_collections.gonka.devshard.plugins.module_utils._status.scene import (
     FAILS,
@@ -136,6 +137,13 @@ class Gateway:
         return sum(int(slot["gateway"]["active_requests"]) for slot in slots)
 
     @property
+    def swap(self) -> Data | None:
+        """A swap that has begun and not ended."""
+        presence = {} if self.status is None else self.status.get("presence") or {}
+        swap = presence.get("swap") or {}
+        return swap if swap.get("open") else None
+
+    @property
     def rank(self) -> tuple[int, bool, int, str]:
         """The worst first, and of these the one with the nearest deadline."""
         deadline = self.next_deadline
@@ -175,6 +183,13 @@ class Creator:
     burn: int | None
     """``ngonka`` per hour, of all escrows."""
     count: int
+
+    @property
+    def lasts(self) -> float | None:
+        """Hours until the wallet is empty, over all its gateways; infinite where nothing is spent."""
+        if self.wallet is None or self.burn is None:
+            return None
+        return horizon(self.wallet, 0, self.burn) / HOUR
 
 
 def gateways(looks: Iterable[Data], hosts: Iterable[str]) -> list[Gateway]:

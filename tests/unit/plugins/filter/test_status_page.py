@@ -24,6 +24,7 @@ from ansible_collections.gonka.devshard.tests.unit.plugins.filter.test_status_fi
     status_of,
 )
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils._status.test_rules import (
+    SWAP,
     escrow,
 )
 
@@ -306,3 +307,40 @@ def test_the_burn_rate_is_shown_where_it_was_measured() -> None:
     assert told[1] == "not known"
     whole = [text for found, text in shown.all("td") if found.get("data-label") == "Spent per hour"]
     assert whole == ["not known"]
+
+
+@pytest.mark.parametrize(
+    ("spent", "told", "colours"),
+    [
+        (None, "not known", set()),
+        (0.0, "nothing is spent", set()),
+        (5_000_000_000.0, "20 h (danger)", {"bar danger"}),
+        (2_000_000_000.0, "50 h", {"bar warning"}),
+        (500_000_000.0, "200 h", set()),
+    ],
+)
+def test_how_long_a_wallet_lasts(spent: float | None, told: str, colours: set[str]) -> None:
+    """It holds 100 GNK, which pay for the escrows of both gateways."""
+    burn = {"nonces_per_hour": 1.0, "seconds": 3600.0}
+    half = None if spent is None else {**burn, "ngonka_per_hour": spent / 2}
+    looks = [
+        {**look(escrows=[escrow(number, burn=half)]), "host": host}
+        for number, host in ((7, "a"), (8, "b"))
+    ]
+    shown = page(*looks)
+    cells = [text for found, text in shown.all("td") if found.get("data-label") == "Lasts"]
+    assert cells == [told]
+    figure = next(text for _f, text in shown.all("figure") if text.startswith("How long"))
+    assert told in figure
+    assert {found["class"] for found, _text in shown.all("rect")} - {"track", "bar ok"} == colours
+
+
+def test_a_swap_that_has_begun_is_drawn_as_far_as_it_is() -> None:
+    swapping = look()
+    swapping["presence"]["swap"] = {**SWAP, "step": "drain_main"}
+    text = " ".join(text for _found, text in page(swapping).all("figure"))
+    assert "Swaps that have begun and not ended" in text
+    assert "gw1 at drain_main" in text
+    swapping["presence"]["swap"] = {**SWAP, "rolling_back": True, "step": "of tomorrow"}
+    assert "back, at of tomorrow" in " ".join(text for _f, text in page(swapping).all("figure"))
+    assert "Swaps" not in " ".join(text for _found, text in page(look()).all("figure"))
