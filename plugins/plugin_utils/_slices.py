@@ -36,7 +36,7 @@ def span(seconds: float) -> str:
     minutes, hours = whole // 60, whole // 3600
     if minutes < 10:
         return f"{whole} s"
-    return f"{minutes} min" if hours < 2 else f"{hours} h {minutes % 60} min"
+    return f"{minutes} min {whole % 60} s" if hours < 2 else f"{hours} h {minutes % 60} min"
 
 
 def progress(where: str, what: str, left: float) -> str:

@@ -94,7 +94,7 @@ def test_only_what_waits_is_asked_again_and_all_results_are_kept(
     assert found.calls[0] == {"select": "all", "wait_timeout": 15}
     assert found.calls[1] == {"ids": [2], "wait_timeout": 15}
     assert found.lines == [
-        "escrow_settle [h1]: escrow 2: 3 requests left, 29 min until the deadline"
+        "escrow_settle [h1]: escrow 2: 3 requests left, 29 min 45 s until the deadline"
     ]
 
 

@@ -144,7 +144,7 @@ def test_workers_are_told() -> None:
 def test_the_slot_is_told(run: t.Callable[..., Run]) -> None:
     found = run([timed_out(), DONE], edge_busy_url="http://127.0.0.1:80/-/busy/temp")
     assert found.lines == [
-        "gateway_drain [h1] slot temp: 3 requests left, 29 min until the deadline"
+        "gateway_drain [h1] slot temp: 3 requests left, 29 min 48 s until the deadline"
     ]
 
 

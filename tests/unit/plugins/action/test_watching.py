@@ -185,8 +185,8 @@ def test_the_vote_is_waited_for(run: t.Callable[..., Run]) -> None:
     found = run(allowlist.ActionModule, answers, wait=True, wait_timeout=3600)
     assert found.result == listed
     assert found.lines == [
-        "allowlist [h1]: gonka1x is not on the allowlist yet, 59 min until the deadline",
-        "allowlist [h1]: it is unknown, 59 min until the deadline",
+        "allowlist [h1]: gonka1x is not on the allowlist yet, 59 min 45 s until the deadline",
+        "allowlist [h1]: it is unknown, 59 min 15 s until the deadline",
     ]
 
 
@@ -213,8 +213,8 @@ def test_the_kinds_exist() -> None:
         (-3, "0 s"),
         (0.6, "1 s"),
         (599, "599 s"),
-        (600, "10 min"),
-        (7199, "119 min"),
+        (600, "10 min 0 s"),
+        (7199, "119 min 59 s"),
         (7200, "2 h 0 min"),
         (21_585, "5 h 59 min"),
     ],
