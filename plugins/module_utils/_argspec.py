@@ -181,6 +181,21 @@ def ledger() -> ArgumentSpec:
     )
 
 
+def gateway() -> ArgumentSpec:
+    """What asks a gateway needs."""
+    return admin().merge(generation(), http())
+
+
+def money() -> ArgumentSpec:
+    """What judges escrows needs: the gateway, the chain and what was signed."""
+    return gateway().merge(chain(), ledger())
+
+
+def signing() -> ArgumentSpec:
+    """What pays or settles by itself needs: the same, and the program with the creator's key."""
+    return money().merge(inferenced())
+
+
 def environment() -> ArgumentSpec:
     """Fragment ``_environment``: what a gateway's environment file is to hold."""
     return ArgumentSpec(

@@ -180,14 +180,7 @@ SPEC = _argspec.ArgumentSpec(
     },
     required_if=(("state", "imported", ("storage_path",)),),
     required_by={"expected_balance": ("expected_nonce",)},
-).merge(
-    _argspec.admin(),
-    _argspec.generation(),
-    _argspec.chain(),
-    _argspec.http(),
-    _argspec.ledger(),
-    _argspec.wait(),
-)
+).merge(_argspec.money(), _argspec.wait())
 
 
 def work(context: Context) -> Outcome:

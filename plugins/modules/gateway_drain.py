@@ -195,13 +195,7 @@ SPEC = _argspec.ArgumentSpec(
         "edge_busy_url": {"type": "str"},
         "progress_interval": {"type": "int", "default": 10},
     },
-).merge(
-    _argspec.admin(),
-    _argspec.generation(),
-    _argspec.http(),
-    _argspec.swap(),
-    _argspec.wait(1800),
-)
+).merge(_argspec.gateway(), _argspec.swap(), _argspec.wait(1800))
 
 
 def work(context: Context) -> Outcome:

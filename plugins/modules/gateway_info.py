@@ -161,7 +161,7 @@ SPEC = _argspec.ArgumentSpec(
         "probe": {"type": "bool", "default": False},
         "accounting_url": {"type": "str"},
     }
-).merge(_argspec.admin(), _argspec.generation(), _argspec.http())
+).merge(_argspec.gateway())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -70,14 +70,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
 from ansible_collections.gonka.devshard.plugins.module_utils._clients.money import open_ports
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.entries import enter_escrows
 
-SPEC = _argspec.ArgumentSpec(options={}).merge(
-    _argspec.admin(),
-    _argspec.generation(),
-    _argspec.chain(),
-    _argspec.http(),
-    _argspec.inferenced(),
-    _argspec.ledger(),
-)
+SPEC = _argspec.ArgumentSpec(options={}).merge(_argspec.signing())
 
 
 def work(context: Context) -> Outcome:

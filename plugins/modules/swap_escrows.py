@@ -141,15 +141,7 @@ SPEC = _argspec.ArgumentSpec(
         "state": {"type": "str", "required": True, "choices": ["imported", "active"]},
         "perf_path": {"type": "str"},
     },
-).merge(
-    _argspec.admin(),
-    _argspec.generation(),
-    _argspec.chain(),
-    _argspec.http(),
-    _argspec.ledger(),
-    _argspec.swap(),
-    _argspec.wait(60),
-)
+).merge(_argspec.money(), _argspec.swap(), _argspec.wait(60))
 
 
 def work(context: Context) -> Outcome:

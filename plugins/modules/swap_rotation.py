@@ -134,13 +134,7 @@ SPEC = _argspec.ArgumentSpec(
         ("state", "restored", ("rotation", "journal"), True),
         ("state", "given_back", ("journal",)),
     ),
-).merge(
-    _argspec.admin(),
-    _argspec.generation(),
-    _argspec.http(),
-    _argspec.swap(),
-    _argspec.wait(),
-)
+).merge(_argspec.gateway(), _argspec.swap(), _argspec.wait())
 
 
 def frozen(context: Context) -> dict[str, t.Any] | None:

@@ -179,15 +179,7 @@ SPEC = _argspec.ArgumentSpec(
         "container": {"type": "str", "default": "devshardctl-multi"},
         "expected": {"type": "dict", "default": {}},
     },
-).merge(
-    _argspec.admin(),
-    _argspec.generation(),
-    _argspec.chain(),
-    _argspec.http(),
-    _argspec.ledger(),
-    _argspec.swap(),
-    _argspec.wait(60),
-)
+).merge(_argspec.money(), _argspec.swap(), _argspec.wait(60))
 
 
 def read_expected(raw: dict[str, t.Any]) -> dict[str, ServedSession]:

@@ -94,12 +94,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap.settings_copy
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import Step
 
 SPEC = _argspec.ArgumentSpec(options={"source_url": {"type": "str", "required": True}}).merge(
-    _argspec.admin(),
-    _argspec.generation(),
-    _argspec.startup(),
-    _argspec.http(),
-    _argspec.swap(),
-    _argspec.wait(),
+    _argspec.gateway(), _argspec.startup(), _argspec.swap(), _argspec.wait()
 )
 
 

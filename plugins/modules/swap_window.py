@@ -253,15 +253,7 @@ SPEC = _argspec.ArgumentSpec(
         "max_total_locked": {"type": "int"},
         "creator": {"type": "str"},
     },
-).merge(
-    _argspec.admin(),
-    _argspec.generation(),
-    _argspec.chain(),
-    _argspec.http(),
-    _argspec.inferenced(),
-    _argspec.ledger(),
-    _argspec.wait(21_600, 10),
-)
+).merge(_argspec.signing(), _argspec.wait(21_600, 10))
 
 
 def work(context: Context) -> Outcome:

@@ -39,15 +39,7 @@ SPEC = _argspec.ArgumentSpec(
         "create_pause": {"type": "int"},
     },
     required_if=(("create_via", "gateway", ("creator",)),),
-).merge(
-    _argspec.admin(),
-    _argspec.generation(),
-    _argspec.chain(),
-    _argspec.http(),
-    _argspec.inferenced(),
-    _argspec.ledger(),
-    _argspec.wait(),
-)
+).merge(_argspec.signing(), _argspec.wait())
 
 
 def work(context: Context) -> Outcome:

@@ -26,14 +26,7 @@ SPEC = _argspec.ArgumentSpec(
         "history": {"type": "bool", "default": False},
         "deadline_blocks": {"type": "int", "default": DEADLINE_BLOCKS},
     },
-).merge(
-    _argspec.admin(),
-    _argspec.generation(),
-    _argspec.chain(),
-    _argspec.http(),
-    _argspec.inferenced(),
-    _argspec.ledger(),
-)
+).merge(_argspec.signing())
 
 
 def work(context: Context) -> Outcome:

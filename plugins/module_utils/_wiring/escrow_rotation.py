@@ -50,15 +50,7 @@ SPEC = _argspec.ArgumentSpec(
         "storage_dir": {"type": "path"},
     },
     required_if=(("enabled", True, ("settlement_enabled",)),),
-).merge(
-    _argspec.admin(),
-    _argspec.generation(),
-    _argspec.chain(),
-    _argspec.http(),
-    _argspec.inferenced(),
-    _argspec.ledger(),
-    _argspec.wait(),
-)
+).merge(_argspec.signing(), _argspec.wait())
 
 
 def work(context: Context) -> Outcome:

@@ -45,15 +45,7 @@ SPEC = _argspec.ArgumentSpec(
     mutually_exclusive=(("ids", "select"),),
     required_one_of=(("ids", "select"),),
     required_if=(("settle_via", "gateway", ("creator",)),),
-).merge(
-    _argspec.admin(),
-    _argspec.generation(),
-    _argspec.chain(),
-    _argspec.http(),
-    _argspec.inferenced(),
-    _argspec.ledger(),
-    _argspec.wait(1800),
-)
+).merge(_argspec.signing(), _argspec.wait(1800))
 
 
 def work(context: Context) -> Outcome:

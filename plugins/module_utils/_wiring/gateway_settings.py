@@ -42,7 +42,7 @@ SPEC = _argspec.ArgumentSpec(
         "purge_model_limits": {"type": "bool", "default": False},
         "disabled": {"type": "dict", "options": _DISABLED},
     },
-).merge(_argspec.admin(), _argspec.generation(), _argspec.http())
+).merge(_argspec.gateway())
 
 
 def disabled_state(option: dict[str, t.Any] | None) -> dict[str, t.Any] | None:

@@ -94,14 +94,7 @@ SPEC = _argspec.ArgumentSpec(
         "time_limit": {"type": "int", "default": 10},
         "samples_path": {"type": "path"},
     },
-).merge(
-    _argspec.admin(),
-    _argspec.generation(),
-    _argspec.chain(),
-    _argspec.http(),
-    _argspec.inferenced(),
-    _argspec.ledger(),
-)
+).merge(_argspec.signing())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

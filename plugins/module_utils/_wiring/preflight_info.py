@@ -50,14 +50,7 @@ SPEC = _argspec.ArgumentSpec(
         "min_blocks_to_poc": {"type": "int"},
         "time_limit": {"type": "int", "default": 10},
     },
-).merge(
-    _argspec.admin(),
-    _argspec.generation(),
-    _argspec.chain(),
-    _argspec.http(),
-    _argspec.inferenced(),
-    _argspec.ledger(),
-)
+).merge(_argspec.signing())
 
 DOCKER: t.Final = "docker"
 ROUNDS: t.Final = 3
