@@ -73,7 +73,9 @@ class SlicedAction(ActionBase, abc.ABC):
 
     def _say(self, what: str, left: float, task_vars: Result, place: str = "") -> None:
         """Show a line. It has no escape codes, and Ansible writes it whole, also with many forks."""
-        if boolean(self._templar.template(task_vars.get(SWITCH, True)), strict=False):
+        wanted = boolean(self._templar.template(task_vars.get(SWITCH, True)), strict=False)
+        # what the user hides of the task's result is in its lines too
+        if wanted and not self._task.no_log:
             host = task_vars.get("inventory_hostname", "")
             name = self.MODULE.rpartition(".")[2]
             display.display(progress(f"{name} [{host}]{place}", what, left))

@@ -33,7 +33,7 @@ class Slices(ActionModule):
     """Runs no module: each call takes its whole wait_timeout and answers what it is told to."""
 
     def __init__(self, clock: Clock, answers: list[Result], args: Result, check: bool) -> None:
-        self._task: t.Any = SimpleNamespace(args=args, check_mode=check, async_val=0)
+        self._task: t.Any = SimpleNamespace(args=args, check_mode=check, async_val=0, no_log=False)
         self._templar: t.Any = SimpleNamespace(template=lambda value: value)
         self.clock = clock
         self.answers = answers

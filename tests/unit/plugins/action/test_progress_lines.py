@@ -62,7 +62,9 @@ def server() -> t.Iterator[Server]:
         yield made
 
 
-def drain(folder: Path, server: Server, **variables: t.Any) -> tuple[str, str]:
+def drain(
+    folder: Path, server: Server, *, no_log: bool = False, **variables: t.Any
+) -> tuple[str, str]:
     """What Ansible writes, with colours asked for, and its log."""
     task = {
         f"{FULL_NAME}.gateway_drain": {
@@ -80,7 +82,7 @@ def drain(folder: Path, server: Server, **variables: t.Any) -> tuple[str, str]:
         "connection": "local",
         "gather_facts": False,
         "vars": {"ansible_python_interpreter": sys.executable, **variables},
-        "tasks": [task],
+        "tasks": [{**task, "no_log": no_log}],
     }
     path = folder / "play.json"
     path.write_text(json.dumps([play]))
@@ -126,7 +128,10 @@ def test_lines_of_many_hosts_are_whole_and_plain(tmp_path: Path, server: Server)
     ]
 
 
-def test_no_line_is_shown_where_they_are_switched_off(tmp_path: Path, server: Server) -> None:
-    screen, log = drain(tmp_path, server, devshard_progress="{{ 1 == 2 }}")
+@pytest.mark.parametrize("off", [{"devshard_progress": "{{ 1 == 2 }}"}, {"no_log": True}])
+def test_no_line_is_shown_where_they_are_switched_off(
+    tmp_path: Path, server: Server, off: dict[str, t.Any]
+) -> None:
+    screen, log = drain(tmp_path, server, **off)
     assert "gateway_drain [" not in screen + log
     assert len([seen for seen in server.seen if seen.path == "/v1/admin/state"]) > 4 * LOOKS

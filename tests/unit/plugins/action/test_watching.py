@@ -77,7 +77,9 @@ def run(monkeypatch: pytest.MonkeyPatch) -> t.Callable[..., Run]:
             """A slice that runs out of time takes it; any other answer comes at once."""
 
             def __init__(self) -> None:
-                self._task: t.Any = SimpleNamespace(args=args, check_mode=check, async_val=0)
+                self._task: t.Any = SimpleNamespace(
+                    args=args, check_mode=check, async_val=0, no_log=False
+                )
                 self._templar: t.Any = SimpleNamespace(template=lambda value: value)
 
             def _call(self, args: Result, task_vars: Result) -> Result:
