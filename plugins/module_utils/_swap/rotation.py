@@ -13,12 +13,14 @@ from .._core.errors import UnknownStateError
 from .._gateway.rotation_settings import patch_for, rotation_of
 from .._gateway.settings import send
 from .plan import gives_rotation_back
+from .steps import Step
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from .._escrows.commitments import CommitmentWatch
     from .journal import Notebook
+    from .journal_model import Journal
 
 
 class RotatingGateway(t.Protocol):
@@ -93,7 +95,15 @@ def give_rotation_back(
     journal = notebook.read()
     if not gives_rotation_back(journal) or journal.data.rotation is None:
         return None
-    notebook.undo()
+    notebook.undo(forget=_account_begun(journal))
     found = restore_rotation(gateway(), journal.data.rotation, check_mode=check_mode)
     notebook.undo(forget=("rotation",))
     return found
+
+
+def _account_begun(journal: Journal) -> tuple[str, ...]:
+    """What the account of a move begins with, while a rotation that is on can still change it.
+
+    Once the swap itself may have paid, no other note holds what there was before.
+    """
+    return () if Step.SEED_TEMP in journal.started else ("balance", "origin_escrow_ids")

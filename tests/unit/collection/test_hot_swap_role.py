@@ -102,6 +102,36 @@ def test_no_step_decides_anything_but_what_the_operator_set() -> None:
         assert len(read_yaml(file)) <= 4, file.name
 
 
+V2 = {"gateway_profile": "v2", "gateway_protocol": None}
+V41 = {"gateway_profile": "v4.1", "gateway_protocol": "v4.1"}
+
+
+@pytest.mark.parametrize(
+    ("mode", "frozen", "back", "accounts"),
+    [
+        ("generation", V2, False, True),
+        ("generation", V41, False, False),
+        ("generation", V2, True, False),
+        ("temp", V2, False, False),
+    ],
+)
+def test_only_the_earlier_gateway_of_a_move_must_be_one_that_can_be_settled(
+    mode: str, frozen: Data, *, back: bool, accounts: bool
+) -> None:
+    """Otherwise an escrow that cannot be settled would stop the way back, and the end of a move."""
+    tasks = read_yaml(TASKS / "steps/freeze_rotation.yml")
+    block = task(tasks, "Record what the account of the move begins with")
+    swap = {
+        "mode": mode,
+        "generations": {"freeze_rotation": frozen},
+        "temp_generation": V41,
+        "rolling_back": back,
+    }
+    conditions = block["when"] if isinstance(block["when"], list) else [block["when"]]
+    found = [evaluated("{{ " + one + " }}", {"__hot_swap": swap}) for one in conditions]
+    assert all(found) is accounts
+
+
 def test_each_step_notes_in_the_journal_that_it_begins() -> None:
     noting = read_yaml(ROOT / "meta/runtime.yml")["action_groups"]["swap"]
     for step in Step:

@@ -528,6 +528,26 @@ def test_a_gateway_that_is_left_behind_gets_its_rotation_back_only_while_it_serv
     assert gives_rotation_back(turned)
 
 
+@pytest.mark.parametrize("paid", [False, True])
+def test_the_account_begins_again_after_the_rotation_was_on_unless_the_move_has_paid(
+    *, paid: bool
+) -> None:
+    """Meanwhile the rotation may create an escrow and pay for it."""
+    scene, memory = Scene(), Memory(fresh())
+    was = Rotating(scene, "v2").settings()["escrow_rotation"]
+    before = SwapNotes(rotation=was, balance=900, origin_escrow_ids=(3, 4))
+    memory.notebook(Step.FREEZE_ROTATION).begin(before)
+    memory.notebook(Step.START_TEMP, finished=Step.FREEZE_ROTATION).begin()
+    if paid:
+        memory.notebook(Step.SEED_TEMP, finished=Step.START_TEMP).begin()
+    journal = scene.fail(memory.journal, None)
+    assert Step.FREEZE_ROTATION not in journal.started
+    again = Memory(journal)
+    again.notebook(Step.FREEZE_ROTATION).begin(SwapNotes(balance=800, origin_escrow_ids=(3, 4, 5)))
+    found = (again.journal.data.balance, again.journal.data.origin_escrow_ids)
+    assert found == ((900, (3, 4)) if paid else (800, (3, 4, 5)))
+
+
 def test_the_new_gateway_need_not_serve_what_the_earlier_one_did() -> None:
     """Its sessions were settled. A rollback finds them as they were."""
     marks = {"1": ServedSession(nonce=4, balance=5)}
