@@ -29,6 +29,7 @@ from .._monitor.exposition import Earlier, Look, Told, expose
 from .._monitor.samples import add_sample, read_samples, sample_now
 from .._status.ask import slots_to_ask
 from .._status.money_rules import next_escrow_needs
+from .._status.scene import Severity
 from .._status.verdict import read_wish, status_of
 from . import certificate_info, gateway_status, presence_info
 from .alone import ask, context_of
@@ -132,7 +133,8 @@ def read_earlier(file: Path) -> Earlier:
         return Earlier()
 
 
-def run(settings: Settings) -> None:
+def run(settings: Settings) -> list[str]:
+    """Write the metrics. Returns what could not be determined, and why."""
     began, start = time.time(), time.monotonic()
     presence: Part[Data] = attempt(
         lambda: ask(presence_info.SPEC, presence_info.work, settings.presence)["presence"]
@@ -167,6 +169,11 @@ def run(settings: Settings) -> None:
     private_folder(settings.earlier.parent)
     write_private(settings.earlier, json.dumps(asdict(now)))
     write_whole(settings.textfile, text.encode(), 0o644)
+    return [
+        f"not known: {item['about']}: {item['text']}"
+        for item in status["findings"]
+        if item["severity"] == Severity.UNKNOWN.value
+    ]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -176,9 +183,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write("usage: metrics.pyz SETTINGS\n")
         return 2
     try:
-        run(read_settings(Path(given[0])))
+        unknown = run(read_settings(Path(given[0])))
     except (DevshardError, OSError) as exc:
         # nothing is written then, and the alarm for metrics that grow old tells
         sys.stderr.write(f"{exc}\n")
         return 1
+    # the metrics say that something is not known, and the journal why
+    sys.stderr.writelines(f"{line}\n" for line in unknown)
     return 0

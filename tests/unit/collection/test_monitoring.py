@@ -56,6 +56,14 @@ def test_there_is_something_to_check() -> None:
     assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
 
 
+@pytest.mark.parametrize("part", ["presence", "status"])
+def test_the_program_knows_of_which_generation_the_gateway_is(part: str) -> None:
+    """Later ones are not known without their protocol, and nothing of such a gateway would be."""
+    settings = read_yaml(ROOT / "roles/monitoring/vars/main.yml")["__monitoring_settings"]
+    assert "gateway_profile" in str(settings[part])
+    assert "gateway_protocol" in str(settings[part])
+
+
 def test_every_metric_that_is_asked_for_exists() -> None:
     asked = {name for text in expressions() for name, _labels in NAME.findall(text)}
     assert asked - set(BY_NAME) == set()

@@ -127,6 +127,22 @@ def test_a_gateway_that_serves(site: Site) -> None:
 
 
 @pytest.mark.usefixtures("ours")
+def test_the_journal_has_what_is_not_known_and_why(
+    site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve(site)
+    assert monitor.main([str(settings(site))]) == 0
+    assert capsys.readouterr().err == ""
+
+    def work(_context: Context) -> Outcome:
+        raise UnknownStateError("the engine is silent")
+
+    monkeypatch.setattr(presence_info, "work", work)
+    assert monitor.main([str(settings(site))]) == 0
+    assert "the engine is silent" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("ours")
 def test_the_files_have_the_rights_they_need_and_no_secret(site: Site) -> None:
     serve(site)
     assert monitor.main([str(settings(site))]) == 0
