@@ -178,6 +178,8 @@ def _rotation(status: Data) -> str:
     left = rotation.get("blocks_until_next_rotation")
     if not rotation.get("polled") or left is None:
         following = "the next window is not known"
+    elif left <= 0:
+        following = "its window is open"
     else:
         pace = (status.get("epoch") or {}).get("block_seconds")
         seconds = None if pace is None else int(left * pace)

@@ -141,6 +141,8 @@ OLD = {"stage": "prepare", "epoch": 212, "created_count": 9}
         ({"latest": None}, "on; next in 720 blocks, 1 h 12 min"),
         ({"polled": False}, "on; the next window is not known"),
         ({"blocks_until_next_rotation": None}, "on; the next window is not known"),
+        ({"blocks_until_next_rotation": 0}, "on; its window is open"),
+        ({"blocks_until_next_rotation": -3}, "on; its window is open"),
         (
             {"latest": [KEPT, MADE, OLD]},
             "on; next in 720 blocks, 1 h 12 min; in epoch 213: 3 created, 1 settled",
