@@ -201,8 +201,14 @@ def is_shell(name: str) -> bool:
 
 
 FILES = list_files()
-# the slow ones first
+# what fails within seconds comes first, and of the others the slow ones
 GATES = {
+    "yamllint": yamllint,
+    "ruff check": ruff_check,
+    "ruff format": ruff_format,
+    "reuse": reuse,
+    "shellcheck": shellcheck,
+    "changelog": changelog,
     "ansible-lint": ansible_lint,
     "mypy": mypy,
     "package": package,
@@ -210,16 +216,10 @@ GATES = {
     "navigator": published.navigator,
     "documentation site": docs.build,
     "documentation references": references,
-    "yamllint": yamllint,
-    "ruff check": ruff_check,
-    "ruff format": ruff_format,
-    "reuse": reuse,
     "quick sanity": quick_sanity,
-    "shellcheck": shellcheck,
     "monitoring": prometheus.check,
     "execution environment": published.execution_environment,
     "mypy tools": mypy_tools,
-    "changelog": changelog,
 }
 
 
