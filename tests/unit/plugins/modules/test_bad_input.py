@@ -230,7 +230,7 @@ CASES = [
              "configuration", nothing),
             ("no age", {"max_block_age": 0}, ("max_block_age must be more than 0",),
              "configuration", nothing),
-            ("no certificates", {"ca_path": "/nowhere/ca.pem"}, ("/nowhere/ca.pem (ca_path) does",
+            ("no certificates", {"ca_path": "/nowhere/ca.pem"}, ("devshard_ca_path (ca_path): /nowhere/ca.pem does",
              "not exist on this host"), "configuration", nothing),
         )
     ),
