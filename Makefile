@@ -54,7 +54,7 @@ docs: tests-ready ## The documentation site: build/docs/html
 	@tests/tools/docs
 
 .PHONY: sanity
-sanity: tests-ready ## ansible-test sanity, and the unit tests on newer ansible-cores
+sanity: tests-ready ## ansible-test sanity, and the unit tests on the newest ansible-core
 	@tests/tools/sanity
 
 .PHONY: units

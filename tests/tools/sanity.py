@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright (c) 2026 The gonka.devshard authors
-"""`ansible-test sanity` with no ignore files, and the unit tests on the newer ansible-cores.
+"""`ansible-test sanity` with no ignore files, and the unit tests on the newest ansible-core.
 
     tests/tools/sanity            all of it
     tests/tools/sanity 2.21       only that ansible-core
@@ -46,7 +46,11 @@ class Core:
     version: str
     pythons: tuple[str, ...]
     own: bool = True  # a virtual environment made here, not the one of the checkout
-    all_units: bool = True  # what knows nothing of Ansible too
+    asked: bool = False  # unit tests only where they are asked for
+
+    @property
+    def usual(self) -> tuple[str, ...]:
+        return ("sanity",) if self.asked else ("sanity", "units")
 
     @property
     def venv(self) -> Path:
@@ -55,8 +59,8 @@ class Core:
 
 CORES = (
     Core("2.19", ("3.11", "3.12", "3.13"), own=False),
-    # its Python lies between those of the other two
-    Core("2.20", ("3.12", "3.13"), all_units=False),
+    # it lies between the other two, and so does its Python
+    Core("2.20", ("3.12", "3.13"), asked=True),
     Core("2.21", ("3.13", "3.12")),
 )
 
@@ -137,7 +141,6 @@ def units(step: Step, core: Core) -> None:
         # those of the simulator and the benchmarks say nothing about ansible-core
         *("-n", "2", "tests/unit"),
         *("--ignore", "tests/unit/simnet", "--ignore", "tests/unit/benchmarks"),
-        *(() if core.all_units else ("--ignore", "tests/unit/plugins/module_utils")),
         env={
             "PATH": search_path(core),
             "PYTHONPATH": os.pathsep.join([str(ROOT / ".tree"), str(ROOT / "tests" / "simnet")]),
@@ -171,10 +174,11 @@ def main(words: list[str]) -> int:
     for name in GET_PIP_NAMES:
         if not (cache / name).exists():
             (cache / name).write_text(GET_PIP)
-    kinds = tuple(kind for kind in ("sanity", "units") if kind in words) or ("sanity", "units")
+    kinds = tuple(kind for kind in ("sanity", "units") if kind in words)
     versions = [word for word in words if word[0].isdigit()]
     cores = [core for core in CORES if not versions or core.version in versions]
-    steps = [step for step in (one_core(core, kinds) for core in cores) if step is not None]
+    found = (one_core(core, kinds or core.usual) for core in cores)
+    steps = [step for step in found if step is not None]
     return run_all("sanity", steps)
 
 
