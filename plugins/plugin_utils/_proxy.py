@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.gonka.devshard.plugins.module_utils._core.urls import without_user
+from ansible_collections.gonka.devshard.plugins.module_utils._core.urls import (
+    url_faults,
+    without_user,
+)
 
 NAME: t.Final = "devshard_proxy_env"
 _URLS: t.Final = ("http_proxy", "https_proxy")
@@ -36,8 +39,8 @@ def proxy_faults(given: object) -> list[str]:
                 f" {without_user(value)}. Tasks pass it on the command line, which every user of the"
                 " host can read. Let the proxy accept the address of the host instead"
             )
-        elif not value.startswith(("http://", "https://")):
-            faults.append(f"{NAME}: {name} must be an http or https URL, not '{value}'")
+        else:
+            faults += url_faults({f"{NAME}: {name}": value})
     return faults
 
 

@@ -38,6 +38,7 @@ def test_without_a_proxy_the_environment_stays(given: dict[str, str]) -> None:
         ("http://proxy:3128", "must be a dictionary"),
         ({"ftp_proxy": PROXY}, "must not contain ftp_proxy"),
         ({"https_proxy": "proxy:3128"}, "must be an http or https URL, not 'proxy:3128'"),
+        ({"https_proxy": "http://"}, "must be an http or https URL, not 'http://'"),
         ({"https_proxy": 3128}, "must be text of one line"),
         ({"no_proxy": "a\nb"}, "must be text of one line"),
         ({"https_proxy": "http://me:secret@proxy:3128"}, "must not contain a user name"),
