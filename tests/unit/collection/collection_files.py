@@ -45,6 +45,17 @@ ROLES = names("roles/*")
 PLAYBOOKS = names("playbooks/*.yml")
 
 
+@functools.cache
+def role_settings() -> dict[str, Data]:
+    """The settings of all entry points of all roles, as the argument specs have them."""
+    found: dict[str, Data] = {}
+    for role in ROLES:
+        specs = read_yaml(ROOT / "roles" / role / "meta/argument_specs.yml")["argument_specs"]
+        for point in specs.values():
+            found.update(point.get("options", {}))
+    return found
+
+
 def parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(), str(path))
 

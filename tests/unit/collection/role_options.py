@@ -9,9 +9,9 @@ import typing as t
 
 from ansible_collections.gonka.devshard.tests.unit.collection.collection_files import (
     FULL_NAME,
-    ROLES,
     ROOT,
     read_yaml,
+    role_settings,
 )
 
 WORD = re.compile(r"(?<![\w.'/])[a-z][a-z0-9]*(?:_[a-z0-9]+)+")
@@ -19,12 +19,7 @@ WORD = re.compile(r"(?<![\w.'/])[a-z][a-z0-9]*(?:_[a-z0-9]+)+")
 
 def variables() -> frozenset[str]:
     """Every variable that a user may set."""
-    found: set[str] = set()
-    for role in ROLES:
-        specs = read_yaml(ROOT / "roles" / role / "meta/argument_specs.yml")["argument_specs"]
-        for entry in specs.values():
-            found |= set(entry.get("options") or ())
-    return frozenset(found)
+    return frozenset(role_settings())
 
 
 def _walk(part: t.Any, known: frozenset[str], found: dict[str, set[str]]) -> None:

@@ -29,6 +29,7 @@ from ansible_collections.gonka.devshard.tests.unit.collection.collection_files i
     module_docs,
     read_yaml,
     rendered,
+    role_settings,
 )
 
 README = (ROOT / "README.md").read_text()
@@ -202,15 +203,6 @@ def playbook_text() -> str:
     return "".join((ROOT / "playbooks" / f"{name}.yml").read_text() for name in PLAYBOOKS)
 
 
-def settings() -> set[str]:
-    """The names of all settings of the roles."""
-    found: set[str] = set()
-    for role in ROLES:
-        specs = read_yaml(ROOT / "roles" / role / "meta/argument_specs.yml")["argument_specs"]
-        found.update(*(point.get("options", {}) for point in specs.values()))
-    return found
-
-
 @pytest.mark.parametrize("name", PROSE)
 def test_prose_names_content_that_is_there(name: str) -> None:
     content = {*PLAYBOOKS, *MODULES, *ROLES, *FILTERS, *INVENTORIES, *LOOKUPS}
@@ -228,7 +220,7 @@ def test_prose_names_targets_that_are_there(name: str) -> None:
 
 @pytest.mark.parametrize("name", PROSE)
 def test_prose_names_settings_that_are_there(name: str) -> None:
-    known = settings()
+    known = {*role_settings()}
     given = set(re.findall(r"-e '?\{?\"?([a-z]\w+)(?:=|\":)", PROSE[name]))
     assert {one for one in given - known if one not in playbook_text()} == set()
     roles = "|".join(sorted(ROLES, key=len, reverse=True))

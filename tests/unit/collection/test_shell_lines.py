@@ -29,7 +29,7 @@ from ansible_collections.gonka.devshard.tests.unit.collection.collection_files i
     ROLES,
     ROOT,
     Data,
-    read_yaml,
+    role_settings,
     run_ansible,
 )
 
@@ -120,16 +120,7 @@ def of(program: str) -> list[t.Any]:
     return [pytest.param(line, id=f"{Path(line.page).stem}-{line.text[:60]}") for line in found]
 
 
-def options() -> Data:
-    found: Data = {}
-    for role in ROLES:
-        specs = read_yaml(ROOT / "roles" / role / "meta/argument_specs.yml")["argument_specs"]
-        for point in specs.values():
-            found.update(point.get("options", {}))
-    return found
-
-
-OPTIONS = options()
+OPTIONS = role_settings()
 
 
 def test_all_kinds_of_pages_have_lines() -> None:

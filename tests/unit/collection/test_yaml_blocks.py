@@ -26,7 +26,7 @@ from ansible_collections.gonka.devshard.tests.unit.collection.collection_files i
     ROOT,
     Data,
     module_docs,
-    read_yaml,
+    role_settings,
     run_ansible,
 )
 
@@ -69,16 +69,7 @@ def those(wanted: t.Callable[[t.Any], bool]) -> list[t.Any]:
     return [pytest.param(block, id=f"{block.page}-{block.number}") for block in found]
 
 
-def options() -> Data:
-    found: Data = {}
-    for role in ROLES:
-        specs = read_yaml(ROOT / "roles" / role / "meta/argument_specs.yml")["argument_specs"]
-        for point in specs.values():
-            found.update(point.get("options", {}))
-    return found
-
-
-OPTIONS = options()
+OPTIONS = role_settings()
 
 
 def mappings(part: t.Any) -> t.Iterator[Data]:
