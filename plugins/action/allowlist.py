@@ -23,6 +23,6 @@ class ActionModule(WatchingAction):
 
     def _describe(self, part: Result) -> str:
         if kind_of(part) != "not_listed":
-            return str(part.get("msg", ""))
+            return super()._describe(part)
         address = (part.get("failure") or {}).get("address", "the creator")
         return f"{address} is not on the allowlist yet"

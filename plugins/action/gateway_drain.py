@@ -13,6 +13,7 @@ import typing as t
 from ansible_collections.gonka.devshard.plugins.plugin_utils._slices import (
     Result,
     SlicedAction,
+    kind_of,
     requests_left,
 )
 
@@ -68,7 +69,7 @@ class ActionModule(SlicedAction):
             now = time.monotonic()
             left = budget - (now - start)
             failure = part.get("failure") or {}
-            if not part.get("failed") or failure.get("kind") != "timeout" or left <= 0:
+            if kind_of(part) != "timeout" or left <= 0:
                 break
             unknown_for = float(failure.get("unknown_for") or 0)
             # unknown for the whole slice goes on from the slice before

@@ -185,7 +185,6 @@ def refuse_part(
     ``playbooks`` are those of :func:`playbooks_of`. In a playbook of the user's own, an option that
     is about his tasks alone is his.
     """
-    whole = "Run the playbook from its beginning: what is done already is not done again"
     if step:
         return (
             "--step can leave out single tasks, such as a check or a wait that later tasks rely on."
@@ -194,7 +193,8 @@ def refuse_part(
     if start and (playbooks is not None or _named(start, folder)):
         return (
             f"--start-at-task '{start}' leaves out the tasks before it, which check and plan what"
-            f" the later ones do. {whole}, or choose a part with --tags"
+            " the later ones do. Run the playbook from its beginning: what is done already is not"
+            " done again, or choose a part with --tags"
         )
     wrong = sorted({*skipped} & {*_UNSKIPPABLE, *_all_tags()} - SKIPPABLE)
     if wrong:

@@ -136,7 +136,7 @@ def fleet_charts(fleet: Sequence[Gateway], found: Sequence[Creator]) -> Html:
     wallets = [(one, one.wallet or 0) for one in found]
     highest = max((wallet for _one, wallet in wallets), default=0) or 1
     poor = sorted(wallets, key=lambda entry: (entry[0].wallet is not None, entry[1]))[:MOST_BARS]
-    swapped = [one for one in fleet if one.swap is not None]
+    swaps = [(one.host, swap) for one in fleet if (swap := one.swap) is not None]
     drawn = [
         chart(
             "deadlines",
@@ -172,8 +172,8 @@ def fleet_charts(fleet: Sequence[Gateway], found: Sequence[Creator]) -> Html:
         chart(
             "swaps",
             "Swaps that have begun and not ended",
-            [swap_bar(one.host, one.swap) for one in swapped[:MOST_BARS] if one.swap is not None],
-            _more(len(swapped)),
+            [swap_bar(host, swap) for host, swap in swaps[:MOST_BARS]],
+            _more(len(swaps)),
         ),
     ]
     drawn = [figure for figure in drawn if figure]
