@@ -16,6 +16,9 @@ ARGS ?=
 # checkout finds hosts there as "created" that are not its own, and a run that was stopped leaves it behind.
 MOLECULE_STATE := $(CURDIR)/.cache/molecule/state
 
+# Tests at a time. Many wait for a simulated chain, an HTTP answer or a program, so that two cores carry more than two.
+WORKERS ?= 6
+
 VENV := source .venv/bin/activate &&
 IN_TREE := $(VENV) PYTHONPATH=.tree:tests/simnet
 PYTEST := $(IN_TREE) python -m pytest -q -p no:cacheprovider
@@ -33,8 +36,8 @@ demo-down: ## Remove what the demo made (ENGINE=1: and stop the Docker Engine th
 	@tests/hosts/hosts --project gonka-devshard-demo down $(if $(ENGINE),--engine)
 
 .PHONY: test
-test: tests-ready ## What CI runs: lint, units, coverage, page, sanity, contract, money, molecule-short
-	@tests/tools/stages lint units coverage page sanity contract money molecule-short
+test: tests-ready ## What CI runs: lint, units, and molecule-short beside coverage, page, contract, money, sanity
+	@tests/tools/stages lint units molecule-short+coverage,page,contract,money,sanity
 
 .PHONY: lint
 lint: tests-ready ## Formatting, types, ansible-lint, documentation, the built package
@@ -59,7 +62,7 @@ sanity: tests-ready ## ansible-test sanity, and the unit tests on the newest ans
 
 .PHONY: units
 units: tests-ready ## Unit tests
-	@$(PYTEST) -n 2 tests/unit $(ARGS)
+	@$(PYTEST) -n $(WORKERS) tests/unit $(ARGS)
 
 .PHONY: coverage
 coverage: tests-ready ## How much of the money and swap packages their own unit tests run

@@ -35,7 +35,7 @@ def measure(step: Step) -> dict[str, dict[str, int]]:
     shutil.rmtree(WORK, ignore_errors=True)
     WORK.mkdir(parents=True)
     step.call(
-        *("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2"),
+        *("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "4"),
         *("--cov", "--cov-config", "pyproject.toml", "--cov-report", f"json:{WORK / 'all.json'}"),
         *(TESTS / package for package in FLOORS),
         env={

@@ -139,7 +139,7 @@ def units(step: Step, core: Core) -> None:
     step.call(
         *(core.venv / "bin" / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider"),
         # those of the simulator and the benchmarks say nothing about ansible-core
-        *("-n", "2", "tests/unit"),
+        *("-n", "4", "tests/unit"),
         *("--ignore", "tests/unit/simnet", "--ignore", "tests/unit/benchmarks"),
         env={
             "PATH": search_path(core),
