@@ -31,9 +31,10 @@ options:
     default: /srv/gonka/devshard-gateway/config.devshard.env
   health_check:
     description:
-      - Wait for the first health check of the container too, which Docker runs some seconds after the start. With
-        V(false) an answer of the gateway is enough, for a caller that checks more than that afterwards. A container
-        that is unhealthy never counts as up.
+      - The health check of the container has to succeed too. Docker runs it some seconds after the start for the first
+        time. Until then the module runs the same command in the container.
+      - With V(false) an answer of the gateway is enough, for a caller that checks more than that afterwards.
+      - A container that is unhealthy never counts as up.
     type: bool
     default: true
 extends_documentation_fragment:

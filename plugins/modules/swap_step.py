@@ -65,7 +65,8 @@ options:
     version_added: 0.6.0
   given_up:
     description:
-      - Those of them that it leaves unsettled, to be noted with O(state=begun).
+      - Those of them that it leaves unsettled, to be noted with O(state=begun) or O(state=started). They are added to
+        the noted ones.
     type: list
     elements: int
     version_added: 0.6.0
@@ -662,9 +663,7 @@ def begun(context: Context, file: JournalFile) -> Outcome:
     steps = [step for step in look.plan.steps if step is not Step.PREFLIGHT]
     if steps:
         new = begin(look.plan, look.seen, look.wish, datetime.now(timezone.utc))
-        notes = SwapNotes(
-            given_up=ids_of(context, "given_up"),
-        )
+        notes = SwapNotes(given_up=ids_of(context, "given_up"))
         look.journal = new.finish(Step.PREFLIGHT).remember(notes)
         if not context.check_mode:
             file.write(look.journal)
@@ -704,6 +703,7 @@ def started(context: Context, file: JournalFile) -> Outcome:
     notes = SwapNotes(
         balance=context.params["balance"],
         origin_escrow_ids=ids_of(context, "origin_escrow_ids"),
+        given_up=ids_of(context, "given_up"),
     )
     journal = own_notebook(context).begin(notes)
     return noted(context, before, journal)

@@ -19,6 +19,7 @@ from .._host import docker
 
 if t.TYPE_CHECKING:
     from .._adapter import Context
+    from .._host.docker import Container
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,16 +58,26 @@ def wait_until_up(context: Context, *, health_check: bool) -> float:
         up = status in (200, 308)
         return GatewayAnswer(problem=None if up else f"{request.where} answers HTTP {status}")
 
+    def checks(container: Container, left: float) -> bool:
+        if not container.health_command:
+            return False
+        timeout = max(1, min(options.request_timeout, int(left)))
+        try:
+            return docker.execute(name, container.health_command, timeout)[0] == 0
+        except DevshardError:
+            # the engine's own check says why, in the container's state
+            return False
+
     wait = GatewayWait(
         name=name,
         url=url,
         look=lambda: docker.inspect(name),
         answers=answers,
+        checks=checks if health_check else None,
         # some lines are empty
         log=lambda: last_lines(docker.log(name, 4 * SHOWN), secrets),
         deadline=context.deadline(),
         interval=options.wait_interval,
         option=options.timeout_variable,
-        checked=health_check,
     )
     return 0.0 if context.check_mode else wait.run()

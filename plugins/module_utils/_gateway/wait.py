@@ -54,22 +54,23 @@ def _ending(container: Container) -> str:
     return f"{container.state}, status {container.exit_code}{killed}"
 
 
-def pending(
-    container: Container | None, answer: GatewayAnswer, *, checked: bool = True
-) -> str | None:
+def pending(container: Container | None, answer: GatewayAnswer, *, checked: bool) -> str | None:
     """The missing condition, or None when the gateway is up.
 
-    ``checked``: the first health check must have succeeded too, which the engine runs only some
-    seconds after the start.
+    ``checked``: nothing more has to be known of one whose first health check is still to come.
     """
     if container is None or container.state != "running":
         return f"its container is {'gone' if container is None else container.state}"
     if answer.problem is not None:
         return answer.problem
-    early = container.health == "starting" and not checked
-    if container.health not in ("healthy", None) and not early:
+    if container.health not in ("healthy", None) and not (checked and awaits_check(container)):
         return f"it answers, and its health check is {container.health}"
     return None
+
+
+def awaits_check(container: Container) -> bool:
+    """The engine runs the first health check only some seconds after the start."""
+    return container.health == "starting"
 
 
 def last_lines(log: str, secrets: Collection[str]) -> list[str]:
@@ -89,12 +90,14 @@ class GatewayWait:
     url: str
     look: Callable[[], Container | None]
     answers: Callable[[float], GatewayAnswer]
+    checks: Callable[[Container, float], bool] | None
+    """Runs the container's health check now, in at most the seconds that it is given, rather than
+    when the engine would; None where an answer is enough."""
     log: Callable[[], list[str]]
     deadline: WaitBudget
     interval: float
     option: str
     """How the user sets the deadline."""
-    checked: bool = True
 
     def run(self) -> float:
         """Wait, in seconds; raise once the gateway can no longer come up, or at the deadline."""
@@ -107,7 +110,7 @@ class GatewayWait:
                     f"the gateway at {self.url} does not come up: {why}{self._said()}"
                 )
             answer = self.answers(self.deadline.left)
-            missing = pending(container, answer, checked=self.checked)
+            missing = pending(container, answer, checked=self._checked(container, answer))
             if missing is None:
                 return self.deadline.elapsed
             if not self.deadline.pause(self.interval):
@@ -115,6 +118,13 @@ class GatewayWait:
                     f"the gateway at {self.url} did not come up within"
                     f" {self.deadline.elapsed:.0f} s ({self.option}): {missing}{self._said()}"
                 )
+
+    def _checked(self, container: Container | None, answer: GatewayAnswer) -> bool:
+        if self.checks is None:
+            return True
+        if container is None or answer.problem is not None or not awaits_check(container):
+            return False
+        return self.checks(container, self.deadline.left)
 
     def _said(self) -> str:
         try:

@@ -16,7 +16,7 @@ from .._core.errors import ConfigurationError, DevshardError, TransportError
 from .image import digest_of
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from docker import DockerClient
 
@@ -32,6 +32,8 @@ class Container:
     digests: tuple[str, ...]
     state: str
     health: str | None
+    health_command: tuple[str, ...]
+    """What the engine runs in the container from time to time; empty for one without a check."""
     restart_count: int
     exit_code: int | None
     """Of an exited container; None while it runs or when it never ran."""
@@ -61,6 +63,14 @@ class Container:
         }
 
 
+def _health_command(test: list[str] | None) -> tuple[str, ...]:
+    """The words of a health check behind the one that says how they are meant."""
+    how, *words = test or ["NONE"]
+    if how == "CMD-SHELL":
+        return ("/bin/sh", "-c", *words)
+    return tuple(words) if how == "CMD" else ()
+
+
 def _ports(raw: Mapping[str, t.Any] | None) -> dict[str, tuple[str, ...]]:
     return {
         port: tuple(f"{item.get('HostIp', '')}:{item.get('HostPort', '')}" for item in bound or ())
@@ -80,6 +90,7 @@ def from_inspect(attrs: Mapping[str, t.Any], digests: tuple[str, ...]) -> Contai
         digests=digests,
         state=str(state["Status"]),
         health=(state.get("Health") or {}).get("Status"),
+        health_command=_health_command((config.get("Healthcheck") or {}).get("Test")),
         restart_count=int(attrs.get("RestartCount", 0)),
         exit_code=None if state.get("Running") else state.get("ExitCode"),
         out_of_memory=bool(state.get("OOMKilled")),
@@ -147,14 +158,14 @@ def log(name: str, lines: int, since: int | None = None) -> str:
     return bytes(raw).decode("utf-8", "replace")
 
 
-def execute(name: str, argv: list[str]) -> tuple[int, str, str]:
+def execute(name: str, argv: Sequence[str], timeout: int = 120) -> tuple[int, str, str]:
     """Run a program inside a running container: its status, stdout and stderr."""
 
     def failed(exc: Exception) -> Exception:
         return TransportError(f"{argv[0]} could not be run in container {name}: {reason_of(exc)}")
 
-    with _engine(120, failed) as client:
-        rc, (stdout, stderr) = client.containers.get(name).exec_run(argv, demux=True)
+    with _engine(timeout, failed) as client:
+        rc, (stdout, stderr) = client.containers.get(name).exec_run(list(argv), demux=True)
     return (
         int(rc),
         (stdout or b"").decode("utf-8", "replace"),

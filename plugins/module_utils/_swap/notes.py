@@ -97,12 +97,17 @@ class SwapNotes:
     """Where the storage of the earlier generation was archived."""
 
     def merged(self, new: SwapNotes, *, keep: bool = False) -> SwapNotes:
-        """With what ``new`` holds; ``keep`` leaves what was noted before as it is."""
+        """With what ``new`` holds; ``keep`` leaves what was noted before as it is.
+
+        An escrow that was given up stays given up: each run may name more of them.
+        """
         first, second = (self, new) if keep else (new, self)
         values = {}
         for field in dataclasses.fields(self):
             held = getattr(first, field.name)
             values[field.name] = getattr(second, field.name) if held is None else held
+        if self.given_up is not None and new.given_up is not None:
+            values["given_up"] = tuple(dict.fromkeys((*self.given_up, *new.given_up)))
         return SwapNotes(**values)
 
     def without(self, names: Collection[str]) -> SwapNotes:

@@ -432,6 +432,15 @@ def test_what_was_given_up_is_kept_for_the_run_that_goes_on(move: Moving) -> Non
     assert move.swap()["given_up"] == [4]
 
 
+def test_what_a_later_run_gives_up_is_kept_too(move: Moving) -> None:
+    """A third run was not told, and asked for the settlement of what its owner had given up."""
+    move.swap("begun", given_up=[4])
+    move.through("drain_main")
+    assert move.swap("started", step="settle_main", given_up=[4, 9])["given_up"] == [4, 9]
+    move.swap("started", step="settle_main", given_up=[])
+    assert move.swap()["given_up"] == [4, 9]
+
+
 def test_once_escrows_are_settled_a_rollback_is_refused(move: Moving) -> None:
     move.through("drain_main")
     move.swap("started", step="settle_main")

@@ -53,6 +53,7 @@ CONTAINER = Container(
     digests=(DIGEST,),
     state="running",
     health="healthy",
+    health_command=(),
     restart_count=0,
     pid=4321,
     started_at="",

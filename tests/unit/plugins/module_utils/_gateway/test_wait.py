@@ -37,6 +37,7 @@ def container(
     policy: str = "unless-stopped",
     code: int = 0,
     killed: bool = False,
+    test: list[str] | None = None,
 ) -> Container:
     state: dict[str, t.Any] = {"Status": status, "Running": status == "running"}
     state |= {"ExitCode": code, "OOMKilled": killed}
@@ -47,7 +48,7 @@ def container(
             "Name": "/g",
             "Image": "sha256:1",
             "RestartCount": restarts,
-            "Config": {"Image": "g:1"},
+            "Config": {"Image": "g:1", "Healthcheck": None if test is None else {"Test": test}},
             "State": state,
             "HostConfig": {"RestartPolicy": {"Name": policy}},
         },
@@ -65,9 +66,11 @@ class World:
         *,
         slow: float = 0,
         log: list[str] | None = None,
+        checks: list[bool] | None = None,
     ) -> None:
         self.looks, self.replies, self.slow = list(looks), list(answers), slow
         self.lines = log
+        self.checks = checks or []
         self.now = 0.0
 
     def sleep(self, seconds: float) -> None:
@@ -85,17 +88,21 @@ class World:
             raise TransportError("no engine")
         return self.lines
 
+    def check(self, _container: Container, left: float) -> bool:
+        self.now += min(self.slow, left)
+        return self.checks.pop(0) if self.checks else False
+
     def wait(self, seconds: float = 30, *, checked: bool = True) -> float:
         return GatewayWait(
             name="g",
             url="http://127.0.0.1:1",
             look=self.look,
             answers=self.answer,
+            checks=self.check if checked else None,
             log=self.log,
             deadline=WaitBudget(seconds, clock=lambda: self.now, sleep=self.sleep),
             interval=2,
             option="hot_swap_wait_timeout",
-            checked=checked,
         ).run()
 
 
@@ -106,6 +113,34 @@ def test_a_gateway_that_replays_its_sessions_is_waited_for() -> None:
 def test_its_health_check_has_to_succeed_too() -> None:
     first = container(health="starting")
     assert World([first, first, first, container(health="healthy")], [UP]).wait() == 4
+
+
+def test_a_check_that_succeeds_before_the_engine_runs_it_is_enough() -> None:
+    first = container(health="starting")
+    world = World([first], [REFUSED, UP], checks=[False, True])
+    # the first answer is a refusal, and nothing is checked then
+    assert world.wait() == 4
+    assert not world.checks
+
+
+def test_what_the_engine_found_counts_more_than_a_check_now() -> None:
+    with pytest.raises(WaitTimeoutError, match="its health check is unhealthy"):
+        World([container(health="unhealthy")], [UP], checks=[True] * 99).wait()
+
+
+@pytest.mark.parametrize(
+    ("test", "words"),
+    [
+        (["CMD", "curl", "-f", "http://localhost"], ("curl", "-f", "http://localhost")),
+        (["CMD-SHELL", "curl -f x || exit 1"], ("/bin/sh", "-c", "curl -f x || exit 1")),
+        (["NONE"], ()),
+        ([], ()),
+        (None, ()),
+    ],
+)
+def test_the_command_of_a_health_check(test: list[str] | None, words: tuple[str, ...]) -> None:
+    found = container(test=test)
+    assert found.health_command == words
 
 
 def test_where_more_is_checked_afterwards_an_answer_is_enough() -> None:
