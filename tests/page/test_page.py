@@ -9,9 +9,13 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
 
 from ansible_collections.gonka.devshard.tests.page.conftest import DESK, PHONE, Opened, Opens
 from ansible_collections.gonka.devshard.tests.page.fleets import fleet, name
+
+# however slow the machine is; its own five seconds are for a quick one
+expect.set_options(timeout=60_000)
 
 # what reaches over the right edge of the window; a closed part has no size
 WIDE = """() => [...document.querySelectorAll("body *")]
@@ -109,9 +113,8 @@ def test_the_keyboard_finds_a_gateway_and_opens_it(opens: Opens) -> None:
     )
     press_to(opened, "#fleet a")
     opened.page.keyboard.press("Enter")
-    opened.page.wait_for_function(
-        "document.querySelectorAll('details[data-host][open]:not([hidden])').length === 1"
-    )
+    # not wait_for_function: what it evaluates again and again, the page's policy refuses
+    expect(opened.page.locator("details[data-host][open]:not([hidden])")).to_have_count(1)
     assert "has the reason" in opened.page.locator("details[open]:visible").last.inner_text()
 
 
@@ -131,7 +134,7 @@ def test_a_command_can_be_copied(opens: Opens) -> None:
     opened.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     place = opened.page.locator("main .command").first
     place.get_by_role("button").press("Enter")
-    opened.page.wait_for_function("document.querySelector('#told').textContent !== ''")
+    expect(opened.page.locator("#told")).not_to_be_empty()
     assert opened.page.evaluate("navigator.clipboard.readText()") == (
         "ansible-playbook -i /srv/fleet/inventory.yml gonka.devshard.settle -e settle_ids=4003"
         f" -e devshard_hosts={name(1)}"
