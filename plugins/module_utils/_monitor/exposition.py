@@ -124,9 +124,13 @@ def _gateway(page: Page, status: Data) -> None:
             page.put("requests_in_flight", gateway["active_requests"], slot=slot)
             page.put("requests_refused", seen["refused"], slot=slot)
     clients = status["clients"]
-    page.put("redirected", clients["state"] == "redirected")
-    if clients["state"] != "redirected":
-        page.known_or("clients", "clients_served", _SERVED.get(clients["state"]))
+    state = clients["state"]
+    if state == "redirected":
+        page.put("redirected", 1)
+    else:
+        served = _SERVED.get(state)
+        page.known_or("clients", "clients_served", served)
+        page.put("redirected", None if served is None else 0)
     if status["slot"] is None:
         page.unknown("slot")
     else:

@@ -67,7 +67,7 @@ def words(events: list[Data]) -> list[tuple[str, str, str]]:
 
 
 def test_an_alarm_is_put_once_and_again_after_a_pause() -> None:
-    alarms = Alarms(repeat=100)
+    alarms = Alarms(repeat=9999, settle_repeat=100)
     (event,) = alarms.events(document(a=state()), 0)
     assert event["alarm"] == {
         "kind": "deadline",
@@ -86,6 +86,26 @@ def test_an_alarm_is_put_once_and_again_after_a_pause() -> None:
     assert "alarm" not in gone
 
 
+def test_a_settle_that_fails_is_asked_for_again_before_the_deadline() -> None:
+    """It was asked for once between the first alarm and the deadline, a hundred minutes later."""
+    alarms = Alarms(repeat=21600, settle_repeat=900)
+    asked = [
+        event
+        for look in range(11)
+        for event in alarms.events(document(a=state(1000 - 100 * look)), 600.0 * look)
+    ]
+    assert len(asked) == 6
+    assert all(event["alarm"]["settles"] for event in asked)
+
+
+def test_an_alarm_that_no_settle_ends_comes_rarely() -> None:
+    alarms = Alarms(repeat=21600, settle_repeat=900)
+    low = [{"severity": "danger", "about": "wallet", "text": "low", "run": ""}]
+    assert words(alarms.events(document(a=low), 0)) == [("a", "wallet", "new")]
+    assert alarms.events(document(a=low), 20000) == []
+    assert words(alarms.events(document(a=low), 21600)) == [("a", "wallet", "still there")]
+
+
 @pytest.mark.parametrize(
     ("about", "severity", "run", "kind"),
     [
@@ -101,14 +121,14 @@ def test_a_finding_is_an_alarm_of_its_kind(about: str, severity: str, run: str, 
         "alarms": [],
         "findings": [{"severity": severity, "about": about, "text": "x", "run": run}],
     }
-    (event,) = Alarms(0).events(document(a=found), 0)
+    (event,) = Alarms(0, 0).events(document(a=found), 0)
     assert event["alarm"]["kind"] == kind
     assert event["alarm"]["settles"] is False
 
 
 @pytest.mark.parametrize("run", ["", "gonka.devshard.site"])
 def test_what_a_settle_does_not_end_does_not_settle(run: str) -> None:
-    (event,) = Alarms(0).events(document(a=state(run=run)), 0)
+    (event,) = Alarms(0, 0).events(document(a=state(run=run)), 0)
     assert event["alarm"]["settles"] is False
 
 
@@ -121,7 +141,7 @@ def test_what_a_settle_does_not_end_does_not_settle(run: str) -> None:
     ],
 )
 def test_what_is_not_known_clears_nothing(blind: t.Any) -> None:
-    alarms = Alarms(0)
+    alarms = Alarms(0, 0)
     alarms.events(document(a=state(), b=state()), 0)
     put = alarms.events(document(a=blind, b=FINE), 1)
     assert [(name, *found) for event in put for name in event for found in words([event])] == [
@@ -135,7 +155,7 @@ def test_what_is_not_known_clears_nothing(blind: t.Any) -> None:
 @pytest.mark.parametrize("content", [[], {}, {"hosts": {}}, {"hosts": []}, {"hosts": [FINE]}])
 def test_a_document_without_hosts_is_not_an_all_clear(content: t.Any) -> None:
     with pytest.raises(Unreadable):
-        Alarms(0).events(content, 0)
+        Alarms(0, 0).events(content, 0)
 
 
 def put_by(args: Data) -> list[Data]:
@@ -170,7 +190,7 @@ def test_a_file_that_cannot_be_read_is_an_alarm(tmp_path: Path, content: str | N
 
 
 def test_a_source_that_works_again_is_cleared() -> None:
-    alarms = Alarms(0)
+    alarms = Alarms(0, 0)
     assert words(alarms.problem("x", 0)) == [("", "source", "new")]
     assert alarms.problem("x", 1) == []
     assert words(alarms.events(document(a=FINE), 2)) == [("", "source", "cleared")]
@@ -236,7 +256,7 @@ def test_every_option_is_documented() -> None:
 def test_what_the_playbook_writes_is_understood() -> None:
     look = {"host": "a", "verdict": "danger", "escrows": [], **state()}
     fleet = status_fleet([look], ["a", "silent"], "2026-01-31T12:00:00Z")
-    put = Alarms(0).events(json.loads(json.dumps(fleet)), 0)
+    put = Alarms(0, 0).events(json.loads(json.dumps(fleet)), 0)
     assert [(event["alarm"]["host"], event["alarm"]["severity"]) for event in put] == [
         ("a", "danger"),
         ("silent", "not known"),

@@ -22,9 +22,10 @@ short_description: The alarms of gonka.devshard.status
 description:
   - Runs the playbook C(gonka.devshard.status) at an interval, or watches the file that it writes
     (C(status_json_file)), and puts an event for each alarm.
-  - An event is put when the alarm is new, and again while it is still there after O(repeat) seconds. It has the key
-    C(alarm) with C(state), C(kind), C(severity), C(host), C(escrow), C(settles), C(text) and C(command). The event of
-    an alarm that is gone has the key C(cleared) with the same fields.
+  - An event is put when the alarm is new, and again while it is still there after O(repeat) seconds, or after
+    O(settle_repeat) where a settle helps. It has the key C(alarm) with C(state), C(kind), C(severity), C(host),
+    C(escrow), C(settles), C(text) and C(command). The event of an alarm that is gone has the key C(cleared) with the
+    same fields.
   - C(kind) is what endangers an escrow, such as C(deadline) or C(version), or C(wallet), C(no_escrow) for a model
     without a usable escrow, or what else a finding is about. C(settles) says whether the playbook settle helps.
   - A state that could not be read is an alarm of the kind C(source), and clears nothing.
@@ -68,6 +69,12 @@ options:
       - Seconds after which an alarm that is still there is put again. V(0) means never.
     type: float
     default: 21600
+  settle_repeat:
+    description:
+      - The same for an alarm that the playbook settle ends, so that a settle that failed is tried again while there are
+        blocks left. Longer than a rulebook keeps events back (C(throttle)).
+    type: float
+    default: 900
   looks:
     description:
       - Number of looks before the source ends. V(0) means without end.
@@ -90,7 +97,7 @@ DANGER, UNKNOWN = "danger", "not known"
 SETTLE, ESCROW = "gonka.devshard.settle", "gonka.devshard.escrow"
 OPTIONS = {
     *("file", "max_age", "inventory", "arguments", "program", "interval", "timeout", "repeat"),
-    "looks",
+    *("settle_repeat", "looks"),
 }
 # a number by itself changes from look to look; one that is part of a name does not
 _NUMBER = re.compile(r"(?<![\w./:-])\d[\d.,:]*(?![\w-])")
@@ -103,8 +110,9 @@ class Unreadable(Exception):
 class Alarms:
     """What was put before: an alarm is put again only after a pause."""
 
-    def __init__(self, repeat: float) -> None:
+    def __init__(self, repeat: float, settle_repeat: float) -> None:
         self._repeat = repeat
+        self._settle_repeat = settle_repeat
         self._held: dict[tuple[str, ...], Data] = {}
 
     def events(self, document: object, now: float) -> list[Data]:
@@ -134,7 +142,8 @@ class Alarms:
         put = []
         for key, alarm in found.items():
             held = self._held.get(key)
-            due = held is None or (self._repeat > 0 and now - held["at"] >= self._repeat)
+            repeat = self._settle_repeat if alarm["settles"] else self._repeat
+            due = held is None or (repeat > 0 and now - held["at"] >= repeat)
             if due:
                 state = "new" if held is None else "still there"
                 put.append({"alarm": {**alarm, "state": state}})
@@ -275,7 +284,7 @@ def check(args: Mapping[str, t.Any]) -> None:
 async def main(queue: asyncio.Queue[Data], args: Data) -> None:
     """Put the alarms until the rulebook ends."""
     check(args)
-    alarms = Alarms(float(args.get("repeat", 21600)))
+    alarms = Alarms(float(args.get("repeat", 21600)), float(args.get("settle_repeat", 900)))
     watch = (
         Watch(Path(args["file"]), float(args.get("max_age", 3600))) if args.get("file") else None
     )

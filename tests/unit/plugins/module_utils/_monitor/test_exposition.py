@@ -286,7 +286,7 @@ def test_nothing_at_all_could_be_seen() -> None:
     told_of = {re.sub(r"\{.*", "", name) for name in found}
     assert told_of == {
         *("info", "unknown", "findings", "look_timestamp_seconds", "look_duration_seconds"),
-        *("look_success_timestamp_seconds", "look_failures_total", "redirected"),
+        *("look_success_timestamp_seconds", "look_failures_total"),
         *("model_escrows_wanted",),
         *("backup_timestamp_seconds",),
     }
