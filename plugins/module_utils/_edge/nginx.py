@@ -91,9 +91,10 @@ class Nginx:
         for again in reversed(range(_LOOKS)):
             ours = [item for item in processes(self._proc) if item.namespace == namespace]
             masters = [item.pid for item in ours if item.title.startswith(_MASTER)]
-            if len(masters) == 1 or not again:
+            # where no nginx runs at all, none is about to get its title
+            if len(masters) == 1 or not again or not any(_is_nginx(item.title) for item in ours):
                 break
-            # a worker that was just forked has its master's title for a moment
+            # for a moment a new worker has its master's title, and a new master that of its command
             self._sleep(_BETWEEN)
         if len(masters) != 1:
             raise UnknownStateError(
@@ -104,6 +105,12 @@ class Nginx:
         return [
             item for item in ours if item.parent == masters[0] and item.title.startswith(_WORKER)
         ]
+
+
+def _is_nginx(title: str) -> bool:
+    """``nginx: worker process`` as well as ``/usr/sbin/nginx -g ...``."""
+    program = title.partition(" ")[0].rstrip(":")
+    return program.rpartition("/")[2] == "nginx"
 
 
 def _complaint(result: Output) -> str | None:

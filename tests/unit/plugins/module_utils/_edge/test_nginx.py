@@ -84,6 +84,24 @@ def test_no_or_two_masters_are_unknown(proc: Proc, count: int) -> None:
         nginx(proc).workers()
 
 
+def test_where_no_nginx_runs_none_is_waited_for(proc: Proc) -> None:
+    """A bare host was looked at for two seconds, once for each file of the edge."""
+    looks: list[float] = []
+    proc.add(10, "tail -f /var/log/nginx/error.log")
+    with pytest.raises(UnknownStateError, match="0 nginx master"):
+        nginx(proc, sleep=looks.append).workers()
+    assert looks == []
+
+
+def test_one_that_starts_is_waited_for(proc: Proc) -> None:
+    proc.add(10, "/usr/sbin/nginx -g daemon on; master_process on;")
+
+    def titled(_seconds: float) -> None:
+        (proc.root / "10" / "cmdline").write_bytes(f"{MASTER}\0".encode())
+
+    assert nginx(proc, sleep=titled).workers() == {}
+
+
 def test_a_worker_that_was_just_forked_is_no_second_master(proc: Proc) -> None:
     """Until it has a title of its own it shows its master's; a start or a reload looks like that."""
     proc.add(10, MASTER)
