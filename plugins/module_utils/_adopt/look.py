@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import typing as t
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from .._core.errors import ConfigurationError, TransportError
 from .._core.keys import ADMIN_API_KEY
@@ -20,17 +20,20 @@ from .._gateway.instance import EDGE_FILES
 from .._host import docker_cli, sockets
 from .._presence.asked import SWAP_LABEL, Asked, Host
 from .._presence.containers import has_variables, look_at_container
-from .model import Front, HandMade
+from .model import Beyond, EnvFile, Front, HandMade
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from .._host.docker_cli import Listed
+    from .._presence.model import Found
 
 _COMPOSE: t.Final = "com.docker.compose"
 _NGINX: t.Final = "/usr/sbin/nginx"
 _FILE: t.Final = re.compile(r"^# configuration file (.+):$", re.MULTILINE)
 _HOSTS: t.Final = ("127.0.0.1", "localhost", "[::1]", "0.0.0.0")
+_CLOCK: t.Final = ("/etc/localtime", "/etc/timezone")
+"""They change the hours in the log, and nothing else."""
 EDGE_PORT: t.Final = 80
 OTHER_EDGE_PORT: t.Final = 8080
 _COMPOSE_NAMES: t.Final = (
@@ -88,7 +91,23 @@ def _hand_made(one: Listed, asked: Asked, host: Host) -> HandMade:
         working_dir=found.working_dir,
         compose_files=tuple(name for name in files.split(",") if name),
         record=found.record_path,
+        beyond=_beyond(one, found),
         variables=one.own_variables,
+    )
+
+
+def _beyond(one: Listed, found: Found) -> Beyond:
+    usual = {"bridge", f"{found.project}_default"}
+    storage = PurePosixPath(found.storage_target or "/")
+    return Beyond(
+        networks=tuple(name for name in one.networks if name not in usual),
+        names=one.names,
+        mounts=tuple(
+            target
+            for target in one.own_mounts
+            if target not in _CLOCK and not storage.is_relative_to(target)
+        ),
+        process=one.own_process,
     )
 
 
@@ -104,26 +123,52 @@ def owned_files(gateway: HandMade, front: Front, env_file: str | None) -> list[s
     return [str(path) for path in dict.fromkeys(found) if path.is_file()]
 
 
-def find_env_file(gateway: HandMade) -> tuple[str | None, dict[str, str], str | None]:
-    """The file from which it has its keys, what is in it, and why it cannot be used.
+def find_env_file(gateway: HandMade, own: Path) -> EnvFile:
+    """The file from which it has its keys, else the collection's own where that is there already.
 
     Not ``.env``, which Compose itself reads, nor any file of a project with other services.
     """
-    key = gateway.variables.get(ADMIN_API_KEY)
+    key = gateway.variables.get(ADMIN_API_KEY) or ""
+    found = [one for path in _env_files(gateway) if (one := _with_key(path, key)) is not None]
+    if not found:
+        return _read(own, _env_file.read(own) or "") if own.is_file() else EnvFile()
+    first = found[0]
+    others = [one for one in found[1:] if (one.variables, one.fault) != (first.variables, None)]
+    if not others:
+        return first
+    return EnvFile(
+        path=first.path,
+        fault=(
+            f"{' and '.join(str(one.path) for one in (first, *others))} all hold {ADMIN_API_KEY} of"
+            f" the container {gateway.name}, and they differ, so it is unknown which one the gateway"
+            " is started with. Move those that it is not started with to another folder"
+        ),
+    )
+
+
+def _env_files(gateway: HandMade) -> list[Path]:
+    """In an order that does not depend on the file system."""
     folder = None if gateway.working_dir is None else Path(gateway.working_dir)
-    if folder is None or not key or gateway.neighbours or not folder.is_dir():
-        return None, {}, None
-    for path in sorted(folder.glob("*.env"), key=lambda path: path.name != "config.devshard.env"):
-        if path.name == ".env" or not path.is_file():
-            continue
-        text = _env_file.read(path)
-        if text is None or key not in text:
-            continue
-        try:
-            return str(path), _env_file.parse(text, str(path)), None
-        except ConfigurationError as exc:
-            return str(path), {}, str(exc)
-    return None, {}, None
+    if folder is None or gateway.neighbours or not folder.is_dir():
+        return []
+    found = [path for path in folder.glob("*.env") if path.name != ".env" and path.is_file()]
+    return sorted(found, key=lambda path: (path.name != "config.devshard.env", path.name))
+
+
+def _with_key(path: Path, key: str) -> EnvFile | None:
+    """The file, where it holds this key of a gateway."""
+    text = _env_file.read(path) or ""
+    if not key or key not in text:
+        return None
+    found = _read(path, text)
+    return found if found.fault or found.variables.get(ADMIN_API_KEY) == key else None
+
+
+def _read(path: Path, text: str) -> EnvFile:
+    try:
+        return EnvFile(path=str(path), variables=_env_file.parse(text, str(path)))
+    except ConfigurationError as exc:
+        return EnvFile(path=str(path), fault=str(exc))
 
 
 # nginx

@@ -42,8 +42,10 @@ RANK = {package: rank for rank, package in enumerate(PACKAGES)}
 PURE = frozenset(
     {
         "_adopt.choose",
+        "_adopt.faults",
         "_adopt.inventory",
         "_adopt.model",
+        "_adopt.places",
         "_argspec",
         "_chain.fees",
         "_chain.limits",

@@ -53,6 +53,31 @@ def test_what_it_is(host: FakeHost, site: Site) -> None:
     assert site.net.writes() == []
 
 
+def test_it_can_be_taken_over(host: FakeHost, site: Site) -> None:
+    """A simulated gateway without an escrow: the models are those of the inventory."""
+    models = [{"id": site.model, "amount": 5_000_000_000, "count": 1}]
+    more = {"chain_rpc": "http://rpc.example.org", "models": models}
+    found = succeeded("adopt_info", asked(site, **more))["adopt"]
+    assert found["problems"] == []
+    assert found["inventory"]["devshard_models"] == models
+    assert found["overridden"] == []
+
+
+def test_clients_may_come_past_the_edge(host: FakeHost, site: Site) -> None:
+    port = site.net.ready["gateway"].rpartition(":")[2]
+    bound = host.containers[0]["HostConfig"]["PortBindings"]["8080/tcp"]
+    bound.append({"HostIp": "10.0.0.5", "HostPort": port})
+    host.container("proxy", None, number=2, port=18000)
+    host.containers[1]["Config"]["Env"] = []
+    host.containers[1]["Config"]["Labels"]["com.docker.compose.service"] = "proxy"
+    host.install()
+    found = succeeded("adopt_info", asked(site))["adopt"]
+    assert found["past_edge"] == [
+        f"its port {port}, which is open to other hosts",
+        "the Docker network that it shares with proxy",
+    ]
+
+
 def test_a_key_that_it_does_not_take(host: FakeHost, site: Site) -> None:
     host.containers[0]["Config"]["Env"][0] = "DEVSHARD_ADMIN_API_KEY=sk-admin-of-another-gateway"
     host.install()
