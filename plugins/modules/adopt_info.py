@@ -39,7 +39,7 @@ options:
     description:
       - URL of the chain's RPC interface.
     type: str
-  chain_grpc:
+  grpc:
     description:
       - Host and port at which the gateway reaches the chain's gRPC interface, or V(none). If omitted, what the gateway
         was started with.

@@ -119,7 +119,7 @@ def _chain(gateway: HandMade, given: Given, profile: Profile) -> tuple[Inventory
         found["gateway_public_api"] = api
     if profile.chain_address_format != "url":
         found["devshard_chain_grpc"] = (
-            given.chain_grpc
+            given.grpc
             or variables.get(profile.chain_address_variable)
             or variables.get(profile.chain_address_fallback or "")
             or "none"

@@ -149,7 +149,7 @@ class Given:
     chain_id: str | None = None
     chain_rest: str | None = None
     chain_rpc: str | None = None
-    chain_grpc: str | None = None
+    grpc: str | None = None
     public_api: str | None = None
     gateway_public_api: str | None = None
     protocol: str | None = None

@@ -43,7 +43,7 @@ SPEC = _argspec.ArgumentSpec(
         "chain_id": {"type": "str"},
         "chain_rest": {"type": "str"},
         "chain_rpc": {"type": "str"},
-        "chain_grpc": {"type": "str"},
+        "grpc": {"type": "str"},
         "public_api": {"type": "str"},
         "gateway_public_api": {"type": "str"},
         "protocol": {"type": "str"},
@@ -62,7 +62,7 @@ class Options:
     chain_id: str | None
     chain_rest: str | None
     chain_rpc: str | None
-    chain_grpc: str | None
+    grpc: str | None
     public_api: str | None
     gateway_public_api: str | None
     protocol: str | None
@@ -182,7 +182,7 @@ def work(context: Context) -> Outcome:
         chain_id=options.chain_id,
         chain_rest=options.chain_rest,
         chain_rpc=options.chain_rpc,
-        chain_grpc=options.chain_grpc,
+        grpc=options.grpc,
         public_api=options.public_api,
         gateway_public_api=options.gateway_public_api,
         protocol=options.protocol,

@@ -284,7 +284,7 @@ def test_an_address_in_the_inventory_counts_for_the_next_container() -> None:
     mine = seen(gateway=gateway(variables={**BROKER, **names}))
     given = dataclasses.replace(
         GIVEN,
-        chain_grpc="node.example.org:9090",
+        grpc="node.example.org:9090",
         public_api="https://api.example.org",
         gateway_public_api="https://api.example.org",
     )
