@@ -13,11 +13,12 @@ import typing as t
 from urllib.parse import urlsplit
 
 from .._core.keys import PRIVATE_KEY, is_secret
+from .._gateway.beyond import beyond_faults
 from .._gateway.profiles import known
 from .places import deploy_dir, missing, network, port_of
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping
 
     from .model import Given, HandMade, Seen
 
@@ -27,7 +28,6 @@ ADDRESSES: t.Final = (
     *("devshard_public_api", "gateway_public_api"),
 )
 """Variables of the inventory by which a gateway asks the network."""
-_AGAIN: t.Final = "make the container again, which cuts its streams once, and run this again"
 
 
 def faults(seen: Seen, given: Given) -> list[str]:
@@ -37,7 +37,7 @@ def faults(seen: Seen, given: Given) -> list[str]:
         *_storage(seen.gateway),
         *_owners(seen),
         *_unknown_escrows(seen, given),
-        *_beyond(seen.gateway),
+        *beyond_faults(seen.gateway.name, seen.gateway.beyond),
         *_file(seen),
     ]
 
@@ -129,47 +129,6 @@ def _unknown_escrows(seen: Seen, given: Given) -> list[str]:
 
 
 # what another container would not have
-
-
-def _beyond(gateway: HandMade) -> list[str]:
-    beyond, name = gateway.beyond, gateway.name
-    return [
-        *_lost(
-            beyond.networks,
-            lambda found: (
-                f"the container {name} is on the Docker network {found}, and neither the next container"
-                " nor the temporary one of a swap would be. Use addresses in its variables that every"
-                " container of the host reaches, let its clients use a port of the host, take it off"
-                f" that network, {_AGAIN}"
-            ),
-        ),
-        *_lost(
-            beyond.names,
-            lambda found: (
-                f"the container {name} resolves names by entries of its own (extra_hosts, dns: {found}),"
-                " which the next container would not have. Use addresses in its variables that every"
-                f" container of the host reaches, remove these entries, {_AGAIN}"
-            ),
-        ),
-        *_lost(
-            beyond.mounts,
-            lambda found: (
-                f"the container {name} has more mounted than its storage ({found}), which the next"
-                f" container would not have. Let the gateway do without, remove these mounts, {_AGAIN}"
-            ),
-        ),
-        *_lost(
-            beyond.process,
-            lambda found: (
-                f"the container {name} was started with {found} of its own, and the next container would"
-                f" start as its image says. Set by variables what they set, remove them, {_AGAIN}"
-            ),
-        ),
-    ]
-
-
-def _lost(found: Sequence[str], text: Callable[[str], str]) -> list[str]:
-    return [text(", ".join(found))] if found else []
 
 
 def short_names(found: Mapping[str, t.Any]) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import typing as t
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from .._core.errors import ConfigurationError, TransportError
 from .._core.keys import ADMIN_API_KEY
@@ -19,21 +19,18 @@ from .._gateway import env_file as _env_file
 from .._gateway.instance import EDGE_FILES
 from .._host import docker_cli, sockets
 from .._presence.asked import SWAP_LABEL, Asked, Host
-from .._presence.containers import has_variables, look_at_container
-from .model import Beyond, EnvFile, Front, HandMade
+from .._presence.containers import beyond_of, has_variables, look_at_container
+from .model import EnvFile, Front, HandMade
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from .._host.docker_cli import Listed
-    from .._presence.model import Found
 
 _COMPOSE: t.Final = "com.docker.compose"
 _NGINX: t.Final = "/usr/sbin/nginx"
 _FILE: t.Final = re.compile(r"^# configuration file (.+):$", re.MULTILINE)
 _HOSTS: t.Final = ("127.0.0.1", "localhost", "[::1]", "0.0.0.0")
-_CLOCK: t.Final = ("/etc/localtime", "/etc/timezone")
-"""They change the hours in the log, and nothing else."""
 EDGE_PORT: t.Final = 80
 OTHER_EDGE_PORT: t.Final = 8080
 _COMPOSE_NAMES: t.Final = (
@@ -91,23 +88,8 @@ def _hand_made(one: Listed, asked: Asked, host: Host) -> HandMade:
         working_dir=found.working_dir,
         compose_files=tuple(name for name in files.split(",") if name),
         record=found.record_path,
-        beyond=_beyond(one, found),
+        beyond=beyond_of(one, found),
         variables=one.own_variables,
-    )
-
-
-def _beyond(one: Listed, found: Found) -> Beyond:
-    usual = {"bridge", f"{found.project}_default"}
-    storage = PurePosixPath(found.storage_target or "/")
-    return Beyond(
-        networks=tuple(name for name in one.networks if name not in usual),
-        names=one.names,
-        mounts=tuple(
-            target
-            for target in one.own_mounts
-            if target not in _CLOCK and not storage.is_relative_to(target)
-        ),
-        process=one.own_process,
     )
 
 

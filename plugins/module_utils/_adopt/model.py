@@ -11,24 +11,12 @@ import typing as t
 from dataclasses import asdict, dataclass, field
 
 from .._core.keys import SECRETS, is_secret
+from .._gateway.beyond import Beyond
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
 HIDDEN: t.Final = "(secret)"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Beyond:
-    """What a container has that neither of the collection's compose files gives to one."""
-
-    networks: tuple[str, ...] = ()
-    names: tuple[str, ...] = ()
-    """Entries of extra_hosts, and DNS servers."""
-    mounts: tuple[str, ...] = ()
-    """Where they lie in the container."""
-    process: tuple[str, ...] = ()
-    """Entrypoint, command or user, where it is not that of the image."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -73,6 +73,7 @@ PURE = frozenset(
         "_escrows.payment",
         "_escrows.pool_rules",
         "_escrows.settle_rules",
+        "_gateway.beyond",
         "_gateway.drain_rules",
         "_gateway.drift",
         "_gateway.instance",

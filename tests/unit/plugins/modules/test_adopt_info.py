@@ -9,10 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.gonka.devshard.plugins.module_utils._adopt.model import Answers, Deposit
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.models import Escrow
+from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import TransportError
 from ansible_collections.gonka.devshard.plugins.module_utils._host import docker_cli
+from ansible_collections.gonka.devshard.plugins.module_utils._wiring.adopt_info import ask_chain
 from ansible_collections.gonka.devshard.tests.unit.plugins.first_look import FakeHost
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_run import failed, succeeded
 from ansible_collections.gonka.devshard.tests.unit.plugins.modules.site import Site
+
+if t.TYPE_CHECKING:
+    from ansible_collections.gonka.devshard.plugins.module_utils._chain.api import ChainApi
 
 
 @pytest.fixture
@@ -61,6 +68,34 @@ def test_it_can_be_taken_over(host: FakeHost, site: Site) -> None:
     assert found["problems"] == []
     assert found["inventory"]["devshard_models"] == models
     assert found["overridden"] == []
+
+
+class Halfway:
+    """A chain that answers for one escrow."""
+
+    def escrow(self, number: int) -> Escrow | None:
+        if number != 7:
+            raise TransportError("HTTP 429")
+        return Escrow(
+            id=7,
+            creator="gonka1owner",
+            amount=5,
+            slots=(),
+            epoch_index=1,
+            settled=False,
+            model_id="m/1",
+        )
+
+
+def test_an_escrow_that_the_chain_does_not_answer_for_stays_unknown() -> None:
+    there = [
+        Deposit(id=number, model="m/1", active=True, loaded=True, key="", protocol="v2", role=None)
+        for number in ("7", "8", "9")
+    ]
+    found = ask_chain(Answers(deposits=tuple(there)), t.cast("ChainApi", Halfway()))
+    assert [one.settled for one in found.deposits] == [False, None, None]
+    assert [one.amount for one in found.deposits] == [5, None, None]
+    assert found.chain_error == "HTTP 429"
 
 
 def test_clients_may_come_past_the_edge(host: FakeHost, site: Site) -> None:

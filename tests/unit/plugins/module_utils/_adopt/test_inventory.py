@@ -15,7 +15,6 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adopt.inventory im
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._adopt.model import (
     Answers,
-    Beyond,
     Deposit,
     EnvFile,
     Front,
@@ -24,6 +23,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adopt.model import
     Seen,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._adopt.places import port_of
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.beyond import Beyond
 
 MODEL = "Qwen/Qwen3-235B-A22B-Instruct-2507-FP8"
 OWNER = "gonka1owner"

@@ -12,12 +12,12 @@ import pytest
 
 from ansible_collections.gonka.devshard.plugins.module_utils._adopt import look
 from ansible_collections.gonka.devshard.plugins.module_utils._adopt.model import (
-    Beyond,
     EnvFile,
     Front,
     HandMade,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import ConfigurationError
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.beyond import Beyond
 from ansible_collections.gonka.devshard.plugins.module_utils._host import docker_cli
 from ansible_collections.gonka.devshard.plugins.module_utils._presence.asked import Host
 from ansible_collections.gonka.devshard.tests.unit.plugins.first_look import SECRET, FakeHost
