@@ -39,14 +39,32 @@ options:
     description:
       - URL of the chain's RPC interface.
     type: str
+  grpc:
+    description:
+      - Host and port at which the gateway reaches the chain's gRPC interface, or V(none). If omitted, what the gateway
+        was started with.
+    type: str
+    version_added: 0.9.0
   public_api:
     description:
       - Base URL of the network's public API.
     type: str
+  gateway_public_api:
+    description:
+      - Base URL at which the gateway itself reaches the public API. If omitted, what the gateway was started with.
+    type: str
+    version_added: 0.9.0
   protocol:
     description:
       - The protocol of its escrows. If omitted, the one that the gateway shows.
     type: str
+  models:
+    description:
+      - The models of the inventory, as in C(devshard_models). They are returned for a gateway that has no escrow which
+        shows them.
+    type: list
+    elements: dict
+    version_added: 0.9.0
   temp_port:
     description:
       - The first port of the host that is considered for a temporary gateway. One that is free is returned.
@@ -89,7 +107,8 @@ adopt:
     container:
       description:
         - Its container. C(variables) are those that its image does not set; the value of a secret is C((secret)).
-          C(record) is the deploy record beside it, of a gateway that the collection has already.
+          C(record) is the deploy record beside it, of a gateway that the collection has already. C(beyond) is what it
+          has that a container of the collection would not have, such as networks and mounts.
       type: dict
       sample: {name: devshardctl-multi, state: running, project: devshard-gateway, record: null}
     generation:
@@ -103,7 +122,7 @@ adopt:
     escrows:
       description:
         - Its escrows. C(key) is the name of the variable with the key, empty where the key stands in the record.
-          C(settled), C(creator) and C(amount) in C(ngonka) are null where the chain could not be asked.
+          C(settled), C(creator) and C(amount) in C(ngonka) are null where the chain was not asked, or did not answer.
       type: list
       elements: dict
       sample:
@@ -119,7 +138,9 @@ adopt:
       type: dict
       sample: {installed: true, error: null, listens: {"80": [/etc/nginx/sites-enabled/site]}, leads: [], ours: []}
     past_edge:
-      description: How clients may reach the gateway past the edge, files of nginx and a port that is open to others.
+      description:
+        - How clients may reach the gateway past the edge, files of nginx, ports that are open to others, and a network
+          that other services of its Compose project are on.
       type: list
       elements: str
       sample: []
@@ -134,9 +155,18 @@ adopt:
       elements: str
       sample: [/srv/gonka/devshard-gateway/docker-compose.yml]
     inventory:
-      description: Variables of the inventory for this gateway. Empty where its generation is not known.
+      description:
+        - Variables of the inventory for this gateway. Empty where its generation is not known. While the deposit of an
+          escrow is unknown, C(devshard_models) is not one of them.
       type: dict
       sample: {devshard_profile: v4.1, devshard_protocol: v4.1}
+    overridden:
+      description:
+        - Variables of which the environment file has another value than the running container. The value in the file
+          counts for the next container. A secret that differs is one of RV(adopt.problems).
+      type: list
+      elements: str
+      sample: []
     problems:
       description: What is missing in the inventory or forbids the takeover, one sentence each.
       type: list

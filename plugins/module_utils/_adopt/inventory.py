@@ -10,13 +10,13 @@ No secret is in it: those of the gateway stay on the host, in its environment fi
 
 from __future__ import annotations
 
-import re
 import typing as t
-from pathlib import PurePosixPath
 
 from .._core.keys import SECRETS, is_secret
-from .._gateway.drift import NO_API
-from .._gateway.profiles import Profile, generation, known
+from .._gateway.drift import same_value
+from .._gateway.profiles import Profile, generation
+from .faults import faults, owners, short_names, unknown_escrows
+from .places import LOOPBACK, accounting_of, deploy_dir, network, own_env_file, port_of, whole
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,157 +25,64 @@ if t.TYPE_CHECKING:
 
 Inventory = dict[str, t.Any]
 
-_PATH: t.Final = re.compile(r"/[A-Za-z0-9._/-]+")
-_LOOPBACK: t.Final = "127.0.0.1"
-_ENV_FILE: t.Final = "config.devshard.env"
-_OWN: t.Final = "devshard-gateway"
-_DEPLOY: t.Final = "/srv/gonka/devshard-gateway"
-_MANAGED: t.Final = frozenset(
-    {
-        "DEVSHARD_CAPACITY_AWARE_LIMITS",
-        "DEVSHARD_POC_REQUEST_MODE",
-        "DEVSHARD_PORT",
-        "DEVSHARD_TX_GAS_LIMIT",
-    }
-)
+_KEPT: t.Final = frozenset({"DEVSHARD_CAPACITY_AWARE_LIMITS", "DEVSHARD_POC_REQUEST_MODE"})
+"""Names that stay in the environment file as they are there, and are read at each start."""
+_MANAGED: t.Final = frozenset({*_KEPT, "DEVSHARD_PORT", "DEVSHARD_TX_GAS_LIMIT"})
 """Names that the roles set or keep in the environment file in any case."""
-
-
-def whole(url: str | None) -> str | None:
-    """An address as the inventory has it: without a slash at the end."""
-    return url.rstrip("/") if url else None
-
-
-def deploy_dir(gateway: HandMade) -> str:
-    """The folder of its Compose project, else one with its name.
-
-    A file that describes other services too is left to the owner, so the gateway gets a folder in
-    that one.
-    """
-    if gateway.working_dir is not None:
-        whole_project = PurePosixPath(gateway.working_dir)
-        return str(whole_project / _OWN if gateway.neighbours else whole_project)
-    return str(PurePosixPath(_DEPLOY).with_name(gateway.name.lower()))
-
-
-def env_file(seen: Seen) -> str:
-    return seen.env_file or str(PurePosixPath(deploy_dir(seen.gateway)) / _ENV_FILE)
 
 
 def make(seen: Seen, given: Given) -> tuple[Inventory, list[str]]:
     """The variables, and what is missing or in the way, one sentence each."""
     gateway, answers = seen.gateway, seen.answers
-    problems = _faults(seen)
+    problems = faults(seen, given)
     if answers.generation is None:
         return {}, problems
     profile = generation(answers.generation)
-    port = _port(gateway, profile.container_port)
     protocol, why = _protocol(seen, given, profile)
     problems += why
     chain, why = _chain(gateway, given, profile)
-    problems += why
+    problems += [*why, *short_names(chain)]
+    port = port_of(gateway)
     found: Inventory = {"devshard_profile": profile.name}
     if protocol is not None:
         found["devshard_protocol"] = protocol
     found |= chain
     found |= {
         "devshard_deploy_dir": deploy_dir(gateway),
-        "devshard_env_file": env_file(seen),
+        "devshard_env_file": seen.file.path or own_env_file(gateway),
         "gateway_container_name": gateway.name,
         "gateway_image": gateway.image,
-        "devshard_gateway_url": f"http://{_LOOPBACK}:{port}",
-        "devshard_temp_url": f"http://{_LOOPBACK}:{seen.temp_port}",
+        **({} if port is None else {"devshard_gateway_url": f"http://{LOOPBACK}:{port}"}),
+        "devshard_temp_url": f"http://{LOOPBACK}:{seen.temp_port}",
         "edge_http_port": seen.edge_port,
     }
     if gateway.storage is not None and gateway.volume is None:
         found["gateway_storage_dir"] = gateway.storage
-    if (accounting := _accounting(gateway, profile)) is not None:
+    if (accounting := accounting_of(gateway, profile)) is not None:
         found["gateway_accounting_port"] = accounting
-    models = _models(seen)
-    found["devshard_models"] = models
-    if not models:
-        problems.append(
-            "the gateway has neither an escrow nor a limit of a model, so devshard_models cannot be"
-            " said. Create the first escrow by hand, or set devshard_models yourself"
-        )
+    models, why = _said_models(seen, given)
+    problems += why
+    if models:
+        found["devshard_models"] = models
     found |= _rotation(answers.settings, models)
-    if extra := _extra({**gateway.variables, **_own(seen.in_file)}, profile):
+    if extra := _extra({**gateway.variables, **_own(seen.file.variables)}, profile):
         found["gateway_env_extra"] = extra
-    if len(owners := _owners(seen)) == 1:
-        found["creator_address"] = owners[0]
+    if len(accounts := owners(seen)) == 1 and not unknown_escrows(seen):
+        found["creator_address"] = accounts[0]
     return found, problems
 
 
-def _faults(seen: Seen) -> list[str]:
-    gateway, answers = seen.gateway, seen.answers
-    found = []
-    if gateway.state != "running":
-        found.append(
-            f"the container {gateway.name} does not run ({gateway.state}), so it cannot be asked what"
-            " it is. Start it"
-        )
-    elif answers.error is not None:
-        found.append(f"the gateway could not be asked: {answers.error}")
-    elif answers.generation is None:
-        found.append(
-            "the gateway shows the signs of no generation that this version of the collection knows"
-            f" ({', '.join(known())})"
-        )
-    if gateway.storage is None:
-        found.append(
-            f"the container {gateway.name} keeps its storage in itself ({gateway.inside} is not"
-            " mounted from the host), so its sessions would be deleted with it. Stop it, copy the"
-            " folder out with 'docker cp', and start it with the copy mounted there"
-        )
-    for variable, path in (
-        ("devshard_deploy_dir", deploy_dir(gateway)),
-        ("gateway_storage_dir", gateway.storage or "/"),
-    ):
-        if path != "/" and _PATH.fullmatch(path) is None:
-            found.append(
-                f"{path} ({variable}) has other signs than letters, digits and ._-, which the"
-                " collection cannot use. Move the gateway to another folder"
-            )
-    owners = _owners(seen)
-    if len(owners) > 1:
-        found.append(
-            f"the escrows of the gateway belong to several accounts ({', '.join(owners)}). The"
-            " collection settles those of one key. Settle the others by hand first"
-        )
-    return found
-
-
-def _owners(seen: Seen) -> list[str]:
-    """The accounts whose coins are in the escrows that are not settled."""
-    open_ones = [one for one in seen.answers.deposits if one.settled is False]
-    return sorted({one.creator for one in open_ones if one.creator})
-
-
-def _port(gateway: HandMade, inside: int) -> int:
-    address = gateway.address(inside)
-    port = "" if address is None else address.rpartition(":")[2]
-    return int(port) if port.isdecimal() else inside
-
-
-def address_of(gateway: HandMade) -> str | None:
-    """Where it is published on the host; None when it is not."""
-    inside = gateway.variables.get("DEVSHARD_PORT") or "8080"
-    return gateway.address(int(inside)) if inside.isdecimal() else None
-
-
-def port_of(gateway: HandMade) -> int | None:
-    """Its port on the host; None when it is not published."""
-    address = address_of(gateway)
-    port = "" if address is None else address.rpartition(":")[2]
-    return int(port) if port.isdecimal() else None
-
-
-def _accounting(gateway: HandMade, profile: Profile) -> int | None:
-    if profile.accounting_port is None:
-        return None
-    address = gateway.address(profile.accounting_port)
-    port = "" if address is None else address.rpartition(":")[2]
-    return int(port) if port.isdecimal() else None
+def overridden(seen: Seen) -> list[str]:
+    """Variables of which the file has another value than the running container: the file counts."""
+    if seen.answers.generation is None:
+        return []
+    profile = generation(seen.answers.generation)
+    in_file, running = _own(seen.file.variables), seen.gateway.variables
+    return [
+        name
+        for name in sorted({*_extra(in_file, profile), *(_KEPT & in_file.keys())})
+        if name in running and not same_value(name, in_file[name], running[name], profile)
+    ]
 
 
 def _protocol(seen: Seen, given: Given, profile: Profile) -> tuple[str | None, list[str]]:
@@ -198,40 +105,6 @@ def _protocol(seen: Seen, given: Given, profile: Profile) -> tuple[str | None, l
     ]
 
 
-def network(gateway: HandMade, given: Given, profile: Profile | None = None) -> Inventory:
-    """The inventory's own word counts, then what the gateway was started with; None: neither says it.
-
-    Without a generation the variables of all of them count.
-    """
-    variables = gateway.variables
-    profiles = list(known().values()) if profile is None else [profile]
-
-    def first(*names: str | None) -> str | None:
-        return next((variables[name] for name in names if name and variables.get(name)), None)
-
-    by_rest = [one for one in profiles if one.chain_address_format == "url"]
-    api = whole(first(*(one.public_api_variable for one in profiles)))
-    return {
-        "devshard_chain_id": given.chain_id
-        or first(*(one.chain_id_variable for one in profiles), "CHAIN_ID"),
-        "devshard_chain_rest": whole(
-            given.chain_rest
-            or first(*(one.chain_address_variable for one in by_rest), "NODE_CHAIN_API")
-        ),
-        "devshard_chain_rpc": whole(
-            given.chain_rpc
-            or first(
-                *(one.chain_rpc_variable for one in profiles),
-                *(one.chain_rpc_fallback for one in profiles),
-                "NODE_RPC",
-            )
-        ),
-        "devshard_public_api": whole(given.public_api)
-        or (api if api not in NO_API else None)
-        or whole(first("NODE_BASE")),
-    }
-
-
 def _chain(gateway: HandMade, given: Given, profile: Profile) -> tuple[Inventory, list[str]]:
     variables = gateway.variables
     found = network(gateway, given, profile)
@@ -241,12 +114,13 @@ def _chain(gateway: HandMade, given: Given, profile: Profile) -> tuple[Inventory
         if not value
     ]
     found = {name: value for name, value in found.items() if value}
-    api = whole(variables.get(profile.public_api_variable))
+    api = whole(given.gateway_public_api or variables.get(profile.public_api_variable))
     if api is not None and api != found.get("devshard_public_api"):
         found["gateway_public_api"] = api
     if profile.chain_address_format != "url":
         found["devshard_chain_grpc"] = (
-            variables.get(profile.chain_address_variable)
+            given.grpc
+            or variables.get(profile.chain_address_variable)
             or variables.get(profile.chain_address_fallback or "")
             or "none"
         )
@@ -261,6 +135,29 @@ def _on(value: str | None) -> bool:
 
 def _usable(deposit: Deposit) -> bool:
     return deposit.active and deposit.settled is not True
+
+
+def _said_models(seen: Seen, given: Given) -> tuple[list[Inventory], list[str]]:
+    """None while the deposit of an escrow is unknown: each amount is what the next escrow costs."""
+    if unknown_escrows(seen):
+        return [], []
+    if found := _models(seen):
+        return found, []
+    if given.models:
+        return [dict(one) for one in given.models], []
+    if seen.answers.deposits or seen.answers.settings.get("model_limits"):
+        return [], [
+            (
+                "no escrow of the gateway shows the amount of a deposit, so devshard_models cannot be said."
+                " Set devshard_models yourself"
+            )
+        ]
+    return [], [
+        (
+            "the gateway has neither an escrow nor a limit of a model, so devshard_models cannot be"
+            " said. Create the first escrow by hand, or set devshard_models yourself"
+        )
+    ]
 
 
 def _models(seen: Seen) -> list[Inventory]:
@@ -284,7 +181,7 @@ def _models(seen: Seen) -> list[Inventory]:
         count = sum(_usable(one) for one in own)
         if rotation.get("enabled") and plan:
             count = int(plan.get("target_count") or count)
-        if amount is None:
+        if amount is None and not count:
             # nothing is paid for it, so the amount does not count yet
             others = [one.amount for one in seen.answers.deposits if one.amount is not None]
             amount = others[-1] if others else None

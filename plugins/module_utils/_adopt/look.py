@@ -19,8 +19,8 @@ from .._gateway import env_file as _env_file
 from .._gateway.instance import EDGE_FILES
 from .._host import docker_cli, sockets
 from .._presence.asked import SWAP_LABEL, Asked, Host
-from .._presence.containers import has_variables, look_at_container
-from .model import Front, HandMade
+from .._presence.containers import beyond_of, has_variables, look_at_container
+from .model import EnvFile, Front, HandMade
 
 if t.TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -88,6 +88,7 @@ def _hand_made(one: Listed, asked: Asked, host: Host) -> HandMade:
         working_dir=found.working_dir,
         compose_files=tuple(name for name in files.split(",") if name),
         record=found.record_path,
+        beyond=beyond_of(one, found),
         variables=one.own_variables,
     )
 
@@ -104,26 +105,52 @@ def owned_files(gateway: HandMade, front: Front, env_file: str | None) -> list[s
     return [str(path) for path in dict.fromkeys(found) if path.is_file()]
 
 
-def find_env_file(gateway: HandMade) -> tuple[str | None, dict[str, str], str | None]:
-    """The file from which it has its keys, what is in it, and why it cannot be used.
+def find_env_file(gateway: HandMade, own: Path) -> EnvFile:
+    """The file from which it has its keys, else the collection's own where that is there already.
 
     Not ``.env``, which Compose itself reads, nor any file of a project with other services.
     """
-    key = gateway.variables.get(ADMIN_API_KEY)
+    key = gateway.variables.get(ADMIN_API_KEY) or ""
+    found = [one for path in _env_files(gateway) if (one := _with_key(path, key)) is not None]
+    if not found:
+        return _read(own, _env_file.read(own) or "") if own.is_file() else EnvFile()
+    first = found[0]
+    others = [one for one in found[1:] if (one.variables, one.fault) != (first.variables, None)]
+    if not others:
+        return first
+    return EnvFile(
+        path=first.path,
+        fault=(
+            f"{' and '.join(str(one.path) for one in (first, *others))} all hold {ADMIN_API_KEY} of"
+            f" the container {gateway.name}, and they differ, so it is unknown which one the gateway"
+            " is started with. Move those that it is not started with to another folder"
+        ),
+    )
+
+
+def _env_files(gateway: HandMade) -> list[Path]:
+    """In an order that does not depend on the file system."""
     folder = None if gateway.working_dir is None else Path(gateway.working_dir)
-    if folder is None or not key or gateway.neighbours or not folder.is_dir():
-        return None, {}, None
-    for path in sorted(folder.glob("*.env"), key=lambda path: path.name != "config.devshard.env"):
-        if path.name == ".env" or not path.is_file():
-            continue
-        text = _env_file.read(path)
-        if text is None or key not in text:
-            continue
-        try:
-            return str(path), _env_file.parse(text, str(path)), None
-        except ConfigurationError as exc:
-            return str(path), {}, str(exc)
-    return None, {}, None
+    if folder is None or gateway.neighbours or not folder.is_dir():
+        return []
+    found = [path for path in folder.glob("*.env") if path.name != ".env" and path.is_file()]
+    return sorted(found, key=lambda path: (path.name != "config.devshard.env", path.name))
+
+
+def _with_key(path: Path, key: str) -> EnvFile | None:
+    """The file, where it holds this key of a gateway."""
+    text = _env_file.read(path) or ""
+    if not key or key not in text:
+        return None
+    found = _read(path, text)
+    return found if found.fault or found.variables.get(ADMIN_API_KEY) == key else None
+
+
+def _read(path: Path, text: str) -> EnvFile:
+    try:
+        return EnvFile(path=str(path), variables=_env_file.parse(text, str(path)))
+    except ConfigurationError as exc:
+        return EnvFile(path=str(path), fault=str(exc))
 
 
 # nginx

@@ -11,6 +11,7 @@ import typing as t
 from dataclasses import asdict, dataclass, field
 
 from .._core.keys import SECRETS, is_secret
+from .._gateway.beyond import Beyond
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +44,7 @@ class HandMade:
     """Other services of its Compose project, which the same file describes."""
     record: str | None = None
     """The deploy record that lies beside it: of a gateway that the collection has already."""
+    beyond: Beyond = Beyond()
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Those that its image does not set."""
 
@@ -52,10 +54,10 @@ class HandMade:
         where = f", storage {self.storage}" if self.storage else ""
         return f"{self.name} ({self.image}, {self.state}{where})"
 
-    def address(self, port: int) -> str | None:
+    def addresses(self, port: str) -> tuple[str, ...]:
         """Where a port of the container is published, the loopback of the host first."""
         found = self.ports.get(f"{port}/tcp", ())
-        return next((one for one in found if one.startswith("127.0.0.1:")), next(iter(found), None))
+        return tuple(sorted(found, key=lambda one: not one.startswith("127.0.0.1:")))
 
     def to_result(self) -> dict[str, t.Any]:
         shown = {name: _shown(name, value) for name, value in sorted(self.variables.items())}
@@ -64,6 +66,7 @@ class HandMade:
             "ports": {name: list(bound) for name, bound in self.ports.items()},
             "compose_files": list(self.compose_files),
             "neighbours": list(self.neighbours),
+            "beyond": {name: list(found) for name, found in asdict(self.beyond).items()},
             "variables": shown,
         }
 
@@ -134,8 +137,22 @@ class Given:
     chain_id: str | None = None
     chain_rest: str | None = None
     chain_rpc: str | None = None
+    grpc: str | None = None
     public_api: str | None = None
+    gateway_public_api: str | None = None
     protocol: str | None = None
+    models: tuple[Mapping[str, t.Any], ...] = ()
+    """For a gateway that does not show them."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EnvFile:
+    """The environment file that counts for the next container; no path: there is none yet."""
+
+    path: str | None = None
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    fault: str | None = None
+    """Why it cannot be used, or why it is unknown which one it is."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -145,10 +162,7 @@ class Seen:
     gateway: HandMade
     answers: Answers
     front: Front
-    env_file: str | None
-    """The owner's, where it is one that the collection can read."""
-    in_file: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """What stands in it: it counts for the next container."""
+    file: EnvFile = EnvFile()
     temp_port: int
     """One that no program has."""
     edge_port: int

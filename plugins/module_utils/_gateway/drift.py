@@ -118,6 +118,11 @@ def _read_at_start(name: str, wanted: str, found: str, profile: Profile) -> bool
     return optional and (wanted in NO_API) is not (found in NO_API)
 
 
+def port_inside(environment: Mapping[str, str], usual: int) -> str:
+    """The port in its container at which a gateway with these variables listens."""
+    return environment.get("DEVSHARD_PORT") or str(usual)
+
+
 def _same_port(published: Iterable[str], wanted: str) -> bool:
     """Whether a new container would only listen on another address of the host."""
     return wanted.rpartition(":")[2] in {address.rpartition(":")[2] for address in published}
@@ -156,7 +161,8 @@ def find_drift(container: Container | None, wanted: Wanted, profile: Profile) ->
     mounted = container.mounts.get(profile.storage_dir)
     if mounted != wanted.storage:
         moved.append(f"its storage is {mounted}, wanted is {wanted.storage}")
-    port = container.ports.get(f"{profile.container_port}/tcp", ())
+    inside = port_inside(container.environment, profile.container_port)
+    port = container.ports.get(f"{inside}/tcp", ())
     if wanted.address not in port:
         shown = ", ".join(port) or "no port of the host"
         why = f"it is published on {shown}, wanted is {wanted.address}"
@@ -165,8 +171,8 @@ def find_drift(container: Container | None, wanted: Wanted, profile: Profile) ->
             reasons.append(why)
         else:
             moved.append(why)
-    if (inside := profile.accounting_port) is not None:
-        open_on = container.ports.get(f"{inside}/tcp", ())
+    if profile.accounting_port is not None:
+        open_on = container.ports.get(f"{profile.accounting_port}/tcp", ())
         if set(open_on) != set(accounting_addresses(wanted)):
             addresses.append(ACCOUNTING)
             reasons.append(

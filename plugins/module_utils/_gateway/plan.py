@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import typing as t
 
+from .beyond import beyond_faults
 from .drift import PROJECT, Wanted, find_drift, same_value
 from .image_plan import plan_image, running_digest, running_tag
 from .plan_model import OWN_SERVICE, SERVICE, GatewayPlan, GatewaySeen, GatewayWish, Own
@@ -32,6 +33,8 @@ def make(wish: GatewayWish, seen: GatewaySeen, profile: Profile) -> GatewayPlan:
         *_locked(wish, seen, profile),
     ]
     own = seen.own
+    if own is not None and seen.record is None:
+        refused += beyond_faults(own.container.name, own.beyond)
     storage, why = plan_storage(wish, seen)
     refused += why
     refused += rivals(storage, seen.uses)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import asdict, dataclass, field, replace
 
+from .beyond import Beyond
+
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -72,6 +74,7 @@ class Own:
     """None when nothing of the host is mounted there."""
     moved: bool = False
     """The path on the host leads to another folder than the one that the container has."""
+    beyond: Beyond = Beyond()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import typing as t
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ SOCKETS: t.Final = (Path("/run/docker.sock"), Path("/var/run/docker.sock"))
 SECONDS: t.Final = 10
 BOUNDED: t.Final = ("/usr/bin/timeout", "--kill-after=1")
 TIMED_OUT: t.Final = (124, 137)
+_ANONYMOUS: t.Final = re.compile(r"[0-9a-f]{64}")
+_PROCESS: t.Final = {"Entrypoint": "entrypoint", "Cmd": "command", "User": "user"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,6 +49,14 @@ class Listed:
     """Target in the container and name of the engine's volume."""
     own_variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Those that do not come from its image as they are."""
+    own_process: tuple[str, ...] = ()
+    """What of its process is not as its image has it: entrypoint, command, user."""
+    own_mounts: tuple[str, ...] = ()
+    """Targets of its mounts that its image does not ask for by itself."""
+    networks: tuple[str, ...] = ()
+    """Of the engine; ``host``, ``none`` or that of another container stand here too."""
+    names: tuple[str, ...] = ()
+    """What it was given to resolve names with: entries of extra_hosts, and DNS servers."""
 
 
 Run = t.Callable[[list[str]], tuple[int, str, str]]
@@ -110,10 +121,44 @@ def _published(attrs: Mapping[str, t.Any]) -> tuple[int, ...]:
     return tuple(sorted(ports))
 
 
+def _own_mounts(attrs: Mapping[str, t.Any], of_image: Mapping[str, t.Any]) -> tuple[str, ...]:
+    """Each container of an image with a volume gets one of its own, without a name."""
+    asked = of_image.get("Volumes") or {}
+    return tuple(
+        str(item["Destination"])
+        for item in attrs.get("Mounts") or ()
+        if not (item["Destination"] in asked and _ANONYMOUS.fullmatch(str(item.get("Name") or "")))
+    )
+
+
+def _networks(attrs: Mapping[str, t.Any]) -> tuple[str, ...]:
+    """A mode that names no network is one of its own; without one the engine takes its bridge."""
+    mode = str((attrs.get("HostConfig") or {}).get("NetworkMode") or "default")
+    found = set((attrs.get("NetworkSettings") or {}).get("Networks") or ())
+    if not found or mode.startswith("container:"):
+        found.add("bridge" if mode == "default" else mode)
+    return tuple(sorted(found))
+
+
+def _names(attrs: Mapping[str, t.Any]) -> tuple[str, ...]:
+    host = attrs.get("HostConfig") or {}
+    keys = ("ExtraHosts", "Dns", "DnsSearch")
+    return tuple(str(item) for key in keys for item in host.get(key) or ())
+
+
+def _own_process(config: Mapping[str, t.Any], of_image: Mapping[str, t.Any]) -> tuple[str, ...]:
+    return tuple(
+        name
+        for key, name in _PROCESS.items()
+        if (config.get(key) or None) != (of_image.get(key) or None)
+    )
+
+
 def _listed(attrs: Mapping[str, t.Any], images: Mapping[str, Mapping[str, t.Any]]) -> Listed:
     config = attrs["Config"]
     image = images.get(str(attrs["Image"]), {})
-    of_image = set((image.get("Config") or {}).get("Env") or ())
+    of_image = image.get("Config") or {}
+    variables_of_image = set(of_image.get("Env") or ())
     command = (*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ()))
     return Listed(
         container=from_inspect(attrs, tuple(image.get("RepoDigests") or ())),
@@ -139,8 +184,12 @@ def _listed(attrs: Mapping[str, t.Any], images: Mapping[str, Mapping[str, t.Any]
         own_variables=dict(
             item.split("=", 1)
             for item in config.get("Env") or ()
-            if "=" in item and item not in of_image
+            if "=" in item and item not in variables_of_image
         ),
+        own_process=_own_process(config, of_image),
+        own_mounts=_own_mounts(attrs, of_image),
+        networks=_networks(attrs),
+        names=_names(attrs),
     )
 
 

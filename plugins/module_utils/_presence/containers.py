@@ -11,6 +11,7 @@ import typing as t
 from pathlib import Path, PurePosixPath
 
 from .._core.errors import TransportError
+from .._gateway.beyond import Beyond
 from .._gateway.instance import DATABASE, RECORD
 from .._host import docker_cli
 from .._host.image import digest_of
@@ -39,6 +40,10 @@ _PROJECT: t.Final = "com.docker.compose.project"
 
 
 _VARIABLES: t.Final = ("DEVSHARD_", "DEVSHARDS_")
+
+
+_CLOCK: t.Final = ("/etc/localtime", "/etc/timezone")
+"""They change the hours in the log, and nothing else."""
 
 
 def ask_engine(host: Host) -> tuple[Engine, list[Listed] | None]:
@@ -159,6 +164,22 @@ def look_at_container(one: Listed, asked: Asked, host: Host) -> Found:
 def has_variables(environment: Mapping[str, str]) -> bool:
     """Whether a container has the variables of a gateway."""
     return any(name.startswith(_VARIABLES) for name in environment)
+
+
+def beyond_of(one: Listed, found: Found) -> Beyond:
+    """What it has besides what the compose files of the collection give to a container."""
+    usual = {"bridge", f"{found.project}_default"}
+    storage = PurePosixPath(found.storage_target or "/")
+    return Beyond(
+        networks=tuple(name for name in one.networks if name not in usual),
+        names=one.names,
+        mounts=tuple(
+            target
+            for target in one.own_mounts
+            if target not in _CLOCK and not storage.is_relative_to(target)
+        ),
+        process=one.own_process,
+    )
 
 
 def is_gateway(one: Listed, found: Found) -> bool:

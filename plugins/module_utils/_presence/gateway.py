@@ -14,6 +14,7 @@ from pathlib import Path
 from .._core import libraries
 from .._core.errors import ConfigurationError, DevshardError, UnknownStateError
 from .._gateway import env_file
+from .._gateway.beyond import Beyond
 from .._gateway.instance import DATABASE, Places
 from .._gateway.plan_model import (
     RECORDED,
@@ -31,7 +32,7 @@ from .._host import docker_cli
 from .._host.image import digest_of, is_image
 from .._host.storage import identity, mounted
 from .asked import SWAP_LABEL, Asked, Host
-from .containers import has_variables
+from .containers import beyond_of, has_variables
 from .look import look
 
 if t.TYPE_CHECKING:
@@ -144,7 +145,10 @@ def _own(mine: Listed, found: Found | None, subject: Subject, host: Host) -> Own
     if inside is None or path is None:
         named = mine.container.environment.get("DEVSHARD_STORAGE_DIR")
         return Own(
-            container=mine.container, inside=named or subject.asked.storage_dir, storage=None
+            container=mine.container,
+            inside=named or subject.asked.storage_dir,
+            storage=None,
+            beyond=Beyond() if found is None else beyond_of(mine, found),
         )
     seen = None
     moved = False
@@ -155,7 +159,13 @@ def _own(mine: Listed, found: Found | None, subject: Subject, host: Host) -> Own
         else:
             moved = identity(seen) != identity(Path(path))
     storage = _folder(Path(path), "which the container has", dict(mine.volumes).get(inside), seen)
-    return Own(container=mine.container, inside=inside, storage=storage, moved=moved)
+    return Own(
+        container=mine.container,
+        inside=inside,
+        storage=storage,
+        moved=moved,
+        beyond=Beyond() if found is None else beyond_of(mine, found),
+    )
 
 
 def _folders(

@@ -15,6 +15,7 @@ from .. import _argspec
 from .._adapter import Context, Outcome
 from .._adopt import inventory as _inventory
 from .._adopt import look as _look
+from .._adopt import places as _places
 from .._adopt.choose import PATHS, choose, generation_of
 from .._adopt.model import Answers, Deposit, Given, Seen
 from .._chain.api import ChainApi
@@ -42,8 +43,11 @@ SPEC = _argspec.ArgumentSpec(
         "chain_id": {"type": "str"},
         "chain_rest": {"type": "str"},
         "chain_rpc": {"type": "str"},
+        "grpc": {"type": "str"},
         "public_api": {"type": "str"},
+        "gateway_public_api": {"type": "str"},
         "protocol": {"type": "str"},
+        "models": {"type": "list", "elements": "dict"},
         "temp_port": {"type": "int", "default": TEMP_PORT},
         "edge_port": {"type": "int"},
         "time_limit": {"type": "int", "default": 30},
@@ -58,8 +62,11 @@ class Options:
     chain_id: str | None
     chain_rest: str | None
     chain_rpc: str | None
+    grpc: str | None
     public_api: str | None
+    gateway_public_api: str | None
     protocol: str | None
+    models: tuple[t.Any, ...]
     temp_port: int
     edge_port: int | None
     time_limit: int
@@ -138,9 +145,13 @@ def _with_chain(one: Deposit, escrow: Escrow | None) -> Deposit:
 def past_edge(gateway: HandMade, front: Front) -> list[str]:
     """How clients may reach the gateway without the edge, so that they would not follow a swap."""
     ways = list(front.leads)
-    address = _inventory.address_of(gateway)
-    if address is not None and not address.startswith("127.0.0.1:"):
-        ways.append(f"its port {address.rpartition(':')[2]}, which is open to other hosts")
+    ways += [
+        f"its port {address.rpartition(':')[2]}, which is open to other hosts"
+        for address in _places.addresses_of(gateway)
+        if not address.startswith("127.0.0.1:")
+    ]
+    if gateway.neighbours:
+        ways.append(f"the Docker network that it shares with {', '.join(gateway.neighbours)}")
     return ways
 
 
@@ -164,18 +175,21 @@ def work(context: Context) -> Outcome:
     for one in gateways:
         context.hide_secrets(one.variables)
     gateway = choose(gateways, options.container_name)
-    port = _inventory.port_of(gateway)
+    port = _places.port_of(gateway)
     http = context.new_transport(WaitBudget(options.time_limit), only_python=True)
     answers = ask_gateway(gateway, port, http)
     given = Given(
         chain_id=options.chain_id,
         chain_rest=options.chain_rest,
         chain_rpc=options.chain_rpc,
+        grpc=options.grpc,
         public_api=options.public_api,
+        gateway_public_api=options.gateway_public_api,
         protocol=options.protocol,
+        models=options.models,
     )
-    network = _inventory.network(gateway, given)
-    if answers.deposits and all(network.values()):
+    network = _places.network(gateway, given)
+    if answers.deposits and not _places.missing(network):
         chain = ChainApi(
             http,
             rest=network["devshard_chain_rest"],
@@ -186,20 +200,17 @@ def work(context: Context) -> Outcome:
         answers = ask_chain(answers, chain)
     front = _look.front(port, str(Instance(options.instance).edge_file()), host)
     published = {number for each in listed for number in each.published}
-    file, in_file, unreadable = _look.find_env_file(gateway)
-    context.hide_secrets(in_file)
+    file = _look.find_env_file(gateway, Path(_places.own_env_file(gateway)))
+    context.hide_secrets(file.variables)
     seen = Seen(
         gateway=gateway,
         answers=answers,
         front=front,
-        env_file=file,
-        in_file=in_file,
+        file=file,
         temp_port=_look.free_port(options.temp_port, published, host),
         edge_port=options.edge_port or _look.edge_port(front, published, host),
     )
     found, problems = _inventory.make(seen, given)
-    if unreadable is not None:
-        problems.append(unreadable)
     return Outcome(
         changed=False,
         values={
@@ -212,8 +223,9 @@ def work(context: Context) -> Outcome:
                 "front": front.to_result(),
                 "past_edge": past_edge(gateway, front),
                 "others": [one.text for one in gateways if one.name != gateway.name],
-                "owned_files": _look.owned_files(gateway, front, file),
+                "owned_files": _look.owned_files(gateway, front, file.path),
                 "inventory": found,
+                "overridden": _inventory.overridden(seen),
                 "problems": [text[:1].upper() + text[1:] for text in problems],
             }
         },

@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.profiles import generation
 from ansible_collections.gonka.devshard.plugins.plugin_utils._filters.site_changes import SHOWN
 
 Row = dict[str, str]
@@ -39,6 +40,8 @@ def adopt_changes(look: object, adopt: object) -> list[Row]:
     )
     rows.append(_row("keyring of the creator", _told(plan.get("creator"), unknown=True), FILE))
     rows.append(_container(gateway))
+    rows.append(_inside(adopt))
+    rows.append(_overridden(adopt, inventory))
     rows.append(_compose(adopt, plan, gateway))
     rows.append(_row("record of the deployment", _record(gateway), FILE))
     rows.append(_edge(adopt, inventory, plan))
@@ -78,6 +81,23 @@ def _container(gateway: Mapping[str, t.Any]) -> Row:
     return _row(
         "container", f"another one is needed: {'; '.join(reasons)}" if reasons else "", SWAP
     )
+
+
+def _inside(adopt: Mapping[str, t.Any]) -> Row:
+    """The port in the container is the same in all of the collection; that of the host stays."""
+    port = str(adopt["container"]["variables"].get("DEVSHARD_PORT") or "")
+    usual = str(generation(str(adopt["generation"])).container_port)
+    change = f"{port} becomes {usual}, published on the same port of the host"
+    return _row("port in the container", change if port not in ("", usual) else "", SWAP)
+
+
+def _overridden(adopt: Mapping[str, t.Any], inventory: Mapping[str, t.Any]) -> Row:
+    names, file = adopt.get("overridden") or (), inventory.get("devshard_env_file")
+    change = (
+        f"{', '.join(names)} get the value of {file}, and the container runs with another one. To keep"
+        " that one, write it into the file first"
+    )
+    return _row("values of variables", change if names else "", SWAP)
 
 
 def _compose(

@@ -42,8 +42,10 @@ RANK = {package: rank for rank, package in enumerate(PACKAGES)}
 PURE = frozenset(
     {
         "_adopt.choose",
+        "_adopt.faults",
         "_adopt.inventory",
         "_adopt.model",
+        "_adopt.places",
         "_argspec",
         "_chain.fees",
         "_chain.limits",
@@ -71,6 +73,7 @@ PURE = frozenset(
         "_escrows.payment",
         "_escrows.pool_rules",
         "_escrows.settle_rules",
+        "_gateway.beyond",
         "_gateway.drain_rules",
         "_gateway.drift",
         "_gateway.instance",

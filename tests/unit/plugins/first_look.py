@@ -40,7 +40,12 @@ elif argv[:2] == ["container", "inspect"]:
 elif argv[:2] == ["image", "inspect"]:
     known = here / "images.json"
     images = json.loads(known.read_text()) if known.exists() else [
-        {{"Id": image, "RepoDigests": []}} for image in sorted({{one["Image"] for one in found}})
+        {{
+            "Id": one["Image"],
+            "RepoDigests": [],
+            "Config": {{"Entrypoint": one["Config"]["Entrypoint"], "Cmd": None}},
+        }}
+        for one in {{one["Image"]: one for one in found}}.values()
     ]
     print(json.dumps([one for one in images if {{one["Id"], *one["RepoDigests"]}} & set(argv)]))
 else:

@@ -150,6 +150,21 @@ def test_each_change_has_a_cost() -> None:
     )
 
 
+def test_a_value_that_the_file_has_otherwise_costs_a_swap() -> None:
+    row = rows(adopt=changed(overridden=["A", "B"]))["values of variables"]
+    assert row["cost"] == SWAP
+    assert "A, B get the value of /opt/llm/gw.env" in row["change"]
+
+
+def test_another_port_in_the_container_costs_a_swap() -> None:
+    variables = {**ADOPT["container"]["variables"], "DEVSHARD_PORT": "9000"}
+    row = rows(adopt=changed(container={**ADOPT["container"], "variables": variables}))[
+        "port in the container"
+    ]
+    assert row["cost"] == SWAP
+    assert "9000 becomes 8080" in row["change"]
+
+
 def test_a_compose_file_with_other_services_is_left_to_its_owner() -> None:
     container = {**ADOPT["container"], "neighbours": ["nginx"]}
     change = rows(adopt=changed(container=container))["compose file"]["change"]

@@ -9,10 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.gonka.devshard.plugins.module_utils._adopt.model import Answers, Deposit
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.models import Escrow
+from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import TransportError
 from ansible_collections.gonka.devshard.plugins.module_utils._host import docker_cli
+from ansible_collections.gonka.devshard.plugins.module_utils._wiring.adopt_info import ask_chain
 from ansible_collections.gonka.devshard.tests.unit.plugins.first_look import FakeHost
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_run import failed, succeeded
 from ansible_collections.gonka.devshard.tests.unit.plugins.modules.site import Site
+
+if t.TYPE_CHECKING:
+    from ansible_collections.gonka.devshard.plugins.module_utils._chain.api import ChainApi
 
 
 @pytest.fixture
@@ -51,6 +58,59 @@ def test_what_it_is(host: FakeHost, site: Site) -> None:
     assert "ab" * 32 not in str(found)
     assert host.containers
     assert site.net.writes() == []
+
+
+def test_it_can_be_taken_over(host: FakeHost, site: Site) -> None:
+    """A simulated gateway without an escrow: the models are those of the inventory."""
+    models = [{"id": site.model, "amount": 5_000_000_000, "count": 1}]
+    more = {"chain_rpc": "http://rpc.example.org", "models": models}
+    found = succeeded("adopt_info", asked(site, **more))["adopt"]
+    assert found["problems"] == []
+    assert found["inventory"]["devshard_models"] == models
+    assert found["overridden"] == []
+
+
+class Halfway:
+    """A chain that answers for one escrow."""
+
+    def escrow(self, number: int) -> Escrow | None:
+        if number != 7:
+            raise TransportError("HTTP 429")
+        return Escrow(
+            id=7,
+            creator="gonka1owner",
+            amount=5,
+            slots=(),
+            epoch_index=1,
+            settled=False,
+            model_id="m/1",
+        )
+
+
+def test_an_escrow_that_the_chain_does_not_answer_for_stays_unknown() -> None:
+    there = [
+        Deposit(id=number, model="m/1", active=True, loaded=True, key="", protocol="v2", role=None)
+        for number in ("7", "8", "9")
+    ]
+    found = ask_chain(Answers(deposits=tuple(there)), t.cast("ChainApi", Halfway()))
+    assert [one.settled for one in found.deposits] == [False, None, None]
+    assert [one.amount for one in found.deposits] == [5, None, None]
+    assert found.chain_error == "HTTP 429"
+
+
+def test_clients_may_come_past_the_edge(host: FakeHost, site: Site) -> None:
+    port = site.net.ready["gateway"].rpartition(":")[2]
+    bound = host.containers[0]["HostConfig"]["PortBindings"]["8080/tcp"]
+    bound.append({"HostIp": "10.0.0.5", "HostPort": port})
+    host.container("proxy", None, number=2, port=18000)
+    host.containers[1]["Config"]["Env"] = []
+    host.containers[1]["Config"]["Labels"]["com.docker.compose.service"] = "proxy"
+    host.install()
+    found = succeeded("adopt_info", asked(site))["adopt"]
+    assert found["past_edge"] == [
+        f"its port {port}, which is open to other hosts",
+        "the Docker network that it shares with proxy",
+    ]
 
 
 def test_a_key_that_it_does_not_take(host: FakeHost, site: Site) -> None:

@@ -9,15 +9,21 @@ import typing as t
 
 import pytest
 
-from ansible_collections.gonka.devshard.plugins.module_utils._adopt.inventory import make, port_of
+from ansible_collections.gonka.devshard.plugins.module_utils._adopt.inventory import (
+    make,
+    overridden,
+)
 from ansible_collections.gonka.devshard.plugins.module_utils._adopt.model import (
     Answers,
     Deposit,
+    EnvFile,
     Front,
     Given,
     HandMade,
     Seen,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._adopt.places import port_of
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.beyond import Beyond
 
 MODEL = "Qwen/Qwen3-235B-A22B-Instruct-2507-FP8"
 OWNER = "gonka1owner"
@@ -92,11 +98,14 @@ def seen(**changes: t.Any) -> Seen:
         "gateway": gateway(),
         "answers": answers(),
         "front": Front(installed=False),
-        "env_file": None,
         "temp_port": 18081,
         "edge_port": 80,
     }
     return Seen(**{**values, **changes})
+
+
+def in_file(**variables: str) -> EnvFile:
+    return EnvFile(path="/opt/broker/gateway.env", variables=variables)
 
 
 GIVEN = Given(chain_rest="https://api.example.org/chain-api")
@@ -137,7 +146,7 @@ def test_no_secret_is_in_it() -> None:
 def test_the_owners_own_variables_as_his_file_has_them() -> None:
     more = {**BROKER, "OWN_NOTE": "a", "OTHER": "1", "EXPANDED": "/root/x"}
     found, _problems = make(
-        seen(gateway=gateway(variables=more), in_file={"OTHER": "2", "EXPANDED": "$HOME/x"}), GIVEN
+        seen(gateway=gateway(variables=more), file=in_file(OTHER="2", EXPANDED="$HOME/x")), GIVEN
     )
     assert found["gateway_env_extra"] == {"EXPANDED": "/root/x", "OTHER": "2", "OWN_NOTE": "a"}
 
@@ -145,6 +154,215 @@ def test_the_owners_own_variables_as_his_file_has_them() -> None:
 def test_what_the_gateway_does_not_know_is_asked_for() -> None:
     _found, problems = make(seen(), Given())
     assert [text.partition(" ")[0] for text in problems] == ["devshard_chain_rest"]
+
+
+# escrows that were not asked for
+
+
+def unasked(number: str, **changes: t.Any) -> Deposit:
+    return deposit(number, **{"settled": None, "creator": None, "amount": None, **changes})
+
+
+def test_escrows_of_a_chain_that_is_not_known_are_not_none() -> None:
+    """The first look at a gateway by the guide for 4.1.1, which has no REST address."""
+    asked = answers(deposits=(unasked("101"),), settings={"default_model": MODEL})
+    found, problems = make(seen(answers=asked), Given())
+    assert not any("first escrow" in text or "neither" in text for text in problems)
+    (unknown,) = [text for text in problems if "escrow 101" in text]
+    assert "the chain was not asked. Set devshard_chain_rest, and run this again" in unknown
+    assert "devshard_models" not in found
+    assert "creator_address" not in found
+
+
+@pytest.mark.parametrize(
+    ("active", "limits"),
+    [(True, []), (False, []), (False, [{"model_id": "other/model", "access_mode": "api_key"}])],
+)
+def test_a_chain_that_fails_halfway_says_nothing_of_the_rest(
+    active: bool, limits: list[dict[str, str]]
+) -> None:
+    half = answers(
+        deposits=(deposit("7"), unasked("8", model="other/model", active=active)),
+        settings={"default_model": MODEL, "model_limits": limits},
+        chain_error="HTTP 429",
+    )
+    found, problems = make(seen(answers=half), GIVEN)
+    (unknown,) = problems
+    assert "whose escrow 8 is" in unknown
+    assert "HTTP 429" in unknown
+    assert "devshard_models" not in found
+    assert "creator_address" not in found
+
+
+def test_a_failure_of_the_chain_alone_is_in_the_way() -> None:
+    _found, problems = make(seen(answers=answers(chain_error="no answer")), GIVEN)
+    assert [text.partition(". ")[0] for text in problems] == [
+        "the chain could not be asked: no answer"
+    ]
+
+
+LIMITS = {"model_limits": [{"model_id": MODEL, "access_mode": "api_key"}]}
+
+
+@pytest.mark.parametrize(
+    ("deposits", "settings", "said"),
+    [
+        ((), {}, "Create the first escrow by hand"),
+        ((), {"default_model": MODEL}, "Create the first escrow by hand"),
+        ((), LIMITS, "no escrow of the gateway shows the amount"),
+        (
+            (deposit("7", settled=True, amount=None),),
+            {},
+            "no escrow of the gateway shows the amount",
+        ),
+    ],
+)
+def test_models_that_cannot_be_said_are_set_by_the_owner(
+    deposits: tuple[Deposit, ...], settings: dict[str, t.Any], said: str
+) -> None:
+    bare = seen(answers=answers(deposits=deposits, settings=settings))
+    found, problems = make(bare, GIVEN)
+    assert [said in text for text in problems] == [True]
+    assert "devshard_models" not in found
+    mine = {"id": MODEL, "amount": 1, "count": 1}
+    found, problems = make(bare, dataclasses.replace(GIVEN, models=(mine,)))
+    assert (found["devshard_models"], problems) == ([mine], [])
+
+
+def test_what_the_gateway_shows_counts_before_what_is_set() -> None:
+    given = dataclasses.replace(GIVEN, models=({"id": "mine", "amount": 1, "count": 1},))
+    assert [one["id"] for one in make(seen(), given)[0]["devshard_models"]] == [MODEL]
+
+
+# what another container would not have
+
+
+@pytest.mark.parametrize(
+    ("beyond", "said"),
+    [
+        (Beyond(networks=("chain-net", "other")), "is on the Docker network chain-net, other,"),
+        (Beyond(names=("node:10.0.0.5",)), "(extra_hosts, dns: node:10.0.0.5)"),
+        (Beyond(mounts=("/certs",)), "more mounted than its storage (/certs)"),
+        (Beyond(process=("command", "user")), "was started with command, user of its own"),
+    ],
+)
+def test_what_another_container_would_not_have_is_in_the_way(beyond: Beyond, said: str) -> None:
+    _found, problems = make(seen(gateway=gateway(beyond=beyond)), GIVEN)
+    (text,) = problems
+    assert said in text
+    assert "cuts its streams once, and run this again" in text
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"DEVSHARD_CHAIN_GRPC": "node:9090"}, ["devshard_chain_grpc (node)"]),
+        ({"DEVSHARD_CHAIN_GRPC": "node.example.org:9090"}, []),
+        ({"DEVSHARD_CHAIN_GRPC": "10.0.0.5:9090"}, []),
+        ({"DEVSHARD_CHAIN_GRPC": "[fd00::5]:9090"}, []),
+        ({"DEVSHARD_CHAIN_GRPC": "localhost:9090"}, []),
+        (
+            {
+                "DEVSHARD_CHAIN_RPC": "http://node:26657/",
+                "DEVSHARD_PUBLIC_API": "http://api:9000",
+            },
+            ["devshard_chain_rpc (node)", "devshard_public_api (api)"],
+        ),
+    ],
+)
+def test_a_name_that_only_the_owners_network_resolves(
+    variables: dict[str, str], said: list[str]
+) -> None:
+    mine = gateway(variables={**BROKER, **variables})
+    _found, problems = make(seen(gateway=mine), GIVEN)
+    assert len(problems) == bool(said)
+    assert all(name in problems[0] for name in said)
+
+
+def test_an_address_in_the_inventory_counts_for_the_next_container() -> None:
+    names = {"DEVSHARD_CHAIN_GRPC": "node:9090", "DEVSHARD_PUBLIC_API": "http://api:9000"}
+    mine = seen(gateway=gateway(variables={**BROKER, **names}))
+    given = dataclasses.replace(
+        GIVEN,
+        grpc="node.example.org:9090",
+        public_api="https://api.example.org",
+        gateway_public_api="https://api.example.org",
+    )
+    found, problems = make(mine, given)
+    assert problems == []
+    assert found["devshard_chain_grpc"] == "node.example.org:9090"
+    assert "gateway_public_api" not in found
+
+
+# the file and the container
+
+
+def test_a_secret_that_the_file_has_otherwise_is_in_the_way() -> None:
+    """Compose takes ``environment`` before ``env_file``, so clients use what the container has."""
+    file = in_file(DEVSHARD_API_KEYS="sk-client-earlier-0123", MY_TOKEN="other-0123456789")
+    mine = gateway(variables={**BROKER, "MY_TOKEN": "0123456789"})
+    _found, problems = make(seen(gateway=mine, file=file), GIVEN)
+    (text,) = problems
+    assert "DEVSHARD_API_KEYS, MY_TOKEN in /opt/broker/gateway.env" in text
+    assert "0123" not in text
+    # in a file of the collection a new key may wait for its container
+    deployed = dataclasses.replace(mine, record="/opt/broker/.gonka-devshard.json")
+    assert make(seen(gateway=deployed, file=file), GIVEN)[1] == []
+
+
+def test_the_same_secrets_are_not_in_the_way() -> None:
+    file = in_file(
+        DEVSHARD_PRIVATE_KEY=BROKER["DEVSHARD_PRIVATE_KEY"].upper(),
+        DEVSHARD_API_KEYS=BROKER["DEVSHARD_API_KEYS"],
+        ADDED_KEY="later-0123456789",
+    )
+    assert make(seen(file=file), GIVEN)[1] == []
+
+
+def test_a_file_that_cannot_be_used_is_in_the_way() -> None:
+    assert make(seen(file=EnvFile(path="/x.env", fault="they differ")), GIVEN)[1] == ["they differ"]
+
+
+def test_another_value_in_the_file_is_a_change() -> None:
+    mine = gateway(
+        variables={**BROKER, "OTHER": "1", "SAME": "1", "HOME_OF_IT": "/root", "NODE_BASE": "a"}
+    )
+    file = in_file(
+        OTHER="2",
+        SAME="1",
+        HOME_OF_IT="$HOME",
+        ADDED="1",
+        NODE_BASE="b",
+        DEVSHARD_STATS_ENABLED="false",
+        DEVSHARD_CHAIN_RPC="https://other.example.org/",
+        DEVSHARD_ESCROW_ROTATION_ENABLED="true",
+        DEVSHARD_POC_REQUEST_MODE="off",
+    )
+    kept = dataclasses.replace(
+        mine, variables={**mine.variables, "DEVSHARD_POC_REQUEST_MODE": "relaxed"}
+    )
+    both = seen(gateway=kept, file=file)
+    assert overridden(both) == ["DEVSHARD_POC_REQUEST_MODE", "OTHER"]
+    assert make(both, GIVEN)[1] == []
+    assert overridden(seen(gateway=kept, file=file, answers=answers(generation=None))) == []
+
+
+# its port
+
+
+def test_the_port_of_the_host_is_the_one_that_is_published() -> None:
+    variables = {**BROKER, "DEVSHARD_PORT": "9000"}
+    mine = gateway(variables=variables, ports={"9000/tcp": ("127.0.0.1:18085",)})
+    found, problems = make(seen(gateway=mine), GIVEN)
+    assert problems == []
+    assert found["devshard_gateway_url"] == "http://127.0.0.1:18085"
+
+
+def test_a_port_that_is_not_published_is_in_the_way() -> None:
+    mine = gateway(variables={**BROKER, "DEVSHARD_PORT": "9000"})
+    found, problems = make(seen(gateway=mine), GIVEN)
+    assert "devshard_gateway_url" not in found
+    assert any("is not published on the host" in text for text in problems)
 
 
 def test_rotation_as_it_is() -> None:
@@ -187,7 +405,7 @@ def test_a_model_without_an_escrow_is_not_paid_for() -> None:
 
 def test_a_storage_on_the_host_and_the_owners_file_are_named() -> None:
     mine = gateway(storage="/data/gw", volume=None, ports={"8080/tcp": ("0.0.0.0:28080",)})
-    found, problems = make(seen(gateway=mine, env_file="/opt/broker/gateway.env"), GIVEN)
+    found, problems = make(seen(gateway=mine, file=in_file()), GIVEN)
     assert problems == []
     assert found["gateway_storage_dir"] == "/data/gw"
     assert found["devshard_env_file"] == "/opt/broker/gateway.env"

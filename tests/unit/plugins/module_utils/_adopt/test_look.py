@@ -11,8 +11,13 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.gonka.devshard.plugins.module_utils._adopt import look
-from ansible_collections.gonka.devshard.plugins.module_utils._adopt.model import Front, HandMade
+from ansible_collections.gonka.devshard.plugins.module_utils._adopt.model import (
+    EnvFile,
+    Front,
+    HandMade,
+)
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import ConfigurationError
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.beyond import Beyond
 from ansible_collections.gonka.devshard.plugins.module_utils._host import docker_cli
 from ansible_collections.gonka.devshard.plugins.module_utils._presence.asked import Host
 from ansible_collections.gonka.devshard.tests.unit.plugins.first_look import SECRET, FakeHost
@@ -87,6 +92,70 @@ def test_what_the_image_sets_is_not_the_owners(host: FakeHost) -> None:
     assert "PATH" not in found.variables
 
 
+# what another container would not have
+
+LABELS = {"com.docker.compose.project": "gateway"}
+
+
+def beyond(host: FakeHost, **changes: t.Any) -> Beyond:
+    """Of a container with more: ``networks`` and ``mounts`` by name, the others as the engine has them."""
+    host.container("mine", host.folder / "data", labels=LABELS)
+    attrs = host.containers[0]
+    networks: dict[str, t.Any] = {name: {} for name in changes.pop("networks", ["gateway_default"])}
+    attrs["NetworkSettings"]["Networks"] = networks
+    attrs["HostConfig"]["NetworkMode"] = changes.pop("mode", next(iter(networks), "default"))
+    for target in changes.pop("mounts", []):
+        attrs["Mounts"].append({"Destination": target, "Source": "/x", "Type": "bind"})
+    for key in ("ExtraHosts", "Dns", "DnsSearch"):
+        attrs["HostConfig"][key] = changes.pop(key, None)
+    of_image = {"Entrypoint": ["/usr/bin/devshardctl"], "Cmd": ["serve"], "User": ""}
+    host.images = [{"Id": attrs["Image"], "RepoDigests": [], "Config": of_image}]
+    attrs["Config"] |= {**of_image, **changes}
+    (found,) = gateways(host)
+    return found.beyond
+
+
+def test_a_container_by_a_guide_has_nothing_beyond(host: FakeHost) -> None:
+    assert beyond(host, mounts=["/etc/localtime"]) == Beyond()
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"networks": ["bridge"], "mode": "default"}, Beyond()),
+        ({"networks": []}, Beyond()),
+        ({"networks": ["gateway_default", "chain"]}, Beyond(networks=("chain",))),
+        ({"networks": ["gateway_backend"]}, Beyond(networks=("gateway_backend",))),
+        ({"networks": ["host"]}, Beyond(networks=("host",))),
+        ({"networks": [], "mode": "container:ab"}, Beyond(networks=("container:ab",))),
+        (
+            {"ExtraHosts": ["node:10.0.0.5"], "Dns": ["10.0.0.2"], "DnsSearch": ["lan"]},
+            Beyond(names=("node:10.0.0.5", "10.0.0.2", "lan")),
+        ),
+        ({"mounts": ["/certs"]}, Beyond(mounts=("/certs",))),
+        ({"Entrypoint": ["/bin/sh"], "Cmd": None}, Beyond(process=("entrypoint", "command"))),
+        ({"User": "1000"}, Beyond(process=("user",))),
+    ],
+)
+def test_what_a_container_has_beyond_ours(
+    host: FakeHost, changes: dict[str, t.Any], found: Beyond
+) -> None:
+    assert beyond(host, **changes) == found
+
+
+def test_a_volume_that_the_image_asks_for_is_of_each_container(host: FakeHost) -> None:
+    host.container("mine", host.folder / "data")
+    host.containers[0]["Mounts"] += [
+        {"Destination": "/cache", "Source": "/x", "Type": "volume", "Name": "ab" * 32},
+        {"Destination": "/named", "Source": "/y", "Type": "volume", "Name": "own"},
+    ]
+    config: dict[str, t.Any] = {"Volumes": {"/cache": {}, "/named": {}}}
+    host.images = [{"Id": host.containers[0]["Image"], "RepoDigests": [], "Config": config}]
+    (found,) = gateways(host)
+    assert found.beyond.mounts == ("/named",)
+    assert found.to_result()["beyond"]["mounts"] == ["/named"]
+
+
 # files
 
 
@@ -105,29 +174,59 @@ def made_in(folder: Path, key: str = SECRET) -> HandMade:
     )
 
 
+def file_of(gateway: HandMade, own: Path = Path("/nonexistent/config.devshard.env")) -> EnvFile:
+    return look.find_env_file(gateway, own)
+
+
 def test_the_file_with_the_keys_is_found(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(f"DEVSHARD_ADMIN_API_KEY={SECRET}\n")
+    (tmp_path / "earlier.env").write_text(f"DEVSHARD_ADMIN_API_KEY=a\n# {SECRET}\n")
     (tmp_path / "other.env").write_text("DEVSHARD_ADMIN_API_KEY=another\n")
-    assert look.find_env_file(made_in(tmp_path)) == (None, {}, None)
+    assert file_of(made_in(tmp_path)) == EnvFile()
     mine = tmp_path / "gateway.env"
     mine.write_text(f"export DEVSHARD_ADMIN_API_KEY={SECRET}\nA='b'\n")
     found = {"DEVSHARD_ADMIN_API_KEY": SECRET, "A": "b"}
-    assert look.find_env_file(made_in(tmp_path)) == (str(mine), found, None)
+    assert file_of(made_in(tmp_path)) == EnvFile(path=str(mine), variables=found)
+
+
+def test_two_files_with_the_keys_that_differ_are_refused(tmp_path: Path) -> None:
+    for name, keys in (("gateway.env", "sk-now"), ("gateway-old.env", "sk-earlier")):
+        (tmp_path / name).write_text(f"DEVSHARD_ADMIN_API_KEY={SECRET}\nDEVSHARD_API_KEYS={keys}\n")
+    found = file_of(made_in(tmp_path))
+    assert found.variables == {}
+    assert f"{tmp_path}/gateway-old.env and {tmp_path}/gateway.env all hold" in str(found.fault)
+    assert SECRET not in str(found.fault)
+
+
+def test_of_two_files_that_say_the_same_the_first_counts(tmp_path: Path) -> None:
+    for name in ("b.env", "a.env", "config.devshard.env"):
+        (tmp_path / name).write_text(f"# {name}\nDEVSHARD_ADMIN_API_KEY={SECRET}\n")
+    assert file_of(made_in(tmp_path)).path == str(tmp_path / "config.devshard.env")
+    (tmp_path / "config.devshard.env").unlink()
+    assert file_of(made_in(tmp_path)).path == str(tmp_path / "a.env")
+
+
+def test_a_file_of_the_collections_name_counts_with_other_keys_too(tmp_path: Path) -> None:
+    """It is the one that the role would read, so its keys are compared."""
+    own = tmp_path / "config.devshard.env"
+    own.write_text("DEVSHARD_ADMIN_API_KEY=another\n")
+    found = EnvFile(path=str(own), variables={"DEVSHARD_ADMIN_API_KEY": "another"})
+    assert file_of(made_in(tmp_path), own) == found
 
 
 def test_a_file_beside_other_services_is_left_to_them(tmp_path: Path) -> None:
     (tmp_path / "gateway.env").write_text(f"DEVSHARD_ADMIN_API_KEY={SECRET}\n")
     beside = dataclasses.replace(made_in(tmp_path), neighbours=("nginx",))
-    assert look.find_env_file(beside) == (None, {}, None)
+    assert file_of(beside) == EnvFile()
 
 
 def test_a_file_that_cannot_be_read_as_one_is_said(tmp_path: Path) -> None:
     mine = tmp_path / "config.devshard.env"
     mine.write_text(f"DEVSHARD_ADMIN_API_KEY={SECRET}\nnot an assignment\n")
-    path, values, why = look.find_env_file(made_in(tmp_path))
-    assert (path, values) == (str(mine), {})
-    assert "line 2" in str(why)
-    assert SECRET not in str(why)
+    found = file_of(made_in(tmp_path))
+    assert (found.path, found.variables) == (str(mine), {})
+    assert "line 2" in str(found.fault)
+    assert SECRET not in str(found.fault)
 
 
 def test_the_owners_files_are_those_that_are_there(tmp_path: Path) -> None:

@@ -121,6 +121,17 @@ def test_a_port_that_is_open_to_other_hosts_needs_another_container() -> None:
         assert found.moved == (() if variables else found.reasons)
 
 
+def test_another_port_in_the_container_is_for_a_swap() -> None:
+    """The port of the host is the one that counts, and it stays."""
+    container = dataclasses.replace(
+        CONTAINER,
+        environment={**CONTAINER.environment, "DEVSHARD_PORT": "9000"},
+        ports={"9000/tcp": ("127.0.0.1:18080",)},
+    )
+    found = find_drift(container, WANTED, profile("v2"))
+    assert (found.variables, found.moved) == (("DEVSHARD_PORT",), ())
+
+
 def test_a_container_as_the_engine_shows_it() -> None:
     assert CONTAINER.to_result() == {
         "name": "devshardctl-multi",

@@ -10,6 +10,7 @@ import typing as t
 
 import pytest
 
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.beyond import Beyond
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.plan import make
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.plan_model import (
     RECORDED,
@@ -81,6 +82,14 @@ BARE = GatewaySeen(default=DEFAULT, folders=(DEFAULT,))
 
 def plan(wish: GatewayWish = WISH, seen: GatewaySeen = SEEN) -> GatewayPlan:
     return make(wish, seen, profile("v2"))
+
+
+def test_a_container_with_more_than_another_one_would_have_is_not_taken_over() -> None:
+    own = dataclasses.replace(OWN, beyond=Beyond(networks=("chain",)))
+    (text,) = plan(seen=dataclasses.replace(SEEN, own=own)).refused
+    assert "gw is on the Docker network chain" in text
+    recorded = dataclasses.replace(SEEN, own=own, record=RECORD)
+    assert not any("network" in text for text in plan(seen=recorded).refused)
 
 
 V4_1 = profile("v4.1", "v4.1")

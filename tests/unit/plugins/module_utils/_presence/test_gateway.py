@@ -136,6 +136,14 @@ def test_the_container_says_where_its_storage_is(host: FakeHost) -> None:
     assert refused(seen, host) == ()
 
 
+def test_what_a_hand_made_container_has_beyond_ours_is_refused(host: FakeHost) -> None:
+    host.write(host.folder / "data/gateway.db")
+    host.container("devshardctl-multi", host.folder / "data")
+    host.containers[0]["NetworkSettings"]["Networks"] = {"gateway_default": {}, "chain": {}}
+    (why,) = refused(look(host), host)
+    assert "is on the Docker network chain," in why
+
+
 def test_a_link_that_was_turned_after_the_start(host: FakeHost) -> None:
     real, new = host.folder / "real", host.folder / "new"
     host.write(real / "gateway.db")
