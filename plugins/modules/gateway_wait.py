@@ -32,7 +32,7 @@ options:
   health_check:
     description:
       - The health check of the container has to succeed too. Docker runs it some seconds after the start for the first
-        time. Until then the module runs the same command in the container.
+        time. Until then the module runs its command in the container by itself.
       - With V(false) an answer of the gateway is enough, for a caller that checks more than that afterwards.
       - A container that is unhealthy never counts as up.
     type: bool
