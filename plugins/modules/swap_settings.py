@@ -32,8 +32,8 @@ options:
     required: true
   source_env_file:
     description:
-      - Environment file that the gateway at O(source_url) was started with, for its admin key. If omitted, both gateways
-        have the same key.
+      - Environment file that the gateway at O(source_url) was started with, for its admin key. If omitted, both
+        gateways have the same key.
     type: path
     version_added: 0.9.0
 extends_documentation_fragment:

@@ -284,8 +284,8 @@ swap:
       sample: /srv/gonka/devshard-gateway/config.devshard.env.temp
     main_env:
       description:
-        - The environment file with the admin key that the container in slot main was started with. O(env_file) holds the
-          next one already where a run was interrupted while it replaced the container. Only with O(state=planned),
+        - The environment file with the admin key that the container in slot main was started with. O(env_file) holds
+          the next one already where a run was interrupted while it replaced the container. Only with O(state=planned),
           O(state=begun) and O(state=aftermath).
       type: str
       sample: /srv/gonka/devshard-gateway/config.devshard.env

@@ -141,8 +141,9 @@ def is_replaced(journal: Journal, seen: SwapSeen) -> bool:
     """Whether main is the container that the swap leads to, and no longer the previous one."""
     if not same_image(seen.main_image, journal.target):
         return False
-    if not recreates(journal):
+    if not recreates(journal) and not journal.rolling_back:
         return True
+    # the image may be the same, and on the way back nobody may have replaced it at all
     return seen.main_id is not None and seen.main_id != journal.data.replaced_container
 
 

@@ -907,6 +907,22 @@ def test_a_recreation_is_finished_with_a_corrected_environment_and_not_turned_ar
     assert (world.violations, world.main_id, journal.open) == ([], 3, False)
 
 
+@pytest.mark.parametrize("healthy", [True, False])
+def test_a_container_that_was_never_stopped_is_asked_on_the_way_back_too(*, healthy: bool) -> None:
+    """It has the image of the origin, and with another environment it is recreated all the same."""
+    world = World(drift=("A",))
+    replace = sequence("temp", "import").index(Step.REPLACE_MAIN)
+    journal = drive(world, fresh(), replace, half=False).start(Step.REPLACE_MAIN)
+    world.main_healthy = healthy
+    back = roll_back(journal)
+    assert Step.DRAIN_MAIN in remaining(back, world.seen())
+    back = back.start(Step.REPLACE_MAIN)
+    assert Step.DRAIN_MAIN in remaining(back.finish(Step.DRAIN_MAIN), world.seen())
+    assert is_asked_before_its_stop(back, world.seen())
+    world.main_id += 1
+    assert not is_asked_before_its_stop(back, world.seen())
+
+
 def test_an_old_container_of_the_same_image_is_drained_though_it_looks_ill() -> None:
     """Its replacement was cut off before it was stopped, and it may serve."""
     world = World(drift=("A",))
