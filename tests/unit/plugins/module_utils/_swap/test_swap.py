@@ -325,6 +325,35 @@ def test_the_gateway_that_stands_by_is_replaced_and_goes_on_standing_by() -> Non
     assert (world.violations, world.main_image, world.flag) == ([], NEW, "temp")
 
 
+KEYS = ("DEVSHARD_ADMIN_API_KEY", "DEVSHARD_API_KEYS")
+
+
+@pytest.mark.parametrize("target", [OLD, NEW])
+@pytest.mark.parametrize("name", KEYS)
+def test_a_pair_of_gateways_is_not_swapped_to_other_keys(name: str, target: str) -> None:
+    """The other gateway has the earlier ones, and no file is left that has those of this one."""
+    pair = World(temp_exists=True, temp_running=True, drift=("A", name))
+    told = rf"^{name} would be changed.*hot_swap_mode=pool.*gateway_allow_recreate=true"
+    with pytest.raises(SwapRefused, match=told):
+        ask(pair, mode="pool", target=target)
+    # any other variable, and the keys of a gateway with a temporary one
+    assert ask(dataclasses.replace(pair, drift=("A",)), mode="pool", target=target)
+    assert ask(World(drift=("A", name)), target=target)
+
+
+def test_an_open_swap_of_a_pair_does_not_take_other_keys_either() -> None:
+    world = World(temp_exists=True, temp_running=True)
+    reached = sequence("pool", "import").index(Step.SWITCH_TO_TEMP)
+    journal = drive(world, fresh("pool"), reached, half=False)
+    world.drift = KEYS
+    told = r"Put the earlier ones back, and run this again, or with hot_swap_rollback=true"
+    with pytest.raises(SwapRefused, match=told):
+        ask(world, journal, mode="pool")
+    assert ask(world, roll_back(journal), mode="pool", rollback=True)
+    # once main is being replaced there is only the way on
+    assert ask(world, journal.start(Step.REPLACE_MAIN), mode="pool")
+
+
 @pytest.mark.parametrize("reached", range(len(sequence("temp", "import"))))
 def test_rollback_from_every_step_returns_to_the_origin(reached: int) -> None:
     world = World()
