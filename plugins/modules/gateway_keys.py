@@ -27,7 +27,7 @@ options:
   name:
     description:
       - Name of the rotation. An action that was done under this name is not done again. Required, since an interrupted
-        rotation is continued by its name; a run without one is told which rotations were made here.
+        rotation is continued by its name; a run without one reports which rotations were made here.
     type: str
   actions:
     description:
@@ -43,8 +43,8 @@ options:
     required: true
   swap_mode:
     description:
-      - How the container is replaced then, as in the option O(gonka.devshard.hot_swap#role:hot_swap_mode) of the role.
-        With V(pool) no key is made, because the other gateway would have the earlier ones.
+      - How the container is replaced then, as in O(gonka.devshard.hot_swap#role:main:hot_swap_mode).
+      - With V(pool) no key is made, because the other gateway would have the earlier ones.
     type: str
     choices: [temp, pool, generation]
     default: temp

@@ -485,7 +485,7 @@ def temp_env_of(context: Context, journal: Journal) -> Path | None:
 def main_env_of(
     context: Context, journal: Journal | None, main: docker.Container | None
 ) -> str | None:
-    """The environment file that tells the admin key of the container in slot main."""
+    """The environment file with the admin key of the container in slot main."""
     if context.params["env_file"] is None:
         return None
     held = {Path(context.params["env_file"]): (context.environment or {}).get(ADMIN_API_KEY)}
