@@ -215,26 +215,31 @@ class Context:
     @functools.cached_property
     def environment(self) -> dict[str, str] | None:
         """The environment file's variables; None when there is no such file."""
-        path = Path(self.read(_argspec.EnvFileOptions).env_file)
-        text = _env_file.read(path)
+        return self.environment_in(Path(self.read(_argspec.EnvFileOptions).env_file))
+
+    def environment_in(self, file: Path) -> dict[str, str] | None:
+        """The same of another environment file."""
+        text = _env_file.read(file)
         if text is None:
             return None
-        found = _env_file.parse(text, str(path))
+        found = _env_file.parse(text, str(file))
         self.hide_secrets(found)
         return found
 
-    def secret(self, option: str, variable: str) -> str:
-        """A secret from its option, else from the environment file."""
+    def secret(self, option: str, variable: str, file: str | None = None) -> str:
+        """A secret from its option, else from the environment file or from ``file``."""
         given: str | None = self.params.get(option)
         if given is not None:
             return given
-        found = (self.environment or {}).get(variable)
+        variables = self.environment if file is None else self.environment_in(Path(file))
+        found = (variables or {}).get(variable)
         if not found:
+            where = file or self.params["env_file"]
             raise ConfigurationError(
-                f"{self.params['env_file']} does not set {variable}"
-                if self.environment is not None
-                else f"there is no {self.params['env_file']} to read {variable} from. Set"
-                " devshard_env_file (env_file) to the environment file of the gateway"
+                f"{where} does not set {variable}"
+                if variables is not None
+                else f"there is no {where} to read {variable} from. Set devshard_env_file (env_file)"
+                " to the environment file of the gateway"
             )
         return found
 

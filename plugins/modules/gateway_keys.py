@@ -26,20 +26,34 @@ options:
     required: true
   name:
     description:
-      - Name of the rotation. An action that was done under this name is not done again.
+      - Name of the rotation. An action that was done under this name is not done again. Required, since an interrupted
+        rotation is continued by its name; a run without one reports which rotations were made here.
     type: str
-    required: true
   actions:
     description:
       - What is done. At most one of them is about the keys of clients.
       - V(admin) replaces the key of the admin API.
       - V(client_add) puts a new key before those that clients have. The earlier ones stay valid.
-      - V(client_drop) keeps the newest key of clients alone.
+      - V(client_drop) keeps the newest key of clients alone, which is the first one. It is refused where no rotation
+        has made the first one.
       - V(client_replace) replaces all keys of clients by a new one.
     type: list
     elements: str
     choices: [admin, client_add, client_drop, client_replace]
     required: true
+  swap_mode:
+    description:
+      - How the container is replaced then, as in O(gonka.devshard.hot_swap#role:main:hot_swap_mode).
+      - With V(pool) no key is made, because the other gateway would have the earlier ones.
+    type: str
+    choices: [temp, pool, generation]
+    default: temp
+    version_added: 0.9.0
+  container_name:
+    description:
+      - Container of the gateway, which is looked at for RV(rotation.unused).
+    type: str
+    version_added: 0.9.0
 extends_documentation_fragment:
   - gonka.devshard._attributes
 attributes:
@@ -85,6 +99,17 @@ rotation:
       description: The file that holds the new keys until then.
       type: str
       sample: /srv/gonka/devshard-gateway/config.devshard.env.rotation.json
+    unused:
+      description:
+        - Variables whose value the container does not have yet. They are those of RV(rotation.pending), and with
+          O(container_name) also those that the environment file has and the container has not.
+      type: list
+      elements: str
+      sample: [DEVSHARD_ADMIN_API_KEY]
+    droppable:
+      description: Whether there are keys of clients behind the newest one, which V(client_drop) would end.
+      type: bool
+      sample: true
     client_keys:
       description: Number of keys that clients may use once the container was started.
       type: int
@@ -100,17 +125,21 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._argspec import ArgumentSpec
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import ConfigurationError
-from ansible_collections.gonka.devshard.plugins.module_utils._core.keys import API_KEYS
+from ansible_collections.gonka.devshard.plugins.module_utils._core.keys import (
+    ADMIN_API_KEY,
+    API_KEYS,
+)
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway import (
     env_file,
     key_rotation,
     staged_keys,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._wiring import gateway_env
 
 SPEC = ArgumentSpec(
     options={
         "env_file": {"type": "path", "required": True},
-        "name": {"type": "str", "required": True},
+        "name": {"type": "str"},
         "actions": {
             "type": "list",
             "elements": "str",
@@ -118,13 +147,18 @@ SPEC = ArgumentSpec(
             "required": True,
             "no_log": False,
         },
+        "swap_mode": {
+            "type": "str",
+            "default": "temp",
+            "choices": ["temp", "pool", "generation"],
+        },
+        "container_name": {"type": "str"},
     },
 )
 
 
 def work(context: Context) -> Outcome:
     params = context.params
-    key_rotation.check_wish(params["name"], params["actions"])
     file = Path(params["env_file"])
     text = env_file.read(file)
     if text is None:
@@ -134,16 +168,20 @@ def work(context: Context) -> Outcome:
         )
     present = env_file.parse(text, str(file))
     notes = staged_keys.read(file)
+    key_rotation.check_wish(params["name"], params["actions"], notes)
     context.hide_secrets(present)
     context.hide_secrets(notes.staged)
     rotation = key_rotation.rotate(
         params["name"], params["actions"], notes, present, env_file.new_secret
     )
     context.hide_secrets(rotation.notes.staged)
+    if (fault := key_rotation.pool_fault(params["swap_mode"], rotation.pending)) is not None:
+        raise ConfigurationError(f"no key was made: {fault}")
     changed = rotation.notes != notes
     if changed and not context.check_mode:
         staged_keys.write(file, rotation.notes)
     after = {**present, **rotation.notes.staged}
+    clients = after.get(API_KEYS, "")
     return Outcome(
         changed=changed,
         values={
@@ -151,12 +189,23 @@ def work(context: Context) -> Outcome:
                 "begun": list(rotation.begun),
                 "pending": list(rotation.pending),
                 "file": str(staged_keys.place(file)),
-                "client_keys": len([key for key in after.get(API_KEYS, "").split(",") if key]),
+                "unused": unused(context, present, rotation),
+                "droppable": "," in clients and rotation.notes.made_first(clients),
+                "client_keys": len([key for key in clients.split(",") if key]),
             }
         },
         before={"done": dict(notes.done), "waiting": sorted(notes.staged)},
         after={"done": dict(rotation.notes.done), "waiting": list(rotation.pending)},
     )
+
+
+def unused(context: Context, present: dict[str, str], rotation: key_rotation.Rotation) -> list[str]:
+    """What the container does not have, whether it waits or is in the environment file already."""
+    found = set(rotation.pending)
+    if context.params["container_name"] is not None:
+        has = gateway_env.running(context)
+        found |= {name for name in (ADMIN_API_KEY, API_KEYS) if has.get(name) != present.get(name)}
+    return sorted(found)
 
 
 def main() -> None:

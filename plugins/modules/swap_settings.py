@@ -27,9 +27,15 @@ description:
 options:
   source_url:
     description:
-      - URL of the gateway whose settings are copied. It has the same admin key.
+      - URL of the gateway whose settings are copied.
     type: str
     required: true
+  source_env_file:
+    description:
+      - Environment file that the gateway at O(source_url) was started with, for its admin key. If omitted, both
+        gateways have the same key.
+    type: path
+    version_added: 0.9.0
 extends_documentation_fragment:
   - gonka.devshard._attributes
   - gonka.devshard._admin
@@ -93,9 +99,12 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap.settings_copy
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import Step
 
-SPEC = _argspec.ArgumentSpec(options={"source_url": {"type": "str", "required": True}}).merge(
-    _argspec.gateway(), _argspec.startup(), _argspec.swap(), _argspec.wait()
-)
+SPEC = _argspec.ArgumentSpec(
+    options={
+        "source_url": {"type": "str", "required": True},
+        "source_env_file": {"type": "path"},
+    }
+).merge(_argspec.gateway(), _argspec.startup(), _argspec.swap(), _argspec.wait())
 
 
 def work(context: Context) -> Outcome:
@@ -133,7 +142,7 @@ def source_of(context: Context, target: GatewayApi) -> GatewayApi:
     source = GatewayApi(
         context.transport,
         url=context.params["source_url"],
-        admin_key=context.secret("admin_api_key", ADMIN_API_KEY),
+        admin_key=context.secret("admin_api_key", ADMIN_API_KEY, context.params["source_env_file"]),
         profile=context.profile,
     )
     if source.url == target.url:

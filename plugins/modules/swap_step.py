@@ -282,6 +282,13 @@ swap:
       description: The environment file of the temporary gateway.
       type: str
       sample: /srv/gonka/devshard-gateway/config.devshard.env.temp
+    main_env:
+      description:
+        - The environment file with the admin key that the container in slot main was started with. O(env_file) holds
+          the next one already where a run was interrupted while it replaced the container. Only with O(state=planned),
+          O(state=begun) and O(state=aftermath).
+      type: str
+      sample: /srv/gonka/devshard-gateway/config.devshard.env
     seed_needed:
       description: Whether escrows of the temporary gateway are still to be paid.
       type: bool
@@ -366,6 +373,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import
     TransportError,
     UnsafeError,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._core.keys import ADMIN_API_KEY
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway import profiles
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.drift import (
     Drift,
@@ -407,7 +415,10 @@ from ansible_collections.gonka.devshard.plugins.module_utils._swap.plan import (
     works_on_origin,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import Slot, Step, SwapSeen
-from ansible_collections.gonka.devshard.plugins.module_utils._swap.temporary import temp_environment
+from ansible_collections.gonka.devshard.plugins.module_utils._swap.temporary import (
+    environment_of_main,
+    temp_environment,
+)
 
 STATES: t.Final = ("planned", "begun", "started", "moved", "recorded", "ended", "aftermath")
 
@@ -441,14 +452,7 @@ SPEC = _argspec.ArgumentSpec(
 def journal_result(context: Context, journal: Journal) -> dict[str, t.Any]:
     shown = journal.to_dict()
     del shown["schema"], shown["began"]
-    temp_env = context.params["env_file"]
-    if temp_env is not None and journal.has_temp:
-        started = Step.START_TEMP in journal.started
-        main_env = Path(temp_env)
-        temp_env = temp_environment(journal.data.temp_env, main_env, started=started)
-        if Step.STOP_TEMP in journal.started and not temp_env.exists():
-            # it is gone with the temporary gateway
-            temp_env = main_env
+    temp_env = temp_env_of(context, journal)
     return {
         "open": journal.open,
         **shown,
@@ -461,6 +465,35 @@ def journal_result(context: Context, journal: Journal) -> dict[str, t.Any]:
         "given_up": list(journal.data.given_up or ()),
         **generations_of(context, journal),
     }
+
+
+def temp_env_of(context: Context, journal: Journal) -> Path | None:
+    """The environment file of the temporary gateway; that of the gateway where there is none."""
+    if context.params["env_file"] is None:
+        return None
+    of_main = Path(context.params["env_file"])
+    if not journal.has_temp:
+        return of_main
+    started = Step.START_TEMP in journal.started
+    temp_env = temp_environment(journal.data.temp_env, of_main, started=started)
+    if Step.STOP_TEMP in journal.started and not temp_env.exists():
+        # it is gone with the temporary gateway
+        return of_main
+    return temp_env
+
+
+def main_env_of(
+    context: Context, journal: Journal | None, main: docker.Container | None
+) -> str | None:
+    """The environment file with the admin key of the container in slot main."""
+    if context.params["env_file"] is None:
+        return None
+    held = {Path(context.params["env_file"]): (context.environment or {}).get(ADMIN_API_KEY)}
+    copy = None if journal is None else temp_env_of(context, journal)
+    if copy is not None and copy not in held:
+        held[copy] = (context.environment_in(copy) or {}).get(ADMIN_API_KEY)
+    running = None if main is None else main.environment.get(ADMIN_API_KEY)
+    return str(environment_of_main(running, held))
 
 
 def generations_of(context: Context, journal: Journal) -> dict[str, t.Any]:
@@ -578,6 +611,7 @@ class Look:
         self.wish = wish_of(context, record)
         main = docker.inspect(params["container"])
         temp = docker.inspect(params["other_container"])
+        self.main = main
         self.plan: SwapPlan
         self.journal: Journal | None
         self.seen: SwapSeen
@@ -611,6 +645,7 @@ class Look:
         return {
             **result,
             "deployed": True,
+            "main_env": main_env_of(self.context, self.journal, self.main),
             "storage": self.storage,
             "target": found.target,
             "steps": [step.value for step in found.steps],
@@ -786,34 +821,36 @@ def ended(context: Context, file: JournalFile) -> Outcome:
     return outcome
 
 
-def known_down(context: Context) -> list[str]:
-    """Those of the two containers that do not run; none where the engine cannot be asked."""
+def known_containers(context: Context) -> dict[str, docker.Container | None]:
+    """The two containers by their names; none where the engine cannot be asked."""
     if libraries.why_missing("docker") is not None:
-        return []
+        return {}
     names = [context.params["container"], context.params["other_container"]]
     try:
-        found = {name: docker.inspect(name) for name in names}
+        return {name: docker.inspect(name) for name in names}
     except TransportError:
-        return []
-    return [name for name, item in found.items() if item is None or item.state != "running"]
+        return {}
 
 
 def aftermath(context: Context, file: JournalFile) -> Outcome:
     params = context.params
     journal = file.read()
+    containers = known_containers(context)
     found = after_failure(
         journal,
         Step(params["step"]) if params["step"] else None,
         run=params["run"],
         container=params["container"],
         other_container=params["other_container"],
-        down=known_down(context),
+        down=[name for name, one in containers.items() if one is None or one.state != "running"],
     )
     step = (
         Step.RESTORE_ROTATION if journal is not None and journal.main_is_target else Step.PREFLIGHT
     )
     generation = {} if journal is None else generations_of(context, journal)["generations"][step]
-    return Outcome(changed=False, values={"swap": {**found.to_result(), "generation": generation}})
+    main_env = main_env_of(context, journal, containers.get(params["container"]))
+    values = {**found.to_result(), "generation": generation, "main_env": main_env}
+    return Outcome(changed=False, values={"swap": values})
 
 
 def own_notebook(context: Context) -> Notebook:

@@ -59,8 +59,13 @@ RESULTS: t.Final = (
     *("devshard_chat", "preflight_findings", "devshard_first_play", "devshard_look"),
     *("devshard_look_after", "devshard_presence"),
     *("devshard_refusal", "status_result", "escrow_held"),
-    *("rotate_keys_client_keys", "rotate_keys_pending"),
-    *("rotation_funding", "rotation_need", "settlement_escrows", "settlement_foreign"),
+    *(
+        "rotate_keys_pending",
+        "rotation_funding",
+        "rotation_need",
+        "settlement_escrows",
+        "settlement_foreign",
+    ),
 )
 """What roles leave behind for later roles, plays and hosts."""
 

@@ -30,10 +30,11 @@ from ansible_collections.gonka.devshard.tests.swap.faults import (
     prepare,
     settled,
 )
-from ansible_collections.gonka.devshard.tests.swap.lab import DEPLOY, MAIN, Lab, Run
+from ansible_collections.gonka.devshard.tests.swap.lab import DEPLOY, MAIN, Lab, Run, wait_until
 
 PLAY = "gonka.devshard.rotate_keys"
 ENV_FILE = f"{DEPLOY}/config.devshard.env"
+STATE = "/v1/admin/state"
 
 
 class Rotation(Runs):
@@ -83,16 +84,26 @@ def check(lab: Lab) -> None:
     with Clients(lab, {"reuse": 2, "close": 2, "slow": 1}) as clients:
         killed = rotation.run(kill_in="Run step replace_main", **wish)
         expect(killed.rc < 0, f"the run ended before: {killed.message}")
-        other = rotation.run(rotate_keys_actions="client_drop")
+        other = rotation.run(rotate_keys_actions="client_drop", rotate_keys_name="two")
         expect(other.rc != 0 and "waits for a container still" in other.text, other.message)
+        nameless = rotation.run(rotate_keys_actions="client_add")
+        told = "rotate_keys_name=one" in nameless.text
+        expect(nameless.rc != 0 and told, f"no name, and not told which: {nameless.message}")
+        wait_until(lambda: not lab.moves_money(), "what was left running ends")
+        # the file has the new keys then, and the container the earlier ones
+        killed = rotation.run(kill_at="Start the container]", **wish)
+        expect(killed.rc < 0, f"the run ended before: {killed.message}")
+        written = rotation.keys()
+        expect(written[ADMIN_API_KEY] != old[ADMIN_API_KEY], "the file was not written before")
+        codes = [rotation.answers(STATE, keys[ADMIN_API_KEY]) for keys in (written, old)]
+        expect(codes == [401, 200], f"main was replaced before the kill: it answers {codes}")
         rotation.again(**wish)
     expect(not clients.harmed(), f"clients were harmed: {clients.harmed()[:3]}")
     expect(clients.count("ok") > 0, "no client got an answer")
     new = rotation.ended(before, old)
     expect(new[API_KEYS].split(",")[1:] == [old[API_KEYS]], "the earlier key is not valid any more")
     expect(new[ADMIN_API_KEY] != old[ADMIN_API_KEY], "the admin key is the earlier one")
-    state = "/v1/admin/state"
-    codes = [rotation.answers(state, keys[ADMIN_API_KEY]) for keys in (new, old)]
+    codes = [rotation.answers(STATE, keys[ADMIN_API_KEY]) for keys in (new, old)]
     expect(codes == [200, 401], f"the gateway answers the new and the earlier admin key {codes}")
 
     for name, given in ((PLAY, wish), ("gonka.devshard.site", {})):

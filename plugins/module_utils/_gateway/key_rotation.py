@@ -11,16 +11,17 @@ rotation has a name, and what is done once under a name is not done again.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import typing as t
 from dataclasses import asdict, dataclass, field
 
 from .._core.errors import ConfigurationError, UnknownStateError
-from .._core.keys import ADMIN_API_KEY, API_KEYS, check_secret
+from .._core.keys import ADMIN_API_KEY, API_KEYS, SETTINGS, check_secret
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
 Action = t.Literal["admin", "client_add", "client_drop", "client_replace"]
 ACTIONS: t.Final[tuple[Action, ...]] = t.get_args(Action)
@@ -31,6 +32,8 @@ SECRET_OF: t.Final[Mapping[Action, str]] = {
     "client_replace": API_KEYS,
 }
 SCHEMA: t.Final = 1
+POOL: t.Final = "pool"
+"""Of the setting ``hot_swap_mode``: a second gateway serves meanwhile."""
 _NAME: t.Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -44,13 +47,26 @@ class KeyNotes:
     """Keys that no container was started with yet, by their variable."""
     waiting: Mapping[str, str] = field(default_factory=dict)
     """The actions that made them."""
+    newest: str | None = None
+    """The hash of the last key that was made for clients. Notes of 0.8.0 have none."""
 
     def to_json(self) -> str:
         return json.dumps({"schema": SCHEMA, **asdict(self)}, indent=2, sort_keys=True) + "\n"
 
     def used(self) -> KeyNotes:
         """The environment file holds the keys now."""
-        return KeyNotes(done=self.done)
+        return KeyNotes(done=self.done, newest=self.newest)
+
+    def made_first(self, keys: str) -> bool:
+        """Whether the first of the keys of clients was made by a rotation."""
+        if self.newest is None:
+            return "client_add" in self.done
+        return self.newest == _hash(keys)
+
+
+def _hash(keys: str) -> str:
+    """Of the first key. It is too long to be guessed from that."""
+    return hashlib.sha256(keys.partition(",")[0].encode()).hexdigest()
 
 
 def parse(text: str, where: str) -> KeyNotes:
@@ -63,7 +79,10 @@ def parse(text: str, where: str) -> KeyNotes:
             done=_texts(raw["done"]),
             staged=_texts(raw["staged"]),
             waiting=_texts(raw["waiting"]),
+            newest=raw.get("newest"),
         )
+        if notes.newest is not None and not isinstance(notes.newest, str):
+            raise ValueError
         if set(notes.waiting) != set(notes.staged) or any(
             SECRET_OF.get(t.cast("Action", action)) != name
             for name, action in notes.waiting.items()
@@ -86,8 +105,13 @@ def _texts(raw: t.Any) -> dict[str, str]:
     return raw
 
 
-def check_wish(name: str, actions: Sequence[Action]) -> None:
+def check_wish(name: str | None, actions: Sequence[Action], notes: KeyNotes) -> None:
     """Raises ConfigurationError for a wish that says nothing, or two things at once."""
+    if name is None:
+        raise ConfigurationError(
+            "rotate_keys_name is not set, so no key was made. Runs with the same name continue one"
+            f" rotation, on any day. {_how_to_continue(actions, notes)}"
+        )
     if _NAME.fullmatch(name) is None:
         raise ConfigurationError(
             f"the name of a rotation has letters, digits and ._- only, and begins with a letter or"
@@ -98,6 +122,45 @@ def check_wish(name: str, actions: Sequence[Action]) -> None:
         raise ConfigurationError(
             f"one rotation does one thing with the keys of clients, not {' and '.join(of_clients)}"
         )
+
+
+def _how_to_continue(actions: Sequence[Action], notes: KeyNotes) -> str:
+    """Another host may not have finished a rotation that is done here, so each names its own."""
+    waits = set(notes.waiting.values())
+    found = {action: notes.done[action] for action in (*waits, *actions) if action in notes.done}
+    if not found:
+        return "Name it, for example with -e rotate_keys_name=2026-12"
+    told = [
+        f"{action} was done here under the name {name}"
+        + (", and its key still waits for a container" if action in waits else "")
+        for action, name in found.items()
+    ]
+    return (
+        f"{'; '.join(told)}. To continue that rotation, on this host or on another one, run this with"
+        f" -e rotate_keys_name={next(iter(found.values()))}. For another rotation give a new name"
+    )
+
+
+def pool_fault(mode: str, names: Collection[str], advice: str | None = None) -> str | None:
+    """Why keys cannot be changed by a swap of this mode; None where they can.
+
+    ``names`` are the variables that change. Clients go to the second gateway meanwhile, and no
+    copy of the environment file is left with which an interrupted run could ask the first one.
+    """
+    changed = [name for name in (ADMIN_API_KEY, API_KEYS) if name in names]
+    if mode != POOL or not changed:
+        return None
+    settings = [setting for setting, name in SETTINGS.items() if name in changed]
+    anew = (
+        f"Keep the earlier ones, or set {' and '.join(settings)} in the inventory for both gateways"
+        " and run the playbook gonka.devshard.site with gateway_allow_recreate=true, which cuts the"
+        " streams that they serve"
+    )
+    return (
+        f"{' and '.join(changed)} would be changed, and a swap with hot_swap_mode=pool changes no"
+        " keys: the other gateway has the earlier ones, and an interrupted swap could not be"
+        f" continued. {advice or anew}"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +190,7 @@ def rotate(
     done = dict(notes.done)
     staged = {key: value for key, value in notes.staged.items() if present.get(key) != value}
     waiting = {key: notes.waiting[key] for key in staged}
+    newest = notes.newest
     begun: list[Action] = []
     for action in actions:
         secret = SECRET_OF[action]
@@ -145,13 +209,29 @@ def rotate(
             raise ConfigurationError(
                 f"the environment file has no {secret}. Run the playbook gonka.devshard.site first"
             )
+        if action == "client_drop":
+            _refuse_drop(notes, present[secret])
         value = _wanted(action, present[secret], new_key)
         done[action] = name
+        if action in ("client_add", "client_replace"):
+            newest = _hash(value)
         if value != present[secret]:
             staged[secret] = value
             waiting[secret] = action
             begun.append(action)
-    return Rotation(notes=KeyNotes(done=done, staged=staged, waiting=waiting), begun=tuple(begun))
+    made = KeyNotes(done=done, staged=staged, waiting=waiting, newest=newest)
+    return Rotation(notes=made, begun=tuple(begun))
+
+
+def _refuse_drop(notes: KeyNotes, there: str) -> None:
+    """A list that its owner wrote may have the keys in any order, and all of them in use."""
+    if "," in there and not notes.made_first(there):
+        raise ConfigurationError(
+            f"client_drop keeps only the first key of {API_KEYS}, and no rotation has made that one,"
+            " so clients that have another key would be refused. Run client_add first, give the new"
+            " key to all clients, and then run client_drop. To keep other keys, set gateway_api_keys"
+            " to them in the inventory and run the playbook gonka.devshard.hot_swap"
+        )
 
 
 def _wanted(action: Action, there: str, new_key: Callable[[str], str]) -> str:

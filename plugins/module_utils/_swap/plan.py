@@ -17,6 +17,7 @@ import re
 import typing as t
 from dataclasses import dataclass
 
+from .._gateway.key_rotation import pool_fault
 from .._host.image import described, same_image
 from .journal_model import Journal
 from .steps import OF_A_MOVE, Mode, Step, SwapRefused, SwapSeen, TempEscrows, sequence
@@ -141,8 +142,9 @@ def is_replaced(journal: Journal, seen: SwapSeen) -> bool:
     """Whether main is the container that the swap leads to, and no longer the previous one."""
     if not same_image(seen.main_image, journal.target):
         return False
-    if not recreates(journal):
+    if not recreates(journal) and not journal.rolling_back:
         return True
+    # the image may be the same, and on the way back nobody may have replaced it at all
     return seen.main_id is not None and seen.main_id != journal.data.replaced_container
 
 
@@ -345,6 +347,9 @@ def plan(
                 f" {journal.id}), and now {described(asked, target)} is wanted; run the play again "
                 f"with hot_swap_image={journal.asked} to finish it{_or_back(journal)}"
             )
+        if not journal.rolling_back and Step.REPLACE_MAIN not in journal.started:
+            advice = f"Put the earlier ones back, and run this again{_or_back(journal)}"
+            _refuse_other_keys(journal.mode, seen, advice)
         reason = "continue the rollback" if journal.rolling_back else "continue the open swap"
         return SwapPlan(remaining(journal, seen), journal.target, reason)
     if rollback:
@@ -404,6 +409,7 @@ def _begin(
     if recreated and not seen.drift:
         return SwapPlan((), target, "the gateway already runs this image")
     _refuse_to_begin(seen, mode)
+    _refuse_other_keys(mode, seen)
     reason = "swap back to the recorded image" if rollback else "swap to the image asked for"
     if recreated:
         reason = (
@@ -445,6 +451,11 @@ def _refuse_to_begin(seen: SwapSeen, mode: Mode) -> None:
             "the edge has slot temp in service, but no swap is open; put main in service with"
             " module gonka.devshard.edge_slot before a swap"
         )
+
+
+def _refuse_other_keys(mode: Mode, seen: SwapSeen, advice: str | None = None) -> None:
+    if (fault := pool_fault(mode, seen.drift, advice)) is not None:
+        raise SwapRefused(fault)
 
 
 _GENERATION = re.compile(

@@ -15,6 +15,7 @@ from .._core.files import private_folder, write_whole
 from .._gateway.compose_file import ComposeFile
 
 if t.TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 
@@ -38,6 +39,18 @@ def temp_environment(noted: str | None, env_file: Path, *, started: bool) -> Pat
     if noted is not None:
         return type(env_file)(noted)
     return env_file if started else env_file.with_name(f"{env_file.name}.temp")
+
+
+def environment_of_main(running: str | None, held: Mapping[Path, str | None]) -> Path:
+    """The file with the admin key that the container in slot main was started with.
+
+    ``held`` are the admin keys of the files, that of the gateway first. It gets a new key before
+    its container does, and then only the copy of the temporary gateway has the earlier one.
+    """
+    first, *copies = held
+    if running and held[first] != running:
+        first = next((file for file in copies if held[file] == running), first)
+    return first
 
 
 def prepare(files: TempFiles, *, running: bool, check_mode: bool) -> list[str]:

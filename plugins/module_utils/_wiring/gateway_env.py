@@ -36,7 +36,7 @@ def _shown(mode: int, variables: dict[str, str]) -> dict[str, object]:
     return {"mode": f"0{mode:o}", "variables": variables}
 
 
-def _running(context: Context) -> dict[str, str]:
+def running(context: Context) -> dict[str, str]:
     """What the container has besides the variables of its image; empty where there is none."""
     name = context.params["container_name"]
     docker = None if name is None else docker_cli.find(context.try_program)
@@ -57,7 +57,7 @@ def write(context: Context, file: Path, *, adopting: bool) -> tuple[Outcome, dic
     notes = staged_keys.read(file)
     wish = _gateway_env.wish(context.params, notes.staged, context.hide_secrets)
     text, present = _gateway_env.present(file, wish, context.hide_secrets)
-    plan = _gateway_env.plan(wish, present, _running(context), str(file), adopting=adopting)
+    plan = _gateway_env.plan(wish, present, running(context), str(file), adopting=adopting)
     context.hide_secrets(plan.variables)
     wanted = env_file.render(plan.variables, HEADER)
     there = None if text is None else file.stat()

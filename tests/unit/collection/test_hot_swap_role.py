@@ -247,6 +247,56 @@ def test_the_temporary_gateway_is_asked_with_the_keys_that_it_was_started_with()
     assert len(asked) > 5, asked
 
 
+def asked_of(item: Data) -> t.Iterator[tuple[str, Data]]:
+    """The modules of a task that ask a gateway with its admin key, and their options."""
+    admin = read_yaml(ROOT / "meta/runtime.yml")["action_groups"]["admin"]
+    for name, given in item.items():
+        if name.startswith("gonka.devshard.") and name.rpartition(".")[2] in admin:
+            yield name, given
+
+
+def test_main_is_asked_with_the_keys_that_it_was_started_with_until_it_is_stopped() -> None:
+    """An interrupted run may have written the next admin key before it replaced the container."""
+    before = list(Step)[: list(Step).index(Step.REPLACE_MAIN)]
+    tasks = [(step.value, item) for step in before for item in steps_of(f"steps/{step.value}.yml")]
+    replace = steps_of("steps/replace_main.yml")
+    writes = [item["name"] for item in replace].index("Replace the container")
+    tasks += [("replace_main", item) for item in replace[:writes]]
+    tasks += [("earlier", item) for item in steps_of("earlier.yml")]
+    asked = []
+    for where, item in tasks:
+        for name, given in asked_of(item):
+            if given.get("gateway_url") == "{{ __hot_swap_temp_url }}":
+                continue
+            assert given["env_file"] == "{{ __hot_swap.main_env }}", (where, name)
+            asked.append(where)
+    wanted = {"preflight", "freeze_rotation", "drain_main", "settle_main", "retire_main"}
+    assert set(asked) == {*wanted, "replace_main", "earlier"}
+    # behind the write the new container is asked, and the plan still names the file of the other
+    later = [
+        item
+        for step in list(Step)[len(before) + 1 :]
+        for item in steps_of(f"steps/{step.value}.yml")
+    ]
+    assert "main_env" not in str([*replace[writes:], *later])
+
+
+def test_the_settings_are_copied_with_the_key_of_each_gateway() -> None:
+    for step, file in (("start_temp", "main_env"), ("seed_main", "temp_env")):
+        (copied,) = [
+            item["gonka.devshard.swap_settings"]
+            for item in steps_of(f"steps/{step}.yml")
+            if "gonka.devshard.swap_settings" in item
+        ]
+        assert copied["source_env_file"] == "{{ __hot_swap." + file + " }}"
+
+
+def test_the_rotation_is_given_back_with_the_key_of_what_runs() -> None:
+    (back,) = [item for item in steps_of("failed.yml") if "gonka.devshard.swap_rotation" in item]
+    given = back["gonka.devshard.swap_rotation"]
+    assert given["env_file"] == "{{ __hot_swap_aftermath.swap.main_env }}"
+
+
 def test_the_environment_is_compared_before_the_plan_and_written_before_the_replacement() -> None:
     tasks = steps_of("swap.yml")
     compare = next(item for item in tasks if "ansible.builtin.include_role" in item)

@@ -99,8 +99,9 @@ def poor(site: Site) -> None:
     site.net.fund(4_000_000_000)
 
 
-def new_keys(*actions: str, name: str = "one") -> Callable[[Site], Params]:
-    return lambda site: {"env_file": str(site.env_file), "name": name, "actions": list(actions)}
+def new_keys(*actions: str, name: str | None = "one", **more: t.Any) -> Callable[[Site], Params]:
+    given = {"name": name, "actions": list(actions), **more}
+    return lambda site: {"env_file": str(site.env_file), **given}
 
 
 def broken_keys(site: Site) -> None:
@@ -181,6 +182,13 @@ CASES = [
     Case("two things with the keys of clients", "gateway_keys", new_keys("client_add", "client_drop"),
          ("client_add and client_drop",)),
     Case("no name of a rotation", "gateway_keys", new_keys("admin", name="a b"), ("got 'a b'",)),
+    Case("a rotation without a name", "gateway_keys", new_keys("admin", name=None),
+         ("rotate_keys_name is not set", "-e rotate_keys_name=")),
+    Case("keys of a pair", "gateway_keys", new_keys("admin", swap_mode="pool"),
+         ("no key was made", "hot_swap_mode=pool", "gateway_admin_api_key")),
+    Case("keys whose order nobody knows", "gateway_keys", new_keys("client_drop"),
+         ("client_drop keeps only the first key", "Run client_add first"),
+         prepare=in_env(DEVSHARD_API_KEYS="sk-0123456789abcdef,sk-fedcba9876543210")),
     Case("keys that wait unreadably", "gateway_keys", new_keys("admin"),
          ("rotation.json cannot be read", "rotate_keys_name"), kind="unknown", prepare=broken_keys),
     Case("keys that wait unreadably for the file", "gateway_env", env(),

@@ -20,6 +20,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._core.keys import (
     PRIVATE_KEY,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway import env_file
+from ansible_collections.gonka.devshard.plugins.module_utils._wiring import gateway_env
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_run import succeeded
 from ansible_collections.gonka.devshard.tests.unit.plugins.modules.equality import prove
 from ansible_collections.gonka.devshard.tests.unit.plugins.modules.site import Site
@@ -251,6 +252,25 @@ def test_new_keys_wait_beside_the_file_until_it_is_written(site: Site) -> None:
     assert json.loads(waiting.read_text())["staged"] == {}
     shown = json.dumps([made, done])
     assert not any(key in shown for key in (*after[API_KEYS].split(","), after[ADMIN_API_KEY]))
+
+
+def test_what_the_container_does_not_have_yet_is_not_called_new(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    succeeded("gateway_env", env()(site))
+    held = env_file.parse(site.env_file.read_text(), "before")
+    monkeypatch.setattr(gateway_env, "running", lambda _context: held)
+    look = {**new_keys("admin", "client_add")(site), "container_name": "x"}
+    made = succeeded("gateway_keys", look)["rotation"]
+    assert made["unused"] == made["pending"] == [ADMIN_API_KEY, API_KEYS]
+    assert (made["client_keys"], made["droppable"]) == (2, True)
+    # a swap that was interrupted behind the file
+    succeeded("gateway_env", env()(site))
+    found = succeeded("gateway_keys", look, check=True)["rotation"]
+    assert (found["pending"], found["unused"]) == ([], [ADMIN_API_KEY, API_KEYS])
+    held = env_file.parse(site.env_file.read_text(), "after")
+    found = succeeded("gateway_keys", look, check=True)["rotation"]
+    assert (found["unused"], found["droppable"]) == ([], True)
 
 
 def test_a_key_in_the_options_goes_before_one_that_waits(site: Site) -> None:

@@ -222,9 +222,12 @@ class Other:
 
     def __init__(self, settings: Params) -> None:
         body = json.dumps(settings).encode()
+        self.keys: list[str] = []
+        keys = self.keys
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                keys.append(self.headers["Authorization"])
                 self.send_response(200 if self.path == "/v1/admin/settings" else 404)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
@@ -270,6 +273,24 @@ def test_the_settings_of_the_gateway_are_copied_once_the_temporary_gateway_is_up
         same = {**params, "source_url": params["gateway_url"]}
         swap.write()
         assert "lead to the same gateway" in failed("swap_settings", same).msg
+
+
+def test_each_of_the_two_gateways_is_asked_with_its_own_key(
+    site: Site, swap: Swap, containers: dict[str, Container], tmp_path: Path
+) -> None:
+    """A move gives one of them a new admin key before the other."""
+    containers["t"] = container(OLD)
+    file = tmp_path / "other.env"
+    with Other(dict(site.net.defaults)) as other:
+        step = swap.step(Step.START_TEMP, Step.FREEZE_ROTATION)
+        params = {**site.admin(), "source_url": other.url, "container_name": "t", **step}
+        params |= {"timeout_variable": "hot_swap_wait_timeout", "source_env_file": str(file)}
+        assert f"there is no {file}" in failed("swap_settings", params).msg
+        file.write_text("GATEWAY_EXTRA=1\n")
+        assert f"{file} does not set DEVSHARD_ADMIN_API_KEY" in failed("swap_settings", params).msg
+        file.write_text(f"DEVSHARD_ADMIN_API_KEY=sk-admin-{'s' * 24}\n")
+        succeeded("swap_settings", params)
+        assert set(other.keys) == {f"Bearer sk-admin-{'s' * 24}"}
 
 
 # the temporary gateway

@@ -251,6 +251,7 @@ def test_what_a_failure_asks_for(host: Host) -> None:
         "gives_rotation_back": False,
         "advice": "Nothing was changed. Correct what is named and run this again.",
         "generation": {},
+        "main_env": str(host.env_file),
     }
     host.swap("begun")
     host.note("freeze_rotation")
@@ -290,6 +291,61 @@ def test_the_temporary_gateway_keeps_its_image_and_its_environment(host: Host) -
     found = host.swap(rollback=True)
     assert (found["temp_image"], found["temp_env"]) == (OLD, str(host.env_file))
     assert found["seed_needed"] is False
+
+
+def admin_key(value: str) -> dict[str, str]:
+    return {"GATEWAY_EXTRA": "1", "DEVSHARD_ADMIN_API_KEY": f"sk-admin-{value * 24}"}
+
+
+def write_keys(path: Path, value: str) -> None:
+    path.write_text("".join(f"{name}={held}\n" for name, held in admin_key(value).items()))
+
+
+def interrupted(host: Host, **given: t.Any) -> Path:
+    """In replace_main behind the write of a new admin key; main is the earlier container."""
+    copy = Path(f"{host.env_file}.temp")
+    write_keys(host.env_file, "o")
+    write_keys(copy, "o")
+    host.containers[MAIN] = container(OLD, environment=admin_key("o"))
+    host.swap("begun", **given)
+    host.containers["devshardctl-temp"] = container(OLD, number="t", environment=admin_key("o"))
+    # as the module swap_temp notes it
+    body = json.loads(host.journal.read_text())
+    body["data"]["temp_env"] = str(copy)
+    host.journal.write_text(json.dumps(body))
+    steps = [step.value for step in sequence("temp", "import")]
+    for step in steps[1 : steps.index("replace_main")]:
+        host.note(step)
+    found = host.swap(**given, slot_in_service="temp")
+    assert (found["main_env"], found["temp_env"]) == (str(host.env_file), str(copy))
+    host.swap("started", step="replace_main")
+    write_keys(host.env_file, "n")
+    return copy
+
+
+def test_main_is_asked_with_its_key_while_the_file_has_the_next_one(host: Host) -> None:
+    """Every rerun asked it with the new key, took the refusal for unknown, and failed."""
+    copy = interrupted(host, image=OLD, drift=["DEVSHARD_ADMIN_API_KEY"])
+    found = host.swap(image=OLD, slot_in_service="temp")
+    assert found["steps"][:2] == ["drain_main", "replace_main"]
+    assert found["main_env"] == found["temp_env"] == str(copy)
+    assert host.swap("aftermath", step="drain_main")["main_env"] == str(copy)
+    assert "sk-admin" not in json.dumps(found)
+    # the new container, which an environment that was corrected since replaces once more
+    host.containers[MAIN] = container(OLD, number="b", environment=admin_key("n"))
+    host.note("replace_main")
+    found = host.swap(image=OLD, slot_in_service="temp", drift=["GATEWAY_EXTRA"])
+    assert found["steps"][:2] == ["drain_main", "replace_main"]
+    assert found["main_env"] == str(host.env_file)
+
+
+def test_on_the_way_back_main_is_asked_with_its_key_too(host: Host) -> None:
+    """A rollback forgets that main was to be replaced, and its container has the earlier key."""
+    copy = interrupted(host)
+    found = host.swap(rollback=True, slot_in_service="temp")
+    assert "drain_main" in found["steps"]
+    assert found["main_env"] == str(copy)
+    assert host.swap("aftermath", step="drain_main")["main_env"] == str(copy)
 
 
 # to another generation
@@ -439,6 +495,20 @@ def test_what_a_later_run_gives_up_is_kept_too(move: Moving) -> None:
     assert move.swap("started", step="settle_main", given_up=[4, 9])["given_up"] == [4, 9]
     move.swap("started", step="settle_main", given_up=[])
     assert move.swap()["given_up"] == [4, 9]
+
+
+def test_a_move_asks_the_earlier_gateway_with_its_key(move: Moving) -> None:
+    """The file is written when that is gone; the temporary gateway has the next key before."""
+    write_keys(move.env_file, "o")
+    move.containers[MAIN] = container(OLD, environment=admin_key("o"))
+    write_keys(Path(f"{move.env_file}.temp"), "n")
+    move.through("freeze_rotation")
+    for step in STEPS[2 : STEPS.index("retire_main")]:
+        assert move.swap()["main_env"] == str(move.env_file), step
+        move.note(step)
+    move.swap("started", step="retire_main")
+    del move.containers[MAIN]
+    assert move.swap(slot_in_service="temp")["main_env"] == str(move.env_file)
 
 
 def test_once_escrows_are_settled_a_rollback_is_refused(move: Moving) -> None:

@@ -325,6 +325,35 @@ def test_the_gateway_that_stands_by_is_replaced_and_goes_on_standing_by() -> Non
     assert (world.violations, world.main_image, world.flag) == ([], NEW, "temp")
 
 
+KEYS = ("DEVSHARD_ADMIN_API_KEY", "DEVSHARD_API_KEYS")
+
+
+@pytest.mark.parametrize("target", [OLD, NEW])
+@pytest.mark.parametrize("name", KEYS)
+def test_a_pair_of_gateways_is_not_swapped_to_other_keys(name: str, target: str) -> None:
+    """The other gateway has the earlier ones, and no file is left that has those of this one."""
+    pair = World(temp_exists=True, temp_running=True, drift=("A", name))
+    told = rf"^{name} would be changed.*hot_swap_mode=pool.*gateway_allow_recreate=true"
+    with pytest.raises(SwapRefused, match=told):
+        ask(pair, mode="pool", target=target)
+    # any other variable, and the keys of a gateway with a temporary one
+    assert ask(dataclasses.replace(pair, drift=("A",)), mode="pool", target=target)
+    assert ask(World(drift=("A", name)), target=target)
+
+
+def test_an_open_swap_of_a_pair_does_not_take_other_keys_either() -> None:
+    world = World(temp_exists=True, temp_running=True)
+    reached = sequence("pool", "import").index(Step.SWITCH_TO_TEMP)
+    journal = drive(world, fresh("pool"), reached, half=False)
+    world.drift = KEYS
+    told = r"Put the earlier ones back, and run this again, or with hot_swap_rollback=true"
+    with pytest.raises(SwapRefused, match=told):
+        ask(world, journal, mode="pool")
+    assert ask(world, roll_back(journal), mode="pool", rollback=True)
+    # once main is being replaced there is only the way on
+    assert ask(world, journal.start(Step.REPLACE_MAIN), mode="pool")
+
+
 @pytest.mark.parametrize("reached", range(len(sequence("temp", "import"))))
 def test_rollback_from_every_step_returns_to_the_origin(reached: int) -> None:
     world = World()
@@ -905,6 +934,22 @@ def test_a_recreation_is_finished_with_a_corrected_environment_and_not_turned_ar
     assert steps[:3] == (Step.DRAIN_MAIN, Step.REPLACE_MAIN, Step.CHECK_MAIN)
     journal = drive(world, journal, 99, half=False)
     assert (world.violations, world.main_id, journal.open) == ([], 3, False)
+
+
+@pytest.mark.parametrize("healthy", [True, False])
+def test_a_container_that_was_never_stopped_is_asked_on_the_way_back_too(*, healthy: bool) -> None:
+    """It has the image of the origin, and with another environment it is recreated all the same."""
+    world = World(drift=("A",))
+    replace = sequence("temp", "import").index(Step.REPLACE_MAIN)
+    journal = drive(world, fresh(), replace, half=False).start(Step.REPLACE_MAIN)
+    world.main_healthy = healthy
+    back = roll_back(journal)
+    assert Step.DRAIN_MAIN in remaining(back, world.seen())
+    back = back.start(Step.REPLACE_MAIN)
+    assert Step.DRAIN_MAIN in remaining(back.finish(Step.DRAIN_MAIN), world.seen())
+    assert is_asked_before_its_stop(back, world.seen())
+    world.main_id += 1
+    assert not is_asked_before_its_stop(back, world.seen())
 
 
 def test_an_old_container_of_the_same_image_is_drained_though_it_looks_ill() -> None:

@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import ConfigurationError
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.temporary import (
     TempFiles,
+    environment_of_main,
     offer,
     prepare,
     temp_environment,
@@ -121,3 +122,31 @@ def test_the_offer_to_the_edge(tmp_path: Path) -> None:
     assert flag.exists()
     assert withdraw(flag, check_mode=False) is True
     assert not flag.exists()
+
+
+FILE, COPY = Path("gateway.env"), Path("gateway.env.temp")
+
+
+@pytest.mark.parametrize(
+    ("running", "in_file", "in_copy", "wanted"),
+    [
+        ("old", "old", "old", FILE),
+        # interrupted between the write and the new container
+        ("old", "new", "old", COPY),
+        # replaced while the temporary gateway serves, and asked once more before another recreate
+        ("new", "new", "old", FILE),
+        # a move gave the temporary gateway a new key first
+        ("old", "old", "new", FILE),
+        # nothing tells the key: it is asked with the file, and does not answer
+        ("old", "new", "newer", FILE),
+        ("old", None, None, FILE),
+        # no container, or one without the variable
+        (None, "new", "old", FILE),
+        ("", "new", "", FILE),
+    ],
+)
+def test_main_is_asked_with_the_key_that_it_was_started_with(
+    running: str | None, in_file: str | None, in_copy: str | None, wanted: Path
+) -> None:
+    assert environment_of_main(running, {FILE: in_file, COPY: in_copy}) == wanted
+    assert environment_of_main(running, {FILE: in_file}) == FILE
