@@ -73,6 +73,11 @@ page: tests-ready ## The web page of status in a real browser, half a minute (AR
 	@tests/tools/setup page
 	@PYTHONPATH=.tree:tests/simnet .venv-page/bin/python -m pytest -q -p no:cacheprovider tests/page $(ARGS)
 
+.PHONY: dashboard-picture
+dashboard-picture: tests-ready ## The picture of the Grafana dashboard in docs/docsite/images, drawn by Grafana's components (needs npm)
+	@tests/tools/setup page
+	@PYTHONPATH=.tree:tests/simnet .venv-page/bin/python tests/tools/dashboard.py
+
 .PHONY: contract
 contract: tests-ready ## The contract: each gateway on each chain, or what DEVSHARD_TEST_* names
 	@$(IN_TREE) python tests/tools/contract.py $(ARGS)

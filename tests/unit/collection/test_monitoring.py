@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import typing as t
@@ -15,6 +16,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._monitor.metrics im
     FAMILIES,
     PREFIX,
 )
+from ansible_collections.gonka.devshard.tests.dashboard.metrics import GATEWAYS, scraped
 from ansible_collections.gonka.devshard.tests.unit.collection.collection_files import (
     FULL_NAME,
     PLAYBOOKS,
@@ -39,7 +41,7 @@ DASHBOARD = json.loads((FOLDER / "grafana-dashboard.json").read_text())
 OF_TARGET = {"gateway", "instance"}
 
 
-def expressions() -> list[str]:
+def in_dashboard() -> list[str]:
     panels = [
         target["expr"] for panel in DASHBOARD["panels"] for target in panel.get("targets", [])
     ]
@@ -48,7 +50,11 @@ def expressions() -> list[str]:
         for item in DASHBOARD["templating"]["list"]
         if item["type"] == "query"
     ]
-    return [rule["expr"] for rule in RULES] + panels + asked
+    return panels + asked
+
+
+def expressions() -> list[str]:
+    return [rule["expr"] for rule in RULES] + in_dashboard()
 
 
 def test_there_is_something_to_check() -> None:
@@ -97,6 +103,32 @@ def test_every_metric_is_shown_or_watched() -> None:
     }
     extra |= {"funding_horizon_seconds"}
     assert set(BY_NAME) - asked == extra
+
+
+@pytest.mark.parametrize(
+    "panel",
+    [
+        pytest.param(panel, id=panel["title"])
+        for panel in DASHBOARD["panels"]
+        if panel["type"] == "table"
+    ],
+)
+def test_a_table_shows_its_labels_as_they_are(panel: dict[str, t.Any]) -> None:
+    """Grafana applies the unit of a panel to text that looks like a number: escrow 4709 was 4.71 K."""
+    assert "unit" not in panel["fieldConfig"]["defaults"]
+
+
+def test_the_picture_in_the_guide_is_of_this_dashboard() -> None:
+    picture = ROOT / "docs" / "docsite" / "images" / "grafana_dashboard.png"
+    checksum = hashlib.sha256((FOLDER / "grafana-dashboard.json").read_bytes()).hexdigest()
+    assert f"sha256 {checksum}".encode() in picture.read_bytes(), "run make dashboard-picture"
+    assert f"/{picture.name}\n" in GUIDE
+
+
+def test_the_picture_has_data_for_all_panels() -> None:
+    written = {line.split("{")[0] for gateway in GATEWAYS for line in scraped(gateway)}
+    asked = {PREFIX + name for text in in_dashboard() for name, _labels in NAME.findall(text)}
+    assert asked - written == set()
 
 
 def rows(title: str) -> dict[str, list[str]]:
