@@ -145,7 +145,7 @@ class Run:
         """Shows the output as it comes, and keeps it."""
         start = time.monotonic()
         found: Counter[str] = Counter()
-        with (LOGS / f"{target}.log").open("w", encoding="utf-8") as log, process:
+        with process, (LOGS / f"{target}.log").open("w", encoding="utf-8") as log:
             for line in process.stdout or ():
                 with self._lock:
                     sys.stdout.write(f"{prefix}{line}")
