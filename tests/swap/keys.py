@@ -35,6 +35,7 @@ from ansible_collections.gonka.devshard.tests.swap.lab import DEPLOY, MAIN, Lab,
 PLAY = "gonka.devshard.rotate_keys"
 ENV_FILE = f"{DEPLOY}/config.devshard.env"
 STATE = "/v1/admin/state"
+COMPOSE = "/usr/libexec/docker/cli-plugins/docker-compose"
 
 
 class Rotation(Runs):
@@ -91,12 +92,14 @@ def check(lab: Lab) -> None:
         expect(nameless.rc != 0 and told, f"no name, and not told which: {nameless.message}")
         wait_until(lambda: not lab.moves_money(), "what was left running ends")
         # the file has the new keys then, and the container the earlier ones
-        killed = rotation.run(kill_at="Start the container]", **wish)
-        expect(killed.rc < 0, f"the run ended before: {killed.message}")
+        hooks = {"Run step replace_main": lambda: lab.on_host("mv", COMPOSE, f"{COMPOSE}.away")}
+        failed = rotation.run(hooks=hooks, **wish)
+        lab.on_host("mv", f"{COMPOSE}.away", COMPOSE)
+        expect(failed.rc > 0 and "Start the container" in failed.text, f"{failed.message}")
         written = rotation.keys()
         expect(written[ADMIN_API_KEY] != old[ADMIN_API_KEY], "the file was not written before")
         codes = [rotation.answers(STATE, keys[ADMIN_API_KEY]) for keys in (written, old)]
-        expect(codes == [401, 200], f"main was replaced before the kill: it answers {codes}")
+        expect(codes == [401, 200], f"main was replaced without Compose: it answers {codes}")
         rotation.again(**wish)
     expect(not clients.harmed(), f"clients were harmed: {clients.harmed()[:3]}")
     expect(clients.count("ok") > 0, "no client got an answer")
