@@ -133,6 +133,19 @@ def test_both_looks_of_a_restore_get_the_sum_that_is_given_up() -> None:
     assert "__backup_plan.actions" in inner["when"]
 
 
+def test_a_restored_gateway_does_not_rotate_by_itself() -> None:
+    """Its database may have rotation on, and no record of what was created since the backup."""
+    tasks: t.Any = read_yaml(ROOT / "roles/backup/tasks/restore.yml")
+    (outer,) = [task for task in tasks if "block" in task]
+    (restored,) = [number for number, task in enumerate(outer["block"]) if "always" in task]
+    module = "gonka.devshard.escrow_rotation"
+    (after,) = [number for number, task in enumerate(outer["block"]) if module in task]
+    assert after > restored
+    switched = outer["block"][after]
+    assert switched[module] == {"enabled": False}
+    assert switched["when"] == outer["block"][restored]["when"]
+
+
 def test_a_restore_stops_a_gateway_by_the_rule_of_the_swap() -> None:
     tasks: t.Any = read_yaml(ROOT / "roles/backup/tasks/stoppable.yml")
     asked = tasks[-1]["gonka.devshard.swap_sessions"]
