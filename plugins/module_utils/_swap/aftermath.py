@@ -89,7 +89,7 @@ def _advice(journal: Journal, step: Step, container: str, other: str, down: Coll
     )
 
 
-_NOTHING_BEGUN: t.Final = "Nothing was changed. Correct what is named and run this again."
+_NOTHING_BEGUN: t.Final = "The swap has changed nothing. Correct what is named and run this again."
 _STILL_OPEN: t.Final = (
     "The swap {id} stays open as it was, and what serves goes on serving. Correct what is named and"
     " run this again{give_up}."

@@ -36,8 +36,14 @@ def checksums(project: Project) -> dict[str, dict[str, str]]:
 
 
 def dynamic(project: Project) -> dict[str, t.Any]:
-    """What cannot be written down beforehand."""
-    return {**connection(), "inferenced_checksums": checksums(project)}
+    """What cannot be written down beforehand.
+
+    Not the connection itself: these are given as extra variables, by which even a task that is
+    delegated to the controller would look for a container.
+    """
+    found = {**connection(), "inferenced_checksums": checksums(project)}
+    del found["ansible_connection"]
+    return found
 
 
 def generation_variables(name: str) -> dict[str, t.Any]:
@@ -69,6 +75,7 @@ def variables(project: Project) -> dict[str, t.Any]:
         for name in ready["models"][:1]
     ]
     return {
+        **connection(),
         **dynamic(project),
         "ansible_python_interpreter": "/usr/bin/python3",
         "devshard_chain_id": ready["chain_id"],

@@ -26,7 +26,13 @@ from ..._core.errors import ConfigurationError, ProtocolError, UnknownStateError
 from ..._gateway.instance import DATABASE
 from ..._host.storage import same_place
 
+if t.TYPE_CHECKING:
+    from collections.abc import Iterator
+
 MANIFEST: t.Final = "manifest.json"
+
+
+SETTINGS_TABLE: t.Final = "gateway_settings"
 
 
 LEDGER: t.Final = "ledger.sqlite"
@@ -267,9 +273,41 @@ def open_database(file: Path) -> sqlite3.Connection:
 
 
 def content_of(file: Path) -> str:
-    """A digest of what a database holds, whatever its pages look like."""
+    """A digest of what a database holds, whatever its pages look like.
+
+    Without the rotation, which is switched off after a restore.
+    """
     digest = hashlib.sha256()
     with contextlib.closing(open_database(file)) as db:
         for line in db.iterdump():
-            digest.update(line.encode() + b"\n")
+            if not line.startswith(f'INSERT INTO "{SETTINGS_TABLE}"'):
+                digest.update(line.encode() + b"\n")
+        for values in _settings(db):
+            digest.update(json.dumps(values, sort_keys=True, default=repr).encode() + b"\n")
     return digest.hexdigest()
+
+
+def _settings(db: sqlite3.Connection) -> Iterator[dict[str, t.Any]]:
+    """The settings of a gateway, by column; none of a session's database."""
+    known = "SELECT name FROM sqlite_master WHERE type = 'table' AND name = ?"
+    if db.execute(known, (SETTINGS_TABLE,)).fetchone() is None:
+        return
+    found = db.execute(f"SELECT * FROM {SETTINGS_TABLE}")
+    names = [column[0] for column in found.description]
+    for row in found:
+        yield {
+            name: _without_rotation(value)
+            for name, value in zip(names, row, strict=True)
+            if name != "updated_at" and "rotation" not in name
+        }
+
+
+def _without_rotation(value: t.Any) -> t.Any:
+    """Some gateways keep all settings in one column."""
+    try:
+        held = json.loads(value) if isinstance(value, str) else None
+    except ValueError:
+        held = None
+    if not isinstance(held, dict):
+        return value
+    return {name: one for name, one in held.items() if name != "escrow_rotation"}

@@ -249,7 +249,7 @@ def test_what_a_failure_asks_for(host: Host) -> None:
     found = host.swap("aftermath", step="freeze_rotation")
     assert found == {
         "gives_rotation_back": False,
-        "advice": "Nothing was changed. Correct what is named and run this again.",
+        "advice": "The swap has changed nothing. Correct what is named and run this again.",
         "generation": {},
         "main_env": str(host.env_file),
     }

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 from datetime import timedelta
 from pathlib import Path
@@ -39,6 +40,49 @@ def test_a_fresh_backup_may_come_back_and_the_second_time_changes_nothing(
     assert kept is not None
     assert inspect.records_in(kept / "gateway.db").keys() == {1}
     assert restore.is_restored(made, storage)
+
+
+@pytest.mark.parametrize(
+    ("columns", "on", "off", "other"),
+    [
+        (
+            "settings_json TEXT, updated_at TEXT",
+            ('{"escrow_rotation": {"enabled": true}, "chain_rest": "a"}', "10:00"),
+            ('{"escrow_rotation": {"enabled": false}, "chain_rest": "a"}', "11:00"),
+            ('{"escrow_rotation": {"enabled": true}, "chain_rest": "b"}', "10:00"),
+        ),
+        (
+            "escrow_rotation_enabled INTEGER, chain_rest TEXT, updated_at TEXT",
+            (1, "a", "10:00"),
+            (0, "a", "11:00"),
+            (1, "b", "10:00"),
+        ),
+    ],
+    ids=["one column", "a column for each"],
+)
+def test_a_rotation_that_was_switched_off_since_is_no_difference(
+    storage: Path,
+    columns: str,
+    on: tuple[t.Any, ...],
+    off: tuple[t.Any, ...],
+    other: tuple[t.Any, ...],
+) -> None:
+    """A restore does that by itself, and the second one has nothing to do."""
+
+    def set_to(values: tuple[t.Any, ...]) -> None:
+        with contextlib.closing(inspect.open_database(storage / "gateway.db")) as db:
+            db.execute(f"CREATE TABLE IF NOT EXISTS gateway_settings ({columns})")
+            db.execute("DELETE FROM gateway_settings")
+            marks = ", ".join("?" * len(values))
+            db.execute(f"INSERT INTO gateway_settings VALUES ({marks})", values)
+            db.commit()
+
+    set_to(on)
+    made = backup(storage)
+    set_to(off)
+    assert restore.is_restored(made, storage)
+    set_to(other)
+    assert not restore.is_restored(made, storage)
 
 
 def test_a_backup_without_sessions_keeps_those_that_are_there(storage: Path, world: World) -> None:
