@@ -100,6 +100,13 @@ def test_a_backup_comes_without_the_key(host: Host) -> None:
     assert [path.name for path in (host.folder / "backups").iterdir()] == ["one"]
 
 
+def test_a_copy_that_could_not_be_fetched_is_removed_from_the_host(host: Host) -> None:
+    (host.controller / "localhost" / "one.tar").mkdir(parents=True)
+    done, said = host.run("fetch")
+    assert not done, said
+    assert [path.name for path in (host.folder / "backups").iterdir()] == ["one"]
+
+
 def test_the_key_comes_encrypted(host: Host) -> None:
     done, said = host.run("fetch", backup_recipient="age1right")
     assert done, said
