@@ -83,17 +83,16 @@ def test_backups_that_failed_leave_nothing_on_a_full_disk(
 ) -> None:
     """Retention runs only after a success: a scheduled backup would never free the disk."""
     target = storage.parent / "backups"
-    write = make.write_private
 
     def full(_file: Path, _content: str) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(make, "write_private", full)
-    for second in range(2):
-        with pytest.raises(OSError, match="No space left"):
-            backup(storage, later=second)
-        assert list(target.iterdir()) == []
-    monkeypatch.setattr(make, "write_private", write)
+    with monkeypatch.context() as patched:
+        patched.setattr(make, "write_private", full)
+        for second in range(2):
+            with pytest.raises(OSError, match="No space left"):
+                backup(storage, later=second)
+            assert list(target.iterdir()) == []
     made = backup(storage, later=2)
     assert list(target.iterdir()) == [made.path]
 
