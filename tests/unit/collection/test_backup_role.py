@@ -32,6 +32,8 @@ SEALER = """#!/bin/sh
 test "$1" = --version && exit 0
 test "$3" = age1wrong && { echo "age: error: malformed recipient" >&2; exit 1; }
 echo "sealed for $3"
+# what Ansible has written by then
+grep -rlsF Y29uZmlnLmVud "${0%/*}/../tmp" > "${0%/*}/../seen"
 exec base64
 """
 
@@ -122,6 +124,28 @@ def test_the_key_comes_encrypted(host: Host) -> None:
     plain = base64.b64encode(SECRET.encode()).decode()[:20]
     assert SECRET not in said
     assert plain not in said
+
+
+def test_the_key_is_never_unencrypted_on_the_controller(host: Host) -> None:
+    """Without pipelining Ansible writes the arguments of a module, its input too, into a file."""
+    done, said = host.run(
+        "fetch", backup_recipient="age1right", ansible_remote_tmp=str(host.folder / "tmp")
+    )
+    assert done, said
+    assert (host.folder / "tmp").is_dir()
+    assert (host.folder / "seen").read_text() == ""
+
+
+def test_a_controller_that_keeps_the_files_of_modules_gets_no_key(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It disables pipelining."""
+    monkeypatch.setenv("HOME", str(host.folder))
+    (host.folder / ".ansible.cfg").write_text("[defaults]\nkeep_remote_files = true\n")
+    done, said = host.run("preflight", backup_recipient="age1right")
+    assert not done
+    assert "unset ANSIBLE_KEEP_REMOTE_FILES" in said
+    assert not host.controller.exists()
 
 
 def test_a_wrong_recipient_is_named(host: Host) -> None:
