@@ -9,6 +9,7 @@ import io
 import json
 import sys
 import tarfile
+import typing as t
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,14 @@ import pytest
 from ansible_collections.gonka.devshard.tests.unit.collection.collection_files import (
     run_ansible,
 )
+from ansible_collections.gonka.devshard.tests.unit.plugins.http_server import (
+    Answer,
+    refused_url,
+    running,
+)
+
+if t.TYPE_CHECKING:
+    from collections.abc import Mapping
 
 SECRET = "5ecre7" * 10
 # stands in for age: what it writes cannot be read as what it was given
@@ -23,6 +32,8 @@ SEALER = """#!/bin/sh
 test "$1" = --version && exit 0
 test "$3" = age1wrong && { echo "age: error: malformed recipient" >&2; exit 1; }
 echo "sealed for $3"
+# what Ansible has written by then
+grep -rlsF Y29uZmlnLmVud "${0%/*}/../tmp" > "${0%/*}/../seen"
 exec base64
 """
 
@@ -47,6 +58,7 @@ class Host:
             "devshard_keyring_dir": str(self.folder / "keyring"),
             "devshard_deploy_dir": str(self.folder),
             "devshard_secure_logging": True,
+            "__devshard_checked": "{{ devshard_presence }}",
             "__backup_made": {"backup": {"name": "one"}},
             "ansible_python_interpreter": sys.executable,
             **given,
@@ -90,6 +102,13 @@ def test_a_backup_comes_without_the_key(host: Host) -> None:
     assert [path.name for path in (host.folder / "backups").iterdir()] == ["one"]
 
 
+def test_a_copy_that_could_not_be_fetched_is_removed_from_the_host(host: Host) -> None:
+    (host.controller / "localhost" / "one.tar").mkdir(parents=True)
+    done, said = host.run("fetch")
+    assert not done, said
+    assert [path.name for path in (host.folder / "backups").iterdir()] == ["one"]
+
+
 def test_the_key_comes_encrypted(host: Host) -> None:
     done, said = host.run("fetch", backup_recipient="age1right")
     assert done, said
@@ -105,6 +124,28 @@ def test_the_key_comes_encrypted(host: Host) -> None:
     plain = base64.b64encode(SECRET.encode()).decode()[:20]
     assert SECRET not in said
     assert plain not in said
+
+
+def test_the_key_is_never_unencrypted_on_the_controller(host: Host) -> None:
+    """Without pipelining Ansible writes the arguments of a module, its input too, into a file."""
+    done, said = host.run(
+        "fetch", backup_recipient="age1right", ansible_remote_tmp=str(host.folder / "tmp")
+    )
+    assert done, said
+    assert (host.folder / "tmp").is_dir()
+    assert (host.folder / "seen").read_text() == ""
+
+
+def test_a_controller_that_keeps_the_files_of_modules_gets_no_key(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It disables pipelining."""
+    monkeypatch.setenv("HOME", str(host.folder))
+    (host.folder / ".ansible.cfg").write_text("[defaults]\nkeep_remote_files = true\n")
+    done, said = host.run("preflight", backup_recipient="age1right")
+    assert not done
+    assert "unset ANSIBLE_KEEP_REMOTE_FILES" in said
+    assert not host.controller.exists()
 
 
 def test_a_wrong_recipient_is_named(host: Host) -> None:
@@ -124,3 +165,43 @@ def test_a_recipient_without_a_folder_or_a_program_is_refused(host: Host) -> Non
     assert not done
     assert "needs the program age, which does not run on the controller" in said
     assert not host.controller.exists()
+
+
+GONE = {"known": True, "exists": False}
+STOPPED = {"known": True, "exists": True, "state": "exited"}
+PAUSED = {"known": True, "exists": True, "state": "paused"}
+RUNNING = {"known": True, "exists": True, "state": "running"}
+UNKNOWN = {"known": False, "exists": False}
+
+
+def stoppable(host: Host, url: str, container: Mapping[str, object]) -> tuple[bool, str]:
+    presence = {"container": {"name": "devshardctl-multi", **container}}
+    return host.run("stoppable", devshard_gateway_url=url, devshard_presence=presence)
+
+
+@pytest.mark.parametrize("container", [RUNNING, PAUSED, UNKNOWN], ids=["runs", "paused", "unknown"])
+def test_a_gateway_that_does_not_answer_is_not_stopped(
+    host: Host, container: Mapping[str, object]
+) -> None:
+    """It may serve streams; a connection without an answer is not a closed port."""
+    with running() as server:
+        server.answers(Answer(reset=True))
+        done, said = stoppable(host, server.url, container)
+    assert not done
+    assert "devshardctl-multi did not answer" in said
+    assert "docker stop devshardctl-multi" in said
+
+
+@pytest.mark.parametrize("container", [GONE, STOPPED], ids=["gone", "stopped"])
+def test_a_container_that_does_not_run_serves_no_stream(
+    host: Host, container: Mapping[str, object]
+) -> None:
+    with running() as server:
+        server.answers(Answer(reset=True))
+        done, said = stoppable(host, server.url, container)
+    assert done, said
+
+
+def test_a_port_that_refuses_the_connection_serves_no_stream(host: Host) -> None:
+    done, said = stoppable(host, refused_url(), UNKNOWN)
+    assert done, said

@@ -19,6 +19,7 @@ from ansible_collections.gonka.devshard.tests.unit.collection.collection_files i
 )
 from ansible_collections.gonka.devshard.tests.unit.plugins.http_server import (
     Answer,
+    Seen,
     Server,
     refused_url,
     running,
@@ -106,6 +107,24 @@ def fleet(tmp_path: Path) -> t.Iterator[Fleet]:
 
 def said(ran: subprocess.CompletedProcess[str]) -> str:
     return " ".join((ran.stdout + ran.stderr).split())
+
+
+def test_the_webhook_is_in_no_file_while_it_is_posted(fleet: Fleet) -> None:
+    fleet.settings["notify_webhook_token"] = TOKEN
+    written = fleet.folder / "tmp"
+    fleet.settings["ansible_remote_tmp"] = str(written)
+    found: list[str] = []
+
+    def look(_request: Seen) -> Answer:
+        files = [file for file in written.rglob("*") if file.is_file()]
+        found.extend(file.name for file in files if TOKEN in file.read_text(errors="ignore"))
+        return Answer()
+
+    fleet.server.reply = look
+    assert fleet.run({"bad": status(NEAR)}).returncode == 2
+    assert len(fleet.server.seen) == 1
+    assert written.is_dir()
+    assert found == []
 
 
 def test_an_alarm_is_sent_once_for_all_hosts_and_the_verdict_still_fails(fleet: Fleet) -> None:

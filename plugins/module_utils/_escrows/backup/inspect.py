@@ -47,6 +47,9 @@ SCHEMA: t.Final = 1
 BACKUP_NAME: t.Final = re.compile(r"\d{8}T\d{6}Z")
 
 
+NAME_FORMAT: t.Final = "%Y%m%dT%H%M%SZ"
+
+
 _SESSION: t.Final = re.compile(r"escrow-(\d+)")
 
 
@@ -207,7 +210,7 @@ def times_of_backups(folder: Path) -> list[float]:
     except FileNotFoundError:
         return []
     return sorted(
-        datetime.strptime(name, "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc).timestamp()
+        datetime.strptime(name, NAME_FORMAT).replace(tzinfo=timezone.utc).timestamp()
         for name in found
         if storage_of(folder / name) is not None
     )

@@ -14,6 +14,7 @@ import os
 import shutil
 import sqlite3
 import typing as t
+from datetime import timedelta
 from pathlib import Path
 
 from ..._core.errors import ConfigurationError, ProtocolError
@@ -23,6 +24,7 @@ from .inspect import (
     BACKUP_NAME,
     LEDGER,
     MANIFEST,
+    NAME_FORMAT,
     SCHEMA,
     STORAGE,
     Backup,
@@ -40,6 +42,8 @@ if t.TYPE_CHECKING:
 
     from ..ledger.store import Ledger
 
+_LONGEST_RUN: t.Final = timedelta(hours=6)
+
 
 def make_backup(
     storage: Path,
@@ -54,13 +58,33 @@ def make_backup(
     if with_sessions:
         refuse_in_use(storage)
     private_folder(target)
-    name = now.strftime("%Y%m%dT%H%M%SZ")
+    name = now.strftime(NAME_FORMAT)
     final = target / name
     if final.exists():
         raise ConfigurationError(f"there already is a backup {final}; try again in a second")
+    _remove_abandoned(target, now)
     part = target / f".{name}.part"
     if part.exists():
         shutil.rmtree(part)
+    with contextlib.ExitStack() as failed:
+        # a full disk is filled by no further attempt
+        failed.callback(shutil.rmtree, part, ignore_errors=True)
+        _copy_state(storage, part, with_sessions=with_sessions, ledger=ledger)
+        backup = Backup(
+            name=name,
+            path=final,
+            created_at=stamp(now),
+            storage_dir=str(storage),
+            sessions=sessions_in(part / STORAGE),
+        )
+        manifest = {"schema": SCHEMA, "with_sessions": with_sessions, **backup.to_result()}
+        write_private(part / MANIFEST, json.dumps(manifest, indent=2))
+        part.rename(final)
+        failed.pop_all()
+    return backup
+
+
+def _copy_state(storage: Path, part: Path, *, with_sessions: bool, ledger: Ledger | None) -> None:
     private_folder(part)
     private_folder(part / STORAGE)
     for file in databases_of(storage, with_sessions=with_sessions):
@@ -73,17 +97,17 @@ def make_backup(
             private_folder(copy.parent.parent)
             private_folder(copy.parent)
             write_private(copy, file.read_text(encoding="utf-8"))
-    backup = Backup(
-        name=name,
-        path=final,
-        created_at=stamp(now),
-        storage_dir=str(storage),
-        sessions=sessions_in(part / STORAGE),
-    )
-    manifest = {"schema": SCHEMA, "with_sessions": with_sessions, **backup.to_result()}
-    write_private(part / MANIFEST, json.dumps(manifest, indent=2))
-    part.rename(final)
-    return backup
+
+
+def _remove_abandoned(target: Path, now: datetime) -> None:
+    """Remove what killed runs left. A younger part may be of a run that still copies.
+
+    It names no storage yet, and is of use to no gateway.
+    """
+    oldest = f".{(now - _LONGEST_RUN).strftime(NAME_FORMAT)}.part"
+    for part in target.glob(".*.part"):
+        if BACKUP_NAME.fullmatch(part.name[1:-5]) and part.name < oldest:
+            shutil.rmtree(part, ignore_errors=True)
 
 
 def list_backups(target: Path, storage: Path) -> list[Path]:

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import sqlite3
 import typing as t
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,59 @@ def test_a_disk_that_is_full_is_named_as_everywhere(
     assert found.value.errno == errno.ENOSPC
     assert str(storage.parent / "backups") in str(found.value.filename)
     assert make.list_backups(storage.parent / "backups", storage) == []
+
+
+def test_backups_that_failed_leave_nothing_on_a_full_disk(
+    storage: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Retention runs only after a success: a scheduled backup would never free the disk."""
+    target = storage.parent / "backups"
+
+    def full(_file: Path, _content: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(make, "write_private", full)
+        for second in range(2):
+            with pytest.raises(OSError, match="No space left"):
+                backup(storage, later=second)
+            assert list(target.iterdir()) == []
+    made = backup(storage, later=2)
+    assert list(target.iterdir()) == [made.path]
+
+
+def test_what_a_killed_run_left_is_removed_by_the_next_one(storage: Path) -> None:
+    target = storage.parent / "backups"
+    killed = target / ".20250102T030405Z.part"
+    (killed / "storage").mkdir(parents=True)
+    (killed / "storage" / "gateway.db").write_text("half")
+    other = target / ".mine.part"
+    other.mkdir()
+    made = backup(storage)
+    assert sorted(target.iterdir()) == [other, made.path]
+
+
+def test_the_part_of_a_run_that_still_copies_is_kept(
+    storage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gateways of one host may share the folder and be backed up at the same time."""
+    other = other_storage(tmp_path)
+    target = storage.parent / "backups"
+    copy = make.copy_below
+    meanwhile: list[inspect.Backup] = []
+
+    def slow(file: Path, source: Path, to: Path) -> None:
+        if source == storage and not meanwhile:
+            later = NOW + timedelta(seconds=9)
+            meanwhile.append(
+                make.make_backup(other, target, with_sessions=False, now=later, ledger=None)
+            )
+        copy(file, source, to)
+
+    monkeypatch.setattr(make, "copy_below", slow)
+    made = backup(storage)
+    assert sorted(target.iterdir()) == [made.path, meanwhile[0].path]
+    assert inspect.read_backup(made.path) == made
 
 
 def test_a_database_that_cannot_be_copied_is_named(storage: Path) -> None:
