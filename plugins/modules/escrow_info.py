@@ -33,6 +33,12 @@ options:
       - Address of the creator. By default it is read from the keyring; without either, escrows that the gateway has no
         record of are not looked up on the chain.
     type: str
+  storage_dir:
+    description:
+      - The gateway's storage on the host. Escrows whose sessions are in it are shown too, and count as this gateway's
+        in RV(escrows[].of_gateway).
+    type: path
+    version_added: 0.9.0
   history:
     description:
       - Show each step of each intent in the ledger too.
@@ -187,6 +193,13 @@ escrows:
         known.
       type: bool
       sample: false
+    of_gateway:
+      description:
+        - Whether it is this gateway's. The gateway has a record of it, or O(storage_dir) has its session, or the ledger
+          has its create or import by this gateway and by no other one.
+        - Null when none of that is the case and the storage was not searched.
+      type: bool
+      sample: true
     may_settle:
       description: Whether it can be settled from this host, as far as that is known before trying. Null when a state
         that decides it is unknown, see RV(not_known).

@@ -14,7 +14,7 @@ from .ledger.states import Intent, Kind, State
 from .pool_rules import match_create
 
 if t.TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from .._chain.models import CreatedEvent
     from .ports import Ports
@@ -50,14 +50,26 @@ class Claims:
         is gone, and then no other run would report it.
         """
         here = {
-            intent.escrow_id
-            for intent in self.intents()
-            if intent.gateway != self._ports.gateway_id
-            and intent.escrow_id is not None
-            and intent.kind in (Kind.CREATE, Kind.IMPORT)
-            and not (held and intent.open)
+            number
+            for intent, number in self._claiming()
+            if intent.gateway != self._ports.gateway_id and not (held and intent.open)
         }
         return frozenset(here | self._named)
+
+    def only_here(self) -> frozenset[int]:
+        """Escrows that this gateway made or imported, and no other gateway of this host."""
+        mine = {
+            number
+            for intent, number in self._claiming()
+            if intent.gateway == self._ports.gateway_id
+        }
+        return frozenset(mine - self.of_others())
+
+    def _claiming(self) -> Iterator[tuple[Intent, int]]:
+        """A settle or a delete of an escrow says nothing about who made it."""
+        for intent in self.intents():
+            if intent.escrow_id is not None and intent.kind in (Kind.CREATE, Kind.IMPORT):
+                yield intent, intent.escrow_id
 
     def claimed_ids(self, intent: Intent) -> frozenset[int]:
         """Escrows that are known to be of another create.
@@ -65,13 +77,7 @@ class Claims:
         A settle or a delete of an escrow says nothing about who made it: a run in between may have
         settled the very one that is looked for.
         """
-        return self._named | {
-            other.escrow_id
-            for other in self.intents()
-            if other.id != intent.id
-            and other.escrow_id is not None
-            and other.kind in (Kind.CREATE, Kind.IMPORT)
-        }
+        return self._named | {number for other, number in self._claiming() if other.id != intent.id}
 
     def made_here(self, events: Iterable[CreatedEvent]) -> frozenset[int]:
         """Escrows that open creates of this gateway, of any model, made or may have made."""

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .._core.errors import DevshardError, ProtocolError, UnknownStateError
+from .backup.inspect import session_numbers
+from .claims import Claims
 from .deadlines import not_pruned
 from .mint_terms import minted_terms
 from .observe import read_clock, session_of, view_of
@@ -43,6 +45,8 @@ class ReportOptions:
     history: bool
     deadline_blocks: int
     ledger_path: Path
+    storage_dir: Path | None = None
+    """The gateway's storage on this host, where it is to be searched for sessions."""
 
     @property
     def folder(self) -> Path:
@@ -87,7 +91,10 @@ def report(ports: Ports, options: ReportOptions) -> dict[str, t.Any]:
     from_ledger = {
         intent.escrow_id for intent in intents if intent.open and intent.escrow_id is not None
     }
-    wanted = set(options.ids) or set(records) | (made or set()) | from_ledger
+    sessions = unknown.ask("the sessions in the storage", lambda: _sessions(options.storage_dir))
+    left = {number for number in (sessions or set()) - set(records) if ports.chain.escrow(number)}
+    wanted = set(options.ids) or set(records) | (made or set()) | from_ledger | left
+    owned = Claims(ports, creator or "", frozenset()).only_here()
     views = []
     for number in sorted(wanted):
         record, escrow = records.get(number), ports.chain.escrow(number)
@@ -104,13 +111,32 @@ def report(ports: Ports, options: ReportOptions) -> dict[str, t.Any]:
     if any(version_unknown(view, terms, kept[view.id]) for view in shown if view.unsettled):
         unknown.append(f"whether the chain still takes settlements: {VERSIONS_UNKNOWN}")
     return {
-        "escrows": [_row(view, ports, options, terms, kept[view.id]) for view in shown],
+        "escrows": [
+            {
+                **_row(view, ports, options, terms, kept[view.id]),
+                "of_gateway": _of_gateway(view, sessions, owned),
+            }
+            for view in shown
+        ],
         "not_known": list(unknown),
         "intents": [intent.to_result() for intent in intents if intent.open],
         "epoch": None if clock is None else clock.to_result(),
         "creator": creator,
         "complete": made is not None,
     }
+
+
+def _sessions(storage: Path | None) -> frozenset[int] | None:
+    return None if storage is None else session_numbers(storage)
+
+
+def _of_gateway(
+    view: EscrowView, sessions: frozenset[int] | None, owned: frozenset[int]
+) -> bool | None:
+    """A restored backup has no record of what was made after it, and the escrow is still ours."""
+    if view.recorded or view.id in owned:
+        return True
+    return None if sessions is None else view.id in sessions
 
 
 def _kept(escrow_id: int, ports: Ports, folder: Path, unknown: _Unknowns) -> Settlement | None:

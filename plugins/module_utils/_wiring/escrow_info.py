@@ -23,6 +23,7 @@ SPEC = _argspec.ArgumentSpec(
         "ids": {"type": "list", "elements": "int", "default": []},
         "model_id": {"type": "str"},
         "creator": {"type": "str"},
+        "storage_dir": {"type": "path"},
         "history": {"type": "bool", "default": False},
         "deadline_blocks": {"type": "int", "default": DEADLINE_BLOCKS},
     },

@@ -261,6 +261,18 @@ def session_folders(storage: Path) -> list[Path]:
     )
 
 
+def session_numbers(storage: Path) -> frozenset[int]:
+    """The escrows whose sessions lie in the storage of a gateway; raises when it is not known."""
+    try:
+        # a folder that may not be read looks like an empty one otherwise
+        next(storage.iterdir(), None)
+        return frozenset(_number(folder) for folder in session_folders(storage))
+    except OSError as exc:
+        raise UnknownStateError(
+            f"it is unknown which sessions are in {storage}: {exc.strerror}"
+        ) from exc
+
+
 def databases_of(storage: Path, *, with_sessions: bool) -> list[Path]:
     folders = session_folders(storage)
     return sorted(
