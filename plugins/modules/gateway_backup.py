@@ -146,6 +146,12 @@ backup:
         - escrow_id: 4711
           path: escrow-4711
           nonce: 23
+holds_keys:
+  description: Whether the database has private keys in its records. Such a backup is a secret.
+  returned: when O(state=present)
+  type: bool
+  sample: false
+  version_added: 0.9.0
 sessions:
   description: With O(state=restored), the state outside the backup of each escrow that would serve again.
   returned: success
@@ -204,6 +210,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._escrows.backup imp
     make,
     restore,
 )
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.instance import DATABASE
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.notes import SwapNotes
 
 SPEC = _argspec.ArgumentSpec(
@@ -249,6 +256,7 @@ def present(context: Context, options: Options) -> Outcome:
         notebook.begin()
     if context.check_mode:
         inspect.check_storage(storage)
+        secret = inspect.holds_keys(storage / DATABASE)
         # the new one is not there yet
         kept = max(options.keep - 1, 1) if options.keep else 0
     else:
@@ -260,6 +268,7 @@ def present(context: Context, options: Options) -> Outcome:
                 now=datetime.now(timezone.utc),
                 ledger=ports.ledger,
             )
+        secret = inspect.holds_keys(backup.storage / DATABASE)
         kept = options.keep
     removed = make.surplus(make.list_backups(target, storage), kept)
     if not context.check_mode:
@@ -275,6 +284,7 @@ def present(context: Context, options: Options) -> Outcome:
         after={"backups": [*left, f"a new backup of {what}"]},
         values={
             "backup": None if backup is None else backup.to_result(),
+            "holds_keys": secret,
             "sessions": [],
             "removed": [old.name for old in removed],
             "replaced": None,

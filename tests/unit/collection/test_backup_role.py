@@ -59,7 +59,7 @@ class Host:
             "devshard_deploy_dir": str(self.folder),
             "devshard_secure_logging": True,
             "__devshard_checked": "{{ devshard_presence }}",
-            "__backup_made": {"backup": {"name": "one"}},
+            "__backup_made": {"backup": {"name": "one"}, "holds_keys": False},
             "ansible_python_interpreter": sys.executable,
             **given,
         }
@@ -100,6 +100,28 @@ def test_a_backup_comes_without_the_key(host: Host) -> None:
     with tarfile.open(packed) as archive:
         assert archive.getnames() == ["one", "one/gateway.db"]
     assert [path.name for path in (host.folder / "backups").iterdir()] == ["one"]
+
+
+WITH_KEYS = {"backup": {"name": "one"}, "holds_keys": True}
+
+
+def test_a_database_with_keys_is_refused_without_a_recipient(host: Host) -> None:
+    done, said = host.run("fetchable", __backup_made=WITH_KEYS)
+    assert not done
+    assert "holds private keys in its records" in said
+    assert "Set backup_recipient" in said
+    done, said = host.run("fetchable")
+    assert done, said
+
+
+def test_a_database_with_keys_comes_encrypted(host: Host) -> None:
+    done, said = host.run("fetch", __backup_made=WITH_KEYS, backup_recipient="age1right")
+    assert done, said
+    assert "one.keys.tar.age, with the backup and the keys, encrypted" in said
+    (sealed,) = host.controller.rglob("*.*")
+    _first, _line, rest = sealed.read_text().partition("\n")
+    with tarfile.open(fileobj=io.BytesIO(base64.b64decode(rest))) as archive:
+        assert {"config.env", "keyring/key.info", "one/gateway.db"} <= set(archive.getnames())
 
 
 def test_a_copy_that_could_not_be_fetched_is_removed_from_the_host(host: Host) -> None:

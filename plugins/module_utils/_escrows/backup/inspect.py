@@ -127,6 +127,19 @@ def records_in(database: Path) -> dict[int, str]:
     return {int(number): str(path or "") for number, path in rows if str(number).isdigit()}
 
 
+def holds_keys(database: Path) -> bool:
+    """Whether a ``gateway.db`` has private keys in its records, as a request can put them there."""
+    with contextlib.closing(open_database(database)) as db:
+        try:
+            columns = {row[1] for row in db.execute("PRAGMA table_info(gateway_devshards)")}
+            if "private_key" not in columns:
+                return False
+            db.row_factory = sqlite3.Row
+            return any(row["private_key"] for row in db.execute("SELECT * FROM gateway_devshards"))
+        except sqlite3.DatabaseError as exc:
+            raise ProtocolError(f"{database} is not a gateway.db: {exc}") from exc
+
+
 def users_of(folder: Path, proc: Path = Path("/proc")) -> list[int]:
     """Processes that have a file below ``folder`` open, also from inside a container.
 

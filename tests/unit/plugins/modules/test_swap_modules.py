@@ -405,6 +405,7 @@ def test_a_backup_is_noted_and_restored(swap: Swap, site: Site, tmp_path: Path) 
     )
     name = made["backup"]["name"]
     assert swap.journal.data.backup == name
+    assert made["holds_keys"] is False
     (storage / "gateway.db").write_bytes(b"")
     # the chain has never heard of its escrow, so nothing is at risk
     back = {**params, "state": "restored", "name": name}

@@ -160,3 +160,18 @@ def test_retention_counts_only_the_backups_of_this_gateway(storage: Path, tmp_pa
         found = make.list_backups(target, name)
         assert found == [item.path for item in reversed(ours)]
     assert make.list_backups(target, other) == [theirs.path]
+
+
+def test_a_database_with_keys_in_its_records_is_known(storage: Path) -> None:
+    database = storage / "gateway.db"
+    assert not inspect.holds_keys(database)
+    with contextlib.closing(sqlite3.connect(database)) as db:
+        db.execute("ALTER TABLE gateway_devshards ADD private_key TEXT NOT NULL DEFAULT ''")
+        db.commit()
+        assert not inspect.holds_keys(database)
+        db.execute("UPDATE gateway_devshards SET private_key = '5ecre7' WHERE id = '1'")
+        db.commit()
+    assert inspect.holds_keys(backup(storage).storage / "gateway.db")
+    database.write_bytes(b"no database" * 100)
+    with pytest.raises(ProtocolError, match=r"gateway\.db is not a gateway\.db"):
+        inspect.holds_keys(database)
