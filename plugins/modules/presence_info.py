@@ -173,9 +173,11 @@ presence:
         - The record of a retirement. C(retired) is V(false) when that record was left beside a running container.
         - C(unchanged) says whether the database is the one that was archived then, or was removed since. It is V(null)
           without a record, beside a running container, and where the two could not be compared.
+        - C(archived) is V(false) when everything was settled and the archive is still to be made. C(unchanged) then
+          says whether the database has only records that it had when everything was settled.
       type: dict
       sample: {path: /srv/gonka/devshard-gateway/.retired.json, known: true, exists: false, retired: false,
-               unchanged: null}
+               unchanged: null, archived: null}
     redirect:
       description:
         - Whether the edge sends clients elsewhere, and where, in C(base_url). C(noted) says whether the previous state

@@ -64,9 +64,15 @@ class Retirement(File):
 
     unchanged: bool | None = None
     """Whether the database is the one that was archived then, or was removed since."""
+    archived: bool | None = None
+    """False when everything was settled, and the archive was not made yet."""
 
     def to_result(self) -> dict[str, t.Any]:
-        return {**File.to_result(self), "unchanged": self.unchanged}
+        return {
+            **File.to_result(self),
+            "unchanged": self.unchanged,
+            "archived": self.archived,
+        }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

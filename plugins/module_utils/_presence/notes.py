@@ -10,11 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import sqlite3
 import typing as t
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
-from .._core.errors import UnknownStateError
+from .._core.errors import ProtocolError, UnknownStateError
+from .._escrows.backup.inspect import records_in
 from .._gateway import record as _record
 from .._gateway.instance import Places
 from .._swap.journal import JournalFile
@@ -98,16 +100,44 @@ def read_swaps(places: Places) -> Swaps:
 def read_retirement(path: Path, database: Path, *, serving: bool) -> Retirement:
     """What a gateway that serves again has written is not compared."""
     found = look_at_file(path)
-    unchanged = None if serving or not found.exists else _is_archived(path, database)
-    return Retirement(path=found.path, exists=found.exists, unchanged=unchanged)
+    noted = _retirement_note(path) if found.exists and not serving else None
+    if noted is None:
+        return Retirement(path=found.path, exists=found.exists)
+    # 0.8.0 and earlier wrote the note only after the archive, without a stage
+    stage = noted.get("stage", "archived")
+    if stage == "archived":
+        unchanged = _is_archived(noted.get("gateway_db"), database)
+        return Retirement(path=found.path, exists=True, unchanged=unchanged, archived=True)
+    if stage != "settled":
+        return Retirement(path=found.path, exists=True)
+    unchanged = _is_settled(noted, database)
+    return Retirement(path=found.path, exists=True, unchanged=unchanged, archived=False)
 
 
-def _is_archived(path: Path, database: Path) -> bool | None:
+def _retirement_note(path: Path) -> dict[str, t.Any] | None:
     try:
         noted = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return None
-    archived = noted.get("gateway_db") if isinstance(noted, dict) else None
+    return noted if isinstance(noted, dict) else None
+
+
+def _is_settled(noted: dict[str, t.Any], database: Path) -> bool | None:
+    """Whether the gateway has no record that it did not have when everything was settled."""
+    then = noted.get("gateway_records")
+    lists = (then, noted.get("settled"), noted.get("left_to_others"))
+    if not all(isinstance(one, list) for one in lists):
+        return None
+    try:
+        # opening a database that is not there would not be an answer either
+        if not database.is_file():
+            return None
+        return {*records_in(database)} <= {number for number in then or () if type(number) is int}
+    except (OSError, sqlite3.Error, ProtocolError):
+        return None
+
+
+def _is_archived(archived: object, database: Path) -> bool | None:
     try:
         if _has_pending_writes(database):
             return False

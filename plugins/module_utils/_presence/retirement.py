@@ -13,7 +13,7 @@ from dataclasses import dataclass
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
-State = t.Literal["serving", "retired", "absent", "unknown"]
+State = t.Literal["serving", "settled", "retired", "absent", "unknown"]
 Step = t.Literal["settle", "stop", "edge", "remove"]
 STEPS: t.Final[tuple[Step, ...]] = t.get_args(Step)
 
@@ -26,7 +26,10 @@ class Seen:
     note: bool | None
     """Whether a retirement is recorded."""
     unchanged: bool | None
-    """Whether the database is the one that was archived then, or was removed since."""
+    """Whether the database is the one that was archived then, or was removed since. Before the
+    archive: whether it has no record that it did not have when everything was settled."""
+    archived: bool | None
+    """False when the record says that everything was settled, and not yet that it was archived."""
     compose: bool | None
     database: bool | None
     storage: bool | None
@@ -44,6 +47,7 @@ class Seen:
             running=container["running"] if container["known"] else None,
             note=_exists(retired),
             unchanged=retired["unchanged"],
+            archived=retired["archived"],
             compose=_exists(paths["compose"]),
             database=_exists(presence["storage"]),
             storage=_exists(paths["storage"]),
@@ -111,17 +115,24 @@ def plan(seen: Seen, wish: Wish, deploy_dir: str) -> Plan:
 
 
 def _retired(seen: Seen, wish: Wish, deploy_dir: str) -> Plan:
-    if seen.unchanged is None:
+    if seen.unchanged is None or seen.archived is None:
         return _unknown(
             f"the retirement of the gateway in {deploy_dir} is recorded, but the record and the"
             " database could not be compared, so it is unknown whether the gateway has served since."
             f" {_BRING_BACK}"
+        )
+    if not seen.unchanged and not seen.archived:
+        return _unknown(
+            f"the gateway in {deploy_dir} has served again after everything was settled: it has"
+            f" escrows that it did not have then. Deposits may be unsettled. {_BRING_BACK}"
         )
     if not seen.unchanged:
         return _unknown(
             f"the gateway in {deploy_dir} has served again after its retirement was recorded: its"
             f" database is not the one that was archived. Deposits may be unsettled. {_BRING_BACK}"
         )
+    if not seen.archived:
+        return Plan(state="settled", steps=_steps(seen, wish, "stop"))
     return Plan(state="retired", steps=_steps(seen, wish))
 
 

@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 import typing as t
@@ -41,6 +43,20 @@ class Deployment:
         digest = hashlib.sha1(content.encode(), usedforsecurity=False).hexdigest()
         note = self._host.deploy / ".retired.json"
         note.write_text(json.dumps({"settled": [], "gateway_db": digest}))
+
+    def settled(self, *records: int) -> None:
+        """What a run left that ended after everything was settled, and the records of the database."""
+        note = self._host.deploy / ".retired.json"
+        known = {"settled": [], "left_to_others": [], "gateway_records": [11, 12]}
+        note.write_text(json.dumps({"stage": "settled", **known}))
+        self._host.deployed()
+        database = self.storage / "gateway.db"
+        database.unlink(missing_ok=True)
+        with contextlib.closing(sqlite3.connect(database)) as db:
+            db.execute("CREATE TABLE gateway_devshards (id TEXT, storage_path TEXT)")
+            for number in records:
+                db.execute("INSERT INTO gateway_devshards VALUES (?, '')", (str(number),))
+            db.commit()
 
     def run(self, *, remove: bool = False) -> subprocess.CompletedProcess[str]:
         """The plan, and of its steps the one that needs no gateway."""
@@ -108,6 +124,18 @@ def test_a_storage_that_was_settled_and_archived_may_go(deployment: Deployment) 
     assert deployment.run(remove=True).returncode == 0
     assert not deployment.storage.exists()
     assert "changed=0 " in deployment.run(remove=True).stdout
+
+
+def test_a_run_that_ended_after_everything_was_settled_is_continued(deployment: Deployment) -> None:
+    deployment.serve("records")
+    deployment.settled(11, 12)
+    going_on = deployment.run()
+    assert going_on.returncode == 0, going_on.stdout
+    assert "everything is settled, and its state is still to be archived" in going_on.stdout
+    deployment.settled(11, 12, 13)
+    refused = deployment.run()
+    assert refused.returncode != 0
+    assert "escrows that it did not have then" in refused.stdout
 
 
 def test_each_step_of_a_retirement_waits_for_the_plan() -> None:

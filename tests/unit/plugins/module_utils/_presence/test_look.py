@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import sqlite3
 import typing as t
 from pathlib import Path
 
@@ -292,6 +294,32 @@ def test_a_retired_database_is_compared_with_the_archived_one(host: FakeHost) ->
     # removed with its storage
     database.unlink()
     assert host.look().retired.unchanged is True
+
+
+def test_a_settled_gateway_is_compared_by_its_records(host: FakeHost) -> None:
+    host.deployed()
+    note: dict[str, t.Any] = {
+        "stage": "settled",
+        "settled": [],
+        "left_to_others": [],
+        "gateway_records": [11, 12],
+    }
+    host.write(host.deploy / ".retired.json", note)
+    assert host.look().retired.unchanged is None
+    host.storage.mkdir(parents=True, exist_ok=True)
+    (host.storage / "gateway.db").unlink(missing_ok=True)
+    with contextlib.closing(sqlite3.connect(host.storage / "gateway.db")) as db:
+        db.execute("CREATE TABLE gateway_devshards (id TEXT, storage_path TEXT)")
+        db.execute("INSERT INTO gateway_devshards VALUES ('12', '')")
+        db.commit()
+        found = host.look().retired
+        assert (found.archived, found.unchanged) == (False, True)
+        db.execute("INSERT INTO gateway_devshards VALUES ('13', '')")
+        db.commit()
+        assert host.look().retired.unchanged is False
+    for wrong in ({"settled": None}, {"gateway_records": "11"}, {"stage": "other"}):
+        host.write(host.deploy / ".retired.json", {**note, **wrong})
+        assert host.look().retired.unchanged is None
 
 
 def test_a_database_that_cannot_be_compared_is_not_known(host: FakeHost) -> None:

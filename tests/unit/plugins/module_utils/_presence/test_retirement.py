@@ -23,17 +23,20 @@ SERVING = Seen(
     running=True,
     note=False,
     unchanged=None,
+    archived=None,
     compose=True,
     database=True,
     storage=True,
     edge=True,
     redirected=False,
 )
-RETIRED = replace(SERVING, running=False, note=True, unchanged=True)
+RETIRED = replace(SERVING, running=False, note=True, unchanged=True, archived=True)
+SETTLED = replace(RETIRED, archived=False)
 NOTHING = Seen(
     running=False,
     note=False,
     unchanged=None,
+    archived=None,
     compose=False,
     database=False,
     storage=False,
@@ -55,7 +58,7 @@ def planned(seen: Seen, **wish: bool) -> Plan:
 
 @pytest.mark.parametrize("wish", WISHES, ids=str)
 def test_no_state_lets_a_deposit_go(wish: Wish) -> None:
-    assert len(STATES) == 3**8
+    assert len(STATES) == 3**9
     for seen in STATES:
         found = plan(seen, wish, PLACE)
         assert (found.refusal == "") is (found.state != "unknown"), seen
@@ -67,13 +70,18 @@ def test_no_state_lets_a_deposit_go(wish: Wish) -> None:
             archived = seen.running is False and seen.note is True and seen.unchanged is True
             assert wish.remove
             assert archived or found.steps[:2] == ("settle", "stop"), seen
+            assert (seen.archived is True) or "stop" in found.steps, seen
         # nothing is stopped unsettled, and only what runs is settled and stopped
         assert ("settle" in found.steps) is (seen.running is True), seen
-        assert ("stop" in found.steps) is (seen.running is True), seen
+        assert ("stop" in found.steps) is (found.state in ("serving", "settled")), seen
+        if found.state == "settled":
+            left = (seen.running, seen.note, seen.unchanged, seen.archived)
+            assert left == (False, True, True, False)
         assert [step for step in STEPS if step in found.steps] == list(found.steps), seen
         # what is not known is never taken for retired or for nothing
         if found.state == "retired":
             assert (seen.running, seen.note, seen.unchanged) == (False, True, True)
+            assert seen.archived is True
         if found.state == "absent":
             left = (seen.running, seen.note, seen.compose, seen.database)
             assert left == (False, False, False, False)
@@ -95,6 +103,10 @@ def test_no_state_lets_a_deposit_go(wish: Wish) -> None:
         (RETIRED, {}, "retired", ("edge",)),
         (RETIRED, {"remove": True, "base_url": True}, "retired", ("remove",)),
         (replace(RETIRED, storage=False), {"remove": True, "base_url": True}, "retired", ()),
+        # interrupted after everything was settled: the gateway is not asked again
+        (SETTLED, {}, "settled", ("stop", "edge")),
+        (SETTLED, {"remove": True, "base_url": True}, "settled", ("stop", "remove")),
+        (replace(SETTLED, running=True), {}, "serving", ("settle", "stop", "edge")),
         (NOTHING, {}, "absent", ()),
         (NOTHING, {"remove": True}, "absent", ()),
     ],
@@ -116,6 +128,9 @@ def test_what_is_done(seen: Seen, wish: dict[str, t.Any], state: str, steps: obj
         (replace(NOTHING, note=None), {}, "has not settled and archived it"),
         (replace(NOTHING, storage=True), {"remove": True}, "is not removed"),
         (replace(RETIRED, unchanged=False), {}, "has served again"),
+        (replace(SETTLED, unchanged=False), {}, "escrows that it did not have then"),
+        (replace(SETTLED, unchanged=None), {}, "could not be compared"),
+        (replace(RETIRED, archived=None), {}, "could not be compared"),
         (replace(RETIRED, unchanged=None), {}, "could not be compared"),
     ],
 )
