@@ -13,6 +13,7 @@ import sys
 import typing as t
 import zipfile
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -55,7 +56,11 @@ def settings(site: Site, **more: t.Any) -> Path:
         "window": 3600,
         "backup_dir": str(folder / "backups"),
         "certificate": None,
-        "presence": {"deploy_dir": str(folder), "state_dir": str(folder / "state")},
+        "presence": {
+            "deploy_dir": str(folder),
+            "state_dir": str(folder / "state"),
+            "gateway_port": urlsplit(site.net.ready["gateway"]).port,
+        },
         "status": status,
         "other_url": "http://127.0.0.1:1",
         "wish": {

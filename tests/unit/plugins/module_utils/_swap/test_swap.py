@@ -721,7 +721,10 @@ def test_each_step_has_its_advice_and_only_an_untouched_swap_says_that_nothing_w
     journal = fresh().remember(SwapNotes(run="r1"))
     for untouched in (None, journal, journal.finish(Step.PREFLIGHT)):
         found = after_failure(untouched, step, **names)
-        assert (found.gives_rotation_back, "The swap has changed nothing" in found.advice) == (False, True)
+        assert (found.gives_rotation_back, "The swap has changed nothing" in found.advice) == (
+            False,
+            True,
+        )
     open_one = journal.finish(Step.FREEZE_ROTATION)
     for at in (step, None):
         advice = after_failure(open_one, at, **names).advice
