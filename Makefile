@@ -36,8 +36,8 @@ demo-down: ## Remove what the demo made (ENGINE=1: and stop the Docker Engine th
 	@tests/hosts/hosts --project gonka-devshard-demo down $(if $(ENGINE),--engine)
 
 .PHONY: test
-test: tests-ready ## What CI runs: lint, units, and molecule-short beside coverage, page, contract, money, sanity
-	@tests/tools/stages lint units molecule-short+coverage,page,contract,money,sanity
+test: tests-ready ## What CI runs: lint, units, contract, and molecule-short beside page, coverage, money, sanity
+	@tests/tools/stages lint units contract molecule-short+page,coverage,money,sanity
 
 .PHONY: lint
 lint: tests-ready ## Formatting, types, ansible-lint, documentation, the built package
