@@ -132,7 +132,7 @@ def _is_settled(noted: dict[str, t.Any], database: Path) -> bool | None:
         # opening a database that is not there would not be an answer either
         if not database.is_file():
             return None
-        return {*records_in(database)} <= {number for number in then or () if type(number) is int}
+        return {*records_in(database)} <= {one for one in then or () if isinstance(one, int)}
     except (OSError, sqlite3.Error, ProtocolError):
         return None
 
