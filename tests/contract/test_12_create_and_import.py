@@ -223,7 +223,7 @@ def test_recorded_chain_hung(story: Story, faults: Port) -> None:
     )
     hang = faults.post("/faults", {"action": "hang", "service": "chain"})
     with story.under_way(lambda: story.send(create)) as answer:
-        until(lambda: hits(faults, hang), "the chain was asked")
+        until(lambda: answer.done() or hits(faults, hang), "the chain was asked")
         found = story.after_its_time_limits(answer)
     words = story.words()
     compare(create, found, words, GATEWAY, compare_text=False)
@@ -242,7 +242,7 @@ def test_recorded_lost_after_broadcast(story: Story, faults: Port) -> None:
     rule = {"action": "hang", "service": "chain", "method": "GET", "path": f"^{TXS}/"}
     hang = faults.post("/faults", rule)
     with story.under_way(lambda: story.send(exchange)) as answer:
-        until(lambda: hits(faults, hang), "the transaction was looked for")
+        until(lambda: answer.done() or hits(faults, hang), "the transaction was looked for")
         found = story.after_its_time_limits(answer)
     compare(exchange, found, story.words(), GATEWAY, compare_text=False)
     tx_hash = _HASH.findall(found.message)[0]
