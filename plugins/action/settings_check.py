@@ -34,7 +34,10 @@ from ansible_collections.gonka.devshard.plugins.plugin_utils._settings import (
 Result = dict[str, t.Any]
 
 SPEC: t.Final = _argspec.ArgumentSpec(
-    options={"roles": {"type": "list", "elements": "str", "default": []}}
+    options={
+        "roles": {"type": "list", "elements": "str", "default": []},
+        "shared": {"type": "bool", "default": True},
+    }
 )
 
 
@@ -56,7 +59,7 @@ class ActionModule(ActionBase):
         faults: list[str] = []
         generation = None
         lacking: set[str] = set()
-        for role in dict.fromkeys([SHARED, *options["roles"]]):
+        for role in dict.fromkeys([SHARED] * options["shared"] + options["roles"]):
             spec = scopes.specs(role)["main"].get("options", {})
             values, wrong = self._values(scopes, role, spec)
             # one that is required and missing is reported once, not for each that follows from it

@@ -13,8 +13,9 @@ version_added: 0.3.0
 author:
   - The gonka.devshard authors (@gonka-devshard)
 description:
-  - Checks the settings of the roles against their argument specs, and their URLs, secrets, models and deposits, before
-    a playbook touches anything. The message names all faults.
+  - Checks the settings of the roles against their argument specs, and their numbers, paths, URLs, secrets, models and
+    deposits, before a playbook touches anything. The message names each setting that is wrong, what it is, and what it
+    must be.
   - Also fails when a variable of the host begins with a prefix of the collection, such as C(gateway_) or C(escrow_),
     but no role reads it, and names the variable that was probably meant. Ansible itself ignores such a variable, so a
     misspelled spending cap would never take effect. A name whose prefix itself is misspelled, such as C(setle_select),
@@ -24,10 +25,17 @@ description:
 options:
   roles:
     description:
-      - Names of roles of the collection. The settings that all of them share are always checked.
+      - Names of roles of the collection.
     type: list
     elements: str
     default: []
+  shared:
+    description:
+      - Whether to check the settings that all roles share too, and the names of all variables. Turn it off for a role
+        that needs none of them, such as P(gonka.devshard.schedule#role).
+    type: bool
+    default: true
+    version_added: 0.10.0
 extends_documentation_fragment:
   - gonka.devshard._attributes
   - gonka.devshard._attributes.info_module

@@ -18,6 +18,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway import profiles
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.drift import accounting_fault
 from ansible_collections.gonka.devshard.plugins.plugin_utils import _proxy
+from ansible_collections.gonka.devshard.plugins.plugin_utils._setting_forms import form_faults
 
 Values = t.Mapping[str, t.Any]
 
@@ -31,7 +32,10 @@ URLS: t.Final[t.Mapping[str, tuple[str, ...]]] = {
 }
 """The settings that are URLs, which may hold a password."""
 
-READS: t.Final[t.Mapping[str, tuple[str, ...]]] = {"edge": ("gateway_accounting_port",)}
+READS: t.Final[t.Mapping[str, tuple[str, ...]]] = {
+    "edge": ("gateway_accounting_port",),
+    "hot_swap": ("gateway_image",),
+}
 """The settings of other roles that a role uses."""
 
 _HOST_PORT: t.Final = re.compile(
@@ -51,19 +55,11 @@ def faults_of(
     ``generation`` is None where it is not known, which is a fault of its own.
     """
     faults = urls.url_faults({name: values[name] for name in URLS.get(role, ()) if name in values})
-    if role == "devshard" and not faults:
-        faults += _elsewhere(values)
-    if role == "devshard" and _proxy.NAME in values:
-        faults += _proxy.proxy_faults(values[_proxy.NAME])
-    if role == "devshard" and generation is not None:
-        faults += chain_faults(values, generation)
-    if role == "gateway" and generation is not None:
-        faults += gateway_faults(values, generation)
-    if role == "edge" and generation is not None:
-        faults += edge_faults(values, generation)
-    if role == "gateway":
-        # first, since a list of keys would become text
-        faults += keys.key_faults({name: values.get(name) for name in keys.SETTINGS})
+    if role in _BESIDE and not faults:
+        faults += _BESIDE[role](values)
+    if generation is not None and role in _OF_GENERATION:
+        faults += _OF_GENERATION[role](values, generation)
+    faults += form_faults(role, values)
     refused = {name for name in values for fault in faults if fault.startswith(name)}
     rest = {
         name: value for name, value in values.items() if name in options and name not in refused
@@ -162,13 +158,6 @@ def edge_faults(values: Values, generation: profiles.Profile) -> list[str]:
             "edge_accounting is true, but gateway_accounting_port is not set, so the gateway does not"
             f" open its accounting. Set it, usually to {generation.accounting_port}"
         )
-    for name, least, most in (
-        ("edge_accounting_max_age", 1, 300),
-        ("edge_accounting_rate", 0, 100_000),
-    ):
-        given = str(values.get(name, least))
-        if not given.isdecimal() or not least <= int(given) <= most:
-            faults.append(f"{name} must be a whole number from {least} to {most}, not {given}")
     if inside := [
         path
         for path in values.get("edge_public_paths") or ()
@@ -181,34 +170,110 @@ def edge_faults(values: Values, generation: profiles.Profile) -> list[str]:
     return faults
 
 
-def _elsewhere(values: Values) -> list[str]:
+def shared_faults(values: Values) -> list[str]:
+    """What is wrong with the addresses of a gateway's slots and with the proxies."""
     found = [
         f"{name}: {values[name]}"
         for name in ("devshard_gateway_url", "devshard_temp_url")
         if name in values and _LOOPBACK.fullmatch(str(values[name])) is None
     ]
-    if not found:
-        return []
-    return [
-        (
+    faults = []
+    if found:
+        faults.append(
             f"{' and '.join(found)} must be http://127.0.0.1:PORT: a gateway listens on the loopback"
             " of its host alone, and clients reach it through the edge"
         )
-    ]
+    if _proxy.NAME in values:
+        faults += _proxy.proxy_faults(values[_proxy.NAME])
+    return faults
+
+
+def secret_and_limit_faults(values: Values) -> list[str]:
+    """What is wrong with a gateway's keys and with its limits of tokens."""
+    # before the types, since a list of keys would become text
+    faults = keys.key_faults({name: values.get(name) for name in keys.SETTINGS})
+    usual, cap = (
+        str(values.get(name)) for name in ("gateway_default_max_tokens", "gateway_max_tokens_cap")
+    )
+    if usual.isdecimal() and cap.isdecimal() and int(usual) > int(cap):
+        faults.append(
+            f"gateway_default_max_tokens ({usual}) must not be more than gateway_max_tokens_cap ({cap}):"
+            " the gateway would refuse every change of its settings"
+        )
+    return faults
+
+
+def tls_faults(values: Values) -> list[str]:
+    """A certificate without its key, or a key without its certificate."""
+    given = [name for name in _TLS if values.get(name) is not None]
+    if len(given) != 1:
+        return []
+    (lacking,) = set(_TLS) - set(given)
+    return [f"{given[0]} is set and {lacking} is not: set both, or neither"]
+
+
+_TLS: t.Final = ("edge_tls_certificate", "edge_tls_key")
+
+
+def swap_faults(values: Values) -> list[str]:
+    """Settings of a swap that do not go together."""
+    mode = values.get("hot_swap_mode", "temp")
+    faults = []
+    if (
+        not boolean(values.get("hot_swap_rollback", False), strict=False)
+        and not values.get("hot_swap_image")
+        and not values.get("gateway_image")
+    ):
+        faults.append(
+            "hot_swap_image is not set, and neither is gateway_image: name the image to swap to, or set"
+            " hot_swap_rollback: true for the one before"
+        )
+    if values.get("hot_swap_slot") == "temp" and mode != "pool":
+        faults.append("hot_swap_slot is temp, which needs hot_swap_mode: pool")
+    if values.get("hot_swap_temp_escrows") == "settle" and mode == "generation":
+        faults.append(
+            "hot_swap_temp_escrows must be import for a move to another generation, whose new gateway"
+            " keeps its escrows"
+        )
+    if values.get("hot_swap_via") == "reload" and values.get("hot_swap_alias_path") is None:
+        faults.append("hot_swap_alias_path is not set, and hot_swap_via: reload needs it")
+    if values.get("hot_swap_create_via") == "gateway" and values.get("hot_swap_creator") is None:
+        faults.append("hot_swap_creator is not set, and hot_swap_create_via: gateway needs it")
+    return faults
+
+
+def notify_faults(values: Values) -> list[str]:
+    """No receiver, or a webhook that is not a URL. The URL may hold a token, and is not shown."""
+    webhook = values.get("notify_webhook_url")
+    if not webhook and not values.get("notify_mail_to"):
+        return ["notify_webhook_url and notify_mail_to are not set: name a receiver of the alarms"]
+    if webhook and re.fullmatch(r"https?://[^/\s]+\S*", str(webhook)) is None:
+        return ["notify_webhook_url must be an http or https URL"]
+    return []
+
+
+def schedule_faults(values: Values) -> list[str]:
+    """A job without an inventory."""
+    if values.get("schedule_state", "present") == "present" and not values.get(
+        "schedule_inventory"
+    ):
+        return ["schedule_inventory is not set: name the inventory that the job reads"]
+    return []
 
 
 def model_faults(models: t.Sequence[Values]) -> list[str]:
     """What is wrong with the list of models and with the amounts and counts in it."""
     ids = [str(model["id"]) for model in models]
     faults = []
-    if (
-        not ids
-        or len(set(ids)) < len(ids)
-        or any(re.fullmatch(r"\S+", name) is None for name in ids)
-    ):
-        faults.append(
-            "devshard_models must name at least one model, each once, and no id may hold white space"
-        )
+    if not ids:
+        faults.append("devshard_models names no model")
+    if twice := sorted({name for name in ids if ids.count(name) > 1}):
+        faults.append(f"devshard_models names {', '.join(twice)} more than once")
+    faults += [
+        f"devshard_models: an id must not be empty or hold white space, as '{name}' does"
+        for name in ids
+        if re.fullmatch(r"\S+", name) is None
+    ]
     for model in models:
         amount, count = model["amount"], model.get("count", 1)
         where = f"devshard_models, {model['id']}"
@@ -219,3 +284,21 @@ def model_faults(models: t.Sequence[Values]) -> list[str]:
         if re.fullmatch(r"[0-9]+", str(count)) is None:
             faults.append(f"{where}: count must be a whole number, not {count}")
     return faults
+
+
+_BESIDE: t.Final[t.Mapping[str, t.Callable[[Values], list[str]]]] = {
+    "devshard": shared_faults,
+    "gateway": secret_and_limit_faults,
+    "edge": tls_faults,
+    "hot_swap": swap_faults,
+    "notify": notify_faults,
+    "schedule": schedule_faults,
+}
+"""What settings of a role must be beside each other, whatever the generation is."""
+
+_OF_GENERATION: t.Final[t.Mapping[str, t.Callable[[Values, profiles.Profile], list[str]]]] = {
+    "devshard": chain_faults,
+    "gateway": gateway_faults,
+    "edge": edge_faults,
+}
+"""What a generation of the gateway does not have or needs."""

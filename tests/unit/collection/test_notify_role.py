@@ -224,4 +224,4 @@ def test_mail_goes_through_the_program_of_the_controller(fleet: Fleet) -> None:
 def test_settings_that_are_not_usable_are_named(fleet: Fleet) -> None:
     fleet.settings |= {"notify_webhook_url": "", "notify_mail_to": ["a@example.org\nBcc: b"]}
     ran = fleet.run({"bad": status(NEAR)})
-    assert "One of these settings is missing or not usable: notify_webhook_url" in said(ran)
+    assert "notify_mail_to must be a list whose entries are mail addresses, not" in said(ran)

@@ -42,10 +42,17 @@ def test_all_models_that_are_wrong_are_named_at_once(
     assert model_faults(models) == faults
 
 
-@pytest.mark.parametrize("ids", [[], ["a", "a"], ["a b"], [""]])
-def test_models_have_names_of_their_own(ids: list[str]) -> None:
-    (fault,) = model_faults([{"id": name, "amount": 5} for name in ids])
-    assert "each once, and no id may hold white space" in fault
+@pytest.mark.parametrize(
+    ("ids", "wanted"),
+    [
+        ([], "devshard_models names no model"),
+        (["a", "b", "a"], "devshard_models names a more than once"),
+        (["a b"], "devshard_models: an id must not be empty or hold white space, as 'a b' does"),
+        ([""], "devshard_models: an id must not be empty or hold white space, as '' does"),
+    ],
+)
+def test_models_have_names_of_their_own(ids: list[str], wanted: str) -> None:
+    assert model_faults([{"id": name, "amount": 5} for name in ids]) == [wanted]
 
 
 def shared_faults(**values: object) -> list[str]:
@@ -120,9 +127,6 @@ def test_an_accounting_that_the_gateway_keeps_closed_is_not_made_public(on: obje
 @pytest.mark.parametrize(
     ("name", "value", "wanted"),
     [
-        ("edge_accounting_max_age", 0, "from 1 to 300, not 0"),
-        ("edge_accounting_max_age", "1h", "from 1 to 300, not 1h"),
-        ("edge_accounting_rate", -1, "from 0 to 100000, not -1"),
         (
             "edge_public_paths",
             ["/v1/models", "/api/v1/accounting/epochs"],
