@@ -203,16 +203,30 @@ def secret_and_limit_faults(values: Values) -> list[str]:
     return faults
 
 
-def tls_faults(values: Values) -> list[str]:
-    """A certificate without its key, or a key without its certificate."""
+def public_faults(values: Values) -> list[str]:
+    """A certificate without its key or the other way round, and paths that must stay closed."""
+    faults = []
     given = [name for name in _TLS if values.get(name) is not None]
-    if len(given) != 1:
-        return []
-    (lacking,) = set(_TLS) - set(given)
-    return [f"{given[0]} is set and {lacking} is not: set both, or neither"]
+    if len(given) == 1:
+        (lacking,) = set(_TLS) - set(given)
+        faults.append(f"{given[0]} is set and {lacking} is not: set both, or neither")
+    paths = values.get("edge_public_paths")
+    if refused := [
+        str(path)
+        for path in (paths if isinstance(paths, (list, tuple)) else ())
+        if _PLAIN.fullmatch(str(path)) is None or _CLOSED.match(str(path)) is not None
+    ]:
+        faults.append(
+            f"edge_public_paths names {', '.join(refused)}. Each must be a plain path, and the paths of"
+            " the operator (admin, debug, metrics, finalize, state) stay closed"
+        )
+    return faults
 
 
 _TLS: t.Final = ("edge_tls_certificate", "edge_tls_key")
+_PLAIN: t.Final = re.compile(r"/[A-Za-z0-9._~/-]*")
+# the start of the paths that are the operator's alone
+_CLOSED: t.Final = re.compile(r"/(v1/(admin|debug|finalize|state)|metrics|devshard|debug|-)(/|$)")
 
 
 def swap_faults(values: Values) -> list[str]:
@@ -289,7 +303,7 @@ def model_faults(models: t.Sequence[Values]) -> list[str]:
 _BESIDE: t.Final[t.Mapping[str, t.Callable[[Values], list[str]]]] = {
     "devshard": shared_faults,
     "gateway": secret_and_limit_faults,
-    "edge": tls_faults,
+    "edge": public_faults,
     "hot_swap": swap_faults,
     "notify": notify_faults,
     "schedule": schedule_faults,

@@ -70,21 +70,6 @@ def evaluated(expression: str, variables: Data) -> t.Any:
     return Templar(DataLoader(), variables=given).template(trust_as_template(expression))
 
 
-def test_all_public_paths_that_are_refused_are_named_at_once() -> None:
-    task = task_of("roles/edge/tasks/preflight.yml", "Verify the public paths")
-    closed = read_yaml(ROOT / "roles/edge/vars/main.yml")["__edge_closed"]
-    paths = ["/v1/models", "/v1/admin/state", "/a b"]
-    variables = {"edge_public_paths": paths, "__edge_closed": closed}
-    assert sorted(evaluated(task["vars"]["__edge_refused"], variables)) == [
-        "/a b",
-        "/v1/admin/state",
-    ]
-    variables["edge_public_paths"] = read_yaml(ROOT / "roles/edge/defaults/main.yml")[
-        "edge_public_paths"
-    ]
-    assert evaluated(task["vars"]["__edge_refused"], variables) == []
-
-
 @pytest.mark.parametrize(
     ("known", "check_mode", "preflight", "goes_on"),
     [

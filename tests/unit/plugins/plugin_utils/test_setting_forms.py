@@ -186,6 +186,11 @@ def test_what_is_wrong_is_said_once() -> None:
             {"hot_swap_image": "a:b", "hot_swap_create_via": "gateway"},
             "hot_swap_creator is not set",
         ),
+        (
+            "edge",
+            {"edge_public_paths": ["/v1/models", "/v1/admin/state", "/a b"]},
+            "edge_public_paths names /v1/admin/state, /a b. Each must be a plain path",
+        ),
         ("edge", {"edge_tls_key": "/k"}, "edge_tls_key is set and edge_tls_certificate is not"),
         (
             "gateway",
@@ -199,7 +204,7 @@ def test_what_is_wrong_is_said_once() -> None:
 def test_what_does_not_go_together_is_named(
     role: str, values: dict[str, t.Any], fault: str
 ) -> None:
-    (found,) = faults_of(role, values, {name: {"type": "str"} for name in values})
+    (found,) = faults_of(role, values, {name: {"type": "raw"} for name in values})
     assert found.startswith(fault)
 
 
@@ -209,6 +214,7 @@ def test_what_does_not_go_together_is_named(
         ("hot_swap", {"hot_swap_rollback": True}),
         ("hot_swap", {"gateway_image": "a:b", "hot_swap_slot": "temp", "hot_swap_mode": "pool"}),
         ("edge", {"edge_tls_key": "/k", "edge_tls_certificate": "/c"}),
+        ("edge", {"edge_public_paths": ["/v1/chat/completions", "/v1/models", "/v1/status"]}),
         ("gateway", {"gateway_default_max_tokens": 4096, "gateway_max_tokens_cap": 4096}),
         ("notify", {"notify_webhook_url": "https://hooks.example.org/x"}),
         ("notify", {"notify_mail_to": ["ops@example.org"]}),
