@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from .._chain.fees import CREATE_TYPE, INSUFFICIENT_FEE, SETTLE_TYPE
+from .._chain.limits import MAX_BLOCK_AGE
 from .._chain.models import SettledEvent
 from .._core.errors import (
     ChainRejectedError,
@@ -47,9 +48,9 @@ if t.TYPE_CHECKING:
     from .._chain.ports import ChainPort, SignerPort
     from .ports import Ports
 
-EXPIRY_MARGIN: t.Final = timedelta(seconds=30)
-"""The index may lag the blocks, and nodes behind one address each other; only after that is a hash
-called void."""
+EXPIRY_MARGIN: t.Final = timedelta(seconds=MAX_BLOCK_AGE)
+"""The index may lag the blocks, and a node behind one address may be behind another one by as much
+as a node may be that is used at all; only after that is a hash called void."""
 GATEWAY_LIFETIME: t.Final = timedelta(minutes=9)
 GATEWAY_SIGNS_WITHIN: t.Final = timedelta(seconds=430)
 """The gateway may be held up before it signs, but it signs nothing once its caller is gone; this

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.gonka.devshard.plugins.module_utils._chain.models import Escrow
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.limits import MAX_BLOCK_AGE
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.models import Escrow, TxResult
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import UnknownStateError
 from ansible_collections.gonka.devshard.plugins.module_utils._core.outcomes import PartialFailure
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.states import State
@@ -38,6 +39,7 @@ from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils._escrows
     two_escrows,
 )
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils.money_fakes import (
+    BLOCK,
     CREATOR,
     World,
 )
@@ -177,3 +179,30 @@ def test_the_ledger_proves_it_until_the_chain_may_have_pruned_it(world: World) -
         world.chain.next_epoch()
         assert shown_escrow(ports, 1) is None
         assert locked_deposits(world.chain, CREATOR, read_clock(world.chain)) == 0
+
+
+@BOTH
+def test_a_transaction_that_a_node_does_not_have_yet_is_not_void(
+    world: World, how: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes into one of its last blocks, and a node that may be used can be that far behind."""
+    included, made = world.chain.tx, world.chain.created_by
+    behind = MAX_BLOCK_AGE // int(BLOCK.total_seconds()) - 1
+
+    def has(height: int) -> bool:
+        return height <= world.chain.height - behind
+
+    def tx(tx_hash: str) -> TxResult | None:
+        found = included(tx_hash)
+        return found if found is not None and has(found.height) else None
+
+    monkeypatch.setattr(world.chain, "tx", tx)
+    monkeypatch.setattr(
+        world.chain, "created_by", lambda who: [one for one in made(who) if has(one.height)]
+    )
+    # the gateway itself gives up after a while
+    lifetime = 9 * 60 if how else 120
+    world.chain.delay = lifetime // int(BLOCK.total_seconds()) - 1
+    run(world, seconds=900, allow_unclaimed=True, **how)
+    assert world.chain.minted == [1]
+    assert [intent.state for intent in intents(world)] == [State.DONE]
