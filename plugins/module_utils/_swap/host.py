@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import typing as t
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from .._core.errors import BusyError, ConfigurationError, UnsafeError
 from .._host.image import described, digest_of, is_image, refused_form, same_image
@@ -20,10 +21,12 @@ from .steps import Mode, Slot, SwapRefused, SwapSeen, TempEscrows
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
-    from pathlib import Path
 
     from .._gateway.drift import Drift
     from .._host.docker import Container
+
+STORAGE: t.Final = ".devshardctl"
+"""How the collection names a storage in the deploy directory, followed by a protocol after a move."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -247,12 +250,15 @@ def move_of(
             f" {target.profile} is wanted (devshard_profile). A move leads to a newer generation"
         )
     name = target.protocol or target.profile
+    storage = Path(record.get("storage") or folder / STORAGE)
+    # what gateway_storage_dir names may hold more than a gateway, the new storage even
+    ours = storage.parent == folder and storage.name.partition("-")[0] == STORAGE
     return Move(
         origin=origin,
         target=target,
-        origin_storage=str(record.get("storage") or folder / ".devshardctl"),
-        storage=str(folder / f".devshardctl-{name}"),
-        ours=not record.get("adopted") and not record.get("volume"),
+        origin_storage=str(storage),
+        storage=str(folder / f"{STORAGE}-{name}"),
+        ours=ours and not record.get("adopted") and not record.get("volume"),
     )
 
 
