@@ -81,7 +81,6 @@ def test_what_another_gateway_made_since_it_was_asked_is_no_orphan(
     assert run(world, count=0, adopt=(younger,), others_create_after=asked).adopted == [younger]
 
 
-
 def test_an_escrow_that_is_served_is_never_adopted(world: World, tmp_path: Path) -> None:
     orphan = mint_elsewhere(world, tmp_path / "other")
     world.known_nonce = 3
