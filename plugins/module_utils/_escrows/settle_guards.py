@@ -75,6 +75,7 @@ class SettleGuards:
                 escrow_id=view.id,
                 epoch=view.epoch,
                 current_epoch=now,
+                objection="too_late",
             )
         if step is SettleStep.FINALIZE and not view.loaded:
             raise UnsafeError(
@@ -90,6 +91,7 @@ class SettleGuards:
                 " the session back (start the gateway that has it, import it, or restore a backup"
                 " that is at the newest nonce) and run this again before its deadline",
                 escrow_id=view.id,
+                objection="no_session",
             )
 
     def ask_first(
