@@ -155,7 +155,7 @@ def test_only_what_can_never_be_settled_is_offered_to_be_given_up(
         read_yaml(TASKS / "earlier.yml"),
         "Verify that every escrow of the earlier generation can be settled",
     )
-    escrows = [{"id": 11, "problem": None}]
+    escrows: list[Data] = [{"id": 11, "problem": None}]
     escrows += [{"id": number, "problem": problem} for number, problem in problems.items()]
     messages = [problem["message"] for problem in problems.values()]
     asked = {"__hot_swap_asked": {"escrows": escrows}}
