@@ -200,7 +200,8 @@ class SettleLook:
     def _selected(self, view: EscrowView, seen: RoundLook) -> bool:
         if not view.unsettled:
             # what the chain should show is not left out like what it has pruned
-            return self._too_young(view, seen)
+            wanted = self._options.model_id in (None, view.model)
+            return wanted and self._too_young(view, seen)
         if view.creator != self._run.creator:
             self._run.result.foreign.append(
                 {

@@ -129,6 +129,7 @@ def test_a_selection_names_what_the_node_does_not_show(
         settle_all(world, ids=(), select="all")
     found = {one["id"]: one["settled"] for one in failed.value.result.to_result()["escrows"]}
     assert found == {1: False, 2: True}
+    assert settle_all(world, ids=(), select="all", model_id="other/model").escrows == []
 
 
 def test_what_is_pruned_is_left_out_of_a_selection(tmp_path: Path) -> None:
