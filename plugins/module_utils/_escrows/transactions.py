@@ -85,16 +85,21 @@ def lifetime_end(intent: Intent) -> datetime | None:
         return None
     if intent.via is Via.SIGNED:
         return parse_time(intent.timeout_at) + EXPIRY_MARGIN
-    return _last_lifetime(intent.timeout_at, intent.result) + GATEWAY_MARGIN
+    return _last_lifetime(intent.timeout_at, intent) + GATEWAY_MARGIN
 
 
-def _last_lifetime(timeout_at: str, result: dict[str, t.Any] | None) -> datetime:
-    """The latest end of lifetime of what the gateway signed; sooner when its call has ended."""
+def _last_lifetime(timeout_at: str, intent: Intent) -> datetime:
+    """The latest end of lifetime of what the gateway signed; sooner when its call has ended.
+
+    A settle that collects signatures anew may take longer than any create. It was signed before the
+    answer that has its hash.
+    """
     latest = parse_time(timeout_at)
-    ended = (result or {}).get("call_ended")
+    ended = (intent.result or {}).get("call_ended")
     if ended is None:
         return latest
-    return min(latest, parse_time(ended) + GATEWAY_NOTICES_WITHIN + GATEWAY_LIFETIME)
+    by_call = parse_time(ended) + GATEWAY_NOTICES_WITHIN + GATEWAY_LIFETIME
+    return min(latest, by_call) if intent.tx_hash is None else by_call
 
 
 def judge(
@@ -419,7 +424,7 @@ def signing_window(intent: Intent) -> tuple[datetime, datetime] | None:
     if intent.timeout_at is None:
         return None
     first = parse_time(intent.timeout_at) - GATEWAY_SIGNS_WITHIN - timedelta(seconds=1)
-    return first, _last_lifetime(intent.timeout_at, intent.result)
+    return first, _last_lifetime(intent.timeout_at, intent)
 
 
 def created_escrow(tx: TxResult) -> int:
