@@ -169,7 +169,7 @@ def test_a_storage_that_holds_the_deploy_directory_is_not_removed(
     )
     assert check["when"] == "'remove' in __retire_plan.steps"
     presence = {"record": {"storage": storage}}
-    given = {
+    given: Data = {
         "devshard_presence": presence,
         "devshard_deploy_dir": "/srv/gonka/devshard-gateway",
     }
