@@ -95,7 +95,8 @@ options:
   others_create_after:
     description:
       - Height of the chain when the other gateways with the same creator reported their escrows. Escrows of later
-        blocks belong to them, because gateways of one play create one after the other.
+        blocks belong to them, because gateways of one play create one after the other, and a rotation may create at
+        any moment. They are not reported as unclaimed, and O(adopt_orphans) does not adopt them.
     type: int
   reactivate:
     description:

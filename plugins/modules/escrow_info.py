@@ -265,7 +265,8 @@ not_known:
   elements: str
   sample: []
 complete:
-  description: Whether the chain listed all escrows of the creator.
+  description:
+    - Whether the chain listed all escrows of the creator, and showed each of them that it cannot have pruned yet.
   returned: success
   type: bool
   sample: true

@@ -202,7 +202,7 @@ def is_asked(context: Context, state: str, journal: Journal) -> bool:
 
 def may_stop(context: Context, ports: Ports, seen: GatewayState, notebook: Notebook | None) -> None:
     if notebook is not None and notebook.step is Step.RETIRE_MAIN:
-        refuse_unsettled(ports.chain, seen, context.params["given_up"])
+        refuse_unsettled(ports, seen, context.params["given_up"])
     if notebook is not None and rotation_is_on(seen):
         freeze_once_more(notebook)
     refuse_stop(
@@ -230,7 +230,7 @@ def work(context: Context) -> Outcome:
                 expected,
                 until=ports.deadline,
                 interval=ports.interval,
-                is_over=over_on_chain(ports.chain),
+                is_over=over_on_chain(ports),
             )
         else:
             seen = ports.gateway.state()

@@ -537,7 +537,7 @@ def wish_of(context: Context, record: dict[str, t.Any]) -> RecreateWish:
         rollback=params["rollback"],
         mode=params["mode"],
         temp_escrows=params["temp_escrows"],
-        profile=context.profile.name,
+        kind=Kind.of(context.profile),
         move=None if params["mode"] != "generation" else moved(context, record),
     )
 

@@ -90,14 +90,26 @@ class AliasInclude:
                 f" X-Devshard-Slot ${self._alias}_served always:\n{self.render('main')}",
                 path=str(self._path),
             ) from exc
-        servers = nginx_conf.upstream(nginx_conf.parse(text), self._alias)
-        first = servers[0].args[0] if servers else None
+        except UnicodeDecodeError as exc:
+            raise self._unreadable(exc) from exc
+        try:
+            servers = nginx_conf.upstream(nginx_conf.parse(text), self._alias)
+        except nginx_conf.NginxSyntaxError as exc:
+            raise self._unreadable(exc) from exc
+        first = next(iter(servers[0].args), None) if servers else None
         for slot, address in self._servers.items():
             if address == first:
                 return slot
         raise UnknownStateError(
             f"the alias include {self._path} names neither slot in upstream {self._alias}: its"
             f" first server is '{first}'",
+            path=str(self._path),
+        )
+
+    def _unreadable(self, why: Exception) -> UnknownStateError:
+        return UnknownStateError(
+            f"the alias include {self._path} cannot be read, so it is unknown which slot it puts in"
+            f" service: {why}. Correct it, or restore {self._path}.previous",
             path=str(self._path),
         )
 

@@ -18,6 +18,7 @@ from .._core.errors import (
     UnsafeError,
 )
 from .ledger.states import Event, Intent, Kind, State
+from .observe import shown_escrow
 from .record_options import DevshardOptions
 from .records import SetDevshard
 from .session_guards import SessionGuards
@@ -45,7 +46,7 @@ class Adoption:
         escrow_id = intent.escrow_id
         if escrow_id is None:
             raise ProtocolError(f"intent {intent.id} is included but names no escrow")
-        escrow = self._ports.chain.escrow(escrow_id)
+        escrow = self._await_shown(escrow_id)
         if escrow is None or escrow.settled:
             self._close_gone(intent, settled=escrow is not None)
             return
@@ -72,6 +73,15 @@ class Adoption:
             raise
         self._ports.record().apply(intent, Event.FINISH, {"registered_now": fresh})
         self._report(intent, escrow_id, created=created, fresh=fresh)
+
+    def _await_shown(self, escrow_id: int) -> Escrow | None:
+        """The escrow; a node that is some blocks behind is asked again until the deadline."""
+        while True:
+            try:
+                return shown_escrow(self._ports, escrow_id)
+            except UnknownStateError:
+                if not self._ports.deadline.pause(self._ports.interval):
+                    raise
 
     def _report(self, intent: Intent, escrow_id: int, *, created: bool, fresh: bool) -> None:
         result = self._run.result

@@ -147,7 +147,11 @@ class Creates:
             intent = ledger.apply(intent, Event.NOTE, detail, result=ended, **known)
             return self._resolve_asked(intent)
         intent = ledger.apply(
-            intent, Event.NOTE, {"escrow_id": made.escrow_id}, tx_hash=made.tx_hash.upper()
+            intent,
+            Event.NOTE,
+            {"escrow_id": made.escrow_id},
+            tx_hash=made.tx_hash.upper(),
+            result={"call_ended": stamp(self._ports.now())},
         )
         return self._resolve_asked(intent)
 

@@ -75,6 +75,13 @@ class CreateGuards:
                 f" {creator} already has: {seen.why_unknown}. Use a node with its"
                 " transaction index on"
             )
+        if seen.hidden:
+            raise UnknownStateError(
+                f"no escrow is created, since escrow {', '.join(map(str, seen.hidden))} may serve"
+                " already: the chain does not show it, and it cannot have pruned it yet. The node is"
+                " behind, or it is another chain. Use another devshard_chain_rest and run this again",
+                hidden=list(seen.hidden),
+            )
         pending = [
             item for item in self._claims.open_creates() if item.model == self._options.model_id
         ]

@@ -118,7 +118,7 @@ class PoolRound:
         options = self._options
         adoptable = set(options.adopt)
         if options.adopt_orphans:
-            others = self._claims.of_others()
+            others = self._claims.of_others() | self._of_peers(seen)
             adoptable |= {
                 view.id
                 for view in seen.views.values()

@@ -11,6 +11,7 @@ import typing as t
 from dataclasses import asdict, dataclass
 
 from .._core.reader import Reader
+from .deadlines import not_pruned
 from .ledger.states import Intent, Kind
 
 if t.TYPE_CHECKING:
@@ -18,6 +19,7 @@ if t.TYPE_CHECKING:
 
     from .._chain.models import EscrowParams
     from .._chain.releases import Release
+    from .deadlines import EpochClock
 
 _LIVE: t.Final = ("refusal_timeout", "execution_timeout")
 """Hosts and gateway go by the live ones, and must agree about them."""
@@ -91,3 +93,28 @@ def minted_terms(intents: Iterable[Intent]) -> dict[int, MintTerms]:
         for intent in intents
         if intent.kind is Kind.CREATE and intent.escrow_id is not None and intent.terms is not None
     }
+
+
+def must_be_on_chain(number: int, intents: Iterable[Intent], clock: EpochClock) -> bool:
+    """Whether the ledger proves that the chain cannot have pruned an escrow yet.
+
+    By the epoch that was noted when it was planned, or by the block that it was made in.
+    """
+    oldest = clock.next_switch - 2 * clock.epoch_length
+    for intent in intents:
+        if intent.kind is not Kind.CREATE or intent.escrow_id != number:
+            continue
+        epoch, height = (intent.terms or {}).get("epoch"), (intent.result or {}).get("height")
+        if epoch is not None and not_pruned(epoch, clock):
+            return True
+        if height is not None and height >= oldest:
+            return True
+    return False
+
+
+def not_shown_text(number: int) -> str:
+    return (
+        f"the chain does not show escrow {number}, and it cannot have pruned it yet by what"
+        " the ledger noted when it was paid for: the node is behind, or it is another chain."
+        " Use another devshard_chain_rest and run this again"
+    )

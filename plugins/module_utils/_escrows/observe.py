@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from .._core.errors import DevshardError, UnknownStateError
 from .deadlines import EpochClock, not_pruned, refuse_upgrade, settle_deadline
+from .mint_terms import must_be_on_chain, not_shown_text
 from .pool_rules import EscrowView, Limits, why_not_usable
 
 if t.TYPE_CHECKING:
@@ -21,6 +22,7 @@ if t.TYPE_CHECKING:
     from .._chain.ports import ChainPort
     from .._gateway.models import Devshard, SessionStatus
     from .._gateway.ports import GatewayPort
+    from .ports import ChainPorts
 
 MAX_LAG: t.Final = 60
 """Blocks by which public API and chain may differ: they are asked one after the other, and the
@@ -34,13 +36,18 @@ def read_clock(chain: ChainPort) -> EpochClock:
 
 
 def locked_deposits(chain: ChainPort, creator: str, clock: EpochClock) -> int | None:
-    """The sum of the creator's unsettled deposits, in ``ngonka``; None where it is not known."""
+    """The sum of the creator's unsettled deposits, in ``ngonka``; None where it is not known.
+
+    That is also so where the chain does not show an escrow that it cannot have pruned yet.
+    """
     try:
         made = chain.created_by(creator)
     except UnknownStateError:
         return None
     live = {event.escrow_id for event in made if not_pruned(event.epoch_index, clock)}
     found = [chain.escrow(number) for number in sorted(live)]
+    if None in found:
+        return None
     return sum(item.amount for item in found if item is not None and not item.settled)
 
 
@@ -88,6 +95,19 @@ def clock_of(
         block_seconds=block_seconds(),
         poc_blocks=following - epoch.stages["next_poc_start"],
     )
+
+
+def shown_escrow(ports: ChainPorts, number: int) -> Escrow | None:
+    """An escrow; None only where nothing proves that the chain still must have it.
+
+    Nodes behind one address may differ by some blocks, and one of them may not have it yet.
+    """
+    escrow = ports.chain.escrow(number)
+    if escrow is None and ports.ledger is not None:
+        intents = ports.ledger.intents(chain_id=ports.chain_id, escrow_id=number)
+        if intents and must_be_on_chain(number, intents, read_clock(ports.chain)):
+            raise UnknownStateError(not_shown_text(number), escrow_id=number)
+    return escrow
 
 
 def upgrade_ahead(chain: ChainPort, height: int) -> str | None:

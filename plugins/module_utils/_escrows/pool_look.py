@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from .._core.errors import UnknownStateError
 from .deadlines import not_pruned
+from .mint_terms import must_be_on_chain
 from .observe import read_clock, session_of, view_of
 
 if t.TYPE_CHECKING:
@@ -33,6 +34,8 @@ class PoolSeen:
     """What this creator ever made; None where the chain did not answer."""
     why_unknown: str
     records: frozenset[int]
+    hidden: tuple[int, ...] = ()
+    """What the chain does not show although it cannot have pruned it yet."""
 
 
 def look_at_pool(run: PoolRun, claims: Claims) -> PoolSeen:
@@ -74,7 +77,19 @@ def look_at_pool(run: PoolRun, claims: Claims) -> PoolSeen:
         )
         for number in sorted(wanted | live | mine | set(options.adopt))
     }
-    return PoolSeen(views=views, created=created, why_unknown=why, records=frozenset(records))
+    intents = claims.intents()
+    hidden = tuple(
+        number
+        for number, view in views.items()
+        if not view.on_chain and (number in live or must_be_on_chain(number, intents, clock))
+    )
+    return PoolSeen(
+        views=views,
+        created=created,
+        why_unknown=why,
+        records=frozenset(records),
+        hidden=hidden,
+    )
 
 
 def _not_in_index(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import typing as t
 
-from .observe import clock_or_none, session_of, view_of
+from .observe import clock_or_none, session_of, shown_escrow, view_of
 
 if t.TYPE_CHECKING:
     from .._gateway.models import Devshard
@@ -37,7 +37,7 @@ class RecordLook:
     def view(self) -> EscrowView:
         clock = self._clock
         ports, record = self._ports, self.record()
-        escrow = ports.chain.escrow(self._id)
+        escrow = shown_escrow(ports, self._id)
         session = session_of(ports.gateway, record, escrow, ports.limits, ports.warn)
         return view_of(self._id, record, escrow, clock, ports.limits, session=session)
 

@@ -15,7 +15,7 @@ from .._core.errors import DevshardError, ProtocolError, UnknownStateError
 from .backup.inspect import session_numbers
 from .claims import Claims
 from .deadlines import not_pruned
-from .mint_terms import minted_terms
+from .mint_terms import minted_terms, must_be_on_chain
 from .observe import read_clock, session_of, view_of
 from .payment import VERSIONS_UNKNOWN
 from .settle_rules import (
@@ -100,6 +100,18 @@ def report(ports: Ports, options: ReportOptions) -> dict[str, t.Any]:
         record, escrow = records.get(number), ports.chain.escrow(number)
         session = session_of(ports.gateway, record, escrow, ports.limits, unknown.append)
         views.append(view_of(number, record, escrow, clock, ports.limits, session=session))
+    hidden = [
+        view.id
+        for view in views
+        if not view.on_chain
+        and clock is not None
+        and (view.id in (made or ()) or must_be_on_chain(view.id, intents, clock))
+    ]
+    if hidden:
+        unknown.append(
+            f"escrow {', '.join(map(str, hidden))}: the chain does not show it, and it cannot have"
+            " pruned it yet, so the node is behind, or it is another chain"
+        )
     shown = [view for view in views if options.model_id in (None, view.model)]
     terms = SettleTerms(
         creator=creator,
@@ -122,7 +134,7 @@ def report(ports: Ports, options: ReportOptions) -> dict[str, t.Any]:
         "intents": [intent.to_result() for intent in intents if intent.open],
         "epoch": None if clock is None else clock.to_result(),
         "creator": creator,
-        "complete": made is not None,
+        "complete": made is not None and not hidden,
     }
 
 

@@ -13,7 +13,7 @@ import typing as t
 from .._core.errors import TransportError, UnknownStateError
 from .deadlines import not_pruned, refuse_upgrade
 from .ledger.states import Intent, Kind, State
-from .mint_terms import minted_terms
+from .mint_terms import minted_terms, must_be_on_chain
 from .observe import session_of, view_of
 from .pool_rules import spent
 from .settle_rules import SettleTerms, SettleView, dangers
@@ -66,11 +66,24 @@ class RoundLook:
         return None if reason is None else (plan, reason)
 
     @functools.cached_property
-    def minted(self) -> Mapping[int, MintTerms]:
+    def creates(self) -> list[Intent]:
         ports = self._run.ports
         if ports.ledger is None:
+            return []
+        return ports.ledger.intents(kind=Kind.CREATE, chain_id=ports.chain_id)
+
+    @functools.cached_property
+    def minted(self) -> Mapping[int, MintTerms]:
+        return minted_terms(self.creates)
+
+    @functools.cached_property
+    def made(self) -> Mapping[int, int]:
+        """The epochs of the creator's escrows, also of those that a rotation made."""
+        try:
+            created = self._run.ports.chain.created_by(self._run.creator)
+        except UnknownStateError:
             return {}
-        return minted_terms(ports.ledger.intents(kind=Kind.CREATE, chain_id=ports.chain_id))
+        return {event.escrow_id: event.epoch_index for event in created}
 
     @property
     def terms(self) -> SettleTerms:
@@ -118,14 +131,18 @@ class SettleLook:
             view=view,
             settlement=self._run.files.read(escrow_id),
             settled_before=before,
-            too_young=self._too_young(escrow_id, seen),
+            too_young=self._too_young(view, seen),
         )
 
-    def _too_young(self, escrow_id: int, seen: RoundLook) -> bool:
-        noted, clock = seen.minted.get(escrow_id), self._run.clock
-        if noted is None or noted.epoch is None or clock is None:
+    def _too_young(self, view: EscrowView, seen: RoundLook) -> bool:
+        """Whether the chain does not show what it cannot have pruned yet."""
+        clock = self._run.clock
+        if view.on_chain or clock is None:
             return False
-        return not_pruned(noted.epoch, clock)
+        if must_be_on_chain(view.id, seen.creates, clock):
+            return True
+        made = seen.made.get(view.id)
+        return made is not None and not_pruned(made, clock)
 
     def _view(self, escrow_id: int, record: Devshard | None) -> EscrowView:
         ports = self._ports
@@ -182,7 +199,9 @@ class SettleLook:
 
     def _selected(self, view: EscrowView, seen: RoundLook) -> bool:
         if not view.unsettled:
-            return False
+            # what the chain should show is not left out like what it has pruned
+            wanted = self._options.model_id in (None, view.model)
+            return wanted and self._too_young(view, seen)
         if view.creator != self._run.creator:
             self._run.result.foreign.append(
                 {

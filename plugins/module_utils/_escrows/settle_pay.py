@@ -101,7 +101,9 @@ class Payout:
             ended = {"call_ended": stamp(self._ports.now())}
             known = {} if answer.tx_hash is None else {"tx_hash": answer.tx_hash}
             return self._resolve_asked(ledger.apply(intent, Event.NOTE, why, result=ended, **known))
-        return self._resolve_asked(ledger.apply(intent, Event.NOTE, tx_hash=reply.tx_hash.upper()))
+        ended = {"call_ended": stamp(self._ports.now())}
+        told = reply.tx_hash.upper()
+        return self._resolve_asked(ledger.apply(intent, Event.NOTE, tx_hash=told, result=ended))
 
     def _queued(self, intent: Intent) -> bool:
         """Whether a settle that was refused as busy was taken as a wish all the same.

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from .._chain.fees import CREATE_TYPE, INSUFFICIENT_FEE, SETTLE_TYPE
+from .._chain.limits import MAX_BLOCK_AGE
 from .._chain.models import SettledEvent
 from .._core.errors import (
     ChainRejectedError,
@@ -47,9 +48,9 @@ if t.TYPE_CHECKING:
     from .._chain.ports import ChainPort, SignerPort
     from .ports import Ports
 
-EXPIRY_MARGIN: t.Final = timedelta(seconds=30)
-"""The index may lag the blocks, and nodes behind one address each other; only after that is a hash
-called void."""
+EXPIRY_MARGIN: t.Final = timedelta(seconds=MAX_BLOCK_AGE)
+"""The index may lag the blocks, and a node behind one address may be behind another one by as much
+as a node may be that is used at all; only after that is a hash called void."""
 GATEWAY_LIFETIME: t.Final = timedelta(minutes=9)
 GATEWAY_SIGNS_WITHIN: t.Final = timedelta(seconds=430)
 """The gateway may be held up before it signs, but it signs nothing once its caller is gone; this
@@ -84,16 +85,21 @@ def lifetime_end(intent: Intent) -> datetime | None:
         return None
     if intent.via is Via.SIGNED:
         return parse_time(intent.timeout_at) + EXPIRY_MARGIN
-    return _last_lifetime(intent.timeout_at, intent.result) + GATEWAY_MARGIN
+    return _last_lifetime(intent.timeout_at, intent) + GATEWAY_MARGIN
 
 
-def _last_lifetime(timeout_at: str, result: dict[str, t.Any] | None) -> datetime:
-    """The latest end of lifetime of what the gateway signed; sooner when its call has ended."""
+def _last_lifetime(timeout_at: str, intent: Intent) -> datetime:
+    """The latest end of lifetime of what the gateway signed; sooner when its call has ended.
+
+    A settle that collects signatures anew may take longer than any create. It was signed before the
+    answer that has its hash.
+    """
     latest = parse_time(timeout_at)
-    ended = (result or {}).get("call_ended")
+    ended = (intent.result or {}).get("call_ended")
     if ended is None:
         return latest
-    return min(latest, parse_time(ended) + GATEWAY_NOTICES_WITHIN + GATEWAY_LIFETIME)
+    by_call = parse_time(ended) + GATEWAY_NOTICES_WITHIN + GATEWAY_LIFETIME
+    return min(latest, by_call) if intent.tx_hash is None else by_call
 
 
 def judge(
@@ -418,7 +424,7 @@ def signing_window(intent: Intent) -> tuple[datetime, datetime] | None:
     if intent.timeout_at is None:
         return None
     first = parse_time(intent.timeout_at) - GATEWAY_SIGNS_WITHIN - timedelta(seconds=1)
-    return first, _last_lifetime(intent.timeout_at, intent.result)
+    return first, _last_lifetime(intent.timeout_at, intent)
 
 
 def created_escrow(tx: TxResult) -> int:

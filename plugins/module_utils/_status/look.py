@@ -23,7 +23,7 @@ from .._core.parts import Part, attempt
 from .._core.reader import Reader
 from .._escrows import settle_rules
 from .._escrows.deadlines import UNKNOWN_DEADLINE, not_pruned
-from .._escrows.mint_terms import minted_terms
+from .._escrows.mint_terms import minted_terms, must_be_on_chain, not_shown_text
 from .._escrows.observe import clock_of, upgrade_ahead, view_of
 from .._escrows.pool_rules import UNRECORDED, why_not_usable
 from .._gateway.report import report
@@ -260,13 +260,13 @@ class Sight:
             for intent in self.intents.value or ()
             if intent.open and intent.escrow_id is not None
         }
-        return tuple(sorted(recorded | open_ones | self._born()))
+        return tuple(sorted(recorded | open_ones | self.born()))
 
     def _records(self) -> list[Devshard]:
         seen = [part.value for part in self.gateways.values() if part.value is not None]
         return [item for one in seen for item in one.devshards]
 
-    def _born(self) -> set[int]:
+    def born(self) -> set[int]:
         """Those that the chain can still have."""
         created = self.chain.value.created.value if self.chain.value else None
         clock = self.clock.value
@@ -283,6 +283,24 @@ def tell_clock(chain: ChainApi, seen: Part[ChainSeen], epoch: Part[Epoch]) -> Pa
         return Part(why=seen.why or epoch.why)
     now, stages = seen.value, epoch.value
     return attempt(lambda: clock_of(stages, now.head, now.effective_epoch, chain.block_seconds))
+
+
+def without_hidden(
+    sight: Sight, escrows: Mapping[int, Part[Escrow | None]]
+) -> dict[int, Part[Escrow | None]]:
+    """The same, where one that the chain does not show and cannot have pruned yet is not known."""
+    clock = sight.clock.value
+    if clock is None:
+        return dict(escrows)
+    intents, born = sight.intents.value or (), sight.born()
+    return {
+        number: Part(why=not_shown_text(number))
+        if part.known
+        and part.value is None
+        and (number in born or must_be_on_chain(number, intents, clock))
+        else part
+        for number, part in escrows.items()
+    }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

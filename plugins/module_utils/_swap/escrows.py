@@ -85,7 +85,7 @@ def bring_back(
     """
     noted = list(noted)
     seen = ports.gateway.state()
-    past = past_escrows(ports.chain, seen, [item.id for item in noted])
+    past = past_escrows(ports, seen, [item.id for item in noted])
     if past:
         ports.warn(
             f"escrow(s) {', '.join(map(str, past))} cannot be served any more: settled, pruned or"
@@ -127,7 +127,7 @@ def _verify(
             expected,
             until=until,
             interval=ports.interval,
-            is_over=over_on_chain(ports.chain),
+            is_over=over_on_chain(ports),
         )
     except DevshardError as exc:
         raise PartialFailure(result, [exc]) from exc

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import typing as t
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from .._core.errors import BusyError, ConfigurationError, UnsafeError
 from .._host.image import described, digest_of, is_image, refused_form, same_image
@@ -20,10 +21,12 @@ from .steps import Mode, Slot, SwapRefused, SwapSeen, TempEscrows
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
-    from pathlib import Path
 
     from .._gateway.drift import Drift
     from .._host.docker import Container
+
+STORAGE: t.Final = ".devshardctl"
+"""How the collection names a storage in the deploy directory, followed by a protocol after a move."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,7 +47,8 @@ class RecreateWish:
     rollback: bool
     mode: Mode
     temp_escrows: TempEscrows
-    profile: str
+    kind: Kind
+    """The generation and the protocol that the inventory asks for."""
     move: Move | None = None
     """Where another generation is wanted than that of the deploy record."""
 
@@ -116,6 +120,8 @@ def make_plan(
 ) -> tuple[SwapPlan, Journal | None, SwapSeen]:
     """The steps to run, and the open journal as it has to be written before the first of them."""
     journal = lasting(journal)
+    if journal is not None:
+        _refuse_other_kind(journal, wish)
     begins = journal is None and wish.mode == "generation"
     if begins and (wish.move is None or wish.rollback):
         return _stays(wish)
@@ -141,6 +147,30 @@ def make_plan(
     return found, None, seen
 
 
+def _refuse_other_kind(journal: Journal, wish: RecreateWish) -> None:
+    """Each container of a move gets its environment from the inventory, which has to name where the
+    move leads. On the way back none is made any more."""
+    move = journal.data.move
+    if move is None or wish.mode != "generation":
+        return
+    fitting = (move.target, move.origin) if _leads_back(journal, wish) else (move.target,)
+    if wish.kind in fitting:
+        return
+    wanted = " and ".join(f"{name}: {value}" for name, value in _variables(move.target) if value)
+    raise UnsafeError(
+        f"the move {journal.id} to {move.target.text} is not finished, and the inventory asks for"
+        f" {wish.kind.text}. Set {wanted}, as when the move began, and run this again"
+    )
+
+
+def _leads_back(journal: Journal, wish: RecreateWish) -> bool:
+    return journal.rolling_back or (wish.rollback and not journal.only_forward)
+
+
+def _variables(kind: Kind) -> tuple[tuple[str, str | None], ...]:
+    return ("devshard_profile", kind.profile), ("devshard_protocol", kind.protocol)
+
+
 def _found(journal: Journal | None, seen: SwapSeen, target: str, wish: RecreateWish) -> SwapPlan:
     if journal is None and wish.move is not None:
         return begin_move(seen, target, wish.move)
@@ -163,7 +193,7 @@ def _stays(wish: RecreateWish) -> tuple[SwapPlan, None, SwapSeen]:
             "no move is open, so there is none to go back from. There is no way back to an earlier"
             " generation either, since its escrows are settled"
         )
-    reason = f"the gateway is of generation {wish.profile} already"
+    reason = f"the gateway is of generation {wish.kind.profile} already"
     seen = SwapSeen(
         main_image=wish.recorded,
         main_running=True,
@@ -193,7 +223,7 @@ def _target(journal: Journal | None, wish: RecreateWish) -> str:
         raise ConfigurationError(
             f"the image '{wish.asked}' (hot_swap_image or gateway_image) {why}"
         )
-    refuse_generation(wish.asked, wish.profile)
+    refuse_generation(wish.asked, wish.kind.profile)
     if digest_of(wish.asked) is not None:
         return wish.asked
     return wish.resolve(wish.asked)
@@ -220,12 +250,15 @@ def move_of(
             f" {target.profile} is wanted (devshard_profile). A move leads to a newer generation"
         )
     name = target.protocol or target.profile
+    storage = Path(record.get("storage") or folder / STORAGE)
+    # what gateway_storage_dir names may hold more than a gateway, the new storage even
+    ours = storage.parent == folder and storage.name.partition("-")[0] == STORAGE
     return Move(
         origin=origin,
         target=target,
-        origin_storage=str(record.get("storage") or folder / ".devshardctl"),
-        storage=str(folder / f".devshardctl-{name}"),
-        ours=not record.get("adopted") and not record.get("volume"),
+        origin_storage=str(storage),
+        storage=str(folder / f"{STORAGE}-{name}"),
+        ours=ours and not record.get("adopted") and not record.get("volume"),
     )
 
 

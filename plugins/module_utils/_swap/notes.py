@@ -35,6 +35,10 @@ class Kind:
         """Whether a deploy record with these is of this kind. Early ones name neither."""
         return profile in (None, self.profile) and protocol in (None, self.protocol)
 
+    @property
+    def text(self) -> str:
+        return f"generation {self.profile}" + (f" ({self.protocol})" if self.protocol else "")
+
     def to_result(self) -> dict[str, t.Any]:
         """As the modules take it."""
         return {"gateway_profile": self.profile, "gateway_protocol": self.protocol}

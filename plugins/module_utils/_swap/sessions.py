@@ -14,6 +14,7 @@ from .._core.errors import (
     UnsafeError,
 )
 from .._escrows.ledger.states import Kind, Via
+from .._escrows.observe import shown_escrow
 from .._gateway.rotation_settings import rotation_of
 from .session_rules import (
     NotedSession,
@@ -28,7 +29,6 @@ from .steps import Step
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
-    from .._chain.ports import ChainPort
     from .._core.timer import WaitBudget
     from .._escrows.ledger.store import Ledger
     from .._escrows.ports import ChainPorts
@@ -139,7 +139,7 @@ def refuse_stop(
         if not item.active:
             continue
         try:
-            escrow = ports.chain.escrow(int(item.id))
+            escrow = shown_escrow(ports, int(item.id))
         except DevshardError as exc:
             raise UnsafeError(
                 f"the gateway must not be stopped now: the chain does not answer for escrow"
@@ -156,7 +156,9 @@ def refuse_stop(
             )
 
 
-def refuse_unsettled(chain: ChainPort, state: GatewayState, given_up: Collection[int] = ()) -> None:
+def refuse_unsettled(
+    ports: ChainPorts, state: GatewayState, given_up: Collection[int] = ()
+) -> None:
     """Refuse to remove a gateway while an escrow that it has a record of is not settled.
 
     No gateway of another generation can settle it. One that the chain has pruned has no deposit.
@@ -165,7 +167,7 @@ def refuse_unsettled(chain: ChainPort, state: GatewayState, given_up: Collection
     for item in state.devshards:
         if int(item.id) in given_up:
             continue
-        settled, there = on_chain(chain, item.id)
+        settled, there = on_chain(ports, item.id)
         if settled is None and there is None:
             left.append(f"the chain does not answer for escrow {item.id}")
         elif there and not settled:
@@ -178,21 +180,21 @@ def refuse_unsettled(chain: ChainPort, state: GatewayState, given_up: Collection
         )
 
 
-def on_chain(chain: ChainPort, number: str) -> tuple[bool | None, bool | None]:
+def on_chain(ports: ChainPorts, number: str) -> tuple[bool | None, bool | None]:
     """Whether an escrow is settled, and whether the chain has it; None is not known."""
     try:
-        chain.head()
-        escrow = chain.escrow(int(number))
+        ports.chain.head()
+        escrow = shown_escrow(ports, int(number))
     except DevshardError:
         return None, None
     return (None, False) if escrow is None else (escrow.settled, True)
 
 
-def over_on_chain(chain: ChainPort) -> Callable[[str, str | None], bool]:
+def over_on_chain(ports: ChainPorts) -> Callable[[str, str | None], bool]:
     """Return whether no gateway can serve an escrow any more, given its phase in the gateway."""
 
     def is_over(number: str, phase: str | None) -> bool:
-        settled, there = on_chain(chain, number)
+        settled, there = on_chain(ports, number)
         return is_past(settled=settled, on_chain=there, phase=phase)
 
     return is_over
@@ -202,9 +204,9 @@ def phases_of(state: GatewayState) -> dict[str, str]:
     return {item.id: item.runtime.phase for item in state.devshards if item.runtime is not None}
 
 
-def past_escrows(chain: ChainPort, state: GatewayState, ids: Iterable[int]) -> list[int]:
+def past_escrows(ports: ChainPorts, state: GatewayState, ids: Iterable[int]) -> list[int]:
     """Those of ``ids`` that are settled, pruned or finalized, so that a swap leaves them out."""
-    is_over, phases = over_on_chain(chain), phases_of(state)
+    is_over, phases = over_on_chain(ports), phases_of(state)
     return [number for number in ids if is_over(str(number), phases.get(str(number)))]
 
 

@@ -121,6 +121,8 @@ def ask_chain(answers: Answers, chain: ChainApi) -> Answers:
     """Whose each escrow is. One that cannot be asked for stays unknown."""
     found = []
     try:
+        # another chain, or a node that is behind, has none of them
+        chain.head()
         for one in answers.deposits:
             found.append(_with_chain(one, chain.escrow(int(one.id))))
     except DevshardError as exc:

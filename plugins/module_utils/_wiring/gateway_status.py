@@ -63,6 +63,7 @@ from .._status.look import (
     look_at_route,
     read_escrows,
     tell_clock,
+    without_hidden,
 )
 from . import certificate_info
 
@@ -241,7 +242,7 @@ def complete(context: Context, sight: Sight, of_chain: WaitBudget) -> Sight:
     names = sight.names()
     seen = together({"escrows": lambda: read_escrows(chain, names)}, of_chain.left)["escrows"]
     escrows = seen.value or {number: Part(why=seen.why) for number in names}
-    return replace(sight, escrows=escrows, kept=kept(names))
+    return replace(sight, escrows=without_hidden(sight, escrows), kept=kept(names))
 
 
 def report(context: Context, sight: Sight, parts: dict[str, Part[t.Any]]) -> dict[str, t.Any]:

@@ -21,7 +21,7 @@ from .. import _argspec
 from .._adapter import Context, Outcome
 from .._clients.chain import new_chain, new_rpc
 from .._clients.signer import signer_of
-from .._core.errors import ConfigurationError, ProtocolError, TransportError
+from .._core.errors import ConfigurationError, ProtocolError, TransportError, UnknownStateError
 from .._core.parts import Part, attempt, together
 from .._core.timer import WaitBudget
 from .._escrows.create_window import refuse_window, window_of
@@ -111,6 +111,11 @@ def open_deposits(chain: ChainApi, creator: str, ledger: frozenset[int]) -> list
     created = chain.created_by(creator)
     live = {event.escrow_id for event in created if not_pruned(event.epoch_index, clock)}
     escrows = [chain.escrow(number) for number in sorted(live)]
+    if None in escrows:
+        raise UnknownStateError(
+            f"the chain does not show each of the escrows {', '.join(map(str, sorted(live)))} that its"
+            " index of transactions has, and it cannot have pruned one yet: the node is behind"
+        )
     return [
         {"id": escrow.id, "amount": escrow.amount, "in_ledger": escrow.id in ledger}
         for escrow in escrows

@@ -132,6 +132,40 @@ def test_only_the_earlier_gateway_of_a_move_must_be_one_that_can_be_settled(
     assert all(found) is accounts
 
 
+@pytest.mark.parametrize(
+    ("problems", "named"),
+    [
+        ({12: {"kind": "timeout", "message": "few hosts answer"}}, ""),
+        ({12: {"kind": "unsafe", "message": "the chain upgrades"}}, ""),
+        ({12: {"kind": "unsafe", "message": "held back", "objection": "held"}}, ""),
+        (
+            {
+                12: {"kind": "timeout", "message": "few hosts answer"},
+                13: {"kind": "unsafe", "message": "not approved", "objection": "version"},
+                14: {"kind": "unsafe", "message": "no session", "objection": "no_session"},
+            },
+            "13,14",
+        ),
+    ],
+)
+def test_only_what_can_never_be_settled_is_offered_to_be_given_up(
+    problems: dict[int, Data], named: str
+) -> None:
+    check = task(
+        read_yaml(TASKS / "earlier.yml"),
+        "Verify that every escrow of the earlier generation can be settled",
+    )
+    escrows: list[Data] = [{"id": 11, "problem": None}]
+    escrows += [{"id": number, "problem": problem} for number, problem in problems.items()]
+    messages = [problem["message"] for problem in problems.values()]
+    asked = {"__hot_swap_asked": {"escrows": escrows}}
+    known = {**asked, **check["vars"], "__hot_swap_problems": messages}
+    said = evaluated(check["ansible.builtin.assert"]["fail_msg"], known)
+    assert said.startswith(". ".join(messages))
+    assert ("hot_swap_given_up=" in said) is bool(named)
+    assert f"hot_swap_given_up={named}:" in said or not named
+
+
 def test_each_step_notes_in_the_journal_that_it_begins() -> None:
     noting = read_yaml(ROOT / "meta/runtime.yml")["action_groups"]["swap"]
     for step in Step:

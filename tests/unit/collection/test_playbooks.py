@@ -320,6 +320,21 @@ def test_a_swap_takes_all_chosen_hosts_the_canary_first(
     assert " ".join(re.findall(r"ok: \[(\w+)\]", run.stdout)) == order
 
 
+def test_a_host_that_would_be_left_out_for_its_name_is_refused(tmp_path: Path) -> None:
+    """The hosts are named one by one, and a blank divides a pattern."""
+    names = ["gw-ü.Example.org", "10.0.0.1", "fe80::1", "gw~2", "Gateway One"]
+    first = read_yaml(ROOT / "playbooks/hot_swap.yml")[0]
+    play = {name: first[name] for name in ("name", "hosts", "gather_facts")}
+    play |= {"tasks": first["tasks"][:1]}
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
+    hosts = {name: {"ansible_connection": "local"} for name in names}
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"devshard_gateways": {"hosts": hosts}}))
+    run = play_it(tmp_path)
+    assert run.returncode != 0
+    assert "The host 'Gateway One' would be skipped" in run.stdout
+    assert sorted(re.findall(r"ok: \[(.+)\]", run.stdout)) == sorted(names[:-1])
+
+
 @pytest.mark.parametrize(
     ("name", "said", "given", "wanted"),
     [

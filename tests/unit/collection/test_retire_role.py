@@ -146,3 +146,33 @@ def test_the_last_note_has_what_the_earlier_run_settled() -> None:
         "settlement_foreign": [],
     }
     assert evaluated(FIXED["__retire_outcome"], whole)["settled"] == [{"id": 12}]
+
+
+@pytest.mark.parametrize(
+    ("storage", "refused"),
+    [
+        ("/srv/gonka/devshard-gateway/.devshardctl", False),
+        ("/srv/gonka/devshard-gateway-data", False),
+        ("/data/gateway", False),
+        ("/srv/gonka/devshard-gateway", True),
+        ("/srv/gonka/devshard-gateway/", True),
+        ("/srv/gonka", True),
+    ],
+)
+def test_a_storage_that_holds_the_deploy_directory_is_not_removed(
+    storage: str, refused: bool
+) -> None:
+    """The one that gateway_storage_dir names, or that the owner of an adopted gateway made."""
+    check = task_of(
+        "roles/retire/tasks/preflight.yml",
+        "Refuse to remove a storage that holds the deploy directory",
+    )
+    assert check["when"] == "'remove' in __retire_plan.steps"
+    presence = {"record": {"storage": storage}}
+    given: Data = {
+        "devshard_presence": presence,
+        "devshard_deploy_dir": "/srv/gonka/devshard-gateway",
+    }
+    told = refusal(check, **given)
+    assert (told is not None) is refused
+    assert told is None or "would remove more than the state" in told

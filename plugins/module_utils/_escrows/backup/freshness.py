@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..._gateway.instance import DATABASE
+from ..observe import shown_escrow
 from .inspect import Backup, SessionCopy, records_in, sessions_in
 from .restore import present_storage, serving
 
@@ -100,7 +101,7 @@ def freshness(ports: ChainPorts, backup: Backup, storage: Path) -> list[Freshnes
         here = serving(held, number, wanted)
         used = copy or here
         nonce = 0 if used is None else used.nonce
-        escrow = ports.chain.escrow(number)
+        escrow = shown_escrow(ports, number)
         live = escrow is not None and not escrow.settled
         known: int | None = None
         silent: tuple[str, ...] = ()
@@ -134,7 +135,7 @@ def left_without_record(ports: ChainPorts, backup: Backup, storage: Path) -> lis
     found = []
     for item in sessions_in(present_storage(storage)):
         if item.escrow_id not in known:
-            escrow = ports.chain.escrow(item.escrow_id)
+            escrow = shown_escrow(ports, item.escrow_id)
             if escrow is not None and not escrow.settled:
                 found.append(item)
     return found

@@ -11,7 +11,10 @@ import pytest
 
 from ansible_collections.gonka.devshard.plugins.module_utils._adopt.model import Answers, Deposit
 from ansible_collections.gonka.devshard.plugins.module_utils._chain.models import Escrow
-from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import TransportError
+from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
+    ConfigurationError,
+    TransportError,
+)
 from ansible_collections.gonka.devshard.plugins.module_utils._host import docker_cli
 from ansible_collections.gonka.devshard.plugins.module_utils._wiring.adopt_info import ask_chain
 from ansible_collections.gonka.devshard.tests.unit.plugins.first_look import FakeHost
@@ -73,6 +76,9 @@ def test_it_can_be_taken_over(host: FakeHost, site: Site) -> None:
 class Halfway:
     """A chain that answers for one escrow."""
 
+    def head(self) -> None:
+        return None
+
     def escrow(self, number: int) -> Escrow | None:
         if number != 7:
             raise TransportError("HTTP 429")
@@ -96,6 +102,23 @@ def test_an_escrow_that_the_chain_does_not_answer_for_stays_unknown() -> None:
     assert [one.settled for one in found.deposits] == [False, None, None]
     assert [one.amount for one in found.deposits] == [5, None, None]
     assert found.chain_error == "HTTP 429"
+
+
+class Elsewhere(Halfway):
+    """A node of another chain."""
+
+    def head(self) -> None:
+        raise ConfigurationError("serves chain other")
+
+    def escrow(self, number: int) -> Escrow | None:
+        return None
+
+
+def test_what_another_chain_does_not_have_is_not_settled() -> None:
+    there = Deposit(id="7", model="m/1", active=True, loaded=True, key="", protocol="v2", role=None)
+    found = ask_chain(Answers(deposits=(there,)), t.cast("ChainApi", Elsewhere()))
+    assert [one.settled for one in found.deposits] == [None]
+    assert found.chain_error == "serves chain other"
 
 
 def test_clients_may_come_past_the_edge(host: FakeHost, site: Site) -> None:

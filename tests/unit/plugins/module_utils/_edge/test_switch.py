@@ -275,6 +275,19 @@ def test_alias_include_of_somebody_else_is_unknown(tmp_path: Path) -> None:
         AliasInclude(path, "devshard", SERVERS).read()
 
 
+@pytest.mark.parametrize(
+    "text", [b"upstream devshard { server 127.0.0.1:18080", b"\xff\xfe", b"upstream devshard }"]
+)
+def test_alias_include_that_its_owner_broke_is_unknown(tmp_path: Path, text: bytes) -> None:
+    path = tmp_path / "devshard.conf"
+    path.write_bytes(text)
+    with pytest.raises(UnknownStateError, match="it is unknown which slot it puts in service"):
+        AliasInclude(path, "devshard", SERVERS).read()
+    path.write_text("upstream devshard { server; }")
+    with pytest.raises(UnknownStateError, match="names neither slot"):
+        AliasInclude(path, "devshard", SERVERS).read()
+
+
 # what is refused from the configuration
 
 FLAG = "/etc/nginx/devshard/temp-in-service"

@@ -65,6 +65,22 @@ def test_all_orphans_are_adopted_on_the_operators_word(world: World, tmp_path: P
     assert result.created == []
 
 
+def test_what_another_gateway_made_since_it_was_asked_is_no_orphan(
+    world: World, tmp_path: Path
+) -> None:
+    """Its rotation may create at any moment, and one without a request is at nonce 0."""
+    orphan = mint_elsewhere(world, tmp_path / "other")
+    asked = world.chain.height
+    world.chain.step()
+    younger = mint_elsewhere(world, tmp_path / "rotation")
+    for ask in (check, run):
+        found = ask(world, count=0, adopt_orphans=True, others_create_after=asked)
+        assert found.adopted == [orphan]
+    assert str(younger) not in world.gateway.records
+    # named, it is adopted
+    assert run(world, count=0, adopt=(younger,), others_create_after=asked).adopted == [younger]
+
+
 def test_an_escrow_that_is_served_is_never_adopted(world: World, tmp_path: Path) -> None:
     orphan = mint_elsewhere(world, tmp_path / "other")
     world.known_nonce = 3

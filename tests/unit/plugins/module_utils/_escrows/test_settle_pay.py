@@ -18,6 +18,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.sta
     State,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.settle import SettleEscrows
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.models import SettleReply
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils._escrows.settling import (
     GATEWAY,
     REFUND,
@@ -39,6 +40,22 @@ from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils.money_fa
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     return two_escrows(tmp_path)
+
+
+def test_a_settle_that_took_long_has_its_whole_lifetime_from_its_answer_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It collects signatures anew for as long as the call may last, and signs after that."""
+    at_once = world.gateway.settle
+
+    def slowly(number: str, **given: t.Any) -> SettleReply:
+        world.chain.step(200)
+        world.chain.delay = 40
+        return at_once(number, **given)
+
+    monkeypatch.setattr(world.gateway, "settle", slowly)
+    assert only(settle(world, seconds=3000, **GATEWAY)).refund == REFUND
+    assert [intent.state for intent in intents(world)] == [State.DONE]
 
 
 @pytest.mark.parametrize("lose", ["before", "after"])

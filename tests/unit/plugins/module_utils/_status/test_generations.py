@@ -9,7 +9,7 @@ The chain is v0.2.16 and approves v4.1 alone, as mainnet does since October 2026
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -34,6 +34,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._status.look import
     Sight,
     StatusTerms,
     escrow_rows,
+    without_hidden,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._status.rules import judge
 from ansible_collections.gonka.devshard.plugins.module_utils._status.scene import (
@@ -66,6 +67,14 @@ SERVES: t.Final = {"v2": 12, "v3": 13, "v4": 14, "v4.1": 41}
 OLD: t.Final = ("v2", "v3", "v4")
 UNLOADING: t.Final = ("v3", "v4", "v4.1")
 EVERY: t.Final = pytest.mark.parametrize("name", GENERATIONS)
+
+
+def terms_of(generation: Profile) -> StatusTerms:
+    return StatusTerms(
+        limits=Limits.of_generation(generation),
+        settlement_tag=generation.settlement_tag,
+        deadline_blocks=100,
+    )
 
 
 def record_of(name: str, number: int, **changes: t.Any) -> dict[str, t.Any]:
@@ -118,12 +127,8 @@ class Fleet:
 
     def status(self, name: str) -> StatusVerdict:
         generation = GENERATIONS[name]
-        seen = self._sight(name)
-        terms = StatusTerms(
-            limits=Limits.of_generation(generation),
-            settlement_tag=generation.settlement_tag,
-            deadline_blocks=100,
-        )
+        seen = self.sight(name)
+        terms = terms_of(generation)
         presence, shown = well()
         presence["record"] |= {"profile": name, "protocol": generation.settlement_tag}
         gateway = seen.gateways["main"].value
@@ -151,7 +156,7 @@ class Fleet:
         )
         return judge(Scene(wish=wish, presence=presence, seen=shown, edge_slot="main"))
 
-    def _sight(self, name: str) -> Sight:
+    def sight(self, name: str) -> Sight:
         limits = [{"model_id": MODEL, "access_mode": "api_key"}]
         body = {
             "devshards": self.records[name],
@@ -244,6 +249,20 @@ def test_only_the_approved_generation_is_well(fleet: Fleet) -> None:
         told = "\n".join(texts(fleet.status(name)))
         assert f'settlement version "{name}" is not approved on the chain (approved: v4.1)' in told
         assert "a new escrow could not be settled" in told
+
+
+@EVERY
+def test_what_the_node_does_not_show_yet_is_not_known(fleet: Fleet, name: str) -> None:
+    """Nodes behind one address differ by some blocks; its index has the create."""
+    number = SERVES[name]
+    seen = fleet.sight(name)
+    hidden = without_hidden(seen, {number: Part(value=None), 99: Part(value=None)})
+    assert not hidden[number].known
+    # nothing says that this one is young
+    assert hidden[99].known
+    shown = escrow_rows(replace(seen, escrows=hidden), terms_of(GENERATIONS[name]))
+    (row,) = (one for one in shown if one["id"] == number)
+    assert (row["on_chain"], row["usable"]) == (None, False)
 
 
 @EVERY

@@ -87,7 +87,7 @@ def wish(**given: t.Any) -> RecreateWish:
         rollback=False,
         mode="temp",
         temp_escrows="import",
-        profile="v2",
+        kind=Kind(profile="v2", protocol=None),
     )
     return dataclasses.replace(plain, **given)
 
@@ -349,8 +349,11 @@ def test_another_generation_is_refused_with_the_way_named(asked: str) -> None:
         make_plan(None, container(), None, "main", wish(asked=asked, resolve=no_registry))
 
 
+KIND_OF_MOVE: dict[str, t.Any] = {"kind": MOVE.target, "move": MOVE}
+
+
 def moving(**given: t.Any) -> RecreateWish:
-    kind = {"mode": "generation", "profile": "v4.1", "move": MOVE}
+    kind = {"mode": "generation", "kind": MOVE.target, "move": MOVE}
     return wish(**{**kind, **given})
 
 
@@ -394,7 +397,7 @@ def test_another_protocol_may_be_of_the_same_image() -> None:
 
 def test_an_open_move_goes_on_whatever_the_record_says_meanwhile(tmp_path: Path) -> None:
     """Its record says the new generation once the earlier gateway is removed."""
-    kind = {"mode": "generation", "profile": "v4.1"}
+    kind = {"mode": "generation", "kind": MOVE.target}
     retired = sequence("generation", "import")
     done = retired[: retired.index(Step.RETIRE_MAIN) + 1]
     journal = start(tmp_path, *done, move=MOVE, **kind)[1]
@@ -663,3 +666,42 @@ def test_a_failure_of_the_engine_is_one_line_without_its_addresses(
     error: Exception, reason: str
 ) -> None:
     assert _docker.reason_of(error) == reason
+
+
+@pytest.mark.parametrize(
+    "other", [MOVE.origin, Kind(profile="v4.1", protocol="v5")], ids=["origin", "protocol"]
+)
+@pytest.mark.parametrize("last", [Step.PREFLIGHT, Step.SETTLE_MAIN, Step.REPLACE_MAIN])
+def test_an_open_move_goes_on_only_with_the_generation_that_it_leads_to(
+    tmp_path: Path, other: Kind, last: Step
+) -> None:
+    """The environment of each container comes from the inventory, the image from the journal."""
+    steps = sequence("generation", "import")
+    done = steps[: steps.index(last) + 1]
+    journal = start(tmp_path, *done, Step.FREEZE_ROTATION, mode="generation", **KIND_OF_MOVE)[1]
+    for asked in (None, journal.asked):
+        with pytest.raises(UnsafeError, match="devshard_profile: v4.1 and devshard_protocol: v4.1"):
+            make_plan(
+                journal,
+                container(),
+                None,
+                "main",
+                wish(mode="generation", kind=other, move=None, asked=asked),
+            )
+
+
+def test_the_way_back_of_a_move_needs_no_generation_that_is_given_up(tmp_path: Path) -> None:
+    done = sequence("generation", "import")[:4]
+    journal = start(tmp_path, *done, mode="generation", **KIND_OF_MOVE)[1]
+    for kind in (MOVE.origin, MOVE.target):
+        back = wish(mode="generation", kind=kind, move=None, rollback=True)
+        _found, turned, _seen = make_plan(journal, container(), container(), "main", back)
+        assert turned is not None
+        assert turned.rolling_back
+        assert make_plan(
+            turned,
+            container(),
+            container(),
+            "main",
+            dataclasses.replace(back, rollback=False, asked=None),
+        )[0].steps

@@ -166,9 +166,32 @@ def test_a_gateway_moves_to_no_earlier_generation_and_from_no_unknown_one() -> N
 
 @pytest.mark.parametrize("more", [{"adopted": True}, {"volume": "gateway_data"}])
 def test_a_storage_that_its_owner_made_is_not_ours_to_remove(more: dict[str, t.Any]) -> None:
-    found = move({"profile": "v2", "storage": "/data/gw", **more}, "v4.1", "v4.1")
+    storage = str(FOLDER / ".devshardctl")
+    found = move({"profile": "v2", "storage": storage, **more}, "v4.1", "v4.1")
     assert found is not None
-    assert (found.origin_storage, found.ours) == ("/data/gw", False)
+    assert (found.origin_storage, found.ours) == (storage, False)
+
+
+@pytest.mark.parametrize(
+    ("storage", "ours"),
+    [
+        (str(FOLDER / ".devshardctl"), True),
+        (str(FOLDER / ".devshardctl-v4"), True),
+        # they hold the new storage, or more than a gateway
+        (str(FOLDER), False),
+        (str(FOLDER.parent), False),
+        ("/data", False),
+        ("/data/.devshardctl", False),
+        (str(FOLDER / "storage"), False),
+    ],
+)
+def test_only_a_storage_that_this_collection_names_is_removed_after_a_move(
+    storage: str, ours: bool
+) -> None:
+    """Any other was named with gateway_storage_dir, and may hold what is not a gateway's."""
+    found = move({"profile": "v4", "protocol": "v4", "storage": storage}, "v4.1", "v4.1")
+    assert found is not None
+    assert (found.origin_storage, found.ours) == (storage, ours)
 
 
 def test_the_record_of_any_generation_is_taken_for_a_move() -> None:

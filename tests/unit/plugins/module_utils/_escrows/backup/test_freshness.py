@@ -7,8 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import UnknownStateError
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.backup import (
     freshness,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.states import (
+    Kind,
+    Subject,
+    Via,
 )
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils._escrows.backup.storages import (
     backup,
@@ -18,6 +24,7 @@ from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils._escrows
 )
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils.money_fakes import (
     AMOUNT,
+    CREATOR,
     World,
 )
 
@@ -90,3 +97,22 @@ def test_an_escrow_younger_than_the_backup_is_named(storage: Path, world: World)
     assert (left.escrow_id, left.path, left.nonce) == (2, "temp/escrow-2", 9)
     world.chain.escrows[2].settled = True
     assert freshness.left_without_record(world.ports(None), made, storage) == []
+
+
+def test_an_escrow_that_the_node_does_not_show_yet_is_not_restored_over(
+    storage: Path, world: World
+) -> None:
+    """It has served since its backup, and one node of several is some blocks behind."""
+    made = backup(storage)
+    del world.chain.escrows[1]
+    paid = Subject(gateway="g", chain_id="fake", creator=CREATOR, escrow_id=1, terms={"epoch": 5})
+    with world.open() as ledger:
+        ledger.plan(Kind.CREATE, Via.SIGNED, paid)
+        ports = world.ports(ledger)
+        with pytest.raises(UnknownStateError, match="cannot have pruned it yet"):
+            freshness.freshness(ports, made, storage)
+        # nor is it lost from sight where the backup does not know it
+        gateway_db(storage, e2="/root/.devshardctl/temp/escrow-2")
+        other = backup(storage, sessions=False, later=1)
+        with pytest.raises(UnknownStateError, match="cannot have pruned it yet"):
+            freshness.left_without_record(ports, other, storage)
