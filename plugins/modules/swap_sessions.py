@@ -202,7 +202,8 @@ def is_asked(context: Context, state: str, journal: Journal) -> bool:
 
 def may_stop(context: Context, ports: Ports, seen: GatewayState, notebook: Notebook | None) -> None:
     if notebook is not None and notebook.step is Step.RETIRE_MAIN:
-        refuse_unsettled(ports.chain, seen, context.params["given_up"])
+        known = [] if ports.ledger is None else ports.ledger.intents(chain_id=ports.chain_id)
+        refuse_unsettled(ports.chain, seen, context.params["given_up"], known)
     if notebook is not None and rotation_is_on(seen):
         freeze_once_more(notebook)
     refuse_stop(

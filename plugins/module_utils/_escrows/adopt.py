@@ -17,7 +17,9 @@ from .._core.errors import (
     UnknownStateError,
     UnsafeError,
 )
+from .absence import Absence, not_shown_text
 from .ledger.states import Event, Intent, Kind, State
+from .observe import clock_or_none, look_for_absent
 from .record_options import DevshardOptions
 from .records import SetDevshard
 from .session_guards import SessionGuards
@@ -47,7 +49,7 @@ class Adoption:
             raise ProtocolError(f"intent {intent.id} is included but names no escrow")
         escrow = self._ports.chain.escrow(escrow_id)
         if escrow is None or escrow.settled:
-            self._close_gone(intent, settled=escrow is not None)
+            self._close_gone(intent, escrow_id, settled=escrow is not None)
             return
         if (escrow.creator, escrow.amount, escrow.model_id) != (
             intent.creator,
@@ -106,12 +108,19 @@ class Adoption:
         )
         return True
 
-    def _close_gone(self, intent: Intent, *, settled: bool) -> None:
-        ledger = self._ports.record()
-        settled = settled or self._ports.chain.settled_event(intent.escrow_id or 0) is not None
-        if settled:
+    def _close_gone(self, intent: Intent, escrow_id: int, *, settled: bool) -> None:
+        ledger, chain = self._ports.record(), self._ports.chain
+        absence = Absence.SETTLED
+        if not settled:
+            entries = self._claims.intents()
+            absence = look_for_absent(
+                chain, escrow_id, entries, clock_or_none(chain, self._ports.warn)
+            )
+        if absence is Absence.SETTLED:
             ledger.apply(intent, Event.FINISH, {"settled": True})
             return
+        if absence is Absence.NOT_SHOWN:
+            raise UnknownStateError(not_shown_text(escrow_id), escrow_id=escrow_id)
         ledger.apply(intent, Event.LOSE, {"why": "pruned before it was registered or settled"})
         self._ports.warn(
             f"escrow {intent.escrow_id} was never registered and the chain has pruned it: its"

@@ -18,6 +18,7 @@ from .._core.errors import (
     WaitTimeoutError,
 )
 from .._core.outcomes import Waiting
+from .absence import not_shown_text
 from .deadlines import DEADLINE_BLOCKS, due_in_upgrade
 from .ledger.states import Via
 from .payment import VERSIONS_UNKNOWN, refuse_fee, refuse_wallet
@@ -57,12 +58,7 @@ class SettleGuards:
     def refuse_step(self, step: SettleStep, seen: SettleView) -> None:
         view = seen.view
         if step is SettleStep.NOT_SHOWN:
-            raise UnknownStateError(
-                f"the chain does not show escrow {view.id}, and it cannot have pruned it yet by what"
-                " the ledger noted when it was paid for: the node is behind, or it is another chain."
-                " Use another devshard_chain_rest and run this again",
-                escrow_id=view.id,
-            )
+            raise UnknownStateError(not_shown_text(view.id), escrow_id=view.id)
         if step is SettleStep.LOST:
             raise UnsafeError(
                 f"the chain does not have escrow {view.id}, and nothing proves that it was settled:"

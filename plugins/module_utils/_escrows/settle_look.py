@@ -11,10 +11,11 @@ import functools
 import typing as t
 
 from .._core.errors import TransportError, UnknownStateError
-from .deadlines import not_pruned, refuse_upgrade
+from .absence import Absence, absence_of, settled_by
+from .deadlines import refuse_upgrade
 from .ledger.states import Intent, Kind, State
 from .mint_terms import minted_terms
-from .observe import session_of, view_of
+from .observe import look_for_absent, session_of, view_of
 from .pool_rules import spent
 from .settle_rules import SettleTerms, SettleView, dangers
 
@@ -108,47 +109,40 @@ class SettleLook:
 
     def at(self, escrow_id: int, seen: RoundLook) -> SettleView:
         """One escrow. The chain is asked at its turn, since others' turns may take long."""
-        view = self._view(escrow_id, seen.records.get(escrow_id))
-        before = False
-        if not view.on_chain:
-            before = self.paid_by_us(escrow_id) is not None or (
-                self._ports.chain.settled_event(escrow_id) is not None
-            )
-        return SettleView(
-            view=view,
-            settlement=self._run.files.read(escrow_id),
-            settled_before=before,
-            too_young=self._too_young(escrow_id, seen),
-        )
+        view = self._view(escrow_id, seen.records.get(escrow_id), absent=True)
+        return SettleView(view=view, settlement=self._run.files.read(escrow_id))
 
-    def _too_young(self, escrow_id: int, seen: RoundLook) -> bool:
-        noted, clock = seen.minted.get(escrow_id), self._run.clock
-        if noted is None or noted.epoch is None or clock is None:
-            return False
-        return not_pruned(noted.epoch, clock)
-
-    def _view(self, escrow_id: int, record: Devshard | None) -> EscrowView:
-        ports = self._ports
+    def _view(self, escrow_id: int, record: Devshard | None, *, absent: bool = False) -> EscrowView:
+        """``absent``: whether the chain's index is asked for the outcome of one that it does not have."""
+        ports, clock = self._ports, self._run.clock
         escrow = ports.chain.escrow(escrow_id)
         session = session_of(ports.gateway, record, escrow, ports.limits, ports.warn)
-        return view_of(escrow_id, record, escrow, self._run.clock, ports.limits, session=session)
+        absence = None
+        if escrow is None:
+            known = self._ledger()
+            look = look_for_absent(ports.chain, escrow_id, known, clock) if absent else None
+            absence = look or absence_of(escrow_id, known, clock)
+        return view_of(
+            escrow_id, record, escrow, clock, ports.limits, session=session, absence=absence
+        )
 
     # the ledger
 
-    def intents(self) -> list[Intent]:
+    def _ledger(self, kind: Kind | None = None) -> list[Intent]:
         ledger = self._ports.ledger
         if ledger is None:
             return []
-        return ledger.intents(kind=Kind.SETTLE, chain_id=self._ports.chain_id)
+        return ledger.intents(kind=kind, chain_id=self._ports.chain_id)
+
+    def intents(self) -> list[Intent]:
+        return self._ledger(Kind.SETTLE)
 
     def of_escrow(self, escrow_id: int) -> list[Intent]:
         return [intent for intent in self.intents() if intent.escrow_id == escrow_id]
 
     def paid_by_us(self, escrow_id: int) -> Intent | None:
         """Our own settle that the chain executed, if there is one."""
-        done = (State.INCLUDED, State.DONE)
-        found = [intent for intent in self.of_escrow(escrow_id) if intent.state in done]
-        return found[-1] if found else None
+        return settled_by(escrow_id, self.intents())
 
     # choosing
 
@@ -181,6 +175,8 @@ class SettleLook:
         return sorted((begun - left) | {view.id for view in views if self._selected(view, seen)})
 
     def _selected(self, view: EscrowView, seen: RoundLook) -> bool:
+        if view.absence is Absence.NOT_SHOWN:
+            return True
         if not view.unsettled:
             return False
         if view.creator != self._run.creator:

@@ -22,6 +22,7 @@ from .._core.exchange import Request
 from .._core.parts import Part, attempt
 from .._core.reader import Reader
 from .._escrows import settle_rules
+from .._escrows.absence import absence_of, needs_event
 from .._escrows.deadlines import UNKNOWN_DEADLINE, not_pruned
 from .._escrows.mint_terms import minted_terms
 from .._escrows.observe import clock_of, upgrade_ahead, view_of
@@ -32,8 +33,16 @@ if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .._chain.api import ChainApi
-    from .._chain.models import ChainHead, CreatedEvent, Epoch, Escrow, EscrowParams
+    from .._chain.models import (
+        ChainHead,
+        CreatedEvent,
+        Epoch,
+        Escrow,
+        EscrowParams,
+        SettledEvent,
+    )
     from .._core.exchange import Response, Transport
+    from .._escrows.absence import Absence
     from .._escrows.deadlines import EpochClock
     from .._escrows.ledger.states import Intent
     from .._escrows.pool_rules import EscrowView, Limits
@@ -237,6 +246,10 @@ def read_escrows(chain: ChainApi, ids: tuple[int, ...]) -> dict[int, Part[Escrow
     return {number: attempt(functools.partial(chain.escrow, number)) for number in ids}
 
 
+def read_settled(chain: ChainApi, ids: tuple[int, ...]) -> dict[int, Part[SettledEvent | None]]:
+    return {number: attempt(functools.partial(chain.settled_event, number)) for number in ids}
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sight:
     """Everything that was seen."""
@@ -251,6 +264,8 @@ class Sight:
     escrows: Mapping[int, Part[Escrow | None]] = field(default_factory=dict)
     kept: Mapping[int, Part[Settlement | None]] = field(default_factory=dict)
     """Settlements that lie on the disk."""
+    settled: Mapping[int, Part[SettledEvent | None]] = field(default_factory=dict)
+    """Settle events of those that the chain does not have, where the ledger does not prove it."""
 
     def names(self) -> tuple[int, ...]:
         """The numbers of all escrows that anybody knows of."""
@@ -261,6 +276,16 @@ class Sight:
             if intent.open and intent.escrow_id is not None
         }
         return tuple(sorted(recorded | open_ones | self._born()))
+
+    def absence(self, number: int) -> Absence:
+        """The outcome of one that the chain does not have."""
+        event = self.settled[number].value if number in self.settled else None
+        return absence_of(number, self.intents.value or (), self.clock.value, event)
+
+    def without_proof(self) -> tuple[int, ...]:
+        """Those that the chain does not have, and of which its settle event can say more."""
+        gone = [n for n, part in self.escrows.items() if part.known and part.value is None]
+        return tuple(number for number in gone if needs_event(self.absence(number)))
 
     def _records(self) -> list[Devshard]:
         seen = [part.value for part in self.gateways.values() if part.value is not None]
@@ -303,7 +328,14 @@ def _row(number: int, sight: Sight, terms: StatusTerms) -> dict[str, t.Any]:
     slot, record = _record_of(number, sight)
     unasked: Part[Escrow | None] = Part(why=sight.chain.why or "it was not requested")
     part = sight.escrows.get(number, unasked)
-    view = view_of(number, record, part.value, sight.clock.value, terms.limits)
+    view = view_of(
+        number,
+        record,
+        part.value,
+        sight.clock.value,
+        terms.limits,
+        absence=None if part.value else sight.absence(number),
+    )
     if not part.known:
         view = replace(view, why_not=_without_chain(view, terms.limits))
     row = {**view.to_result(), "slot": slot, "chain_error": part.why}
@@ -317,7 +349,7 @@ def _row(number: int, sight: Sight, terms: StatusTerms) -> dict[str, t.Any]:
         row |= {"recorded": None, "active": None, "loaded": None}
     if not part.known:
         reasons.append("not known on the chain")
-        row |= {"on_chain": None}
+        row |= {"on_chain": None, "absence": None}
     return {**row, "usable": not reasons, "why_not": reasons}
 
 

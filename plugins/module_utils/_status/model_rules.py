@@ -62,7 +62,8 @@ def model_row(scene: Scene, model: Model) -> dict[str, t.Any]:
 
 def _maybe(row: Data) -> bool:
     """Only the silence of the chain keeps it from being usable."""
-    return not row["usable"] and row["why_not"] == ["not known on the chain"]
+    silent = row["why_not"] == ["not known on the chain"]
+    return silent and not row["usable"] and not row["settled"]
 
 
 def _none_usable(

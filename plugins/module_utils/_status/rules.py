@@ -24,6 +24,7 @@ from .host_rules import (
 from .idle_rules import idle_findings
 from .model_rules import access_findings, model_row
 from .money_rules import (
+    absent_findings,
     alarms,
     danger_findings,
     escrow_findings,
@@ -49,6 +50,7 @@ def judge(scene: Scene) -> StatusVerdict:
         certificate_findings,
         escrow_findings,
         last_epoch_findings,
+        absent_findings,
         idle_findings,
         danger_findings,
         money_findings,

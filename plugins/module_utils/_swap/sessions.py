@@ -13,7 +13,9 @@ from .._core.errors import (
     DevshardError,
     UnsafeError,
 )
+from .._escrows.absence import WHY, Absence, absence_of
 from .._escrows.ledger.states import Kind, Via
+from .._escrows.observe import read_clock
 from .._gateway.rotation_settings import rotation_of
 from .session_rules import (
     NotedSession,
@@ -30,6 +32,8 @@ if t.TYPE_CHECKING:
 
     from .._chain.ports import ChainPort
     from .._core.timer import WaitBudget
+    from .._escrows.deadlines import EpochClock
+    from .._escrows.ledger.states import Intent
     from .._escrows.ledger.store import Ledger
     from .._escrows.ports import ChainPorts
     from .._gateway.models import GatewayState
@@ -156,11 +160,18 @@ def refuse_stop(
             )
 
 
-def refuse_unsettled(chain: ChainPort, state: GatewayState, given_up: Collection[int] = ()) -> None:
+def refuse_unsettled(
+    chain: ChainPort,
+    state: GatewayState,
+    given_up: Collection[int] = (),
+    intents: Collection[Intent] = (),
+) -> None:
     """Refuse to remove a gateway while an escrow that it has a record of is not settled.
 
-    No gateway of another generation can settle it. One that the chain has pruned has no deposit.
+    No gateway of another generation can settle it. One that the chain has pruned has no deposit;
+    ``intents`` show which one it cannot have pruned yet.
     """
+    clock: EpochClock | None = None
     left = []
     for item in state.devshards:
         if int(item.id) in given_up:
@@ -170,6 +181,10 @@ def refuse_unsettled(chain: ChainPort, state: GatewayState, given_up: Collection
             left.append(f"the chain does not answer for escrow {item.id}")
         elif there and not settled:
             left.append(f"escrow {item.id} is not settled")
+        elif there is False and intents:
+            clock = clock or read_clock(chain)
+            if absence_of(int(item.id), intents, clock) is Absence.NOT_SHOWN:
+                left.append(f"escrow {item.id} is {WHY[Absence.NOT_SHOWN]}")
     if left:
         raise UnsafeError(
             f"the gateway of the earlier generation must not be removed: {'; '.join(left)}. Settle"

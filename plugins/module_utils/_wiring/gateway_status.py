@@ -62,6 +62,7 @@ from .._status.look import (
     look_at_gateway,
     look_at_route,
     read_escrows,
+    read_settled,
     tell_clock,
 )
 from . import certificate_info
@@ -241,7 +242,12 @@ def complete(context: Context, sight: Sight, of_chain: WaitBudget) -> Sight:
     names = sight.names()
     seen = together({"escrows": lambda: read_escrows(chain, names)}, of_chain.left)["escrows"]
     escrows = seen.value or {number: Part(why=seen.why) for number in names}
-    return replace(sight, escrows=escrows, kept=kept(names))
+    sight = replace(sight, escrows=escrows, kept=kept(names))
+    if not (gone := sight.without_proof()):
+        return sight
+    # by itself: a slow index must not take the answers of the chain with it
+    told = together({"settled": lambda: read_settled(chain, gone)}, of_chain.left)["settled"]
+    return replace(sight, settled=told.value or {number: Part(why=told.why) for number in gone})
 
 
 def report(context: Context, sight: Sight, parts: dict[str, Part[t.Any]]) -> dict[str, t.Any]:

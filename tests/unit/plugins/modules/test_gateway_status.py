@@ -14,6 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.api import ChainApi
 from ansible_collections.gonka.devshard.plugins.module_utils._core.exchange import Request, Response
 from ansible_collections.gonka.devshard.plugins.module_utils._core.parts import Part
 from ansible_collections.gonka.devshard.plugins.module_utils._edge.certificate import Certificate
@@ -332,6 +333,20 @@ def test_all_escrows_are_settled(site: Site) -> None:
     site.net.admin.post(f"/v1/admin/devshards/{number}/settle", {})
     lines = findings(site, look(site))
     assert any(f"danger: no usable escrow for {site.model}" in line for line in lines), lines
+
+
+@pytest.mark.parametrize("settled", [True, False])
+def test_an_escrow_that_the_chain_has_pruned(
+    settled: bool, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = serve(site)
+    if settled:
+        site.net.admin.post(f"/v1/admin/devshards/{number}/settle", {})
+    monkeypatch.setattr(ChainApi, "escrow", lambda _chain, _number: None)
+    rows = {row["id"]: row for row in look(site)["escrows"]}
+    row = rows[number]
+    assert (row["on_chain"], row["settled"]) == (False, True if settled else None)
+    assert row["absence"] == ("settled" if settled else "unknown")
 
 
 def test_the_creator_is_not_listed_any_more(site: Site) -> None:

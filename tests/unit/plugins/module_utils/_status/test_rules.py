@@ -44,6 +44,7 @@ def escrow(number: int, model: str = A, **changes: t.Any) -> Data:
         "nonce": 3,
         "balance": 4_900_000_000,
         "on_chain": True,
+        "absence": None,
         "creator": OURS,
         "amount": 5_000_000_000,
         "epoch": 4,
