@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .._core.errors import DevshardError, ProtocolError, UnknownStateError
-from .backup.inspect import session_numbers
 from .absence import WHY, Absence, absence_of
+from .backup.inspect import session_numbers
 from .claims import only_of
 from .deadlines import not_pruned
 from .mint_terms import minted_terms

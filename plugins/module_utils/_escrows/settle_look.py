@@ -175,10 +175,9 @@ class SettleLook:
         return sorted((begun - left) | {view.id for view in views if self._selected(view, seen)})
 
     def _selected(self, view: EscrowView, seen: RoundLook) -> bool:
-        if view.absence is Absence.NOT_SHOWN:
-            return True
         if not view.unsettled:
-            return False
+            # one that the chain cannot have pruned yet is named, and not passed over
+            return view.absence is Absence.NOT_SHOWN
         if view.creator != self._run.creator:
             self._run.result.foreign.append(
                 {
