@@ -91,6 +91,7 @@ NESTED: t.Final = (
     *("image", "image_id", "digest", "digests", "health", "asked", "origin", "origin_asked"),
     *("burn", "ngonka_per_hour", "nonces_per_hour", "seconds"),
     *("age", "expires", "days_left"),
+    *("waiting_keys", "names"),
     *("step", "since", "rolling_back", "mode", "port", "owner"),
 )
 """What their parts have, at any depth. Settings have names of their own."""

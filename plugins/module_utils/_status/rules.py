@@ -18,6 +18,7 @@ from .host_rules import (
     disk_findings,
     edge_findings,
     host_findings,
+    key_findings,
     part_findings,
     swap_findings,
 )
@@ -46,6 +47,7 @@ def judge(scene: Scene) -> StatusVerdict:
         disk_findings,
         swap_findings,
         container_findings,
+        key_findings,
         edge_findings,
         certificate_findings,
         escrow_findings,
