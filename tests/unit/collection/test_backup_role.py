@@ -103,7 +103,7 @@ def changes(said: str) -> int:
 def test_check_mode_counts_the_changes_of_the_copy(
     host: Host, keys: bool, recipient: str | None
 ) -> None:
-    given = {
+    given: dict[str, t.Any] = {
         "__backup_made": {"backup": {"name": "one"}, "holds_keys": keys},
         "backup_recipient": recipient,
     }
