@@ -94,7 +94,7 @@ def only_of(gateway: str, intents: Iterable[Intent]) -> frozenset[int]:
     """Escrows that this gateway made or imported, and no other gateway of this host."""
     claimed = list(_claiming(intents))
     others = {number for intent, number in claimed if intent.gateway != gateway}
-    return frozenset({number for _, number in claimed} - others)
+    return frozenset({number for _unused, number in claimed} - others)
 
 
 def _claiming(intents: Iterable[Intent]) -> Iterator[tuple[Intent, int]]:
