@@ -30,7 +30,7 @@ from .._escrows.pool_rules import UNRECORDED, why_not_usable
 from .._gateway.report import report
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from .._chain.api import ChainApi
     from .._chain.models import (
@@ -246,8 +246,12 @@ def read_escrows(chain: ChainApi, ids: tuple[int, ...]) -> dict[int, Part[Escrow
     return {number: attempt(functools.partial(chain.escrow, number)) for number in ids}
 
 
-def read_settled(chain: ChainApi, ids: tuple[int, ...]) -> dict[int, Part[SettledEvent | None]]:
-    return {number: attempt(functools.partial(chain.settled_event, number)) for number in ids}
+def read_settled(
+    chain: ChainApi, ids: Iterable[int], told: dict[int, Part[SettledEvent | None]]
+) -> None:
+    """The newest first. What is told before the time is over stays, as an index can be slow."""
+    for number in sorted(ids, reverse=True):
+        told[number] = attempt(functools.partial(chain.settled_event, number))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

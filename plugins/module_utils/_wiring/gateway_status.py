@@ -70,6 +70,7 @@ from . import certificate_info
 if t.TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .._chain.models import SettledEvent
     from .._edge.certificate import Certificate
     from .._escrows.settle_rules import (
         Settlement,
@@ -246,8 +247,9 @@ def complete(context: Context, sight: Sight, of_chain: WaitBudget) -> Sight:
     if not (gone := sight.without_proof()):
         return sight
     # by itself: a slow index must not take the answers of the chain with it
-    told = together({"settled": lambda: read_settled(chain, gone)}, of_chain.left)["settled"]
-    return replace(sight, settled=told.value or {number: Part(why=told.why) for number in gone})
+    told: dict[int, Part[SettledEvent | None]] = {}
+    late = together({"settled": lambda: read_settled(chain, gone, told)}, of_chain.left)["settled"]
+    return replace(sight, settled={number: told.get(number, Part(why=late.why)) for number in gone})
 
 
 def report(context: Context, sight: Sight, parts: dict[str, Part[t.Any]]) -> dict[str, t.Any]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import typing as t
 from collections.abc import Iterator
@@ -347,6 +348,24 @@ def test_an_escrow_that_the_chain_has_pruned(
     row = rows[number]
     assert (row["on_chain"], row["settled"]) == (False, True if settled else None)
     assert row["absence"] == ("settled" if settled else "unknown")
+
+
+def test_what_a_slow_index_told_in_time_stays(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    older = serve(site)
+    number = serve(site)
+    site.net.admin.post(f"/v1/admin/devshards/{number}/settle", {})
+    ask, ended = ChainApi.settled_event, threading.Event()
+
+    def slow(chain: ChainApi, asked: int) -> object:
+        if asked != number:
+            ended.wait(30)
+        return ask(chain, asked)
+
+    monkeypatch.setattr(ChainApi, "escrow", lambda _chain, _number: None)
+    monkeypatch.setattr(ChainApi, "settled_event", slow)
+    rows = {row["id"]: row for row in look(site, time_limit=3)["escrows"]}
+    ended.set()
+    assert (rows[number]["absence"], rows[older]["absence"]) == ("settled", "unknown")
 
 
 def test_the_creator_is_not_listed_any_more(site: Site) -> None:
