@@ -123,6 +123,8 @@ adopt:
       description:
         - Its escrows. C(key) is the name of the variable with the key, empty where the key stands in the record.
           C(settled), C(creator) and C(amount) in C(ngonka) are null where the chain was not asked, or did not answer.
+        - C(pruned) says that the chain has deleted it, two epochs after its own, so that no deposit of it is out.
+          C(settled) is then true where a settle event of the chain proves it, else null.
       type: list
       elements: dict
       sample:

@@ -69,9 +69,18 @@ options:
     description:
       - Ids of escrows of this creator that are to be registered in this gateway. Name only escrows that no other
         gateway serves, since two gateways that serve one escrow lose its deposit.
+      - An escrow of another model than O(model_id) is refused, unless O(other_models) names its model.
     type: list
     elements: int
     default: []
+  other_models:
+    description:
+      - Models for which this module is run as well, with the same O(adopt). Their escrows in O(adopt) are left to those
+        runs.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.10.0
   adopt_orphans:
     description:
       - Register every unsettled escrow of this creator for O(model_id) that this gateway has no record of.

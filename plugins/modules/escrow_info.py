@@ -152,6 +152,15 @@ escrows:
       description: Whether the chain has it. It is pruned two epochs after its own.
       type: bool
       sample: true
+    absence:
+      description:
+        - The outcome of an escrow that the chain does not have. Null where the chain has it.
+        - V(settled) where the ledger has a settle that the chain executed, or the chain has its settle event. V(lost)
+          where the ledger has it that the deposit went to the hosts. V(not_shown) where it is so young by the ledger
+          that the chain cannot have pruned it, so the node is behind or of another chain. Otherwise V(unknown).
+      type: str
+      sample: null
+      version_added: 0.10.0
     creator:
       description: The account that owns the deposit.
       type: str
@@ -165,7 +174,8 @@ escrows:
       type: int
       sample: 214
     settled:
-      description: Whether the chain says that it is settled. Null when the chain does not have it.
+      description: Whether it is settled. Of an escrow that the chain does not have it is true where that is proved, see
+        RV(escrows[].absence), and null otherwise.
       type: bool
       sample: false
     deadline:

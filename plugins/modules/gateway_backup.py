@@ -257,8 +257,6 @@ def present(context: Context, options: Options) -> Outcome:
     if context.check_mode:
         inspect.check_storage(storage)
         secret = inspect.holds_keys(storage / DATABASE)
-        # the new one is not there yet
-        kept = max(options.keep - 1, 1) if options.keep else 0
     else:
         with open_chain_ports(context, None) as ports:
             backup = make.make_backup(
@@ -269,8 +267,9 @@ def present(context: Context, options: Options) -> Outcome:
                 ledger=ports.ledger,
             )
         secret = inspect.holds_keys(backup.storage / DATABASE)
-        kept = options.keep
-    removed = make.surplus(make.list_backups(target, storage), kept)
+    # in check mode the new one is not there yet, and retention counts it
+    newest = [target / "the new one"] if context.check_mode else []
+    removed = make.surplus([*make.list_backups(target, storage), *newest], options.keep)
     if not context.check_mode:
         for old in removed:
             shutil.rmtree(old)

@@ -125,10 +125,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adapter import (
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._argspec import ArgumentSpec
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import ConfigurationError
-from ansible_collections.gonka.devshard.plugins.module_utils._core.keys import (
-    ADMIN_API_KEY,
-    API_KEYS,
-)
+from ansible_collections.gonka.devshard.plugins.module_utils._core.keys import API_KEYS
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway import (
     env_file,
     key_rotation,
@@ -200,12 +197,9 @@ def work(context: Context) -> Outcome:
 
 
 def unused(context: Context, present: dict[str, str], rotation: key_rotation.Rotation) -> list[str]:
-    """What the container does not have, whether it waits or is in the environment file already."""
-    found = set(rotation.pending)
-    if context.params["container_name"] is not None:
-        has = gateway_env.running(context)
-        found |= {name for name in (ADMIN_API_KEY, API_KEYS) if has.get(name) != present.get(name)}
-    return sorted(found)
+    asked = context.params["container_name"] is not None
+    has = gateway_env.running(context) if asked else None
+    return list(key_rotation.waiting(rotation.pending, present, has))
 
 
 def main() -> None:

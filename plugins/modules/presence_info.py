@@ -242,6 +242,13 @@ presence:
       description: The environment file.
       type: dict
       sample: {path: /srv/gonka/devshard-gateway/config.devshard.env, known: true, exists: true}
+    waiting_keys:
+      description:
+        - New keys of clients and of the admin API that the container does not have yet. C(names) are their variables,
+          never a key. C(error) says why that is unknown; then C(known) is V(false).
+      type: dict
+      sample: {known: true, error: null, names: [DEVSHARD_ADMIN_API_KEY]}
+      version_added: 0.10.0
     storage:
       description: The database in the storage that the deploy record names.
       type: dict

@@ -108,7 +108,7 @@ def _owners(seen: Seen) -> list[str]:
 
 def unknown_escrows(seen: Seen) -> list[str]:
     """Those of which it is unknown whether they hold a deposit: never the same as none."""
-    return [one.id for one in seen.answers.deposits if one.settled is None]
+    return [one.id for one in seen.answers.deposits if one.settled is None and not one.over]
 
 
 def _unknown_escrows(seen: Seen, given: Given) -> list[str]:

@@ -91,7 +91,7 @@ def _protocol(seen: Seen, given: Given, profile: Profile) -> tuple[str | None, l
         return None, []
     route = seen.gateway.variables.get(profile.route_variable or "") or ""
     named = route.rstrip("/").rpartition("/")[2] or None
-    bound = {one.protocol for one in seen.answers.deposits if one.protocol and not one.settled}
+    bound = {one.protocol for one in seen.answers.deposits if one.protocol and not one.over}
     if given.protocol or named:
         return given.protocol or named, []
     if len(bound) == 1:
@@ -134,7 +134,7 @@ def _on(value: str | None) -> bool:
 
 
 def _usable(deposit: Deposit) -> bool:
-    return deposit.active and deposit.settled is not True
+    return deposit.active and not deposit.over
 
 
 def _said_models(seen: Seen, given: Given) -> tuple[list[Inventory], list[str]]:
@@ -170,12 +170,12 @@ def _models(seen: Seen) -> list[Inventory]:
     rotation = settings.get("escrow_rotation") or {}
     rotated = {str(item["model_id"]): item for item in rotation.get("models") or ()}
     first = str(settings.get("default_model") or "")
-    used = [one.model for one in seen.answers.deposits if one.model and one.settled is not True]
+    used = [one.model for one in seen.answers.deposits if one.model and not one.over]
     names = dict.fromkeys([*([first] if first else []), *used, *rotated, *modes])
     found: list[Inventory] = []
     for name in names:
         own = [one for one in seen.answers.deposits if one.model == name]
-        amounts = [one.amount for one in own if one.amount is not None and one.settled is not True]
+        amounts = [one.amount for one in own if one.amount is not None and not one.over]
         plan = rotated.get(name, {})
         amount = amounts[-1] if amounts else plan.get("amount")
         count = sum(_usable(one) for one in own)

@@ -77,7 +77,10 @@ def _shown(name: str, value: str) -> str:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Deposit:
-    """An escrow of the gateway. ``settled`` and the two after it are None where that is unknown."""
+    """An escrow of the gateway. ``settled`` and the two after it are None where that is unknown.
+
+    The chain has no deposit of one that it has ``pruned``, whether it was settled or not.
+    """
 
     id: str
     model: str | None
@@ -90,6 +93,12 @@ class Deposit:
     settled: bool | None = None
     creator: str | None = None
     amount: int | None = None
+    pruned: bool = False
+
+    @property
+    def over(self) -> bool:
+        """Whether no deposit of it is out."""
+        return self.pruned or self.settled is True
 
     def to_result(self) -> dict[str, t.Any]:
         return asdict(self)

@@ -17,8 +17,9 @@ from .._core.errors import (
     UnknownStateError,
     UnsafeError,
 )
+from .absence import Absence
 from .ledger.states import Event, Intent, Kind, State
-from .observe import shown_escrow
+from .observe import look_for_absent, shown_escrow
 from .record_options import DevshardOptions
 from .records import SetDevshard
 from .session_guards import SessionGuards
@@ -48,7 +49,7 @@ class Adoption:
             raise ProtocolError(f"intent {intent.id} is included but names no escrow")
         escrow = self._await_shown(escrow_id)
         if escrow is None or escrow.settled:
-            self._close_gone(intent, settled=escrow is not None)
+            self._close_gone(intent, escrow_id, settled=escrow is not None)
             return
         if (escrow.creator, escrow.amount, escrow.model_id) != (
             intent.creator,
@@ -116,10 +117,13 @@ class Adoption:
         )
         return True
 
-    def _close_gone(self, intent: Intent, *, settled: bool) -> None:
-        ledger = self._ports.record()
-        settled = settled or self._ports.chain.settled_event(intent.escrow_id or 0) is not None
-        if settled:
+    def _close_gone(self, intent: Intent, escrow_id: int, *, settled: bool) -> None:
+        ledger, chain = self._ports.record(), self._ports.chain
+        absence = Absence.SETTLED
+        if not settled:
+            # that the chain cannot have pruned it yet was ruled out before
+            absence = look_for_absent(chain, escrow_id, self._claims.intents(), None)
+        if absence is Absence.SETTLED:
             ledger.apply(intent, Event.FINISH, {"settled": True})
             return
         ledger.apply(intent, Event.LOSE, {"why": "pruned before it was registered or settled"})

@@ -51,25 +51,10 @@ class Claims:
         """
         here = {
             number
-            for intent, number in self._claiming()
+            for intent, number in _claiming(self.intents())
             if intent.gateway != self._ports.gateway_id and not (held and intent.open)
         }
         return frozenset(here | self._named)
-
-    def only_here(self) -> frozenset[int]:
-        """Escrows that this gateway made or imported, and no other gateway of this host."""
-        mine = {
-            number
-            for intent, number in self._claiming()
-            if intent.gateway == self._ports.gateway_id
-        }
-        return frozenset(mine - self.of_others())
-
-    def _claiming(self) -> Iterator[tuple[Intent, int]]:
-        """A settle or a delete of an escrow says nothing about who made it."""
-        for intent in self.intents():
-            if intent.escrow_id is not None and intent.kind in (Kind.CREATE, Kind.IMPORT):
-                yield intent, intent.escrow_id
 
     def claimed_ids(self, intent: Intent) -> frozenset[int]:
         """Escrows that are known to be of another create.
@@ -77,7 +62,9 @@ class Claims:
         A settle or a delete of an escrow says nothing about who made it: a run in between may have
         settled the very one that is looked for.
         """
-        return self._named | {number for other, number in self._claiming() if other.id != intent.id}
+        return self._named | {
+            number for other, number in _claiming(self.intents()) if other.id != intent.id
+        }
 
     def made_here(self, events: Iterable[CreatedEvent]) -> frozenset[int]:
         """Escrows that open creates of this gateway, of any model, made or may have made."""
@@ -101,3 +88,17 @@ class Claims:
         """Create events that may be the outcome of an intent; ``but`` are not taken by others."""
         taken = self.claimed_ids(intent) - but
         return match_create(intent, events, taken=taken, window=tx.signing_window(intent))
+
+
+def only_of(gateway: str, intents: Iterable[Intent]) -> frozenset[int]:
+    """Escrows that this gateway made or imported, and no other gateway of this host."""
+    claimed = list(_claiming(intents))
+    others = {number for intent, number in claimed if intent.gateway != gateway}
+    return frozenset({number for _unused, number in claimed} - others)
+
+
+def _claiming(intents: Iterable[Intent]) -> Iterator[tuple[Intent, int]]:
+    """A settle or a delete of an escrow says nothing about who made it."""
+    for intent in intents:
+        if intent.escrow_id is not None and intent.kind in (Kind.CREATE, Kind.IMPORT):
+            yield intent, intent.escrow_id

@@ -52,10 +52,17 @@ class CreateGuards:
             reason = "it is settled"
         elif view.creator != self._run.creator:
             reason = f"it belongs to {view.creator}"
-        elif view.model != self._options.model_id:
-            reason = f"it is for model {view.model}"
+        elif view.model not in {self._options.model_id, *self._options.other_models}:
+            reason = (
+                f"it is for model {view.model}, which devshard_models does not name. Add that model"
+                " there (with count: 0 no escrow is created for it)"
+            )
         elif view.deadline is not None and view.deadline.blocks_left < 0:
             reason = "its deadline has passed"
+        elif view.id in self._options.other_gateway_escrow_ids:
+            reason = (
+                "another gateway has it (escrow_other_gateway_ids, or another host of the play)"
+            )
         if reason is not None:
             raise UnsafeError(f"escrow {view.id} cannot be adopted: {reason}", escrow_id=view.id)
 

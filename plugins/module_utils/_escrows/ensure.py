@@ -116,7 +116,11 @@ class PoolRound:
         self, seen: PoolSeen, *, count: int | None = None, unable: Collection[int] = ()
     ) -> PoolPlan:
         options = self._options
-        adoptable = set(options.adopt)
+        # those of another model are left to its run, and explained meanwhile
+        adoptable, left = set[int](), set[int]()
+        for number in options.adopt:
+            own = seen.views[number].model == options.model_id
+            (adoptable if own else left).add(number)
         if options.adopt_orphans:
             others = self._claims.of_others() | self._of_peers(seen)
             adoptable |= {
@@ -128,6 +132,7 @@ class PoolRound:
             self._claims.of_others(held=True)
             | self._claims.made_here(seen.created or ())
             | self._of_peers(seen)
+            | left
         )
         return plan_pool(
             PoolWish(

@@ -48,6 +48,8 @@ class EscrowOptions:
     """Nothing is created when the next proof of compute is nearer."""
     create_pause: int | None = None
     """Seconds from one create of this creator to the next."""
+    other_models: frozenset[str] = frozenset()
+    """Models with runs of their own, which adopt what is theirs."""
 
     def of_generation(self, profile: Profile) -> EscrowOptions:
         """With the pace that the guide of this generation names, where none was chosen."""

@@ -110,11 +110,3 @@ def must_be_on_chain(number: int, intents: Iterable[Intent], clock: EpochClock) 
         if height is not None and height >= oldest:
             return True
     return False
-
-
-def not_shown_text(number: int) -> str:
-    return (
-        f"the chain does not show escrow {number}, and it cannot have pruned it yet by what"
-        " the ledger noted when it was paid for: the node is behind, or it is another chain."
-        " Use another devshard_chain_rest and run this again"
-    )

@@ -11,17 +11,18 @@ import typing as t
 from dataclasses import replace
 
 from .._core.errors import DevshardError, UnknownStateError
+from .absence import Absence, absence_of, needs_event, not_shown_text
 from .deadlines import EpochClock, not_pruned, refuse_upgrade, settle_deadline
-from .mint_terms import must_be_on_chain, not_shown_text
 from .pool_rules import EscrowView, Limits, why_not_usable
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from .._chain.models import ChainHead, Epoch, Escrow
     from .._chain.ports import ChainPort
     from .._gateway.models import Devshard, SessionStatus
     from .._gateway.ports import GatewayPort
+    from .ledger.states import Intent
     from .ports import ChainPorts
 
 MAX_LAG: t.Final = 60
@@ -105,7 +106,8 @@ def shown_escrow(ports: ChainPorts, number: int) -> Escrow | None:
     escrow = ports.chain.escrow(number)
     if escrow is None and ports.ledger is not None:
         intents = ports.ledger.intents(chain_id=ports.chain_id, escrow_id=number)
-        if intents and must_be_on_chain(number, intents, read_clock(ports.chain)):
+        clock = read_clock(ports.chain) if intents else None
+        if absence_of(number, intents, clock) is Absence.NOT_SHOWN:
             raise UnknownStateError(not_shown_text(number), escrow_id=number)
     return escrow
 
@@ -143,6 +145,23 @@ def session_of(
         return None
 
 
+def look_for_absent(
+    chain: ChainPort,
+    escrow_id: int,
+    intents: Iterable[Intent],
+    clock: EpochClock | None,
+    *,
+    born: bool = False,
+) -> Absence:
+    """The outcome of an escrow that the chain does not have, see :func:`absence_of`. The chain's
+    index is asked only where the ledger does not prove it, and a node without one is an error."""
+    known = list(intents)
+    found = absence_of(escrow_id, known, clock, born=born)
+    if not needs_event(found):
+        return found
+    return absence_of(escrow_id, known, clock, chain.settled_event(escrow_id), born=born)
+
+
 def _protocol_of(devshard: Devshard | None) -> str | None:
     """The end of its route is the name that the session is bound to, also while it is not loaded."""
     if devshard is None:
@@ -161,13 +180,16 @@ def view_of(
     *,
     creator: str | None = None,
     session: SessionStatus | None = None,
+    absence: Absence | None = None,
 ) -> EscrowView:
     """One escrow as gateway and chain show it, with the verdict; ``creator`` is who should own it.
 
-    ``session`` is what is known of one that is not loaded, see :func:`session_of`.
+    ``session`` is what is known of one that is not loaded, see :func:`session_of`; ``absence`` of
+    one that the chain does not have, see :func:`look_for_absent`.
     """
     runtime = None if devshard is None else devshard.runtime
     stands = runtime or session
+    gone = None if escrow is not None else absence or Absence.UNKNOWN
     view = EscrowView(
         id=escrow_id,
         model=escrow.model_id if escrow else (devshard.model if devshard else None),
@@ -186,10 +208,11 @@ def view_of(
         storage_path=devshard.storage_path if devshard else None,
         rotation_role=devshard.rotation_role if devshard else None,
         on_chain=escrow is not None,
+        absence=gone,
         creator=escrow.creator if escrow else None,
         amount=escrow.amount if escrow else None,
         epoch=escrow.epoch_index if escrow else None,
-        settled=escrow.settled if escrow else None,
+        settled=escrow.settled if escrow else (gone is Absence.SETTLED or None),
         deadline=settle_deadline(escrow.epoch_index, clock) if escrow and clock else None,
         terms=escrow.terms if escrow else {},
     )

@@ -12,8 +12,8 @@ import typing as t
 from dataclasses import dataclass
 
 from .._core.errors import UnknownStateError
+from .absence import Absence, absence_of
 from .deadlines import not_pruned
-from .mint_terms import must_be_on_chain
 from .observe import read_clock, session_of, view_of
 
 if t.TYPE_CHECKING:
@@ -63,6 +63,7 @@ def look_at_pool(run: PoolRun, claims: Claims) -> PoolSeen:
         )
     live = {event.escrow_id for event in created or () if not_pruned(event.epoch_index, clock)}
     mine = {intent.escrow_id for intent in claims.open_creates() if intent.escrow_id is not None}
+    intents = claims.intents()
     views = {
         number: view_of(
             number,
@@ -74,15 +75,11 @@ def look_at_pool(run: PoolRun, claims: Claims) -> PoolSeen:
             session=session_of(
                 ports.gateway, records.get(number), on_chain(number), ports.limits, ports.warn
             ),
+            absence=absence_of(number, intents, clock, born=number in live),
         )
         for number in sorted(wanted | live | mine | set(options.adopt))
     }
-    intents = claims.intents()
-    hidden = tuple(
-        number
-        for number, view in views.items()
-        if not view.on_chain and (number in live or must_be_on_chain(number, intents, clock))
-    )
+    hidden = tuple(view.id for view in views.values() if view.absence is Absence.NOT_SHOWN)
     return PoolSeen(
         views=views,
         created=created,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
+from .absence import WHY, Absence
 from .deadlines import UNKNOWN_DEADLINE, SettleDeadline
 
 if t.TYPE_CHECKING:
@@ -84,10 +85,13 @@ class EscrowView:
     rotation_role: str | None = None
     # the chain
     on_chain: bool = False
+    absence: Absence | None = None
+    """The outcome of one that the chain does not have."""
     creator: str | None = None
     amount: int | None = None
     epoch: int | None = None
     settled: bool | None = None
+    """True also for one that the chain has pruned, where it is proved."""
     deadline: SettleDeadline | None = None
     terms: Mapping[str, int] = field(default_factory=dict)
     """What the chain keeps in it of the parameters it was made with."""
@@ -130,6 +134,7 @@ class EscrowView:
             "storage_path": self.storage_path,
             "rotation_role": self.rotation_role,
             "on_chain": self.on_chain,
+            "absence": None if self.absence is None else self.absence.value,
             "creator": self.creator,
             "amount": self.amount,
             "epoch": self.epoch,
@@ -190,9 +195,7 @@ def _why_not_bound(view: EscrowView, limits: Limits) -> list[str]:
 def _why_not_on_chain(view: EscrowView, limits: Limits) -> list[str]:
     reasons: list[str] = []
     if not view.on_chain:
-        reasons.append(
-            "the chain does not have it: it was pruned two epochs after its own, or never created"
-        )
+        reasons.append(WHY[view.absence or Absence.UNKNOWN])
     elif view.settled:
         reasons.append("settled on the chain")
     elif view.deadline is None:

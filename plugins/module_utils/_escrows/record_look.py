@@ -10,10 +10,11 @@ from __future__ import annotations
 import functools
 import typing as t
 
-from .observe import clock_or_none, session_of, shown_escrow, view_of
+from .observe import clock_or_none, look_for_absent, session_of, shown_escrow, view_of
 
 if t.TYPE_CHECKING:
     from .._gateway.models import Devshard
+    from .absence import Absence
     from .deadlines import EpochClock
     from .ledger.states import Intent, Kind
     from .pool_rules import EscrowView
@@ -41,12 +42,18 @@ class RecordLook:
         session = session_of(ports.gateway, record, escrow, ports.limits, ports.warn)
         return view_of(self._id, record, escrow, clock, ports.limits, session=session)
 
+    def absence(self) -> Absence:
+        """The outcome of the escrow, where the chain does not have it."""
+        return look_for_absent(self._ports.chain, self._id, self._entries(), self._clock)
+
     def intents(self, *kinds: Kind) -> list[Intent]:
+        return [intent for intent in self._entries() if intent.kind in kinds]
+
+    def _entries(self) -> list[Intent]:
         ledger = self._ports.ledger
         if ledger is None:
             return []
-        found = ledger.intents(chain_id=self._ports.chain_id, escrow_id=self._id)
-        return [intent for intent in found if intent.kind in kinds]
+        return ledger.intents(chain_id=self._ports.chain_id, escrow_id=self._id)
 
     def marked_nonce(self) -> int:
         """The newest nonce that this host's ledger ever saw of this escrow."""

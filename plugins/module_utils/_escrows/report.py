@@ -7,16 +7,18 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
 from .._core.errors import DevshardError, ProtocolError, UnknownStateError
+from .absence import WHY, Absence, absence_of
 from .backup.inspect import session_numbers
-from .claims import Claims
+from .claims import only_of
 from .deadlines import not_pruned
-from .mint_terms import minted_terms, must_be_on_chain
-from .observe import read_clock, session_of, view_of
+from .mint_terms import minted_terms
+from .observe import look_for_absent, read_clock, session_of, view_of
 from .payment import VERSIONS_UNKNOWN
 from .settle_rules import (
     SettleTerms,
@@ -28,8 +30,10 @@ from .settle_rules import (
 from .settlement_files import SettlementFiles
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from .deadlines import EpochClock
+    from .ledger.states import Intent
     from .pool_rules import EscrowView
     from .ports import Ports
     from .settle_rules import Settlement
@@ -92,26 +96,22 @@ def report(ports: Ports, options: ReportOptions) -> dict[str, t.Any]:
         intent.escrow_id for intent in intents if intent.open and intent.escrow_id is not None
     }
     sessions = unknown.ask("the sessions in the storage", lambda: _sessions(options.storage_dir))
-    left = {number for number in (sessions or set()) - set(records) if ports.chain.escrow(number)}
+    on_chain = functools.cache(ports.chain.escrow)
+    left = {number for number in (sessions or set()) - set(records) if on_chain(number)}
     wanted = set(options.ids) or set(records) | (made or set()) | from_ledger | left
-    owned = Claims(ports, creator or "", frozenset()).only_here()
+    owned = only_of(ports.gateway_id, intents)
     views = []
     for number in sorted(wanted):
-        record, escrow = records.get(number), ports.chain.escrow(number)
+        record, escrow = records.get(number), on_chain(number)
         session = session_of(ports.gateway, record, escrow, ports.limits, unknown.append)
-        views.append(view_of(number, record, escrow, clock, ports.limits, session=session))
-    hidden = [
-        view.id
-        for view in views
-        if not view.on_chain
-        and clock is not None
-        and (view.id in (made or ()) or must_be_on_chain(view.id, intents, clock))
-    ]
-    if hidden:
-        unknown.append(
-            f"escrow {', '.join(map(str, hidden))}: the chain does not show it, and it cannot have"
-            " pruned it yet, so the node is behind, or it is another chain"
+        absence = None
+        if escrow is None:
+            born = clock is not None and number in (made or ())
+            absence = _absence(number, ports, intents, clock, unknown, born=born)
+        views.append(
+            view_of(number, record, escrow, clock, ports.limits, session=session, absence=absence)
         )
+    hidden = any(view.absence is Absence.NOT_SHOWN for view in views)
     shown = [view for view in views if options.model_id in (None, view.model)]
     terms = SettleTerms(
         creator=creator,
@@ -125,7 +125,8 @@ def report(ports: Ports, options: ReportOptions) -> dict[str, t.Any]:
     return {
         "escrows": [
             {
-                **_row(view, ports, options, terms, kept[view.id]),
+                **_row(view, options, terms, kept[view.id]),
+                "ledger": _entries(view.id, ports, intents, history=options.history),
                 "of_gateway": _of_gateway(view, sessions, owned),
             }
             for view in shown
@@ -159,15 +160,33 @@ def _kept(escrow_id: int, ports: Ports, folder: Path, unknown: _Unknowns) -> Set
         return None
 
 
+def _absence(
+    escrow_id: int,
+    ports: Ports,
+    intents: Sequence[Intent],
+    clock: EpochClock | None,
+    unknown: _Unknowns,
+    *,
+    born: bool,
+) -> Absence:
+    found = unknown.ask(
+        f"whether escrow {escrow_id} was settled",
+        lambda: look_for_absent(ports.chain, escrow_id, intents, clock, born=born),
+    )
+    absence = found or absence_of(escrow_id, intents, clock, born=born)
+    if absence is Absence.NOT_SHOWN:
+        unknown.append(f"the deposit of escrow {escrow_id}: it is {WHY[absence]}")
+    return absence
+
+
 def _row(
     view: EscrowView,
-    ports: Ports,
     options: ReportOptions,
     terms: SettleTerms,
     settlement: Settlement | None,
 ) -> dict[str, t.Any]:
     found = dangers(view, terms, options.deadline_blocks, settlement)
-    row = {
+    return {
         **view.to_result(),
         "foreign": None
         if terms.creator is None or view.creator is None
@@ -176,15 +195,20 @@ def _row(
         "gateway_settles": gateway_will_settle(view),
         "dangers": [danger.to_result() for danger in found],
     }
-    if ports.ledger is None:
-        return {**row, "ledger": []}
+
+
+def _entries(
+    escrow_id: int, ports: Ports, intents: Sequence[Intent], *, history: bool
+) -> list[dict[str, t.Any]]:
     entries = []
-    for intent in ports.ledger.intents(chain_id=ports.chain_id, escrow_id=view.id):
+    for intent in intents:
+        if intent.escrow_id != escrow_id:
+            continue
         entry = intent.to_result()
-        if options.history:
+        if history and ports.ledger is not None:
             entry["history"] = [
                 {"at": step.at, "event": step.event, "state": step.after, "detail": step.detail}
                 for step in ports.ledger.history(intent.id)
             ]
         entries.append(entry)
-    return {**row, "ledger": entries}
+    return entries

@@ -30,14 +30,14 @@ class SessionGuards:
         self._look = look or RecordLook(ports, options.id)
 
     def must_be_on_chain(self, view: EscrowView) -> EscrowView:
+        if view.settled:
+            raise UnsafeError(f"escrow {view.id} is settled on the chain", escrow_id=view.id)
         if not view.on_chain:
             raise UnsafeError(
                 f"the chain does not have escrow {view.id}: it was pruned two epochs after its "
                 f"own, or never created",
                 escrow_id=view.id,
             )
-        if view.settled:
-            raise UnsafeError(f"escrow {view.id} is settled on the chain", escrow_id=view.id)
         return view
 
     def refuse_new_session(self, view: EscrowView) -> None:

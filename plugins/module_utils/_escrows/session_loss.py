@@ -10,7 +10,8 @@ from __future__ import annotations
 import typing as t
 
 from .._core.errors import UnknownStateError, UnsafeError
-from .ledger.states import Kind, State
+from .absence import Absence
+from .ledger.states import Kind
 
 if t.TYPE_CHECKING:
     from .pool_rules import EscrowView
@@ -44,9 +45,6 @@ class SessionLoss:
             return (
                 None if view.settled else Risk(view.amount or 0, "it is not settled on the chain")
             )
-        done = (State.INCLUDED, State.DONE)
-        if any(intent.state in done for intent in self._look.intents(Kind.SETTLE)):
-            return None
         amounts = [
             intent.amount
             for intent in self._look.intents(Kind.CREATE, Kind.SETTLE, Kind.IMPORT)
@@ -54,11 +52,15 @@ class SessionLoss:
         ]
         amount = amounts[-1] if amounts else view.balance or 0
         try:
-            if self._ports.chain.settled_event(view.id) is not None:
-                return None
+            absence = self._look.absence()
         except UnknownStateError as exc:
             why = f"the chain does not have it, and its settle event could not be looked up: {exc}"
             return Risk(amount, why, unknown=True)
+        if absence is Absence.SETTLED:
+            return None
+        if absence is Absence.NOT_SHOWN:
+            why = "the chain does not show it, and cannot have pruned it yet: the node is behind"
+            return Risk(amount, f"{why}, or this is another chain", unknown=True)
         why = (
             "the chain does not have it and nothing proves that it was settled: either it was"
             " pruned with its deposit gone to the hosts, or this is another chain"

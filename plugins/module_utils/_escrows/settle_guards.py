@@ -18,9 +18,9 @@ from .._core.errors import (
     WaitTimeoutError,
 )
 from .._core.outcomes import Waiting
+from .absence import not_shown_text
 from .deadlines import DEADLINE_BLOCKS, due_in_upgrade
 from .ledger.states import Via
-from .mint_terms import not_shown_text
 from .payment import VERSIONS_UNKNOWN, refuse_fee, refuse_wallet
 from .settle_rules import (
     SettleStep,

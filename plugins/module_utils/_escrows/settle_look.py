@@ -11,10 +11,11 @@ import functools
 import typing as t
 
 from .._core.errors import TransportError, UnknownStateError
+from .absence import Absence, absence_of, settled_by
 from .deadlines import not_pruned, refuse_upgrade
 from .ledger.states import Intent, Kind, State
-from .mint_terms import minted_terms, must_be_on_chain
-from .observe import session_of, view_of
+from .mint_terms import minted_terms
+from .observe import look_for_absent, session_of, view_of
 from .pool_rules import spent
 from .settle_rules import SettleTerms, SettleView, dangers
 
@@ -121,58 +122,58 @@ class SettleLook:
 
     def at(self, escrow_id: int, seen: RoundLook) -> SettleView:
         """One escrow. The chain is asked at its turn, since others' turns may take long."""
-        view = self._view(escrow_id, seen.records.get(escrow_id))
-        before = False
-        if not view.on_chain:
-            before = self.paid_by_us(escrow_id) is not None or (
-                self._ports.chain.settled_event(escrow_id) is not None
-            )
-        return SettleView(
-            view=view,
-            settlement=self._run.files.read(escrow_id),
-            settled_before=before,
-            too_young=self._too_young(view, seen),
-        )
+        view = self._view(escrow_id, seen.records.get(escrow_id), seen, absent=True)
+        return SettleView(view=view, settlement=self._run.files.read(escrow_id))
 
-    def _too_young(self, view: EscrowView, seen: RoundLook) -> bool:
-        """Whether the chain does not show what it cannot have pruned yet."""
+    def _born(self, escrow_id: int, seen: RoundLook) -> bool:
+        """Whether the chain's index has its create, too late for it to be pruned."""
         clock = self._run.clock
-        if view.on_chain or clock is None:
-            return False
-        if must_be_on_chain(view.id, seen.creates, clock):
-            return True
-        made = seen.made.get(view.id)
-        return made is not None and not_pruned(made, clock)
+        made = None if clock is None else seen.made.get(escrow_id)
+        return clock is not None and made is not None and not_pruned(made, clock)
 
-    def _view(self, escrow_id: int, record: Devshard | None) -> EscrowView:
-        ports = self._ports
+    def _view(
+        self, escrow_id: int, record: Devshard | None, seen: RoundLook, *, absent: bool = False
+    ) -> EscrowView:
+        """``absent``: whether the chain's index is asked for the outcome of one that it does not have."""
+        ports, clock = self._ports, self._run.clock
         escrow = ports.chain.escrow(escrow_id)
         session = session_of(ports.gateway, record, escrow, ports.limits, ports.warn)
-        return view_of(escrow_id, record, escrow, self._run.clock, ports.limits, session=session)
+        absence = None
+        if escrow is None:
+            known, born = self._ledger(), self._born(escrow_id, seen)
+            absence = (
+                look_for_absent(ports.chain, escrow_id, known, clock, born=born)
+                if absent
+                else absence_of(escrow_id, known, clock, born=born)
+            )
+        return view_of(
+            escrow_id, record, escrow, clock, ports.limits, session=session, absence=absence
+        )
 
     # the ledger
 
-    def intents(self) -> list[Intent]:
+    def _ledger(self, kind: Kind | None = None) -> list[Intent]:
         ledger = self._ports.ledger
         if ledger is None:
             return []
-        return ledger.intents(kind=Kind.SETTLE, chain_id=self._ports.chain_id)
+        return ledger.intents(kind=kind, chain_id=self._ports.chain_id)
+
+    def intents(self) -> list[Intent]:
+        return self._ledger(Kind.SETTLE)
 
     def of_escrow(self, escrow_id: int) -> list[Intent]:
         return [intent for intent in self.intents() if intent.escrow_id == escrow_id]
 
     def paid_by_us(self, escrow_id: int) -> Intent | None:
         """Our own settle that the chain executed, if there is one."""
-        done = (State.INCLUDED, State.DONE)
-        found = [intent for intent in self.of_escrow(escrow_id) if intent.state in done]
-        return found[-1] if found else None
+        return settled_by(escrow_id, self.intents())
 
     # choosing
 
     def chosen(self, seen: RoundLook) -> list[int]:
         if self._options.ids:
             return list(dict.fromkeys(self._options.ids))
-        views = [self._view(number, record) for number, record in seen.records.items()]
+        views = [self._view(number, record, seen) for number, record in seen.records.items()]
         if self._gateway_gone:
             raise UnknownStateError(
                 "the gateway does not answer, so which escrows it has is not known. Start it with"
@@ -191,7 +192,9 @@ class SettleLook:
             if intent.state in (State.INCLUDED, State.DONE)
         }
         views += [
-            self._view(number, None) for number in self._run.files.kept() if number not in known
+            self._view(number, None, seen)
+            for number in self._run.files.kept()
+            if number not in known
         ]
         left = set(self._options.leave)
         views = [view for view in views if view.id not in left]
@@ -199,9 +202,9 @@ class SettleLook:
 
     def _selected(self, view: EscrowView, seen: RoundLook) -> bool:
         if not view.unsettled:
-            # what the chain should show is not left out like what it has pruned
+            # one that the chain cannot have pruned yet is named, and not passed over
             wanted = self._options.model_id in (None, view.model)
-            return wanted and self._too_young(view, seen)
+            return wanted and view.absence is Absence.NOT_SHOWN
         if view.creator != self._run.creator:
             self._run.result.foreign.append(
                 {

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from .._chain.models import quorum
 from .._core.errors import ProtocolError
+from .absence import Absence
 from .payment import is_listed
 
 if t.TYPE_CHECKING:
@@ -98,10 +99,6 @@ class SettleView:
 
     view: EscrowView
     settlement: Settlement | None
-    settled_before: bool = False
-    """The chain's event or our own included transaction proves that it was settled."""
-    too_young: bool = False
-    """Made so late that the chain cannot have pruned it yet, by what the ledger noted."""
 
 
 def next_step(seen: SettleView, *, reloads: bool = False) -> SettleStep:
@@ -113,10 +110,11 @@ def next_step(seen: SettleView, *, reloads: bool = False) -> SettleStep:
     further one is answered as if it were sent well, and its transaction fails.
     """
     view = seen.view
-    if view.settled or (not view.on_chain and seen.settled_before):
+    if view.settled:
         return SettleStep.DONE
     if not view.on_chain:
-        return SettleStep.NOT_SHOWN if seen.too_young else SettleStep.LOST
+        hidden = view.absence is Absence.NOT_SHOWN
+        return SettleStep.NOT_SHOWN if hidden else SettleStep.LOST
     if view.deadline is not None and view.deadline.blocks_left < 0:
         return SettleStep.TOO_LATE
     return _step_of_session(view, seen.settlement, reloads=reloads)

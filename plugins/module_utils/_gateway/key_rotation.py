@@ -57,6 +57,10 @@ class KeyNotes:
         """The environment file holds the keys now."""
         return KeyNotes(done=self.done, newest=self.newest)
 
+    def not_in(self, present: Mapping[str, str]) -> dict[str, str]:
+        """The staged keys that the environment file does not have; one that was interrupted may."""
+        return {key: value for key, value in self.staged.items() if present.get(key) != value}
+
     def made_first(self, keys: str) -> bool:
         """Whether the first of the keys of clients was made by a rotation."""
         if self.newest is None:
@@ -103,6 +107,19 @@ def _texts(raw: t.Any) -> dict[str, str]:
     if not isinstance(raw, dict) or not all(isinstance(value, str) for value in raw.values()):
         raise ValueError
     return raw
+
+
+def waiting(
+    staged: Collection[str], present: Mapping[str, str], has: Mapping[str, str] | None
+) -> tuple[str, ...]:
+    """Variables whose new value no container has, whether it waits or the environment file has it.
+
+    ``has`` are the variables of the container; None where they do not matter.
+    """
+    found = set(staged)
+    if has is not None:
+        found |= {name for name in (ADMIN_API_KEY, API_KEYS) if has.get(name) != present.get(name)}
+    return tuple(sorted(found))
 
 
 def check_wish(name: str | None, actions: Sequence[Action], notes: KeyNotes) -> None:
@@ -188,15 +205,15 @@ def rotate(
     A key that waits already is kept: no second one is made before a container had the first.
     """
     done = dict(notes.done)
-    staged = {key: value for key, value in notes.staged.items() if present.get(key) != value}
-    waiting = {key: notes.waiting[key] for key in staged}
+    staged = notes.not_in(present)
+    made_by = {key: notes.waiting[key] for key in staged}
     newest = notes.newest
     begun: list[Action] = []
     for action in actions:
         secret = SECRET_OF[action]
-        if waiting.get(secret, action) != action:
+        if made_by.get(secret, action) != action:
             raise ConfigurationError(
-                f"{action} was asked for, and what {waiting[secret]} made waits for a container"
+                f"{action} was asked for, and what {made_by[secret]} made waits for a container"
                 " still. Run the playbook gonka.devshard.hot_swap, which takes it into use, and then"
                 " this again"
             )
@@ -217,9 +234,9 @@ def rotate(
             newest = _hash(value)
         if value != present[secret]:
             staged[secret] = value
-            waiting[secret] = action
+            made_by[secret] = action
             begun.append(action)
-    made = KeyNotes(done=done, staged=staged, waiting=waiting, newest=newest)
+    made = KeyNotes(done=done, staged=staged, waiting=made_by, newest=newest)
     return Rotation(notes=made, begun=tuple(begun))
 
 

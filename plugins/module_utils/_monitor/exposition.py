@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
 from .burn import horizon, total
-from .metrics import BURN, HORIZON, PACE, Page
+from .metrics import BURN, HORIZON, PACE, PRUNED, Page
 
 if t.TYPE_CHECKING:
     from .burn import Rate
@@ -175,8 +175,8 @@ def _escrows(page: Page, look: Look) -> None:
 
 def _settled_or_not(row: Data) -> bool:
     """Whether it is known of this escrow whether its deposit is still out, and who has it."""
-    known = row["settled"] is not None or row["on_chain"] is False
-    return known and row["recorded"] is not None
+    gone = row["on_chain"] is False and row["absence"] != "not_shown"
+    return (row["settled"] is not None or gone) and row["recorded"] is not None
 
 
 def _escrow(page: Page, row: Data, look: Look) -> None:
@@ -185,7 +185,10 @@ def _escrow(page: Page, row: Data, look: Look) -> None:
     page.put("escrow_deposit_ngonka", row["amount"], **names)
     page.put("escrow_balance_ngonka", row["balance"], **names)
     page.put("escrow_nonce", row["nonce"], **names)
-    if row["on_chain"] is False:
+    if row["absence"] is not None and not row["settled"]:
+        # the chain has nothing more to say of one that it has pruned
+        if row["absence"] != "lost":
+            page.unknown("escrow_settled" if row["absence"] == "not_shown" else PRUNED, number)
         return
     page.known_or("escrow_settled", "escrow_settled", row["settled"], **names)
     if row["settled"]:

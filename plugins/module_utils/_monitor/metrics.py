@@ -105,7 +105,11 @@ FAMILIES: t.Final = (
         "Whether this gateway has a record of the escrow. Another one of its creator may have it.",
         _ESCROW,
     ),
-    Family("escrow_settled", "Whether the chain says that the escrow is settled.", _ESCROW),
+    Family(
+        "escrow_settled",
+        "Whether the escrow is settled, also where the chain has pruned it since.",
+        _ESCROW,
+    ),
     Family(
         "escrow_settling",
         "Whether the gateway settles the escrow when its work has ended.",
@@ -170,9 +174,11 @@ FAMILIES: t.Final = (
 BURN: t.Final = "escrow_burn"
 HORIZON: t.Final = "funding_horizon"
 PACE: t.Final = "escrow_deadline_seconds"
-MEASURED: t.Final = (BURN, HORIZON, PACE)
-"""What is unknown until enough was measured: samples, or the pace of the chain. No look fails for
-it."""
+PRUNED: t.Final = "escrow_pruned"
+"""Of an escrow that the chain has pruned, whether it was settled."""
+MEASURED: t.Final = (BURN, HORIZON, PACE, PRUNED)
+"""What no look can be expected to show: it needs samples, the pace of the chain, or a past that the
+node no longer has. No look fails for it."""
 
 BY_NAME: t.Final = {family.name: family for family in FAMILIES}
 

@@ -7,18 +7,26 @@
 
 from __future__ import annotations
 
+import typing as t
 from pathlib import Path, PurePosixPath
 
-from .._core.errors import ConfigurationError
+from .._core.errors import ConfigurationError, UnknownStateError
 from .._gateway import env_file as _env_file
+from .._gateway import staged_keys
 from .._gateway.instance import DATABASE
+from .._gateway.key_rotation import waiting
 from .._host.libraries import libraries
 from .._host.storage import same_place
 from .asked import Asked, Host, look_at_file, look_at_place
 from .containers import ask_engine, is_gateway, look_at_container, main_slot, temp_slot
-from .model import FoundRecord, Place, Presence
+from .model import FoundRecord, Place, Presence, Slot, WaitingKeys
 from .notes import read_record, read_redirect, read_retirement, read_swaps, storage_of
 from .port_owners import look_at_ports, other_edges
+
+if t.TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .._host.docker_cli import Listed
 
 OWN_PATHS = ("compose", "storage", "edge")
 """What every look finds, by the names of its result."""
@@ -57,6 +65,7 @@ def look(asked: Asked, host: Host) -> Presence:
         keyring=look_at_file(asked.keyring),
         ledger=look_at_file(asked.ledger),
         env_file=look_at_file(asked.env_file),
+        waiting_keys=_waiting_keys(asked, record, main, listed or ()),
         storage=look_at_file(storage / DATABASE),
         other_ledgers=_other_ledgers(asked, record, host),
         engine=engine,
@@ -71,6 +80,27 @@ def _paths(asked: Asked, storage: Path, host: Host) -> dict[str, Place]:
     edge = Path(asked.instance.edge_dir(PurePosixPath(host.nginx))) / "server.d"
     own = zip(OWN_PATHS, (asked.places.compose, storage, edge), strict=True)
     return {name: look_at_place(path) for name, path in (*asked.paths.items(), *own)}
+
+
+def _waiting_keys(
+    asked: Asked, record: FoundRecord, main: Slot, listed: Sequence[Listed]
+) -> WaitingKeys:
+    """Of a gateway that is deployed. Where no container is, the next one has them anyway."""
+    if record.content is None:
+        return WaitingKeys()
+    has = [one.container.environment for one in listed if one.id == _id_of(main)]
+    try:
+        text = _env_file.read(asked.env_file)
+        present = {} if text is None else _env_file.parse(text, str(asked.env_file))
+        staged = staged_keys.read(asked.env_file).not_in(present)
+    except (ConfigurationError, UnknownStateError) as exc:
+        return WaitingKeys(error=str(exc))
+    compared = has[0] if has and text is not None else None
+    return WaitingKeys(names=waiting(staged, present, compared))
+
+
+def _id_of(slot: Slot) -> str | None:
+    return None if slot.container is None else slot.container.id
 
 
 def _env_ledger(asked: Asked) -> Path | None:

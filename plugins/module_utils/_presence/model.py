@@ -346,6 +346,17 @@ class Redirect:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class WaitingKeys:
+    """Secrets of which the container has the earlier value. Names of variables, never a key."""
+
+    names: tuple[str, ...] = ()
+    error: str | None = None
+
+    def to_result(self) -> dict[str, t.Any]:
+        return {"known": self.error is None, "error": self.error, "names": list(self.names)}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Presence:
     deploy_dir: str
     state_dir: str
@@ -366,6 +377,7 @@ class Presence:
     other_ledgers: tuple[str, ...]
     """Of earlier runs on this host, when the configured one is not among them."""
     engine: Engine
+    waiting_keys: WaitingKeys = WaitingKeys()
     instance: str = ""
     other_edges: tuple[tuple[str, int], ...] = ()
     """Files of edges of the host's other gateways that listen on a port of this edge, which port."""
@@ -410,6 +422,7 @@ class Presence:
             "keyring": self.keyring.to_result(),
             "ledger": self.ledger.to_result(),
             "env_file": self.env_file.to_result(),
+            "waiting_keys": self.waiting_keys.to_result(),
             "storage": self.storage.to_result(),
             "other_ledgers": list(self.other_ledgers),
             "engine": self.engine.to_result(),

@@ -14,6 +14,8 @@ from .._gateway.instance import Instance
 from .model import swap_options
 
 if t.TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .._swap.notes import Kind
     from .model import Play, Presence, Swap
 
@@ -74,7 +76,20 @@ def notes(play: Play, presence: Presence, *, wanted: Kind | None = None) -> list
     swap = presence.swaps.binding
     if swap is not None and play not in _SWAPS:
         found.append(f"{swap.place}. {way_on(swap)}")
+    if play in ("site", "preflight") and (text := keys_wait(presence.waiting_keys.names)):
+        found.append(f"{text}. To take it into use, run {SWAP}")
     return found
+
+
+def keys_wait(names: Iterable[str]) -> str | None:
+    """That new keys are not in use yet; None where none waits."""
+    named = " and ".join(names)
+    if not named:
+        return None
+    return (
+        f"a new value of {named} waits for a container: the running one has the earlier value, which"
+        " is valid until then"
+    )
 
 
 def swap_ways(*, asked: str, mode: str, slot: str, way_back: bool) -> list[tuple[str, ...]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
-from .._presence.rules import swap_ways
+from .._presence.rules import keys_wait, swap_ways
 from .scene import (
     ADOPT,
     GENERATION_UPGRADE,
@@ -222,6 +222,19 @@ def swap_findings(scene: Scene) -> Iterator[Finding]:
         finish,
         *back,
     )
+
+
+def key_findings(scene: Scene) -> Iterator[Finding]:
+    """New keys that were made and are not in use. An open swap brings them, and has its own line."""
+    found = (scene.presence or {}).get("waiting_keys")
+    if found is None or scene.deployed is False or scene.retired:
+        return
+    if not found["known"]:
+        yield unknown(
+            "keys", f"whether a new key waits for a container is not known: {found['error']}"
+        )
+    if (text := keys_wait(found["names"])) is not None:
+        yield warning("keys", text, "" if scene.swap else HOT_SWAP)
 
 
 def container_findings(scene: Scene) -> Iterator[Finding]:

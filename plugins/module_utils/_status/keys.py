@@ -46,7 +46,16 @@ NESTED: t.Final = (
     ),
     *("quarantined", "address", "until", "available", "count"),
     *("model", "slot", "recorded", "active", "loaded", "phase", "nonce", "balance"),
-    *("active_requests", "storage_path", "rotation_role", "on_chain", "creator", "amount", "epoch"),
+    *(
+        "active_requests",
+        "storage_path",
+        "rotation_role",
+        "on_chain",
+        "absence",
+        "creator",
+        "amount",
+        "epoch",
+    ),
     *("background", "loadable", "settle_queued", "held_since", "protocol", "route"),
     *("settled", "deadline", "why_not", "foreign", "chain_error", "may_settle", "dangers"),
     *("gateway_settles", "profile", "protocol", "probes", "at", "found"),
@@ -82,6 +91,7 @@ NESTED: t.Final = (
     *("image", "image_id", "digest", "digests", "health", "asked", "origin", "origin_asked"),
     *("burn", "ngonka_per_hour", "nonces_per_hour", "seconds"),
     *("age", "expires", "days_left"),
+    *("waiting_keys", "names"),
     *("step", "since", "rolling_back", "mode", "port", "owner"),
 )
 """What their parts have, at any depth. Settings have names of their own."""

@@ -22,18 +22,27 @@ from .._core.exchange import Request
 from .._core.parts import Part, attempt
 from .._core.reader import Reader
 from .._escrows import settle_rules
+from .._escrows.absence import absence_of, needs_event
 from .._escrows.deadlines import UNKNOWN_DEADLINE, not_pruned
-from .._escrows.mint_terms import minted_terms, must_be_on_chain, not_shown_text
+from .._escrows.mint_terms import minted_terms
 from .._escrows.observe import clock_of, upgrade_ahead, view_of
 from .._escrows.pool_rules import UNRECORDED, why_not_usable
 from .._gateway.report import report
 
 if t.TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from .._chain.api import ChainApi
-    from .._chain.models import ChainHead, CreatedEvent, Epoch, Escrow, EscrowParams
+    from .._chain.models import (
+        ChainHead,
+        CreatedEvent,
+        Epoch,
+        Escrow,
+        EscrowParams,
+        SettledEvent,
+    )
     from .._core.exchange import Response, Transport
+    from .._escrows.absence import Absence
     from .._escrows.deadlines import EpochClock
     from .._escrows.ledger.states import Intent
     from .._escrows.pool_rules import EscrowView, Limits
@@ -237,6 +246,14 @@ def read_escrows(chain: ChainApi, ids: tuple[int, ...]) -> dict[int, Part[Escrow
     return {number: attempt(functools.partial(chain.escrow, number)) for number in ids}
 
 
+def read_settled(
+    chain: ChainApi, ids: Iterable[int], told: dict[int, Part[SettledEvent | None]]
+) -> None:
+    """The newest first. What is told before the time is over stays, as an index can be slow."""
+    for number in sorted(ids, reverse=True):
+        told[number] = attempt(functools.partial(chain.settled_event, number))
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sight:
     """Everything that was seen."""
@@ -251,6 +268,8 @@ class Sight:
     escrows: Mapping[int, Part[Escrow | None]] = field(default_factory=dict)
     kept: Mapping[int, Part[Settlement | None]] = field(default_factory=dict)
     """Settlements that lie on the disk."""
+    settled: Mapping[int, Part[SettledEvent | None]] = field(default_factory=dict)
+    """Settle events of those that the chain does not have, where the ledger does not prove it."""
 
     def names(self) -> tuple[int, ...]:
         """The numbers of all escrows that anybody knows of."""
@@ -261,6 +280,18 @@ class Sight:
             if intent.open and intent.escrow_id is not None
         }
         return tuple(sorted(recorded | open_ones | self.born()))
+
+    def absence(self, number: int) -> Absence:
+        """The outcome of one that the chain does not have."""
+        event = self.settled[number].value if number in self.settled else None
+        clock = self.clock.value
+        born = clock is not None and number in self.born()
+        return absence_of(number, self.intents.value or (), clock, event, born=born)
+
+    def without_proof(self) -> tuple[int, ...]:
+        """Those that the chain does not have, and of which its settle event can say more."""
+        gone = [n for n, part in self.escrows.items() if part.known and part.value is None]
+        return tuple(number for number in gone if needs_event(self.absence(number)))
 
     def _records(self) -> list[Devshard]:
         seen = [part.value for part in self.gateways.values() if part.value is not None]
@@ -285,24 +316,6 @@ def tell_clock(chain: ChainApi, seen: Part[ChainSeen], epoch: Part[Epoch]) -> Pa
     return attempt(lambda: clock_of(stages, now.head, now.effective_epoch, chain.block_seconds))
 
 
-def without_hidden(
-    sight: Sight, escrows: Mapping[int, Part[Escrow | None]]
-) -> dict[int, Part[Escrow | None]]:
-    """The same, where one that the chain does not show and cannot have pruned yet is not known."""
-    clock = sight.clock.value
-    if clock is None:
-        return dict(escrows)
-    intents, born = sight.intents.value or (), sight.born()
-    return {
-        number: Part(why=not_shown_text(number))
-        if part.known
-        and part.value is None
-        and (number in born or must_be_on_chain(number, intents, clock))
-        else part
-        for number, part in escrows.items()
-    }
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StatusTerms:
     """What rows are judged by."""
@@ -321,7 +334,14 @@ def _row(number: int, sight: Sight, terms: StatusTerms) -> dict[str, t.Any]:
     slot, record = _record_of(number, sight)
     unasked: Part[Escrow | None] = Part(why=sight.chain.why or "it was not requested")
     part = sight.escrows.get(number, unasked)
-    view = view_of(number, record, part.value, sight.clock.value, terms.limits)
+    view = view_of(
+        number,
+        record,
+        part.value,
+        sight.clock.value,
+        terms.limits,
+        absence=None if part.value else sight.absence(number),
+    )
     if not part.known:
         view = replace(view, why_not=_without_chain(view, terms.limits))
     row = {**view.to_result(), "slot": slot, "chain_error": part.why}
@@ -335,7 +355,7 @@ def _row(number: int, sight: Sight, terms: StatusTerms) -> dict[str, t.Any]:
         row |= {"recorded": None, "active": None, "loaded": None}
     if not part.known:
         reasons.append("not known on the chain")
-        row |= {"on_chain": None}
+        row |= {"on_chain": None, "absence": None}
     return {**row, "usable": not reasons, "why_not": reasons}
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
+from .._escrows.absence import WHY, Absence
 from .._gateway.settings import access_gap, access_modes
 from .rotation_rules import rotates
 from .scene import ESCROW, SITE, Data, Finding, Model, Scene, danger, listed, settle_run, warning
@@ -62,7 +63,8 @@ def model_row(scene: Scene, model: Model) -> dict[str, t.Any]:
 
 def _maybe(row: Data) -> bool:
     """Only the silence of the chain keeps it from being usable."""
-    return not row["usable"] and row["why_not"] == ["not known on the chain"]
+    silent = row["why_not"] in (["not known on the chain"], [WHY[Absence.NOT_SHOWN]])
+    return silent and not row["usable"] and not row["settled"]
 
 
 def _none_usable(

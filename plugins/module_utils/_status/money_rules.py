@@ -72,6 +72,25 @@ def escrow_findings(scene: Scene) -> Iterator[Finding]:
             )
 
 
+def absent_findings(scene: Scene) -> Iterator[Finding]:
+    """Records of escrows that the chain does not have, where nothing proves their outcome."""
+    gone = [row for row in scene.rows if row["absence"] is not None]
+    if hidden := [row["id"] for row in gone if row["absence"] == "not_shown"]:
+        yield unknown(
+            "escrows",
+            f"escrow {listed(hidden)} is not shown by the chain, which cannot have pruned it yet by"
+            " what the ledger noted: the node is behind, or it is another chain. Use another"
+            " devshard_chain_rest",
+        )
+    if lacking := [row["id"] for row in gone if row["absence"] == "unknown" and row["recorded"]]:
+        yield warning(
+            "escrows",
+            f"the gateway has a record of escrow {listed(lacking)}, which the chain does not have, and"
+            " neither the ledger nor a settle event of the chain proves that it was settled. A"
+            " devshard_chain_rest whose index of transactions has its epoch can prove it",
+        )
+
+
 SETTLES: t.Final = ("deadline", "last_epoch")
 """Dangers that a settle ends."""
 

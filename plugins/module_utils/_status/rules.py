@@ -18,12 +18,14 @@ from .host_rules import (
     disk_findings,
     edge_findings,
     host_findings,
+    key_findings,
     part_findings,
     swap_findings,
 )
 from .idle_rules import idle_findings
 from .model_rules import access_findings, model_row
 from .money_rules import (
+    absent_findings,
     alarms,
     danger_findings,
     escrow_findings,
@@ -45,10 +47,12 @@ def judge(scene: Scene) -> StatusVerdict:
         disk_findings,
         swap_findings,
         container_findings,
+        key_findings,
         edge_findings,
         certificate_findings,
         escrow_findings,
         last_epoch_findings,
+        absent_findings,
         idle_findings,
         danger_findings,
         money_findings,

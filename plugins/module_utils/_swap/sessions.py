@@ -167,10 +167,13 @@ def refuse_unsettled(
     for item in state.devshards:
         if int(item.id) in given_up:
             continue
-        settled, there = on_chain(ports, item.id)
-        if settled is None and there is None:
-            left.append(f"the chain does not answer for escrow {item.id}")
-        elif there and not settled:
+        try:
+            ports.chain.head()
+            escrow = shown_escrow(ports, int(item.id))
+        except DevshardError as exc:
+            left.append(f"it is not known whether escrow {item.id} is settled ({exc})")
+            continue
+        if escrow is not None and not escrow.settled:
             left.append(f"escrow {item.id} is not settled")
     if left:
         raise UnsafeError(

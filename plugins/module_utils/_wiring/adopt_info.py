@@ -20,9 +20,11 @@ from .._adopt.choose import PATHS, choose, generation_of
 from .._adopt.model import Answers, Deposit, Given, Seen
 from .._chain.api import ChainApi
 from .._chain.limits import MAX_BLOCK_AGE
-from .._core.errors import DevshardError
+from .._core.errors import DevshardError, UnknownStateError
 from .._core.keys import ADMIN_API_KEY
 from .._core.timer import WaitBudget
+from .._escrows.absence import Absence
+from .._escrows.observe import look_for_absent
 from .._gateway.api import GatewayApi
 from .._gateway.instance import Instance, Places
 from .._gateway.profiles import generation, known
@@ -124,24 +126,31 @@ def ask_chain(answers: Answers, chain: ChainApi) -> Answers:
         # another chain, or a node that is behind, has none of them
         chain.head()
         for one in answers.deposits:
-            found.append(_with_chain(one, chain.escrow(int(one.id))))
+            escrow = chain.escrow(int(one.id))
+            found.append(_pruned(one, chain) if escrow is None else _with_chain(one, escrow))
     except DevshardError as exc:
         left = answers.deposits[len(found) :]
         return replace(answers, deposits=(*found, *left), chain_error=str(exc))
     return replace(answers, deposits=tuple(found))
 
 
-def _with_chain(one: Deposit, escrow: Escrow | None) -> Deposit:
-    # one that the chain has pruned is paid out long ago
-    values: dict[str, t.Any] = {"settled": True, "creator": None, "amount": None}
-    if escrow is not None:
-        values = {
-            "settled": escrow.settled,
-            "creator": escrow.creator,
-            "amount": escrow.amount,
-            "model": one.model or escrow.model_id,
-        }
-    return replace(one, **values)
+def _with_chain(one: Deposit, escrow: Escrow) -> Deposit:
+    return replace(
+        one,
+        settled=escrow.settled,
+        creator=escrow.creator,
+        amount=escrow.amount,
+        model=one.model or escrow.model_id,
+    )
+
+
+def _pruned(one: Deposit, chain: ChainApi) -> Deposit:
+    """No deposit of it is out. Whether it was settled, only the chain's settle event shows."""
+    try:
+        absence = look_for_absent(chain, int(one.id), (), None)
+    except UnknownStateError:
+        absence = Absence.UNKNOWN
+    return replace(one, pruned=True, settled=absence is Absence.SETTLED or None)
 
 
 def past_edge(gateway: HandMade, front: Front) -> list[str]:

@@ -24,6 +24,7 @@ SPEC = _argspec.ArgumentSpec(
         "create_via": {"type": "str", "default": "signed", "choices": ["signed", "gateway"]},
         "creator": {"type": "str"},
         "adopt": {"type": "list", "elements": "int", "default": []},
+        "other_models": {"type": "list", "elements": "str", "default": []},
         "adopt_orphans": {"type": "bool", "default": False},
         "other_gateway_escrow_ids": {"type": "list", "elements": "int", "default": []},
         "allow_unclaimed": {"type": "bool", "default": False},

@@ -62,14 +62,15 @@ from .._status.look import (
     look_at_gateway,
     look_at_route,
     read_escrows,
+    read_settled,
     tell_clock,
-    without_hidden,
 )
 from . import certificate_info
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .._chain.models import SettledEvent
     from .._edge.certificate import Certificate
     from .._escrows.settle_rules import (
         Settlement,
@@ -242,7 +243,13 @@ def complete(context: Context, sight: Sight, of_chain: WaitBudget) -> Sight:
     names = sight.names()
     seen = together({"escrows": lambda: read_escrows(chain, names)}, of_chain.left)["escrows"]
     escrows = seen.value or {number: Part(why=seen.why) for number in names}
-    return replace(sight, escrows=without_hidden(sight, escrows), kept=kept(names))
+    sight = replace(sight, escrows=escrows, kept=kept(names))
+    if not (gone := sight.without_proof()):
+        return sight
+    # by itself: a slow index must not take the answers of the chain with it
+    told: dict[int, Part[SettledEvent | None]] = {}
+    late = together({"settled": lambda: read_settled(chain, gone, told)}, of_chain.left)["settled"]
+    return replace(sight, settled={number: told.get(number, Part(why=late.why)) for number in gone})
 
 
 def report(context: Context, sight: Sight, parts: dict[str, Part[t.Any]]) -> dict[str, t.Any]:

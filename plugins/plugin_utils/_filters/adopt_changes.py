@@ -149,6 +149,6 @@ def _edge(
 
 
 def _ledger(adopt: Mapping[str, t.Any]) -> Row:
-    open_ones = [one for one in adopt.get("escrows") or () if not one["settled"]]
+    open_ones = [one for one in adopt.get("escrows") or () if not (one["settled"] or one["pruned"])]
     ids = ", ".join(one["id"] for one in open_ones)
     return _row("ledger", f"escrow {ids} is entered if it is not in it" if ids else "", FILE)

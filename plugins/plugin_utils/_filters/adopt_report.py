@@ -86,10 +86,14 @@ def _settings(settings: Mapping[str, t.Any]) -> list[str]:
 def _escrows(adopt: Mapping[str, t.Any]) -> list[str]:
     lines = []
     for one in adopt.get("escrows") or ():
-        if one["settled"] is None:
-            money = "its deposit is unknown"
-        elif one["settled"]:
+        if one["settled"]:
             money = "settled"
+        elif one["pruned"]:
+            money = (
+                "pruned by the chain, and no settle event of the chain proves that it was settled"
+            )
+        elif one["settled"] is None:
+            money = "its deposit is unknown"
         else:
             money = f"{gnk(one['amount'])} of {one['creator']}"
         key = f"key by the name {one['key']}" if one["key"] else "key in its record"

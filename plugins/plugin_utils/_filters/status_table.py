@@ -246,6 +246,8 @@ def escrow_state(escrow: Data) -> str:
         return "usable"
     if (state := idle_state(escrow)) is not None:
         return state
+    if escrow["on_chain"] is False:
+        return "lost" if escrow["absence"] == "lost" else "not known"
     unsure = all(str(reason).startswith("not known") for reason in escrow["why_not"])
     return "not known" if unsure else "not usable"
 
@@ -264,15 +266,17 @@ def escrow_row(escrow: Data) -> dict[str, t.Any]:
         "model": None if escrow["model"] is None else short(str(escrow["model"]), _MODEL),
         "slot": escrow["slot"],
         "state": escrow_state(escrow),
-        "deposit": "-" if escrow["on_chain"] is False else _known(escrow["amount"]),
+        "deposit": "-" if escrow["on_chain"] is False and ended else _known(escrow["amount"]),
         "unspent": "-" if ended else _known(escrow["balance"]),
         "settle within": "-" if ended else _left(deadline),
     }
 
 
 def over(escrow: Data) -> bool:
-    """Settled, or the chain has none of this number."""
-    return bool(escrow["settled"]) or escrow["on_chain"] is False
+    """Whether its deposit is no longer out: it was paid back or went to the hosts. One that the
+    chain does not show although it must have it is still out."""
+    pruned = escrow["on_chain"] is False and escrow["absence"] != "not_shown"
+    return bool(escrow["settled"]) or pruned
 
 
 def _known(amount: int | None) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 import sys
 import tarfile
 import typing as t
@@ -50,7 +51,7 @@ class Host:
         (folder / "keyring" / "key.info").write_text("key")
         (folder / "config.env").write_text(f"PRIVATE={SECRET}\n")
 
-    def run(self, point: str, **given: object) -> tuple[bool, str]:
+    def run(self, point: str, *, check: bool = False, **given: object) -> tuple[bool, str]:
         settings = {
             "backup_dir": str(self.folder / "backups"),
             "backup_fetch_dir": str(self.controller),
@@ -75,9 +76,9 @@ class Host:
             "tasks": [{"ansible.builtin.import_tasks": str(tasks / f"tasks/{point}.yml")}],
         }
         (self.folder / "play.json").write_text(json.dumps([play]))
-        done = run_ansible(
-            "playbook", "-vvv", "-i", "localhost,", "-e", f"@{path}", self.folder / "play.json"
-        )
+        play_file = self.folder / "play.json"
+        options = ["-vvv", "-i", "localhost,", "-e", f"@{path}", *(["--check"] if check else [])]
+        done = run_ansible("playbook", *options, play_file)
         return done.returncode == 0, " ".join((done.stdout + done.stderr).split())
 
 
@@ -89,6 +90,29 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     (programs / "age").chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:{Path('/usr/bin')}:/bin")
     return Host(tmp_path)
+
+
+def changes(said: str) -> int:
+    (found,) = re.findall(r"localhost : ok=\d+ changed=(\d+) ", said)
+    return int(found)
+
+
+@pytest.mark.parametrize(
+    ("keys", "recipient"), [(False, None), (False, "age1right"), (True, "age1right")]
+)
+def test_check_mode_counts_the_changes_of_the_copy(
+    host: Host, keys: bool, recipient: str | None
+) -> None:
+    given: dict[str, t.Any] = {
+        "__backup_made": {"backup": {"name": "one"}, "holds_keys": keys},
+        "backup_recipient": recipient,
+    }
+    done, predicted = host.run("predict_fetch", check=True, **given)
+    assert done, predicted
+    assert not host.controller.exists()
+    done, said = host.run("fetch", **given)
+    assert done, said
+    assert changes(predicted) == changes(said) > 1
 
 
 def test_a_backup_comes_without_the_key(host: Host) -> None:

@@ -71,6 +71,7 @@ PURE = frozenset(
         "_escrows.ledger.states",
         "_escrows.mint_terms",
         "_escrows.payment",
+        "_escrows.absence",
         "_escrows.pool_rules",
         "_escrows.settle_rules",
         "_gateway.beyond",

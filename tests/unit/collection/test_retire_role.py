@@ -41,6 +41,7 @@ def row(**changes: t.Any) -> Data:
         "id": 12,
         "recorded": False,
         "on_chain": True,
+        "absence": None,
         "settled": False,
         "foreign": False,
         "of_gateway": True,
@@ -87,13 +88,22 @@ def test_an_own_escrow_without_a_record_is_refused_with_the_way_out(
     [
         {"of_gateway": False},
         {"settled": True},
-        {"on_chain": False, "settled": None},
+        {"on_chain": False, "settled": None, "absence": "unknown"},
+        {"on_chain": False, "settled": True, "absence": "settled"},
         {"recorded": True, "settled": True},
     ],
     ids=str,
 )
 def test_what_is_settled_or_another_gateways_is_not_refused(task: Data, changes: Data) -> None:
     assert refusal(task, row(**changes)) is None
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_one_that_the_node_does_not_show_is_not_taken_for_settled(recorded: bool) -> None:
+    hidden = {"on_chain": False, "settled": None, "absence": "not_shown"}
+    told = refusal(LAST, row(recorded=recorded, **hidden))
+    assert told is not None
+    assert "Unsettled: 12." in told
 
 
 @pytest.mark.parametrize("task", [FIRST, LAST], ids=["first", "last"])
@@ -114,7 +124,7 @@ def test_what_this_run_settles_is_not_refused_before_it() -> None:
     assert refusal(FIRST, row(recorded=True)) is None
     told = refusal(LAST, row(recorded=True), escrow_other_gateway_ids=[12])
     assert told is not None
-    assert "Unsettled on the chain: 12." in told
+    assert "Unsettled: 12." in told
     assert "escrow_adopt" not in told
 
 

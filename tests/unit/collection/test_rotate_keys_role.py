@@ -111,3 +111,85 @@ def test_a_name_that_is_not_given_is_left_out_and_the_mode_of_the_swap_is_told(
         assert evaluated(given["name"], {"omit": "left out"}) == "left out"
         assert given["swap_mode"] == "{{ __rotate_keys_swap_mode }}"
     assert evaluated(VARIABLES["__rotate_keys_swap_mode"], told) == (mode or "temp")
+
+
+# the image
+
+IMAGE: t.Final = "registry.example.org/gateway"
+RUNS, NEW = f"{IMAGE}@sha256:{'1' * 64}", f"{IMAGE}@sha256:{'2' * 64}"
+TASKS: t.Final = {task["name"]: task for task in read_yaml(ROLE / "tasks/preflight.yml")}
+REFUSAL = TASKS["Refuse to change the image with the keys unless that is asked for"]
+NOTICE = TASKS["Report that the swap changes the image too"]
+
+
+def planned(target: str, *, origin: str = RUNS, steps: tuple[str, ...] = ("start_temp",)) -> Data:
+    swap: Data = {"steps": list(steps), "record": {"image": f"{IMAGE}:1", "digest": RUNS}}
+    if steps:
+        swap |= {"origin": origin, "origin_shown": "the running one"}
+        swap |= {"target": target, "target_shown": "the wanted one"}
+    return {"swap": swap, "skipped": False}
+
+
+def of_image(swap: Data, **given: t.Any) -> tuple[str | None, str | None]:
+    """The refusal and the notice of a run."""
+    variables = {
+        **{name: text for name, text in VARIABLES.items() if name.startswith("__rotate_keys_")},
+        "__rotate_keys_swap": swap,
+        "inventory_hostname": "gw1",
+        "gateway_image": f"{IMAGE}:2",
+        **given,
+    }
+    assert REFUSAL["when"] == NOTICE["when"]
+    if not evaluated("{{ " + REFUSAL["when"] + " }}", variables):
+        return None, None
+    (condition,) = REFUSAL["ansible.builtin.assert"]["that"]
+    # Ansible evaluates it also where nothing is refused
+    text = evaluated(REFUSAL["ansible.builtin.assert"]["fail_msg"], variables)
+    if not evaluated("{{ " + condition + " }}", variables):
+        return text, None
+    return None, evaluated(NOTICE["ansible.builtin.debug"]["msg"], variables)
+
+
+def test_keys_do_not_bring_another_image_unless_that_is_asked_for() -> None:
+    refused, _notice = of_image(planned(NEW))
+    assert refused is not None
+    for part in ("runs the running one", "gateway_image names the wanted one"):
+        assert part in refused
+    # both ways out can be typed
+    assert f"add -e hot_swap_image={RUNS} to" in refused
+    assert f"add -e hot_swap_image={IMAGE}:2." in refused
+    refused, notice = of_image(planned(NEW), hot_swap_image=f"{IMAGE}:2")
+    assert refused is None
+    assert notice == (
+        "gw1: the swap also changes the image, from the running one to the wanted one (hot_swap_image)"
+    )
+
+
+@pytest.mark.parametrize(
+    "swap",
+    [
+        planned(RUNS),
+        planned(RUNS, origin=f"mirror.example.org/{RUNS}"),
+        planned(RUNS, steps=()),
+        {"skipped": True},
+    ],
+    ids=["the same", "by a mirror", "nothing to do", "not asked"],
+)
+def test_keys_alone_are_refused_by_no_image(swap: Data) -> None:
+    assert of_image(swap) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("run", "skip", "swaps"),
+    [
+        (["all"], [], True),
+        (["rotate_keys"], [], False),
+        (["rotate_keys", "hot_swap"], [], True),
+        (["all"], ["hot_swap"], False),
+    ],
+)
+def test_the_image_matters_where_a_swap_is_run(
+    run: list[str], skip: list[str], swaps: bool
+) -> None:
+    given = {"ansible_run_tags": run, "ansible_skip_tags": skip}
+    assert evaluated(VARIABLES["__rotate_keys_swaps"], given) is swaps

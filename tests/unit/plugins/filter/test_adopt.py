@@ -54,6 +54,7 @@ ADOPT: Data = {
             "settled": False,
             "creator": "gonka1a",
             "amount": 5_000_000_000,
+            "pruned": False,
         }
     ],
     "chain_error": None,

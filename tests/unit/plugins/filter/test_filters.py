@@ -224,6 +224,7 @@ def unsettled(number: int, blocks: int, *kinds: str, **changes: t.Any) -> dict[s
         "usable": True,
         "amount": 5,
         "on_chain": True,
+        "absence": None,
         "settled": False,
         "recorded": True,
         "may_settle": True,

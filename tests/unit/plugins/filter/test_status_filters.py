@@ -74,6 +74,28 @@ def test_settled_escrows_are_shown_as_settled_and_last() -> None:
     assert lines[-1].split() == ["3", "org/A", "main", "settled", "5", "GNK", "-", "-"]
 
 
+@pytest.mark.parametrize(
+    ("absence", "settled", "shown"),
+    [
+        ("settled", True, "settled - - -"),
+        ("lost", None, "lost - - -"),
+        ("unknown", None, "not known - - -"),
+        ("not_shown", None, "not known not known 4.9 GNK not known"),
+    ],
+)
+def test_one_that_the_chain_does_not_have_is_shown_as_what_is_proved(
+    absence: str, settled: bool | None, shown: str
+) -> None:
+    gone = escrow(3, on_chain=False, absence=absence, settled=settled, active=False, usable=False)
+    gone |= {"why_not": ["inactive in the gateway", "x"], "amount": None, "deadline": None}
+    status = status_of(lambda _presence, seen: seen.update(escrows=[gone, escrow(7)]))
+    (line,) = [line for line in status_table(status) if line.startswith("3 ")]
+    assert " ".join(line.split()[3:]) == shown
+    texts = [item["text"] for item in status["findings"] if item["about"] == "escrows"]
+    assert len(texts) == (absence in ("unknown", "not_shown")), texts
+    assert all("escrow 3" in text and "devshard_chain_rest" in text for text in texts)
+
+
 FOUND = {
     "memory_statistics": True,
     "profiler": True,

@@ -14,6 +14,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._chain.models impor
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
     ConfigurationError,
     TransportError,
+    UnknownStateError,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._host import docker_cli
 from ansible_collections.gonka.devshard.plugins.module_utils._wiring.adopt_info import ask_chain
@@ -91,6 +92,22 @@ class Halfway:
             settled=False,
             model_id="m/1",
         )
+
+
+@pytest.mark.parametrize("proof", [True, False, None])
+def test_an_escrow_that_the_chain_has_pruned_is_settled_only_with_proof(proof: bool | None) -> None:
+    class Pruned:
+        def escrow(self, _number: int) -> None:
+            return None
+
+        def settled_event(self, _number: int) -> object:
+            if proof is None:
+                raise UnknownStateError("the index is off")
+            return object() if proof else None
+
+    one = Deposit(id="7", model="m/1", active=True, loaded=True, key="", protocol="v2", role=None)
+    (found,) = ask_chain(Answers(deposits=(one,)), t.cast("ChainApi", Pruned())).deposits
+    assert (found.pruned, found.over, found.settled) == (True, True, True if proof else None)
 
 
 def test_an_escrow_that_the_chain_does_not_answer_for_stays_unknown() -> None:

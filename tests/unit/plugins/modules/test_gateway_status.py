@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import typing as t
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from ansible_collections.gonka.devshard.plugins.module_utils._chain.api import ChainApi
 from ansible_collections.gonka.devshard.plugins.module_utils._core.exchange import Request, Response
 from ansible_collections.gonka.devshard.plugins.module_utils._core.parts import Part
 from ansible_collections.gonka.devshard.plugins.module_utils._edge.certificate import Certificate
@@ -332,6 +334,38 @@ def test_all_escrows_are_settled(site: Site) -> None:
     site.net.admin.post(f"/v1/admin/devshards/{number}/settle", {})
     lines = findings(site, look(site))
     assert any(f"danger: no usable escrow for {site.model}" in line for line in lines), lines
+
+
+@pytest.mark.parametrize("settled", [True, False])
+def test_an_escrow_that_the_chain_has_pruned(
+    settled: bool, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = serve(site)
+    if settled:
+        site.net.admin.post(f"/v1/admin/devshards/{number}/settle", {})
+    monkeypatch.setattr(ChainApi, "escrow", lambda _chain, _number: None)
+    rows = {row["id"]: row for row in look(site)["escrows"]}
+    row = rows[number]
+    assert (row["on_chain"], row["settled"]) == (False, True if settled else None)
+    assert row["absence"] == ("settled" if settled else "unknown")
+
+
+def test_what_a_slow_index_told_in_time_stays(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    older = serve(site)
+    number = serve(site)
+    site.net.admin.post(f"/v1/admin/devshards/{number}/settle", {})
+    ask, ended = ChainApi.settled_event, threading.Event()
+
+    def slow(chain: ChainApi, asked: int) -> object:
+        if asked != number:
+            ended.wait(30)
+        return ask(chain, asked)
+
+    monkeypatch.setattr(ChainApi, "escrow", lambda _chain, _number: None)
+    monkeypatch.setattr(ChainApi, "settled_event", slow)
+    rows = {row["id"]: row for row in look(site, time_limit=3)["escrows"]}
+    ended.set()
+    assert (rows[number]["absence"], rows[older]["absence"]) == ("settled", "unknown")
 
 
 def test_the_creator_is_not_listed_any_more(site: Site) -> None:

@@ -413,6 +413,22 @@ def test_a_backup_is_noted_and_restored(swap: Swap, site: Site, tmp_path: Path) 
     assert done["actions"] == [f"restored backup {name}"]
 
 
+@pytest.mark.parametrize("keep", [0, 1, 2])
+def test_check_mode_removes_the_backups_that_the_run_removes(
+    keep: int, site: Site, tmp_path: Path
+) -> None:
+    params = {
+        **site.chain(),
+        **site.ledger(),
+        "storage_dir": str(storage_with(tmp_path, 7, 23)),
+        "dest": str(tmp_path / "backups"),
+        "keep": keep,
+    }
+    name = succeeded("gateway_backup", params)["backup"]["name"]
+    predicted = succeeded("gateway_backup", params, check=True)["removed"]
+    assert predicted == ([name] if keep == 1 else [])
+
+
 # the edge
 
 

@@ -186,7 +186,8 @@ def test_no_such_host(http: HttpTransport) -> None:
 def test_an_answer_that_does_not_come(server: Server, sleeps: Sleeps, over: Over) -> None:
     late = threading.Event()
     server.answers(Answer(delay=late))
-    request = Request(method="POST", url=server.url, timeout=0.1)
+    # long enough for a slow machine to connect
+    request = Request(method="POST", url=server.url, timeout=3)
     with pytest.raises(TransportError, match="no answer within the time-out$") as caught:
         HttpTransport(sleep=sleeps, over=over).send(request)
     late.set()

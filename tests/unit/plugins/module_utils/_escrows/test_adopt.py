@@ -10,6 +10,7 @@ import pytest
 
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import (
     TransportError,
+    UnknownStateError,
     UnsafeError,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.states import (
@@ -111,6 +112,17 @@ def test_a_paid_escrow_that_was_pruned_is_told_as_lost(world: World) -> None:
     run(world)
     assert [intent.state for intent in intents(world)] == [State.LOST, State.DONE]
     assert any("went to the hosts" in text for text in world.warnings)
+
+
+def test_a_paid_escrow_that_the_node_does_not_show_is_not_given_up(world: World) -> None:
+    world.gateway.lose["add"] = "before"
+    with pytest.raises(TransportError):
+        run(world)
+    hidden = world.chain.escrows.pop(1)
+    with pytest.raises(UnknownStateError, match="cannot have pruned it yet"):
+        run(world)
+    world.chain.escrows[1] = hidden
+    assert run(world).adopted == [1]
 
 
 def test_a_paid_escrow_that_is_only_switched_off_is_activated_and_not_paid_again(

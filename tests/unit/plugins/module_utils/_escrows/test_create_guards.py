@@ -34,6 +34,7 @@ from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils._escrows
 )
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils.money_fakes import (
     AMOUNT,
+    MODEL,
     World,
     options,
 )
@@ -149,6 +150,46 @@ def test_what_cannot_be_adopted_is_refused_with_the_reason(world: World) -> None
     world.gateway.records.clear()
     with pytest.raises(UnsafeError, match="it is settled"):
         run(world, adopt=(1,))
+
+
+OTHER = "other/model"
+
+
+def paid_by_hand(world: World) -> None:
+    """Escrow 1 of one model and escrow 2 of another one; no gateway and no ledger knows them."""
+    world.chain.models.append(OTHER)
+    run(world)
+    run(world, model_id=OTHER)
+    assert [world.chain.escrows[number].model_id for number in (1, 2)] == [MODEL, OTHER]
+    world.gateway.records.clear()
+    Path(world.path).unlink()
+
+
+def test_one_host_adopts_ids_of_each_of_its_models(world: World) -> None:
+    paid_by_hand(world)
+    both: dict[str, t.Any] = {"adopt": (1, 2), "other_models": frozenset({MODEL, OTHER})}
+    for ask in (check, run):
+        # a second one is paid for beside the first, and the other model's id forbids nothing
+        found = ask(world, **both, count=2)
+        assert (found.adopted, len(found.created)) == ([1], 1)
+    result = run(world, model_id=OTHER, **both)
+    assert (result.adopted, result.created) == ([2], [])
+    for model in (MODEL, OTHER):
+        assert not run(world, model_id=model, **both, count=1).changed
+
+
+def test_an_id_of_a_model_that_no_run_is_for_is_refused_with_the_way_out(world: World) -> None:
+    paid_by_hand(world)
+    with pytest.raises(UnsafeError, match=f"for model {OTHER}, .* Add that model there"):
+        run(world, adopt=(1, 2), other_models=frozenset({MODEL}))
+    assert world.gateway.records == {}
+
+
+def test_what_another_gateway_has_is_not_adopted(world: World) -> None:
+    paid_by_hand(world)
+    with pytest.raises(UnsafeError, match="another gateway has it"):
+        run(world, adopt=(1,), other_gateway_escrow_ids=frozenset({1}))
+    assert world.gateway.records == {}
 
 
 def at_temp(world: World, *, seconds: float = 300, **changes: t.Any) -> EscrowResult:

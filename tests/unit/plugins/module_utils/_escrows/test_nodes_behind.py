@@ -159,7 +159,7 @@ def test_the_report_is_not_complete_without_an_escrow_that_must_be_there(
     assert (seen()["complete"], seen()["not_known"]) == (True, [])
     hide(world, 1, monkeypatch)
     assert not seen()["complete"]
-    assert any("escrow 1: the chain does not show it" in text for text in seen()["not_known"])
+    assert any("escrow 1: it is not known on the chain" in text for text in seen()["not_known"])
 
 
 def test_the_ledger_proves_it_until_the_chain_may_have_pruned_it(world: World) -> None:

@@ -81,7 +81,7 @@ def wish(**changes: t.Any) -> PoolWish:
         ({"nonce": 19_800}, "nonce 19800"),
         ({"balance": 999_999}, "below"),
         ({"balance": None}, "balance 0"),
-        ({"on_chain": False}, "does not have it"),
+        ({"on_chain": False}, "not known whether it was settled: the chain does not have it"),
         ({"settled": True}, "settled on the chain"),
         ({"deadline": settle_deadline(212, CLOCK)}, "deadline has passed"),
     ],

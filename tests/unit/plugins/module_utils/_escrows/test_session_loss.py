@@ -50,6 +50,7 @@ def test_a_pruned_escrow_is_only_deleted_when_something_proves_that_it_was_settl
 ) -> None:
     world.chain.next_epoch()
     world.chain.next_epoch()
+    assert 1 not in world.chain.escrows
     with pytest.raises(UnsafeError, match="nothing proves"):
         go(world, "absent")
     world.chain.index_on = False
@@ -61,6 +62,12 @@ def test_a_pruned_escrow_is_only_deleted_when_something_proves_that_it_was_settl
     )
     world.chain.txs["X"] = Inclusion(settled=event)
     assert go(world, "absent")["changed"]
+
+
+def test_an_escrow_that_the_node_does_not_show_yet_is_not_taken_for_pruned(world: World) -> None:
+    del world.chain.escrows[1]
+    with pytest.raises(UnknownStateError, match="cannot have pruned it yet"):
+        go(world, "absent")
 
 
 def test_without_an_index_force_still_gives_a_pruned_escrow_up(world: World) -> None:

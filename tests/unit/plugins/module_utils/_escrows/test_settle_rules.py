@@ -17,6 +17,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._chain.releases imp
     ApprovedVersions,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import ProtocolError
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.absence import Absence
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.deadlines import (
     EpochClock,
     settle_deadline,
@@ -79,9 +80,8 @@ def view(**changes: t.Any) -> EscrowView:
     return EscrowView(**values)
 
 
-def step(kept: Settlement | None = None, before: bool = False, **changes: t.Any) -> SettleStep:
-    seen = SettleView(view=view(**changes), settlement=kept, settled_before=before)
-    return next_step(seen)
+def step(kept: Settlement | None = None, **changes: t.Any) -> SettleStep:
+    return next_step(SettleView(view=view(**changes), settlement=kept))
 
 
 def test_a_settlement_is_read_and_its_refund_computed() -> None:
@@ -178,8 +178,12 @@ def test_the_last_epoch_works_and_one_later_is_too_late() -> None:
 
 
 def test_a_pruned_escrow_is_done_only_with_proof() -> None:
-    assert step(None, on_chain=False, settled=None) is SettleStep.LOST
-    assert step(None, before=True, on_chain=False, settled=None) is SettleStep.DONE
+    gone: dict[str, t.Any] = {"on_chain": False, "settled": None}
+    for absence in (Absence.UNKNOWN, Absence.LOST):
+        assert step(None, **gone, absence=absence) is SettleStep.LOST
+    assert step(None, **gone, absence=Absence.NOT_SHOWN) is SettleStep.NOT_SHOWN
+    proved = {**gone, "settled": True, "absence": Absence.SETTLED}
+    assert step(None, **proved) is SettleStep.DONE
 
 
 PARAMS = EscrowParams(

@@ -365,8 +365,27 @@ def test_one_escrow_that_is_not_known_leaves_the_number_unknown(changes: Data) -
 
 
 def test_an_escrow_that_the_chain_has_pruned_is_not_counted() -> None:
-    found = told(of_seen(escrows=[escrow(7), escrow(8, on_chain=False, settled=None)]))
+    gone: Data = {"on_chain": False, "settled": None, "usable": False, "deadline": None}
+    found = told(of_seen(escrows=[escrow(7), escrow(8, **gone, absence="unknown")]))
     assert found["escrows_unsettled"] == 1
+    assert found['unknown{what="escrow_pruned",escrow_id="8"}'] == 1
+    assert "look_success_timestamp_seconds" in found
+    found = told(of_seen(escrows=[escrow(7), escrow(8, **gone, absence="lost")]))
+    assert not [name for name in found if name.startswith("unknown")]
+
+
+def test_a_pruned_escrow_that_was_settled_is_shown_as_settled() -> None:
+    gone: Data = {"on_chain": False, "settled": True, "usable": False, "deadline": None}
+    found = told(of_seen(escrows=[escrow(7, **gone, absence="settled")]))
+    assert (found[f"escrow_settled{SEVEN}"], found["escrows_unsettled"]) == (1, 0)
+
+
+def test_an_escrow_that_the_node_does_not_show_fails_the_look() -> None:
+    gone: Data = {"on_chain": False, "settled": None, "usable": False, "deadline": None}
+    found = told(of_seen(escrows=[escrow(8, **gone, absence="not_shown")]))
+    assert found['unknown{what="escrow_settled",escrow_id="8"}'] == 1
+    assert found['unknown{what="escrows_unsettled"}'] == 1
+    assert "look_success_timestamp_seconds" not in found
 
 
 def test_settled_escrows_have_neither_deadline_nor_risk() -> None:

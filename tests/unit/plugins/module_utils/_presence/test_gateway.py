@@ -249,13 +249,13 @@ def test_what_a_compose_file_mounts(
 
 
 @pytest.mark.parametrize(
-    ("program", "why"),
-    [("exec sleep 600", "does not answer within"), ("exit 3", "status 3")],
+    ("program", "seconds", "why"),
+    [("exec sleep 600", 0.1, "does not answer within"), ("exit 3", 600, "status 3")],
 )
 def test_an_engine_that_hangs_or_fails(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, why: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, seconds: float, why: str
 ) -> None:
-    monkeypatch.setattr(docker_cli, "SECONDS", 0.1)
+    monkeypatch.setattr(docker_cli, "SECONDS", seconds)
     docker = tmp_path / "docker"
     docker.write_text(f"#!/bin/sh\n{program}\n")
     docker.chmod(0o755)

@@ -14,13 +14,18 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.gonka.devshard.plugins.module_utils._core.keys import ADMIN_API_KEY
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.instance import Instance
+from ansible_collections.gonka.devshard.plugins.module_utils._gateway.key_rotation import KeyNotes
 from ansible_collections.gonka.devshard.plugins.module_utils._host import docker_cli
 from ansible_collections.gonka.devshard.plugins.module_utils._host.storage import same_place
 from ansible_collections.gonka.devshard.plugins.module_utils._presence.model import (
     PLAYS,
     Port,
     Presence,
+)
+from ansible_collections.gonka.devshard.plugins.module_utils._presence.rules import (
+    notes as notes_of,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._presence.rules import refuse
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.steps import Step
@@ -74,6 +79,40 @@ def test_a_deployment_of_0_1_0(host: FakeHost) -> None:
     assert port(seen, "temp").state == "free"
     assert seen.others == ()
     assert seen.other_ledgers == ()
+
+
+def running_with(host: FakeHost, **variables: str) -> None:
+    host.deployed()
+    host.container("devshardctl-multi", host.storage)
+    host.containers[-1]["Config"]["Env"] = [f"{name}={value}" for name, value in variables.items()]
+
+
+def test_a_key_that_waits_beside_the_environment_file_is_named(host: FakeHost) -> None:
+    running_with(host, DEVSHARD_ADMIN_API_KEY=SECRET)
+    assert host.look().waiting_keys.names == ()
+    file = host.deploy / "config.devshard.env"
+    new = "new-admin-key-of-a-rotation"
+    made = {"admin": "2026-12"}
+    notes = KeyNotes(
+        done=made, staged={ADMIN_API_KEY: new}, waiting={ADMIN_API_KEY: "admin"}
+    ).to_json()
+    kept = host.write(host.deploy / "config.devshard.env.rotation.json", notes)
+    found = host.look()
+    assert found.waiting_keys.names == (ADMIN_API_KEY,)
+    assert new not in json.dumps(found.to_result())
+    (said,) = notes_of("site", found)
+    assert said.startswith(f"a new value of {ADMIN_API_KEY} waits for a container")
+    assert "playbook gonka.devshard.hot_swap" in said
+    # a swap was interrupted after it had written the file: the container is all that shows it
+    file.write_text(file.read_text().replace(SECRET, new))
+    assert host.look().waiting_keys.names == (ADMIN_API_KEY,)
+    kept.write_text("{")
+    broken = host.look().waiting_keys
+    assert (broken.names, broken.to_result()["known"]) == ((), False)
+    kept.unlink()
+    assert host.look().waiting_keys.names == (ADMIN_API_KEY,)
+    host.containers.clear()
+    assert host.look().waiting_keys.names == ()
 
 
 def test_no_secret_is_in_the_result(host: FakeHost) -> None:

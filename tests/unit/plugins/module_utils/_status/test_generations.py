@@ -17,6 +17,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._chain.models impor
 from ansible_collections.gonka.devshard.plugins.module_utils._chain.releases import Release
 from ansible_collections.gonka.devshard.plugins.module_utils._core.parts import Part
 from ansible_collections.gonka.devshard.plugins.module_utils._core.reader import Reader
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.absence import Absence
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.observe import read_clock
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.pool_rules import Limits
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.models import (
@@ -34,7 +35,6 @@ from ansible_collections.gonka.devshard.plugins.module_utils._status.look import
     Sight,
     StatusTerms,
     escrow_rows,
-    without_hidden,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._status.rules import judge
 from ansible_collections.gonka.devshard.plugins.module_utils._status.scene import (
@@ -255,14 +255,11 @@ def test_only_the_approved_generation_is_well(fleet: Fleet) -> None:
 def test_what_the_node_does_not_show_yet_is_not_known(fleet: Fleet, name: str) -> None:
     """Nodes behind one address differ by some blocks; its index has the create."""
     number = SERVES[name]
-    seen = fleet.sight(name)
-    hidden = without_hidden(seen, {number: Part(value=None), 99: Part(value=None)})
-    assert not hidden[number].known
-    # nothing says that this one is young
-    assert hidden[99].known
-    shown = escrow_rows(replace(seen, escrows=hidden), terms_of(GENERATIONS[name]))
-    (row,) = (one for one in shown if one["id"] == number)
-    assert (row["on_chain"], row["usable"]) == (None, False)
+    seen = replace(fleet.sight(name), escrows={number: Part(value=None), 99: Part(value=None)})
+    # nothing says that the other one is young
+    assert (seen.absence(number), seen.absence(99)) == (Absence.NOT_SHOWN, Absence.UNKNOWN)
+    (row,) = (one for one in escrow_rows(seen, terms_of(GENERATIONS[name])) if one["id"] == number)
+    assert (row["settled"], row["absence"], row["usable"]) == (None, "not_shown", False)
 
 
 @EVERY

@@ -44,6 +44,7 @@ def escrow(number: int, model: str = A, **changes: t.Any) -> Data:
         "nonce": 3,
         "balance": 4_900_000_000,
         "on_chain": True,
+        "absence": None,
         "creator": OURS,
         "amount": 5_000_000_000,
         "epoch": 4,
@@ -128,6 +129,7 @@ def well() -> tuple[Data, Data]:
         "retired": {"known": True, "exists": False, "retired": False},
         "redirect": {"known": True, "exists": False, "base_url": None, "noted": False},
         "swap": {"known": True, "error": None, "open": False},
+        "waiting_keys": {"known": True, "error": None, "names": []},
         "container": slot("multi"),
         "temp": slot("temp", exists=False, running=False, ours=None),
         "others": [],
@@ -743,6 +745,18 @@ def test_the_way_on_of_a_swap_with_the_other_gateway_names_its_mode() -> None:
     more = " -e hot_swap_mode=pool -e hot_swap_slot=temp"
     assert swap.run == f"gonka.devshard.hot_swap -e hot_swap_image=registry/gateway:1.1{more}"
     assert swap.back == f"gonka.devshard.hot_swap -e hot_swap_rollback=true{more}"
+
+
+def test_keys_that_wait_are_named_with_the_playbook_that_brings_them() -> None:
+    waits = {"known": True, "error": None, "names": ["DEVSHARD_ADMIN_API_KEY", "DEVSHARD_API_KEYS"]}
+    (found,) = verdict(of_presence(waiting_keys=waits)).findings
+    assert (found.severity, found.run) == (Severity.WARNING, "gonka.devshard.hot_swap")
+    assert "DEVSHARD_ADMIN_API_KEY and DEVSHARD_API_KEYS waits for a container" in found.text
+    unknown = {"known": False, "error": "it is no JSON", "names": []}
+    (found,) = verdict(of_presence(waiting_keys=unknown)).findings
+    assert found.severity is Severity.UNKNOWN
+    (_swap, found) = verdict(of_presence(waiting_keys=waits, swap=SWAP)).findings
+    assert (found.about, found.run) == ("keys", "")
 
 
 @pytest.mark.parametrize(

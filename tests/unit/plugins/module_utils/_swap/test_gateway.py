@@ -480,7 +480,7 @@ def test_a_gateway_with_a_deposit_is_not_left_behind(active: bool) -> None:
 def test_a_chain_that_does_not_answer_proves_no_settlement() -> None:
     chain = Chain(_1=settled())
     chain.silent = True
-    with pytest.raises(UnsafeError, match="the chain does not answer for escrow 1"):
+    with pytest.raises(UnsafeError, match="it is not known whether escrow 1 is settled"):
         refuse_unsettled(ports(Gateway({}), chain), state(devshard(1)))
 
 
@@ -625,7 +625,7 @@ def test_an_escrow_that_the_node_does_not_show_yet_is_neither_past_nor_left_behi
     known, unknown = ports(Gateway({}), Chain(), made), ports(Gateway({}), Chain())
     assert past_escrows(known, found, [1]) == []
     assert past_escrows(unknown, found, [1]) == [1]
-    with pytest.raises(UnsafeError, match="the chain does not answer for escrow 1"):
+    with pytest.raises(UnsafeError, match="it is not known whether escrow 1 is settled"):
         refuse_unsettled(known, found)
     with pytest.raises(UnsafeError, match="cannot have pruned it yet"):
         refuse_stop(known, "main", found)
