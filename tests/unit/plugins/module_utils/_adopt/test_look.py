@@ -127,8 +127,10 @@ def test_a_container_by_a_guide_has_nothing_beyond(host: FakeHost) -> None:
         ({"networks": []}, Beyond()),
         ({"networks": ["gateway_default", "chain"]}, Beyond(networks=("chain",))),
         ({"networks": ["gateway_backend"]}, Beyond(networks=("gateway_backend",))),
+        ({"networks": ["gateway_default", "web_default"]}, Beyond(networks=("web_default",))),
         ({"networks": ["host"]}, Beyond(networks=("host",))),
         ({"networks": [], "mode": "container:ab"}, Beyond(networks=("container:ab",))),
+        ({"networks": ["bridge"], "mode": "container:ab"}, Beyond(networks=("container:ab",))),
         (
             {"ExtraHosts": ["node:10.0.0.5"], "Dns": ["10.0.0.2"], "DnsSearch": ["lan"]},
             Beyond(names=("node:10.0.0.5", "10.0.0.2", "lan")),

@@ -91,6 +91,15 @@ def test_an_escrow_made_here_is_this_gateways_without_a_record(
     assert owners(world, storage) == {1: True}
 
 
+def test_an_escrow_with_a_record_is_this_gateways_without_a_ledger(
+    tmp_path: Path, storage: Path
+) -> None:
+    earlier, world = World(tmp_path / "earlier"), World(tmp_path / "here")
+    run(earlier)
+    world.chain, world.gateway = earlier.chain, earlier.gateway
+    assert owners(world, storage) == {1: True}
+
+
 def test_an_escrow_that_another_gateway_of_this_host_made_is_not_this_gateways(
     tmp_path: Path, storage: Path
 ) -> None:
@@ -117,7 +126,7 @@ def test_an_escrow_whose_session_is_in_the_storage_is_this_gateways(
     assert owners(world, storage) == {theirs: True}
     # the chain lists only the creator's own; a session of another account is found in the storage
     world.chain.escrows[theirs].creator = "gonka1other"
-    world.chain.minted.clear()
+    world.chain.txs.clear()
     assert owners(world, storage) == {theirs: True}
 
 
