@@ -40,6 +40,28 @@ def evaluated(expression: str, variables: Data) -> t.Any:
 
 
 @pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ({"hot_swap_image": "g:2", "gateway_image": "g:1"}, "g:2"),
+        # a survey gives an empty text for a question without an answer
+        ({"hot_swap_image": "", "gateway_image": "g:1"}, "g:1"),
+        ({"gateway_image": "g:1"}, "g:1"),
+        ({"hot_swap_image": ""}, None),
+        ({"hot_swap_image": "", "gateway_image": ""}, None),
+        ({}, None),
+    ],
+)
+@pytest.mark.parametrize("rollback", ["false", "true"])
+def test_an_empty_image_is_none(given: Data, wanted: str | None, rollback: str) -> None:
+    plan = task(read_yaml(TASKS / "swap.yml"), "Plan the steps")["gonka.devshard.swap_step"]
+    assert evaluated(plan["image"], {**given, "omit": "(omitted)"}) == (wanted or "(omitted)")
+    settings = task(read_yaml(TASKS / "preflight.yml"), "Check the settings")
+    asked = settings["ansible.builtin.assert"]["that"][0]
+    passed = evaluated("{{ " + asked + " }}", {**given, "hot_swap_rollback": rollback})
+    assert passed is (wanted is not None or rollback == "true")
+
+
+@pytest.mark.parametrize(
     ("step", "state"), [("import_escrows", "imported"), ("activate", "active")]
 )
 def test_all_escrows_are_imported_and_activated_in_one_run_of_a_module(
