@@ -33,6 +33,10 @@ _RIGHTS: t.Final = {
     "UTSMode": "uts",
     "UsernsMode": "userns_mode",
 }
+_BLKIO: t.Final = (
+    *("BlkioWeight", "BlkioWeightDevice", "BlkioDeviceReadBps", "BlkioDeviceWriteBps"),
+    *("BlkioDeviceReadIOps", "BlkioDeviceWriteIOps"),
+)
 _IPC: t.Final = ("", "none", "private", "shareable")
 _NAMED: t.Final = {
     "Memory": "mem_limit",
@@ -41,10 +45,15 @@ _NAMED: t.Final = {
     "MemorySwappiness": "mem_swappiness",
     "NanoCpus": "cpus",
     "CpuQuota": "cpu_quota",
+    "CpuPeriod": "cpu_period",
     "CpuShares": "cpu_shares",
+    "CpuRealtimePeriod": "cpu_rt_period",
+    "CpuRealtimeRuntime": "cpu_rt_runtime",
     "CpusetCpus": "cpuset",
+    "CpusetMems": "cpuset_mems",
     "PidsLimit": "pids_limit",
-    "BlkioWeight": "blkio_config",
+    "StorageOpt": "storage_opt",
+    "Annotations": "annotations",
     "OomScoreAdj": "oom_score_adj",
     "OomKillDisable": "oom_kill_disable",
     "CgroupParent": "cgroup_parent",
@@ -60,7 +69,9 @@ _NAMED: t.Final = {
 _SHM: t.Final = 64 << 20
 _USUAL: t.Final = {"Runtime": ("", "runc"), "ShmSize": (0, _SHM)}
 _USUAL_NAMES: t.Final = {"Runtime": "runtime", "ShmSize": "shm_size"}
-_NOT_OWN: t.Final = ("com.docker.compose.", "desktop.docker.io/", "gonka.devshard.")
+_TERMINAL: t.Final = {"Tty": "tty", "OpenStdin": "stdin_open"}
+_COMPOSE: t.Final = "com.docker.compose."
+_NOT_OWN: t.Final = (_COMPOSE, "desktop.docker.io/", "gonka.devshard.")
 _STATUS_PATHS: t.Final = ("/v1/status", "/health")
 """A check of a guide asks one of them, as that of the collection does."""
 _STOP_SECONDS: t.Final = 10
@@ -94,6 +105,7 @@ def options_of(attrs: Attrs, of_image: Attrs) -> Options:
             *_labels(config, of_image),
             *log,
             *_process(config, of_image, str(attrs.get("Id") or "")),
+            *_networks(attrs, config),
             *_restart(host),
             *(["stop_grace_period"] if stops is not None and not kept else []),
             *_host(attrs, host),
@@ -143,7 +155,33 @@ def _process(config: Attrs, of_image: Attrs, full_id: str) -> list[str]:
         found.append(f"hostname ({hostname})")
     if domain := config.get("Domainname"):
         found.append(f"domainname ({domain})")
+    found += [name for key, name in _TERMINAL.items() if config.get(key)]
     return found
+
+
+def _networks(attrs: Attrs, config: Attrs) -> list[str]:
+    """Names and addresses of its own by which others reach it, and services that start before it."""
+    labels = config.get("Labels") or {}
+    usual = {str(attrs.get("Name") or "").lstrip("/"), labels.get(f"{_COMPOSE}service")}
+    aliases: set[str] = set()
+    addresses: set[str] = set()
+    for values in ((attrs.get("NetworkSettings") or {}).get("Networks") or {}).values():
+        of_network = values or {}
+        aliases |= set(of_network.get("Aliases") or ())
+        addresses |= {str(one) for one in (of_network.get("IPAMConfig") or {}).values() if one}
+    full_id = str(attrs.get("Id") or "")
+    own = sorted(name for name in aliases - usual if not full_id.startswith(name))
+    services = str(labels.get(f"{_COMPOSE}depends_on") or "").split(",")
+    needed = [one.partition(":")[0] for one in services if one]
+    return [
+        f"{name} ({', '.join(found)})"
+        for name, found in (
+            ("aliases", own),
+            ("ipv4_address", sorted(addresses)),
+            ("depends_on", needed),
+        )
+        if found
+    ]
 
 
 def _restart(host: Attrs) -> list[str]:
@@ -162,6 +200,8 @@ def _host(attrs: Attrs, host: Attrs) -> list[str]:
         for key, usual in _USUAL.items()
         if key in host and (host[key] or usual[0]) not in usual
     ]
+    if any(host.get(key) for key in _BLKIO):
+        found.append("blkio_config")
     mounted = [one for one in attrs.get("Mounts") or () if one.get("Type") == "tmpfs"]
     return [*found, *(["tmpfs"] if mounted or host.get("Tmpfs") else [])]
 

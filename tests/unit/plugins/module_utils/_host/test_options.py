@@ -90,6 +90,9 @@ def test_rights_that_the_next_container_would_not_have(
         ({"NanoCpus": 1500000000}, ("cpus",)),
         ({"CpuQuota": 1, "CpuShares": 2, "CpusetCpus": "0"}, ("cpu_quota", "cpu_shares", "cpuset")),
         ({"PidsLimit": 100, "BlkioWeight": 5}, ("pids_limit", "blkio_config")),
+        ({"BlkioDeviceReadBps": [{"Path": "/dev/sda", "Rate": 1}]}, ("blkio_config",)),
+        ({"CpuPeriod": 1, "CpusetMems": "0"}, ("cpu_period", "cpuset_mems")),
+        ({"StorageOpt": {"size": "1G"}, "Annotations": {"a": "b"}}, ("storage_opt", "annotations")),
         ({"OomScoreAdj": -5, "OomKillDisable": True}, ("oom_score_adj", "oom_kill_disable")),
         ({"CgroupParent": "a.slice"}, ("cgroup_parent",)),
         ({"Ulimits": [{"Name": "nofile", "Hard": 65536, "Soft": 65536}]}, ("ulimits",)),
@@ -125,6 +128,11 @@ def test_options_of_the_engine_that_are_named(
         ({"Healthcheck": {"Test": ["NONE"]}}, ("healthcheck",)),
         ({"StopSignal": "SIGINT"}, ("stop_signal (SIGINT)",)),
         ({"StopTimeout": -1}, ("stop_grace_period",)),
+        ({"Tty": True, "OpenStdin": True}, ("tty", "stdin_open")),
+        (
+            {"Labels": {"com.docker.compose.depends_on": "node:service_healthy:false,db:x:true"}},
+            ("depends_on (node, db)",),
+        ),
         (
             {"Hostname": "gw", "Domainname": "example.org"},
             ("hostname (gw)", "domainname (example.org)"),
@@ -135,6 +143,20 @@ def test_options_of_the_container_that_are_named(
     config: dict[str, t.Any], named: tuple[str, ...]
 ) -> None:
     assert options(config) == Options(named=named)
+
+
+def test_names_and_addresses_on_a_network_of_its_own() -> None:
+    network = {"Aliases": ["mine", "llm", "56ee3b8a219b", "gw.alias"], "IPAMConfig": None}
+    fixed = {"IPAMConfig": {"IPv4Address": "172.18.0.9"}, "Aliases": None}
+    config = {**CONFIG, "Labels": {"com.docker.compose.service": "llm"}}
+    attrs = {"Id": ID, "Name": "/mine", "Config": config, "HostConfig": HOST}
+    for networks, named in (
+        ({"a": network, "b": None}, ("aliases (gw.alias)",)),
+        ({"a": fixed}, ("ipv4_address (172.18.0.9)",)),
+        ({"a": {"IPAMConfig": {}}}, ()),
+    ):
+        found = options_of({**attrs, "NetworkSettings": {"Networks": networks}}, IMAGE)
+        assert found == Options(named=named)
 
 
 def test_a_mounted_tmpfs_is_one_too() -> None:
