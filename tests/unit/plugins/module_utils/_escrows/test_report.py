@@ -11,6 +11,11 @@ from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import
     TransportError,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ensure import EnsureEscrows
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.states import (
+    Kind,
+    Subject,
+    Via,
+)
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.report import (
     ReportOptions,
     report,
@@ -108,6 +113,24 @@ def test_an_escrow_that_another_gateway_of_this_host_made_is_not_this_gateways(
         ports = world.ports(ledger, gateway_id="http://127.0.0.1:18081")
         EnsureEscrows(ports, pool_options()).run()
     world.gateway.records.clear()
+    assert owners(world, storage) == {1: False}
+    assert owners(world, None) == {1: None}
+
+
+def test_an_escrow_that_another_gateway_of_this_host_took_over_is_not_this_gateways(
+    tmp_path: Path, storage: Path
+) -> None:
+    world = World(tmp_path)
+    run(world)
+    world.gateway.records.clear()
+    with world.open() as ledger:
+        taken = Subject(
+            gateway="http://127.0.0.1:18081",
+            chain_id=world.ports(ledger).chain_id,
+            creator=CREATOR,
+            escrow_id=1,
+        )
+        ledger.plan(Kind.IMPORT, Via.GATEWAY, taken)
     assert owners(world, storage) == {1: False}
     assert owners(world, None) == {1: None}
 
