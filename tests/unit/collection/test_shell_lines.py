@@ -304,6 +304,13 @@ def test_a_path_is_one_that_is_answered(line: Line) -> None:
             assert re.search(rf"{re.escape(end)}\b", known), path
 
 
+@pytest.mark.parametrize("line", of("curl"))
+def test_no_key_is_an_argument_of_a_program(line: Line) -> None:
+    """Every user of a host sees the arguments of all its programs; printf is a part of the shell."""
+    arguments = re.sub(r"@<\(printf [^)]*\)", "", line.text)
+    assert not re.search(r"\$\{?\w*(?:key|token|password)", arguments, re.IGNORECASE)
+
+
 KEY = "sk-client-that-no-list-of-processes-shows"
 
 
