@@ -11,10 +11,16 @@ from types import SimpleNamespace
 import pytest
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.gonka.devshard.plugins.action import escrow, gateway_wait, swap_sessions
+from ansible_collections.gonka.devshard.plugins.action import (
+    escrow,
+    gateway_wait,
+    swap_sessions,
+    swap_settings,
+)
 from ansible_collections.gonka.devshard.plugins.module_utils._wiring.escrow import SPEC as ESCROW
 from ansible_collections.gonka.devshard.plugins.modules.gateway_wait import SPEC as WAIT
 from ansible_collections.gonka.devshard.plugins.modules.swap_sessions import SPEC as SESSIONS
+from ansible_collections.gonka.devshard.plugins.modules.swap_settings import SPEC as SETTINGS
 from ansible_collections.gonka.devshard.plugins.plugin_utils import _slices
 from ansible_collections.gonka.devshard.plugins.plugin_utils._slices import Result, WholeAction
 
@@ -24,6 +30,7 @@ if t.TYPE_CHECKING:
 WAITING: list[tuple[type[WholeAction], Result, str]] = [
     (gateway_wait.ActionModule, {}, "waits until the gateway answers"),
     (swap_sessions.ActionModule, {"state": "intact"}, "waits until all sessions are served"),
+    (swap_settings.ActionModule, {}, "waits until the temporary gateway answers"),
     (escrow.ActionModule, {"model_id": "some/model"}, "ensures the escrows of some/model"),
 ]
 LINES = 3
@@ -181,6 +188,7 @@ def test_a_task_in_the_background_is_the_modules_own(monkeypatch: pytest.MonkeyP
     [
         (gateway_wait.ActionModule, WAIT.options),
         (swap_sessions.ActionModule, SESSIONS.options),
+        (swap_settings.ActionModule, SETTINGS.options),
         (escrow.ActionModule, ESCROW.options),
     ],
 )
