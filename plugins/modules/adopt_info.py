@@ -108,7 +108,9 @@ adopt:
       description:
         - Its container. C(variables) are those that its image does not set; the value of a secret is C((secret)).
           C(record) is the deploy record beside it, of a gateway that the collection has already. C(beyond) is what it
-          has that a container of the collection would not have, such as networks and mounts.
+          has that a container of the collection would not have and that it may need, such as networks, mounts and
+          rights. C(options) are its other options that the next container would not have, such as labels and limits, by
+          their names in a compose file. C(beside) are containers of other projects on its Docker networks.
       type: dict
       sample: {name: devshardctl-multi, state: running, project: devshard-gateway, record: null}
     generation:
@@ -142,7 +144,7 @@ adopt:
     past_edge:
       description:
         - How clients may reach the gateway past the edge, files of nginx, ports that are open to others, and a network
-          that other services of its Compose project are on.
+          of Docker that other containers are on.
       type: list
       elements: str
       sample: []
@@ -169,6 +171,11 @@ adopt:
       type: list
       elements: str
       sample: []
+    closed:
+      description: Addresses of the host on which the container is published, and the next one would not be.
+      type: list
+      elements: str
+      sample: ["18085 on all addresses (port 8080/tcp in the container)"]
     problems:
       description: What is missing in the inventory or forbids the takeover, one sentence each.
       type: list

@@ -17,7 +17,8 @@ description:
     gateway replays every session before it listens.
   - Fails at once when the gateway can no longer come up, that is when the container has exited, or exits again each
     time it is started. The message then has the end of its log, without the secrets of O(env_file).
-  - The whole wait never exceeds O(wait_timeout), however slowly the gateway answers.
+  - The whole wait never exceeds O(wait_timeout), however slowly the gateway answers. While it waits, lines on the
+    terminal show the time that is left.
 options:
   gateway_url:
     description:

@@ -3,15 +3,17 @@
 
 # This file is private to the collection.
 
-"""Actions that run the module of their name in slices, so that a wait shows on the terminal.
+"""Actions that run the module of their name so that a wait shows on the terminal.
 
-A module cannot print while it runs. Each slice is a complete call of the module with a shorter
-deadline; what a slice that only ran out of time says is the progress.
+A module cannot print while it runs. Where a wait may be divided, each slice is a complete call of
+the module with a shorter deadline; what a slice that only ran out of time says is the progress. A
+call that must stay whole is made once, and the lines beside it only show the time.
 """
 
 from __future__ import annotations
 
 import abc
+import threading
 import time
 import typing as t
 
@@ -22,7 +24,11 @@ from ansible.utils.display import Display
 Result = dict[str, t.Any]
 
 SWITCH: t.Final = "devshard_progress"
-"""The variable that switches the lines off; the slices are the same."""
+"""The variable that switches the lines off; the calls are the same."""
+
+FIRST: t.Final = 15
+LONGEST: t.Final = 300
+"""Seconds between two lines. They double, since a wait of hours needs no line every few seconds."""
 
 SHOWN: t.Final = 160
 """Characters of a line that say what is waited for."""
@@ -46,8 +52,8 @@ def progress(where: str, what: str, left: float) -> str:
     return f"{where}: {short}, {span(left)} until the deadline"
 
 
-class SlicedAction(ActionBase, abc.ABC):
-    """What the actions that work in slices share."""
+class ShowingAction(ActionBase, abc.ABC):
+    """What the actions that show lines share."""
 
     TRANSFERS_FILES = False
     MODULE: t.ClassVar[str]
@@ -65,20 +71,26 @@ class SlicedAction(ActionBase, abc.ABC):
         if numbers is None or self._task.check_mode:
             # without usable numbers the module itself says what is wrong with them
             return {**result, **self._call(args, task_vars)}
-        return {**result, **self._in_slices(args, numbers, task_vars)}
+        return {**result, **self._watched(args, numbers, task_vars)}
 
     @abc.abstractmethod
-    def _in_slices(self, args: Result, numbers: dict[str, float], task_vars: Result) -> Result:
-        """Call the module until it is done, has failed, or the time is over."""
+    def _watched(self, args: Result, numbers: dict[str, float], task_vars: Result) -> Result:
+        """Call the module, and show lines while it waits."""
 
-    def _say(self, what: str, left: float, task_vars: Result, place: str = "") -> None:
-        """Show a line. It has no escape codes, and Ansible writes it whole, also with many forks."""
+    def _shows(self, task_vars: Result) -> bool:
         wanted = boolean(self._templar.template(task_vars.get(SWITCH, True)), strict=False)
         # what the user hides of the task's result is in its lines too
-        if wanted and not self._task.no_log:
-            host = task_vars.get("inventory_hostname", "")
-            name = self.MODULE.rpartition(".")[2]
-            display.display(progress(f"{name} [{host}]{place}", what, left))
+        return wanted and not self._task.no_log
+
+    def _say(self, what: str, left: float, task_vars: Result, place: str = "") -> None:
+        if self._shows(task_vars):
+            self._show(what, left, task_vars, place)
+
+    def _show(self, what: str, left: float, task_vars: Result, place: str = "") -> None:
+        """Show a line. It has no escape codes, and Ansible writes it whole, also with many forks."""
+        host = task_vars.get("inventory_hostname", "")
+        name = self.MODULE.rpartition(".")[2]
+        display.display(progress(f"{name} [{host}]{place}", what, left))
 
     def _call(self, args: Result, task_vars: Result) -> Result:
         part: Result = self._execute_module(
@@ -104,12 +116,68 @@ def kind_of(part: Result) -> str:
     return str(failure.get("kind", "failed")) if part.get("failed") else ""
 
 
+class SlicedAction(ShowingAction):
+    """A module that is called in slices."""
+
+    def _watched(self, args: Result, numbers: dict[str, float], task_vars: Result) -> Result:
+        return self._in_slices(args, numbers, task_vars)
+
+    @abc.abstractmethod
+    def _in_slices(self, args: Result, numbers: dict[str, float], task_vars: Result) -> Result:
+        """Call the module until it is done, has failed, or the time is over."""
+
+
+class WholeAction(ShowingAction):
+    """A module that is called once, as without lines: it pays, or what it proves counts from its start."""
+
+    WHAT: t.ClassVar[str]
+    """What is waited for."""
+
+    _supports_async = True
+
+    def run(self, tmp: str | None = None, task_vars: Result | None = None) -> Result:
+        if self._task.async_val:
+            # no wait is watched that goes on in the background
+            found: Result = ActionBase.run(self, tmp, task_vars)
+            part: Result = self._execute_module(
+                module_name=self.MODULE, task_vars=task_vars, wrap_async=True
+            )
+            return {**found, **part}
+        return super().run(tmp, task_vars)
+
+    def _watched(self, args: Result, numbers: dict[str, float], task_vars: Result) -> Result:
+        what = self._what(args)
+        if not what or not self._shows(task_vars):
+            return self._call(args, task_vars)
+        over = threading.Event()
+        lines = threading.Thread(
+            target=self._show_until,
+            args=(over, what, numbers["wait_timeout"], task_vars),
+            daemon=True,
+        )
+        lines.start()
+        try:
+            return self._call(args, task_vars)
+        finally:
+            over.set()
+            lines.join()
+
+    def _show_until(
+        self, over: threading.Event, what: str, budget: float, task_vars: Result
+    ) -> None:
+        start, pause = time.monotonic(), FIRST
+        while not over.wait(pause):
+            self._show(what, budget - (time.monotonic() - start), task_vars)
+            pause = min(2 * pause, LONGEST)
+
+    def _what(self, _args: Result) -> str:
+        """What is waited for; nothing where the module does not wait."""
+        return self.WHAT
+
+
 class WatchingAction(SlicedAction):
     """A module that only reads until what it waits for is there, where ``wait`` asks for it."""
 
-    FIRST: t.ClassVar[int] = 15
-    LONGEST: t.ClassVar[int] = 300
-    """Seconds of a slice. They double, since a wait of hours needs no line every few seconds."""
     PASSING: t.ClassVar[frozenset[str]]
     """Kinds of failures at the end of a slice after which the wait goes on."""
     RESUMED: t.ClassVar[Result] = {}
@@ -121,7 +189,7 @@ class WatchingAction(SlicedAction):
         if not boolean(args.get("wait", False), strict=False):
             return self._call(args, task_vars)
         start = time.monotonic()
-        length = self.FIRST
+        length = FIRST
         while True:
             began = time.monotonic()
             left = numbers["wait_timeout"] - (began - start)
@@ -134,7 +202,7 @@ class WatchingAction(SlicedAction):
             self._say(self._describe(part), left, task_vars)
             # one that failed before the slice was over did not wait
             time.sleep(max(0.0, min(began + allowed - now, left)))
-            length = min(2 * length, self.LONGEST)
+            length = min(2 * length, LONGEST)
             args = {**args, **self.RESUMED}
         if self.RESULT in part:
             part[self.RESULT]["waited"] = round(time.monotonic() - start, 1)

@@ -23,6 +23,7 @@ if t.TYPE_CHECKING:
     from .model import Given, HandMade, Seen
 
 _PATH: t.Final = re.compile(r"/[A-Za-z0-9._/-]+")
+_REACHED: t.Final = "an address that every container of the host reaches"
 ADDRESSES: t.Final = (
     *("devshard_chain_rest", "devshard_chain_rpc", "devshard_chain_grpc"),
     *("devshard_public_api", "gateway_public_api"),
@@ -131,31 +132,64 @@ def _unknown_escrows(seen: Seen, given: Given) -> list[str]:
 # what another container would not have
 
 
-def short_names(found: Mapping[str, t.Any]) -> list[str]:
-    """A name without a dot is that of another container, on the network of the owner's project."""
-    short = [
-        f"{name} ({host})"
-        for name in ADDRESSES
-        if (host := _short_host(str(found.get(name) or ""))) is not None
+def docker_names(
+    found: Mapping[str, t.Any], own: Mapping[str, str], peers: Mapping[str, str]
+) -> list[str]:
+    """Hosts that only a network of the engine resolves.
+
+    ``found`` is the inventory, ``own`` what the owner set besides, and ``peers`` are the names on his
+    networks. A name without a dot is one of them in any case.
+    """
+    addresses = {name: str(found.get(name) or "") for name in ADDRESSES}
+    return [
+        *_unresolved(addresses, peers, f"Set in the inventory {_REACHED}"),
+        *_unresolved(
+            # host:port without a scheme may be anything else, but for a name that is known
+            {name: value for name, value in own.items() if "://" in value or _known(value, peers)},
+            peers,
+            f"Write {_REACHED} into the environment file, or into your compose file and make the"
+            " container again, which cuts its streams once",
+        ),
     ]
-    if not short:
-        return []
+
+
+def _unresolved(addresses: Mapping[str, str], peers: Mapping[str, str], action: str) -> list[str]:
+    hosts = {name: _host(value) for name, value in addresses.items()}
+    short = [f"{name} ({host})" for name, host in hosts.items() if host and _is_short(host)]
+    known = [
+        f"{name} ({host}, of the container {peers[host]})"
+        for name, host in hosts.items()
+        if host and not _is_short(host) and host in peers
+    ]
+    why = (
+        "names a host without a dot. Only the network of your own containers resolves it",
+        "names another container. Only a Docker network that you made resolves it",
+    )
     return [
         (
-            f"{', '.join(short)} names a host without a dot. Only the network of your own containers"
-            " resolves it, and the temporary gateway of a swap is not on that one. Set in the inventory an"
-            " address that every container of the host reaches"
+            f"{', '.join(names)} {reason}, and the temporary gateway of a swap is not on that one."
+            f" {action}"
         )
+        for names, reason in zip((short, known), why, strict=True)
+        if names
     ]
 
 
-def _short_host(address: str) -> str | None:
-    """The host of an address, where it has neither a dot nor a colon; ``none`` is not an address."""
+def _host(address: str) -> str | None:
+    """The host of an address, in small letters; ``none`` is not an address."""
     host = None
     with contextlib.suppress(ValueError):
         if ":" in address:
             host = urlsplit(address if "//" in address else f"//{address}").hostname
-    return host if host and host != "localhost" and not {".", ":"} & set(host) else None
+    return host.rstrip(".") if host else None
+
+
+def _known(address: str, peers: Mapping[str, str]) -> bool:
+    return _host(address) in peers
+
+
+def _is_short(host: str) -> bool:
+    return host != "localhost" and not {".", ":"} & set(host)
 
 
 # the environment file

@@ -15,8 +15,17 @@ import typing as t
 from .._core.keys import SECRETS, is_secret
 from .._gateway.drift import same_value
 from .._gateway.profiles import Profile, generation
-from .faults import faults, owners, short_names, unknown_escrows
-from .places import LOOPBACK, accounting_of, deploy_dir, network, own_env_file, port_of, whole
+from .faults import docker_names, faults, owners, unknown_escrows
+from .places import (
+    LOOPBACK,
+    accounting_of,
+    closed_addresses,
+    deploy_dir,
+    network,
+    own_env_file,
+    port_of,
+    whole,
+)
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +50,8 @@ def make(seen: Seen, given: Given) -> tuple[Inventory, list[str]]:
     protocol, why = _protocol(seen, given, profile)
     problems += why
     chain, why = _chain(gateway, given, profile)
-    problems += [*why, *short_names(chain)]
+    variables = {**gateway.variables, **_own(seen.file.variables)}
+    problems += [*why, *docker_names(chain, _others(variables, profile), gateway.peers)]
     port = port_of(gateway)
     found: Inventory = {"devshard_profile": profile.name}
     if protocol is not None:
@@ -65,7 +75,8 @@ def make(seen: Seen, given: Given) -> tuple[Inventory, list[str]]:
     if models:
         found["devshard_models"] = models
     found |= _rotation(answers.settings, models)
-    if extra := _extra({**gateway.variables, **_own(seen.file.variables)}, profile):
+    found |= _kept_options(gateway)
+    if extra := _extra(variables, profile):
         found["gateway_env_extra"] = extra
     if len(accounts := owners(seen)) == 1 and not unknown_escrows(seen):
         found["creator_address"] = accounts[0]
@@ -83,6 +94,25 @@ def overridden(seen: Seen) -> list[str]:
         for name in sorted({*_extra(in_file, profile), *(_KEPT & in_file.keys())})
         if name in running and not same_value(name, in_file[name], running[name], profile)
     ]
+
+
+def closed(seen: Seen) -> list[str]:
+    """Addresses of the host at which the next container does not answer."""
+    if seen.answers.generation is None:
+        return []
+    return list(closed_addresses(seen.gateway, generation(seen.answers.generation)))
+
+
+def _kept_options(gateway: HandMade) -> Inventory:
+    """Options of the container that are options of the role too."""
+    found, options = Inventory(), gateway.options
+    if options.stop_seconds is not None:
+        found["gateway_stop_grace_period"] = f"{options.stop_seconds}s"
+    if options.log_size is not None:
+        found["gateway_log_max_size"] = options.log_size
+    if options.log_files is not None:
+        found["gateway_log_max_files"] = options.log_files
+    return found
 
 
 def _protocol(seen: Seen, given: Given, profile: Profile) -> tuple[str | None, list[str]]:
@@ -228,6 +258,15 @@ def _own(in_file: Mapping[str, str]) -> dict[str, str]:
 
 def _extra(variables: Mapping[str, str], profile: Profile) -> dict[str, str]:
     """The owner's own variables. Those that hold a secret stay in the environment file alone."""
+    return {
+        name: value
+        for name, value in _others(variables, profile).items()
+        if not is_secret(name) and "{{" not in value and "{%" not in value
+    }
+
+
+def _others(variables: Mapping[str, str], profile: Profile) -> dict[str, str]:
+    """Those that no setting of the collection stands for."""
     managed = {
         *_MANAGED,
         *SECRETS,
@@ -246,8 +285,4 @@ def _extra(variables: Mapping[str, str], profile: Profile) -> dict[str, str]:
         profile.route_variable,
         profile.accounting_variable,
     }
-    return {
-        name: value
-        for name, value in sorted(variables.items())
-        if name not in managed and not is_secret(name) and "{{" not in value and "{%" not in value
-    }
+    return {name: value for name, value in sorted(variables.items()) if name not in managed}

@@ -50,7 +50,12 @@ def containers(host: Host) -> list[Listed]:
 def gateways(listed: Sequence[Listed], asked: Asked, host: Host) -> list[HandMade]:
     """Those with the variables of a gateway. A temporary one of a swap is not one by itself."""
     return [
-        replace(_hand_made(one, asked, host), neighbours=_neighbours(one, listed))
+        replace(
+            _hand_made(one, asked, host),
+            neighbours=_neighbours(one, listed),
+            beside=_beside(one, listed),
+            peers=_peers(one, listed),
+        )
         for one in listed
         if has_variables(one.container.environment) and SWAP_LABEL not in one.container.labels
     ]
@@ -67,6 +72,32 @@ def _neighbours(one: Listed, listed: Sequence[Listed]) -> tuple[str, ...]:
         if other is not one and other.container.labels.get(f"{_COMPOSE}.project") == project
     }
     return tuple(sorted(services - {labels.get(f"{_COMPOSE}.service")}))
+
+
+def _shared(one: Listed, listed: Sequence[Listed]) -> Iterable[tuple[Listed, str]]:
+    """Other containers, each with a network that it shares with this one."""
+    for other in listed:
+        if other is not one:
+            yield from ((other, network) for network in one.known_as.keys() & other.known_as)
+
+
+def _beside(one: Listed, listed: Sequence[Listed]) -> tuple[str, ...]:
+    """Clients among them do not follow a swap; those of its own project are its neighbours."""
+    project = one.container.labels.get(f"{_COMPOSE}.project")
+    found = {
+        other.container.name
+        for other, _network in _shared(one, listed)
+        if project is None or other.container.labels.get(f"{_COMPOSE}.project") != project
+    }
+    return tuple(sorted(found))
+
+
+def _peers(one: Listed, listed: Sequence[Listed]) -> dict[str, str]:
+    return {
+        name: other.container.name
+        for other, network in _shared(one, listed)
+        for name in other.known_as[network]
+    }
 
 
 def _hand_made(one: Listed, asked: Asked, host: Host) -> HandMade:
@@ -89,6 +120,7 @@ def _hand_made(one: Listed, asked: Asked, host: Host) -> HandMade:
         compose_files=tuple(name for name in files.split(",") if name),
         record=found.record_path,
         beyond=beyond_of(one, found),
+        options=one.options,
         variables=one.own_variables,
     )
 

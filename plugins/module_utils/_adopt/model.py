@@ -12,11 +12,13 @@ from dataclasses import asdict, dataclass, field
 
 from .._core.keys import SECRETS, is_secret
 from .._gateway.beyond import Beyond
+from .._host.options import Options
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
 
 HIDDEN: t.Final = "(secret)"
+_OTHERWISE: t.Final = ("variables", "peers")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,9 +44,14 @@ class HandMade:
     compose_files: tuple[str, ...] = ()
     neighbours: tuple[str, ...] = ()
     """Other services of its Compose project, which the same file describes."""
+    beside: tuple[str, ...] = ()
+    """Containers of other projects that share a network of the engine with it."""
+    peers: Mapping[str, str] = field(default_factory=dict)
+    """Names that only such a network resolves, in small letters, and the container that each means."""
     record: str | None = None
     """The deploy record that lies beside it: of a gateway that the collection has already."""
     beyond: Beyond = Beyond()
+    options: Options = Options()
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Those that its image does not set."""
 
@@ -62,11 +69,13 @@ class HandMade:
     def to_result(self) -> dict[str, t.Any]:
         shown = {name: _shown(name, value) for name, value in sorted(self.variables.items())}
         return {
-            **{name: value for name, value in asdict(self).items() if name != "variables"},
+            **{name: value for name, value in asdict(self).items() if name not in _OTHERWISE},
             "ports": {name: list(bound) for name, bound in self.ports.items()},
             "compose_files": list(self.compose_files),
             "neighbours": list(self.neighbours),
+            "beside": list(self.beside),
             "beyond": {name: list(found) for name, found in asdict(self.beyond).items()},
+            "options": list(self.options.named),
             "variables": shown,
         }
 

@@ -69,6 +69,27 @@ def accounting_of(gateway: HandMade, profile: Profile) -> int | None:
     return None if inside is None else _number(gateway.addresses(str(inside)))
 
 
+def closed_addresses(gateway: HandMade, profile: Profile) -> tuple[str, ...]:
+    """Where the container is published and the next one is not: that one has its own port and that of
+    its accounting, on the loopback."""
+    kept = {
+        (port_inside(gateway.variables, _PORT), port_of(gateway)),
+        (str(profile.accounting_port), accounting_of(gateway, profile)),
+    }
+    mine = {(f"{inside}/tcp", f"{LOOPBACK}:{port}") for inside, port in kept}
+    return tuple(
+        f"{_shown(address)} (port {inside} in the container)"
+        for inside, bound in sorted(gateway.ports.items())
+        for address in bound
+        if (inside, address) not in mine
+    )
+
+
+def _shown(address: str) -> str:
+    host, _colon, port = address.rpartition(":")
+    return address if host not in ("", "0.0.0.0", "::", "[::]") else f"{port} on all addresses"
+
+
 def _number(addresses: Iterable[str]) -> int | None:
     port = next(iter(addresses), "").rpartition(":")[2]
     return int(port) if port.isdecimal() else None

@@ -22,11 +22,13 @@ class Beyond:
 
     networks: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
-    """Entries of extra_hosts, and DNS servers."""
+    """Entries of extra_hosts, links, and DNS servers."""
     mounts: tuple[str, ...] = ()
     """Where they lie in the container."""
     process: tuple[str, ...] = ()
-    """Entrypoint, command or user, where it is not that of the image."""
+    """Entrypoint, command, user or working directory, where it is not that of the image."""
+    rights: tuple[str, ...] = ()
+    """Options that let its process do more on the host than a usual one may."""
 
 
 def beyond_faults(name: str, beyond: Beyond) -> list[str]:
@@ -44,7 +46,7 @@ def beyond_faults(name: str, beyond: Beyond) -> list[str]:
         *_lost(
             beyond.names,
             lambda found: (
-                f"the container {name} resolves names by entries of its own (extra_hosts, dns: {found}),"
+                f"the container {name} resolves names by entries of its own (extra_hosts, links, dns: {found}),"
                 " which the next container would not have. Use addresses in its variables that every"
                 f" container of the host reaches, remove these entries, {_AGAIN}"
             ),
@@ -61,6 +63,13 @@ def beyond_faults(name: str, beyond: Beyond) -> list[str]:
             lambda found: (
                 f"the container {name} was started with {found} of its own, and the next container would"
                 f" start as its image says. Set by variables what they set, remove them, {_AGAIN}"
+            ),
+        ),
+        *_lost(
+            beyond.rights,
+            lambda found: (
+                f"the container {name} has rights that a usual container does not have ({found}), and the"
+                f" next container would not have them. A gateway needs none of them. Remove them, {_AGAIN}"
             ),
         ),
     ]

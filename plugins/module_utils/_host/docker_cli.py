@@ -17,6 +17,7 @@ from pathlib import Path
 
 from .._core.errors import TransportError
 from .docker import Container, from_inspect
+from .options import Options, names_on_networks, options_of
 
 if t.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +29,7 @@ BOUNDED: t.Final = ("/usr/bin/timeout", "--kill-after=1")
 TIMED_OUT: t.Final = (124, 137)
 _ANONYMOUS: t.Final = re.compile(r"[0-9a-f]{64}")
 _PROCESS: t.Final = {"Entrypoint": "entrypoint", "Cmd": "command", "User": "user"}
+_ROOT: t.Final = ("", "/")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,13 +52,16 @@ class Listed:
     own_variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Those that do not come from its image as they are."""
     own_process: tuple[str, ...] = ()
-    """What of its process is not as its image has it: entrypoint, command, user."""
+    """What of its process is not as its image has it: entrypoint, command, user, working_dir."""
     own_mounts: tuple[str, ...] = ()
     """Targets of its mounts that its image does not ask for by itself."""
     networks: tuple[str, ...] = ()
     """Of the engine; ``host``, ``none`` or that of another container stand here too."""
     names: tuple[str, ...] = ()
-    """What it was given to resolve names with: entries of extra_hosts, and DNS servers."""
+    """What it was given to resolve names with: entries of extra_hosts, links, and DNS servers."""
+    known_as: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """By which names other containers reach it, on each network that has names."""
+    options: Options = Options()
 
 
 Run = t.Callable[[list[str]], tuple[int, str, str]]
@@ -122,12 +127,16 @@ def _published(attrs: Mapping[str, t.Any]) -> tuple[int, ...]:
 
 
 def _own_mounts(attrs: Mapping[str, t.Any], of_image: Mapping[str, t.Any]) -> tuple[str, ...]:
-    """Each container of an image with a volume gets one of its own, without a name."""
+    """Each container of an image with a volume gets one of its own, without a name.
+
+    A tmpfs holds nothing that another container could miss; it is one of the options.
+    """
     asked = of_image.get("Volumes") or {}
     return tuple(
         str(item["Destination"])
         for item in attrs.get("Mounts") or ()
-        if not (item["Destination"] in asked and _ANONYMOUS.fullmatch(str(item.get("Name") or "")))
+        if item.get("Type") != "tmpfs"
+        and not (item["Destination"] in asked and _ANONYMOUS.fullmatch(str(item.get("Name") or "")))
     )
 
 
@@ -142,16 +151,20 @@ def _networks(attrs: Mapping[str, t.Any]) -> tuple[str, ...]:
 
 def _names(attrs: Mapping[str, t.Any]) -> tuple[str, ...]:
     host = attrs.get("HostConfig") or {}
-    keys = ("ExtraHosts", "Dns", "DnsSearch")
+    keys = ("ExtraHosts", "Links", "Dns", "DnsSearch", "DnsOptions")
     return tuple(str(item) for key in keys for item in host.get(key) or ())
 
 
 def _own_process(config: Mapping[str, t.Any], of_image: Mapping[str, t.Any]) -> tuple[str, ...]:
-    return tuple(
+    found = [
         name
         for key, name in _PROCESS.items()
         if (config.get(key) or None) != (of_image.get(key) or None)
-    )
+    ]
+    folders = [str(one.get("WorkingDir") or "") for one in (config, of_image)]
+    if folders[0] != folders[1] and not set(folders) <= set(_ROOT):
+        found.append("working_dir")
+    return tuple(found)
 
 
 def _listed(attrs: Mapping[str, t.Any], images: Mapping[str, Mapping[str, t.Any]]) -> Listed:
@@ -190,6 +203,8 @@ def _listed(attrs: Mapping[str, t.Any], images: Mapping[str, Mapping[str, t.Any]
         own_mounts=_own_mounts(attrs, of_image),
         networks=_networks(attrs),
         names=_names(attrs),
+        known_as=names_on_networks(attrs),
+        options=options_of(attrs, of_image),
     )
 
 

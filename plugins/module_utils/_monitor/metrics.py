@@ -47,12 +47,12 @@ FAMILIES: t.Final = (
     Family("look_timestamp_seconds", "When the last look ended, in seconds since 1970."),
     Family(
         "look_success_timestamp_seconds",
-        "When the last look ended in which nothing was unknown, in seconds since 1970.",
+        "When the last look ended that did not fail, in seconds since 1970.",
     ),
     Family("look_duration_seconds", "How long the last look took, in seconds."),
     Family(
         "look_failures_total",
-        "Looks in which something was unknown, since the first one.",
+        "Looks that failed: something was unknown that each look should show. Since the first look.",
         kind="counter",
     ),
     Family("findings", "What the playbook status reports, counted by severity.", ("severity",)),

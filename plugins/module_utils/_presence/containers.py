@@ -179,6 +179,7 @@ def beyond_of(one: Listed, found: Found) -> Beyond:
             if target not in _CLOCK and not storage.is_relative_to(target)
         ),
         process=one.own_process,
+        rights=one.options.rights,
     )
 
 

@@ -161,8 +161,8 @@ def past_edge(gateway: HandMade, front: Front) -> list[str]:
         for address in _places.addresses_of(gateway)
         if not address.startswith("127.0.0.1:")
     ]
-    if gateway.neighbours:
-        ways.append(f"the Docker network that it shares with {', '.join(gateway.neighbours)}")
+    if others := (*gateway.neighbours, *gateway.beside):
+        ways.append(f"the Docker network that it shares with {', '.join(others)}")
     return ways
 
 
@@ -237,6 +237,7 @@ def work(context: Context) -> Outcome:
                 "owned_files": _look.owned_files(gateway, front, file.path),
                 "inventory": found,
                 "overridden": _inventory.overridden(seen),
+                "closed": _inventory.closed(seen),
                 "problems": [text[:1].upper() + text[1:] for text in problems],
             }
         },

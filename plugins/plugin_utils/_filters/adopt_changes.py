@@ -20,6 +20,7 @@ FILE: t.Final = "a file is written, after a backup"
 PACKAGES: t.Final = "packages and files are added"
 RELOAD: t.Final = "nginx is reloaded, streams go on"
 SWAP: t.Final = "a swap, which cuts no stream and creates one escrow of each model"
+LATER: t.Final = "nothing now, and the next container does without"
 _UNKNOWN: t.Final = "could not be checked"
 _COMPOSE: t.Final = "docker-compose.yml"
 
@@ -42,6 +43,7 @@ def adopt_changes(look: object, adopt: object) -> list[Row]:
     rows.append(_container(gateway))
     rows.append(_inside(adopt))
     rows.append(_overridden(adopt, inventory))
+    rows += [_ports(adopt, gateway), _options(adopt, gateway)]
     rows.append(_compose(adopt, plan, gateway))
     rows.append(_row("record of the deployment", _record(gateway), FILE))
     rows.append(_edge(adopt, inventory, plan))
@@ -98,6 +100,26 @@ def _overridden(adopt: Mapping[str, t.Any], inventory: Mapping[str, t.Any]) -> R
         " that one, write it into the file first"
     )
     return _row("values of variables", change if names else "", SWAP)
+
+
+def _ports(adopt: Mapping[str, t.Any], gateway: Mapping[str, t.Any]) -> Row:
+    """A port of the container that was published otherwise than the collection does it."""
+    found = adopt.get("closed") or ()
+    change = (
+        f"the next container is not published on {', '.join(found)}. It answers on the loopback of the"
+        " host alone, and clients of other hosts come by the edge"
+    )
+    return _row("published ports", change if found else "", _next(gateway))
+
+
+def _options(adopt: Mapping[str, t.Any], gateway: Mapping[str, t.Any]) -> Row:
+    found = adopt["container"].get("options") or ()
+    change = f"these are not carried over to the next container: {', '.join(found)}"
+    return _row("options of the container", change if found else "", _next(gateway))
+
+
+def _next(gateway: Mapping[str, t.Any]) -> str:
+    return SWAP if gateway.get("reasons") else LATER
 
 
 def _compose(

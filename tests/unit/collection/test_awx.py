@@ -81,12 +81,19 @@ def test_a_question_fits_its_variable(survey: str, question: Data) -> None:
 def test_a_question_has_what_awx_needs(survey: str, question: Data) -> None:
     assert question["question_name"].endswith("?")
     assert question["question_description"].endswith(".")
-    # AWX gives an empty text for what need not be answered, and that is no value
-    assert question["required"] is True
+    # AWX gives an empty text for what need not be answered
+    described = str(options().get(question["variable"], {}).get("description"))
+    assert question["required"] is ("If omitted or empty," not in described)
     if question["type"] == "multiplechoice":
         assert question["default"] in question["choices"]
     else:
+        assert question["required"] or question["min"] == 0
         assert 0 <= question["min"] < question["max"]
+
+
+def test_a_rollback_needs_no_image() -> None:
+    (image,) = [one for one in questions("hot_swap") if one["variable"] == "hot_swap_image"]
+    assert (image["required"], image["min"]) == (False, 0)
 
 
 @pytest.mark.parametrize("survey", SURVEYS)

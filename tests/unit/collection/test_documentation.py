@@ -31,6 +31,7 @@ from ansible_collections.gonka.devshard.tests.unit.collection.collection_files i
     rendered,
     role_settings,
 )
+from ansible_collections.gonka.devshard.tests.unit.collection.test_monitoring import unknowns
 
 README = (ROOT / "README.md").read_text()
 TASK_WORDS = {
@@ -226,7 +227,7 @@ def test_prose_names_settings_that_are_there(name: str) -> None:
     roles = "|".join(sorted(ROLES, key=len, reverse=True))
     quoted = set(re.findall(rf"`((?:{roles})_\w+)(?:[=:][^`]*)?`", PROSE[name]))
     metrics = {name for family in FAMILIES for name in (family.name, *family.labels)}
-    others = {*MODULES, *ROLES, *FILTERS, *EVENT_SOURCES, *playbook_words(), *metrics}
+    others = {*MODULES, *ROLES, *FILTERS, *EVENT_SOURCES, *playbook_words(), *metrics, *unknowns()}
     assert quoted - known - others == set()
 
 

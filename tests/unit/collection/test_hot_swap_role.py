@@ -40,6 +40,23 @@ def evaluated(expression: str, variables: Data) -> t.Any:
 
 
 @pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ({"hot_swap_image": "g:2", "gateway_image": "g:1"}, "g:2"),
+        # a survey gives an empty text for a question without an answer
+        ({"hot_swap_image": "", "gateway_image": "g:1"}, "g:1"),
+        ({"gateway_image": "g:1"}, "g:1"),
+        ({"hot_swap_image": ""}, None),
+        ({"hot_swap_image": "", "gateway_image": ""}, None),
+        ({}, None),
+    ],
+)
+def test_an_empty_image_is_none(given: Data, wanted: str | None) -> None:
+    plan = task(read_yaml(TASKS / "swap.yml"), "Plan the steps")["gonka.devshard.swap_step"]
+    assert evaluated(plan["image"], {**given, "omit": "(omitted)"}) == (wanted or "(omitted)")
+
+
+@pytest.mark.parametrize(
     ("step", "state"), [("import_escrows", "imported"), ("activate", "active")]
 )
 def test_all_escrows_are_imported_and_activated_in_one_run_of_a_module(

@@ -95,6 +95,7 @@ PURE = frozenset(
         "_gateway.settings",
         "_gateway.startup",
         "_host.image",
+        "_host.options",
         "_monitor.burn",
         "_monitor.exposition",
         "_monitor.metrics",

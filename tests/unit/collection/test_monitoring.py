@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.gonka.devshard.plugins.module_utils._monitor.metrics import (
     BY_NAME,
     FAMILIES,
+    MEASURED,
     PREFIX,
 )
 from ansible_collections.gonka.devshard.tests.dashboard.metrics import GATEWAYS, scraped
@@ -146,6 +147,25 @@ def test_the_guide_describes_all_metrics_as_the_program_does() -> None:
     }
     found = {name: cells for name, cells in rows("Metrics").items() if name in BY_NAME}
     assert found == expected
+
+
+def unknowns() -> set[str]:
+    """What the program calls unknown, the names of parts excepted."""
+    source = (ROOT / "plugins/module_utils/_monitor/exposition.py").read_text()
+    named = set(re.findall(r"(?:unknown|known_or)\(\s*\"(\w+)\"", source))
+    assert 'page.unknown(f"gateway_{slot}")' in source
+    return {*named, *MEASURED, "gateway_main", "gateway_temp"}
+
+
+def test_the_guide_says_which_unknowns_fail_a_look() -> None:
+    named = unknowns() - {*MEASURED}
+    table, measured = GUIDE.split("   * - ``what``\n")[1].split("\n\nThree values ")
+    cells = re.findall(r"^   \* - (.*)$", table, re.MULTILINE)
+    listed = {name for cell in cells for name in re.findall(r"``(\w+)``", cell)}
+    assert named - listed == set()
+    waits = set(re.findall(r"``(\w+)``", measured.split("\n\n")[0]))
+    assert waits == set(MEASURED)
+    assert listed & waits == set()
 
 
 def test_the_guide_describes_all_alarms() -> None:

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import re
 import shlex
+import shutil
 import subprocess
 import typing as t
 from dataclasses import dataclass
@@ -32,6 +34,7 @@ from ansible_collections.gonka.devshard.tests.unit.collection.collection_files i
     role_settings,
     run_ansible,
 )
+from ansible_collections.gonka.devshard.tests.unit.plugins import http_server
 
 PAGES = [
     path
@@ -54,7 +57,7 @@ NOT_RUN = {
     "printf": "is written to a file by sudo tee",
 }
 # Builtins of the shell, and programs whose effect is plain.
-PLAIN = {".", "cd", "cp", "export", "mkdir"}
+PLAIN = {".", "cd", "cp", "export", "mkdir", "read"}
 PARSED = {
     "ansible-playbook": "ansible.cli.playbook:PlaybookCLI",
     "ansible-inventory": "ansible.cli.inventory:InventoryCLI",
@@ -278,7 +281,7 @@ def test_the_way_back_from_a_takeover_is_that_of_its_scenario() -> None:
 
 
 # the gateway itself, the edge in front of it, and the chain
-ADDRESSES = r"https?://(127\.0\.0\.1:18080|gateway\.example\.org|node3\.gonka\.ai)(/[^\s'\"]*)"
+ADDRESSES = r"https?://(127\.0\.0\.1:18080|gateway1?\.example\.org|node3\.gonka\.ai)(/[^\s'\"]*)"
 
 
 def served() -> str:
@@ -299,3 +302,56 @@ def test_a_path_is_one_that_is_answered(line: Line) -> None:
             # the chain's own prefix is made of several parts
             end = "/".join(segments[-1:] if host.startswith("node3") else segments[-2:])
             assert re.search(rf"{re.escape(end)}\b", known), path
+
+
+@pytest.mark.parametrize("line", of("curl"))
+def test_no_key_is_an_argument_of_a_program(line: Line) -> None:
+    """Every user of a host sees the arguments of all its programs; printf is a part of the shell."""
+    arguments = re.sub(r"@<\(printf [^)]*\)", "", line.text)
+    assert not re.search(r"\$\{?\w*(?:key|token|password)", arguments, re.IGNORECASE)
+
+
+KEY = "sk-client-that-no-list-of-processes-shows"
+
+
+def chats(page: str) -> list[Line]:
+    """The requests of a client, without the line that reads the key."""
+    path = ROOT / page
+    found = [line for line in lines(path) if "/v1/chat/completions" in line.text]
+    assert any(line.text.startswith("read -rsp 'Key: ' key") for line in lines(path))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("page", "streams"),
+    [("README.md", [False]), ("docs/docsite/rst/getting_started.rst", [False, True])],
+)
+def test_a_request_of_a_client_is_sent_as_it_is_written(
+    page: str, streams: list[bool], tmp_path: Path
+) -> None:
+    """With the key that was typed, which is no argument of a program."""
+    arguments = tmp_path / "arguments"
+    wrapper = tmp_path / "curl"
+    wrapper.write_text(
+        f'#!/bin/bash\nprintf \'%s\\n\' "$@" >>{arguments}\nexec {shutil.which("curl")} "$@"\n'
+    )
+    wrapper.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    with http_server.running() as edge:
+        for line in chats(page):
+            typed = re.sub(r"https?://gateway1?\.example\.org", edge.url, line.text)
+            subprocess.run(
+                ["bash", "-euc", f"read -rsp 'Key: ' key\n{typed}"],
+                input=f"{KEY}\n",
+                text=True,
+                check=True,
+                env=environment,
+            )
+        assert [one.path for one in edge.seen] == ["/v1/chat/completions"] * len(streams)
+        assert {one.headers["Authorization"] for one in edge.seen} == {f"Bearer {KEY}"}
+        assert {one.headers["Content-Type"] for one in edge.seen} == {"application/json"}
+        bodies = [json.loads(one.body) for one in edge.seen]
+    assert [body.get("stream", False) for body in bodies] == streams
+    assert all({"model", "messages", "max_tokens"} <= set(body) for body in bodies)
+    assert arguments.is_file()
+    assert KEY not in arguments.read_text()

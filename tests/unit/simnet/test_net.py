@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import io
 import json
+import re
 import zipfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -293,6 +294,24 @@ def test_stale_node_and_index_off(tmp_path: Path) -> None:
         state = await client.faults("/reset", {})
         assert state["controls"]["paused"] is False
         assert when(await client.get("chain_rpc", "/status")) == when(before)
+
+    play(tmp_path, scenario)
+
+
+def test_the_hints_of_the_demo_bring_a_deadline_near(tmp_path: Path) -> None:
+    demo = (Path(__file__).parents[2] / "tools" / "demo").read_text()
+    hints = re.findall(r"curl --data '(.+)' \$faults(/\S+)$", demo, re.MULTILINE)
+    assert [path for _body, path in hints] == ["/chain/advance"] * 2
+
+    async def scenario(client: Client) -> None:
+        before = await client.faults("/chain")
+        states = [await client.faults(path, json.loads(body)) for body, path in hints]
+        assert [state["epoch"] - before["epoch"] for state in states] == [1, 1]
+        # the next epoch begins with the stage that the second one leads up to
+        await client.faults("/chain/advance", {"blocks": 899})
+        assert (await client.faults("/chain"))["effective_epoch"] == states[0]["epoch"]
+        await client.faults("/chain/advance", {"blocks": 1})
+        assert (await client.faults("/chain"))["effective_epoch"] == states[0]["epoch"] + 1
 
     play(tmp_path, scenario)
 

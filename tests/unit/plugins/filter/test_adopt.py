@@ -12,6 +12,7 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.gonka.devshard.plugins.plugin_utils._filters.adopt_changes import (
     FILE,
+    LATER,
     NOTHING,
     SWAP,
     adopt_changes,
@@ -155,6 +156,21 @@ def test_a_value_that_the_file_has_otherwise_costs_a_swap() -> None:
     row = rows(adopt=changed(overridden=["A", "B"]))["values of variables"]
     assert row["cost"] == SWAP
     assert "A, B get the value of /opt/llm/gw.env" in row["change"]
+
+
+@pytest.mark.parametrize(("reasons", "cost"), [([], LATER), (["A differs"], SWAP)])
+def test_what_the_next_container_does_without_is_listed(reasons: list[str], cost: str) -> None:
+    look = copy.deepcopy(LOOK)
+    look["predictions"]["gateway"]["gateway_plan_info"][0]["plan"]["reasons"] = reasons
+    adopt = changed(
+        closed=["18085 on all addresses"],
+        container={**ADOPT["container"], "options": ["labels (traefik.enable)", "mem_limit"]},
+    )
+    found = rows(look, adopt)
+    ports, options = found["published ports"], found["options of the container"]
+    assert "is not published on 18085 on all addresses." in ports["change"]
+    assert "next container: labels (traefik.enable), mem_limit" in options["change"]
+    assert (ports["cost"], options["cost"]) == (cost, cost)
 
 
 def test_another_port_in_the_container_costs_a_swap() -> None:

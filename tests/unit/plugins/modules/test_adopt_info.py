@@ -142,6 +142,7 @@ def test_clients_may_come_past_the_edge(host: FakeHost, site: Site) -> None:
     port = site.net.ready["gateway"].rpartition(":")[2]
     bound = host.containers[0]["HostConfig"]["PortBindings"]["8080/tcp"]
     bound.append({"HostIp": "10.0.0.5", "HostPort": port})
+    bound.append({"HostIp": "", "HostPort": "18999"})
     host.container("proxy", None, number=2, port=18000)
     host.containers[1]["Config"]["Env"] = []
     host.containers[1]["Config"]["Labels"]["com.docker.compose.service"] = "proxy"
@@ -149,8 +150,24 @@ def test_clients_may_come_past_the_edge(host: FakeHost, site: Site) -> None:
     found = succeeded("adopt_info", asked(site))["adopt"]
     assert found["past_edge"] == [
         f"its port {port}, which is open to other hosts",
+        "its port 18999, which is open to other hosts",
         "the Docker network that it shares with proxy",
     ]
+    assert found["closed"] == [
+        f"10.0.0.5:{port} (port 8080/tcp in the container)",
+        "18999 on all addresses (port 8080/tcp in the container)",
+    ]
+
+
+def test_a_client_of_another_project_may_come_by_the_network(host: FakeHost, site: Site) -> None:
+    host.container("web", None, number=2, port=18000)
+    host.containers[1]["Config"]["Env"] = []
+    host.containers[1]["Config"]["Labels"] = {"com.docker.compose.project": "web"}
+    for one in host.containers:
+        one["NetworkSettings"]["Networks"] = {"gateway_default": {}}
+    host.install()
+    found = succeeded("adopt_info", asked(site))["adopt"]
+    assert found["past_edge"] == ["the Docker network that it shares with web"]
 
 
 def test_a_key_that_it_does_not_take(host: FakeHost, site: Site) -> None:

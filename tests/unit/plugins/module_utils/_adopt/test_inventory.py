@@ -10,6 +10,7 @@ import typing as t
 import pytest
 
 from ansible_collections.gonka.devshard.plugins.module_utils._adopt.inventory import (
+    closed,
     make,
     overridden,
 )
@@ -24,6 +25,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._adopt.model import
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._adopt.places import port_of
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.beyond import Beyond
+from ansible_collections.gonka.devshard.plugins.module_utils._host.options import Options
 
 MODEL = "Qwen/Qwen3-235B-A22B-Instruct-2507-FP8"
 OWNER = "gonka1owner"
@@ -241,9 +243,10 @@ def test_what_the_gateway_shows_counts_before_what_is_set() -> None:
     ("beyond", "said"),
     [
         (Beyond(networks=("chain-net", "other")), "is on the Docker network chain-net, other,"),
-        (Beyond(names=("node:10.0.0.5",)), "(extra_hosts, dns: node:10.0.0.5)"),
+        (Beyond(names=("node:10.0.0.5",)), "(extra_hosts, links, dns: node:10.0.0.5)"),
         (Beyond(mounts=("/certs",)), "more mounted than its storage (/certs)"),
         (Beyond(process=("command", "user")), "was started with command, user of its own"),
+        (Beyond(rights=("cap_add", "sysctls")), "does not have (cap_add, sysctls), and the next"),
     ],
 )
 def test_what_another_container_would_not_have_is_in_the_way(beyond: Beyond, said: str) -> None:
@@ -277,6 +280,85 @@ def test_a_name_that_only_the_owners_network_resolves(
     _found, problems = make(seen(gateway=mine), GIVEN)
     assert len(problems) == bool(said)
     assert all(name in problems[0] for name in said)
+
+
+PEERS = {"node.api": "api", "proxy.internal": "squid", "otel.net": "collector"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        (
+            {"DEVSHARD_PUBLIC_API": "http://Node.api.:9000"},
+            ["devshard_public_api (node.api, of the container api)", "Set in the inventory"],
+        ),
+        (
+            {"HTTPS_PROXY": "http://me:hush@proxy.internal:3128"},
+            ["HTTPS_PROXY (proxy.internal, of the container squid)", "Write an address"],
+        ),
+        ({"OTLP": "otel.net:4317"}, ["OTLP (otel.net, of the container collector)"]),
+        ({"MY_TOKEN": "http://otel.net/x"}, ["MY_TOKEN (otel.net, of the container collector)"]),
+        ({"HTTPS_PROXY": "http://proxy:3128"}, ["HTTPS_PROXY (proxy) names a host without a dot"]),
+        ({"HTTPS_PROXY": "http://proxy.example.org:3128", "PAIR": "a:b"}, []),
+    ],
+)
+def test_a_name_of_another_container_is_in_the_way_with_a_dot_too(
+    variables: dict[str, str], said: list[str]
+) -> None:
+    mine = gateway(variables={**BROKER, **variables}, peers=PEERS)
+    _found, problems = make(seen(gateway=mine), GIVEN)
+    assert len(problems) == bool(said)
+    assert all(part in problems[0] for part in said)
+    assert "hush" not in str(problems)
+
+
+def test_the_file_counts_for_the_names_of_the_next_container() -> None:
+    mine = gateway(variables={**BROKER, "HTTPS_PROXY": "http://proxy.internal:1"}, peers=PEERS)
+    file = in_file(HTTPS_PROXY="http://10.0.0.5:1")
+    assert make(seen(gateway=mine, file=file), GIVEN)[1] == []
+
+
+# what the next container has otherwise
+
+
+def test_what_the_role_has_an_option_for_is_kept() -> None:
+    options = Options(stop_seconds=90, log_size="10m", log_files=2)
+    found, problems = make(seen(gateway=gateway(options=options)), GIVEN)
+    assert problems == []
+    kept = ("gateway_stop_grace_period", "gateway_log_max_size", "gateway_log_max_files")
+    assert [found[name] for name in kept] == ["90s", "10m", 2]
+
+
+@pytest.mark.parametrize(
+    ("ports", "said"),
+    [
+        ({"8080/tcp": ("127.0.0.1:18085",), "9091/tcp": ("127.0.0.1:9091",)}, []),
+        (
+            {"8080/tcp": ("127.0.0.1:18085", "0.0.0.0:18085", "10.0.0.5:80")},
+            [
+                "18085 on all addresses (port 8080/tcp in the container)",
+                "10.0.0.5:80 (port 8080/tcp in the container)",
+            ],
+        ),
+        ({"8080/tcp": (":18085",)}, ["18085 on all addresses (port 8080/tcp in the container)"]),
+        (
+            {"8080/tcp": ("127.0.0.1:18085",), "6060/udp": ("127.0.0.1:6060",)},
+            ["127.0.0.1:6060 (port 6060/udp in the container)"],
+        ),
+        (
+            {"8080/tcp": ("127.0.0.1:18085",), "9091/tcp": (":9091",)},
+            ["9091 on all addresses (port 9091/tcp in the container)"],
+        ),
+    ],
+)
+def test_addresses_that_the_next_container_does_not_answer_at(
+    ports: dict[str, tuple[str, ...]], said: list[str]
+) -> None:
+    assert closed(seen(gateway=gateway(ports=ports))) == said
+
+
+def test_a_gateway_of_no_known_generation_has_no_next_container() -> None:
+    assert closed(seen(gateway=gateway(ports={}), answers=Answers())) == []
 
 
 def test_an_address_in_the_inventory_counts_for_the_next_container() -> None:

@@ -95,6 +95,7 @@ def test_what_the_image_sets_is_not_the_owners(host: FakeHost) -> None:
 # what another container would not have
 
 LABELS = {"com.docker.compose.project": "gateway"}
+NAMES = ("ExtraHosts", "Links", "Dns", "DnsSearch", "DnsOptions")
 
 
 def beyond(host: FakeHost, **changes: t.Any) -> Beyond:
@@ -106,7 +107,7 @@ def beyond(host: FakeHost, **changes: t.Any) -> Beyond:
     attrs["HostConfig"]["NetworkMode"] = changes.pop("mode", next(iter(networks), "default"))
     for target in changes.pop("mounts", []):
         attrs["Mounts"].append({"Destination": target, "Source": "/x", "Type": "bind"})
-    for key in ("ExtraHosts", "Dns", "DnsSearch"):
+    for key in (*NAMES, "CapAdd", "Sysctls"):
         attrs["HostConfig"][key] = changes.pop(key, None)
     of_image = {"Entrypoint": ["/usr/bin/devshardctl"], "Cmd": ["serve"], "User": ""}
     host.images = [{"Id": attrs["Image"], "RepoDigests": [], "Config": of_image}]
@@ -126,15 +127,26 @@ def test_a_container_by_a_guide_has_nothing_beyond(host: FakeHost) -> None:
         ({"networks": []}, Beyond()),
         ({"networks": ["gateway_default", "chain"]}, Beyond(networks=("chain",))),
         ({"networks": ["gateway_backend"]}, Beyond(networks=("gateway_backend",))),
+        ({"networks": ["gateway_default", "web_default"]}, Beyond(networks=("web_default",))),
         ({"networks": ["host"]}, Beyond(networks=("host",))),
         ({"networks": [], "mode": "container:ab"}, Beyond(networks=("container:ab",))),
+        ({"networks": ["bridge"], "mode": "container:ab"}, Beyond(networks=("container:ab",))),
         (
             {"ExtraHosts": ["node:10.0.0.5"], "Dns": ["10.0.0.2"], "DnsSearch": ["lan"]},
             Beyond(names=("node:10.0.0.5", "10.0.0.2", "lan")),
         ),
+        (
+            {"Links": ["/node:/me/node"], "DnsOptions": ["ndots:2"]},
+            Beyond(names=("/node:/me/node", "ndots:2")),
+        ),
         ({"mounts": ["/certs"]}, Beyond(mounts=("/certs",))),
         ({"Entrypoint": ["/bin/sh"], "Cmd": None}, Beyond(process=("entrypoint", "command"))),
         ({"User": "1000"}, Beyond(process=("user",))),
+        ({"WorkingDir": "/srv"}, Beyond(process=("working_dir",))),
+        (
+            {"CapAdd": ["NET_ADMIN"], "Sysctls": {"net.core.somaxconn": "1024"}},
+            Beyond(rights=("cap_add", "sysctls")),
+        ),
     ],
 )
 def test_what_a_container_has_beyond_ours(
@@ -154,6 +166,44 @@ def test_a_volume_that_the_image_asks_for_is_of_each_container(host: FakeHost) -
     (found,) = gateways(host)
     assert found.beyond.mounts == ("/named",)
     assert found.to_result()["beyond"]["mounts"] == ["/named"]
+
+
+def on_networks(host: FakeHost, number: int, **networks: dict[str, t.Any] | None) -> None:
+    host.containers[number]["NetworkSettings"]["Networks"] = networks
+
+
+def test_names_that_only_a_network_of_docker_resolves(host: FakeHost) -> None:
+    host.container("mine", host.folder / "data", labels=LABELS)
+    for number, name in enumerate(("api", "squid", "stranger", "proxy"), 2):
+        host.container(name, None, number=number, port=18000 + number)
+        host.containers[-1]["Config"]["Env"] = []
+        host.containers[-1]["Config"]["Labels"] = {"com.docker.compose.project": name}
+    host.containers[4]["Config"]["Labels"] = dict(LABELS)
+    on_networks(host, 0, gateway_default={}, bridge={})
+    on_networks(host, 1, gateway_default={"Aliases": ["Node.API"]})
+    on_networks(host, 2, gateway_default={"DNSNames": ["proxy.internal"]}, own={"Aliases": ["x"]})
+    on_networks(host, 3, bridge={"Aliases": ["public.example.org"]}, own={})
+    on_networks(host, 4, gateway_default=None)
+    (found,) = gateways(host)
+    assert found.peers["node.api"] == "api"
+    assert found.peers["api.gateway_default"] == "api"
+    assert found.peers["proxy.internal"] == "squid"
+    assert found.peers["proxy"] == "proxy"
+    assert not {"x", "public.example.org", "stranger", "mine"} & set(found.peers)
+    assert found.beside == ("api", "squid")
+    assert "peers" not in found.to_result()
+
+
+def test_options_are_shown_without_their_values(host: FakeHost) -> None:
+    labels = {**LABELS, "traefik.auth": "me:hush", "com.centurylinklabs.watchtower.enable": "true"}
+    host.container("mine", host.folder / "data", labels=labels)
+    host.containers[0]["HostConfig"]["RestartPolicy"] = {"Name": "always"}
+    (found,) = gateways(host)
+    shown = found.to_result()["options"]
+    assert shown == [
+        "labels (com.centurylinklabs.watchtower.enable, traefik.auth)",
+        "restart (always)",
+    ]
 
 
 # files

@@ -11,6 +11,11 @@ from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import
     TransportError,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ensure import EnsureEscrows
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.states import (
+    Kind,
+    Subject,
+    Via,
+)
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.report import (
     ReportOptions,
     report,
@@ -91,6 +96,15 @@ def test_an_escrow_made_here_is_this_gateways_without_a_record(
     assert owners(world, storage) == {1: True}
 
 
+def test_an_escrow_with_a_record_is_this_gateways_without_a_ledger(
+    tmp_path: Path, storage: Path
+) -> None:
+    earlier, world = World(tmp_path / "earlier"), World(tmp_path / "here")
+    run(earlier)
+    world.chain, world.gateway = earlier.chain, earlier.gateway
+    assert owners(world, storage) == {1: True}
+
+
 def test_an_escrow_that_another_gateway_of_this_host_made_is_not_this_gateways(
     tmp_path: Path, storage: Path
 ) -> None:
@@ -99,6 +113,24 @@ def test_an_escrow_that_another_gateway_of_this_host_made_is_not_this_gateways(
         ports = world.ports(ledger, gateway_id="http://127.0.0.1:18081")
         EnsureEscrows(ports, pool_options()).run()
     world.gateway.records.clear()
+    assert owners(world, storage) == {1: False}
+    assert owners(world, None) == {1: None}
+
+
+def test_an_escrow_that_another_gateway_of_this_host_took_over_is_not_this_gateways(
+    tmp_path: Path, storage: Path
+) -> None:
+    world = World(tmp_path)
+    run(world)
+    world.gateway.records.clear()
+    with world.open() as ledger:
+        taken = Subject(
+            gateway="http://127.0.0.1:18081",
+            chain_id=world.ports(ledger).chain_id,
+            creator=CREATOR,
+            escrow_id=1,
+        )
+        ledger.plan(Kind.IMPORT, Via.GATEWAY, taken)
     assert owners(world, storage) == {1: False}
     assert owners(world, None) == {1: None}
 
@@ -117,7 +149,7 @@ def test_an_escrow_whose_session_is_in_the_storage_is_this_gateways(
     assert owners(world, storage) == {theirs: True}
     # the chain lists only the creator's own; a session of another account is found in the storage
     world.chain.escrows[theirs].creator = "gonka1other"
-    world.chain.minted.clear()
+    world.chain.txs.clear()
     assert owners(world, storage) == {theirs: True}
 
 

@@ -344,9 +344,10 @@ def test_a_settled_gateway_is_compared_by_its_records(host: FakeHost) -> None:
         "gateway_records": [11, 12],
     }
     host.write(host.deploy / ".retired.json", note)
+    # an empty file is no database
     assert host.look().retired.unchanged is None
-    host.storage.mkdir(parents=True, exist_ok=True)
-    (host.storage / "gateway.db").unlink(missing_ok=True)
+    (host.storage / "gateway.db").unlink()
+    assert host.look().retired.unchanged is None
     with contextlib.closing(sqlite3.connect(host.storage / "gateway.db")) as db:
         db.execute("CREATE TABLE gateway_devshards (id TEXT, storage_path TEXT)")
         db.execute("INSERT INTO gateway_devshards VALUES ('12', '')")
@@ -356,8 +357,16 @@ def test_a_settled_gateway_is_compared_by_its_records(host: FakeHost) -> None:
         db.execute("INSERT INTO gateway_devshards VALUES ('13', '')")
         db.commit()
         assert host.look().retired.unchanged is False
-    for wrong in ({"settled": None}, {"gateway_records": "11"}, {"stage": "other"}):
-        host.write(host.deploy / ".retired.json", {**note, **wrong})
+    right = {**note, "gateway_records": [11, 12, 13]}
+    host.write(host.deploy / ".retired.json", right)
+    assert host.look().retired.unchanged is True
+    for wrong in (
+        {"settled": None},
+        {"left_to_others": None},
+        {"gateway_records": "11"},
+        {"stage": "other"},
+    ):
+        host.write(host.deploy / ".retired.json", {**right, **wrong})
         assert host.look().retired.unchanged is None
 
 
