@@ -24,7 +24,11 @@ from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import
     WaitTimeoutError,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._core.timer import WaitBudget
-from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.states import Kind, Via
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.states import (
+    Kind,
+    State,
+    Via,
+)
 from ansible_collections.gonka.devshard.plugins.module_utils._gateway.models import (
     Devshard,
     GatewayState,
@@ -619,7 +623,15 @@ def test_past_escrows_are_left_out_and_a_silent_chain_proves_none() -> None:
 def test_an_escrow_that_the_node_does_not_show_yet_is_neither_past_nor_left_behind() -> None:
     """The temporary gateway's escrows are some minutes old, and nodes behind one address differ."""
     made = [
-        Obj(id=1, kind=Kind.CREATE, via=Via.SIGNED, escrow_id=1, terms={"epoch": 5}, result=None)
+        Obj(
+            id=1,
+            kind=Kind.CREATE,
+            via=Via.SIGNED,
+            escrow_id=1,
+            state=State.DONE,
+            terms={"epoch": 5},
+            result=None,
+        )
     ]
     found = state(devshard(1))
     known, unknown = ports(Gateway({}), Chain(), made), ports(Gateway({}), Chain())
