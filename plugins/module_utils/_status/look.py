@@ -247,11 +247,11 @@ def read_escrows(chain: ChainApi, ids: tuple[int, ...]) -> dict[int, Part[Escrow
 
 
 def read_settled(
-    chain: ChainApi, ids: Iterable[int], told: dict[int, Part[SettledEvent | None]]
+    chain: ChainApi, ids: Iterable[int], found: dict[int, Part[SettledEvent | None]]
 ) -> None:
-    """The newest first. What is told before the time is over stays, as an index can be slow."""
+    """The newest first. What is found before the time is over stays, as an index can be slow."""
     for number in sorted(ids, reverse=True):
-        told[number] = attempt(functools.partial(chain.settled_event, number))
+        found[number] = attempt(functools.partial(chain.settled_event, number))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
