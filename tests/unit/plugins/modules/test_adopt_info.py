@@ -97,6 +97,8 @@ class Halfway:
 @pytest.mark.parametrize("proof", [True, False, None])
 def test_an_escrow_that_the_chain_has_pruned_is_settled_only_with_proof(proof: bool | None) -> None:
     class Pruned:
+        def head(self) -> None: ...
+
         def escrow(self, _number: int) -> None:
             return None
 
