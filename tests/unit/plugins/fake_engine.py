@@ -81,6 +81,8 @@ class FakeEngine:
     networks: dict[str, str] = field(default_factory=dict)
     """By name, the Compose project that made each."""
     done: list[str] = field(default_factory=list)
+    on_start: Callable[[FakeContainer], object] | None = None
+    """Called for a container that was started or restarted."""
     on_end: Callable[[FakeContainer], object] | None = None
     """Called for a container that was stopped or removed."""
 
@@ -119,8 +121,9 @@ class FakeEngine:
             return _missing(name)
         self.done.append(f"{verb} {found.name}")
         found.state = "running" if verb in ("start", "restart") or found.stuck else "exited"
-        if found.state == "exited" and self.on_end is not None:
-            self.on_end(found)
+        called = self.on_end if found.state == "exited" else self.on_start
+        if called is not None:
+            called(found)
         return 204, None
 
     def _remove(self, name: str) -> Reply:
