@@ -56,7 +56,7 @@ class Host:
         (self.deploy / "docker-compose.yml").write_text("services: {}\n")
         self.record: Data = {}
 
-    def run(self, point: str, *options: str) -> subprocess.CompletedProcess[str]:
+    def run(self, point: str, *options: str, **given: t.Any) -> subprocess.CompletedProcess[str]:
         role = {"name": "gonka.devshard.devshard", "tasks_from": f"container_{point}"}
         play = {
             "hosts": "localhost",
@@ -68,7 +68,7 @@ class Host:
                 "devshard_presence": {"container": {"name": GATEWAY}, "record": self.record},
             },
             "tasks": [
-                {"ansible.builtin.include_role": role},
+                {"ansible.builtin.include_role": role, "vars": given},
                 {"ansible.builtin.debug": {"msg": "the storage may be touched"}},
             ],
         }
@@ -134,6 +134,13 @@ def test_a_container_is_stopped_alone(host: Host, gateway: FakeContainer) -> Non
     assert host.composed == []
 
 
+def test_a_role_names_another_container_and_less_patience(host: Host) -> None:
+    host.engine.containers += [by_docker_run(), by_compose("web")]
+    given = {"__devshard_container": "web", "__devshard_container_stop_timeout": 1}
+    assert well(host.run("stopped", **given))
+    assert host.engine.done == ["stop web within 1 s"]
+
+
 def test_one_that_does_not_run_is_left_as_it_is(host: Host) -> None:
     assert well(host.run("stopped"))
     host.engine.containers.append(by_docker_run(state="exited"))
@@ -185,7 +192,7 @@ def test_a_missing_one_is_made_without_the_other_services_of_its_file(host: Host
 def test_a_container_is_restarted_alone(host: Host) -> None:
     host.engine.containers += [by_docker_run(), by_compose("web")]
     assert well(host.run("restarted"))
-    assert host.engine.done == [f"restart {GATEWAY}"]
+    assert host.engine.done == [f"restart {GATEWAY} within 10 s"]
     assert host.composed == []
 
 

@@ -81,6 +81,8 @@ class FakeEngine:
     networks: dict[str, str] = field(default_factory=dict)
     """By name, the Compose project that made each."""
     done: list[str] = field(default_factory=list)
+    _patience: str = ""
+    """Seconds that a call gives the container, where it says any."""
     on_start: Callable[[FakeContainer], object] | None = None
     """Called for a container that was started or restarted."""
     on_end: Callable[[FakeContainer], object] | None = None
@@ -105,6 +107,7 @@ class FakeEngine:
         asked = f"{method} {re.sub(r'^/v[0-9.]+', '', path)}"
         for pattern, handle in routes:
             if match := re.fullmatch(pattern, asked):
+                self._patience = query.get("t", [""])[0]
                 return handle(*map(unquote, match.groups()))
         return 404, {"message": f"not known: {asked}"}
 
@@ -119,7 +122,8 @@ class FakeEngine:
         found = self.named(name)
         if found is None:
             return _missing(name)
-        self.done.append(f"{verb} {found.name}")
+        within = f" within {self._patience} s" if self._patience else ""
+        self.done.append(f"{verb} {found.name}{within}")
         found.state = "running" if verb in ("start", "restart") or found.stuck else "exited"
         called = self.on_end if found.state == "exited" else self.on_start
         if called is not None:
