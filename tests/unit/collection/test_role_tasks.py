@@ -183,7 +183,7 @@ def test_a_restored_gateway_does_not_rotate_by_itself() -> None:
 
 def test_nothing_waits_for_health_before_the_rotation_of_a_backup_is_off() -> None:
     """Fifteen seconds after its start the gateway may pay."""
-    off, removed, *_, healthy = read_yaml(ROOT / "roles/backup/tasks/restored.yml")
+    off, removed, *_unused, healthy = read_yaml(ROOT / "roles/backup/tasks/restored.yml")
     left, answers, switched = off["block"]
     assert left["when"] == "__backup_plan.actions | length == 0"
     assert answers["gonka.devshard.gateway_wait"] == {"wait_interval": 0.2, "health_check": False}
