@@ -173,7 +173,7 @@ def _after_retirement(scene: Scene) -> Iterator[Finding]:
             " not archived yet",
             RETIRE,
         )
-    here = "this host is retired" if found.state == "retired" else "its gateway does not run"
+    here = "this host is retired" if found.state == "retired" else "this host serves no client"
     if unsettled := scene.unsettled():
         yield danger(
             "host",
@@ -183,7 +183,7 @@ def _after_retirement(scene: Scene) -> Iterator[Finding]:
         )
     remains = [other["text"] for other in presence["others"] if not _named_otherwise(scene, other)]
     if remains:
-        yield warning("host", f"{here}, and this host runs {'; '.join(remains)}")
+        yield warning("host", f"{here}, and it runs {'; '.join(remains)}")
 
 
 FULL_MB: t.Final = 64
