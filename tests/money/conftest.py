@@ -13,6 +13,8 @@ import pytest
 
 from ansible_collections.gonka.devshard.tests.money.host import Forks, Host
 from ansible_collections.gonka.devshard.tests.money.network import Network
+from ansible_collections.gonka.devshard.tests.money.role import RoleHost
+from ansible_collections.gonka.devshard.tests.unit.plugins.fake_engine import FakeEngine, serving
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,6 +45,23 @@ def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
 @pytest.fixture
 def host(tmp_path: Path, network: Network, forks: Forks) -> Host:
     return Host(tmp_path / "host", network, forks)
+
+
+@pytest.fixture
+def role_host(
+    host: Host, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[RoleHost]:
+    """A host whose gateway is in a container, for the role that the test file is about."""
+    if host.network.generation != "v2":
+        pytest.skip("the roles ask gateways of every generation by the same modules")
+    engine = FakeEngine()
+    with serving(engine) as url:
+        monkeypatch.setenv("DOCKER_HOST", url)
+        made = RoleHost(host, engine, str(request.path.stem))
+        try:
+            yield made
+        finally:
+            made.gateway.stop()
 
 
 @pytest.fixture

@@ -240,10 +240,12 @@ class Network:
 class SecondGateway:
     """Another gateway whose storage lies below the first one's, as the temp slot's does."""
 
-    def __init__(self, network: Network, creator: Creator, name: str) -> None:
+    def __init__(
+        self, network: Network, creator: Creator, name: str, port: int | None = None
+    ) -> None:
         ready = network.ready
         self.storage = network.storage / f"{name}-{creator.number}"
-        port = _free_port()
+        port = port or _free_port()
         environment = {
             name: value
             for name, value in os.environ.items()

@@ -24,6 +24,7 @@ ADOPT: t.Final = "the playbook gonka.devshard.adopt"
 SWAP: t.Final = "the playbook gonka.devshard.hot_swap"
 MOVE: t.Final = "the playbook gonka.devshard.generation_upgrade"
 REDIRECT: t.Final = "the playbook gonka.devshard.redirect"
+RETIRE: t.Final = "the playbook gonka.devshard.retire"
 
 # They begin something, or only look.
 _ANYWHERE: t.Final = ("site", "preflight")
@@ -235,6 +236,12 @@ def _retired(play: Play, presence: Presence, *, unretire: bool) -> str | None:
         return None
     if play == "backup" and presence.storage.exists:
         return None
+    if presence.retired.archived is False:
+        return (
+            f"The retirement of the gateway in {presence.deploy_dir} is not finished: everything is"
+            f" settled, and its state is not archived yet. Finish it with {RETIRE}. To bring the gateway"
+            f" back instead, run {SITE} with gateway_unretire=true"
+        )
     why = {
         "settle": "it settled its escrows. What the chain still holds is shown by the playbook"
         " gonka.devshard.status",

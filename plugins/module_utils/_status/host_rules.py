@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import typing as t
 
+from .._presence import retirement
 from .._presence.rules import keys_wait, swap_ways
 from .scene import (
     ADOPT,
     GENERATION_UPGRADE,
     HOT_SWAP,
     OTHER,
+    RETIRE,
     SITE,
     Data,
     Finding,
@@ -160,21 +162,28 @@ def _nothing(scene: Scene) -> Finding:
 
 
 def _after_retirement(scene: Scene) -> Iterator[Finding]:
-    unsettled = scene.unsettled()
-    if unsettled:
+    presence = scene.presence or {}
+    found = retirement.plan(retirement.Seen.of(presence), retirement.Wish(), presence["deploy_dir"])
+    if found.state == "unknown":
+        yield unknown("host", found.refusal)
+    elif found.state == "settled":
+        yield warning(
+            "host",
+            "the retirement is not finished: everything is settled, and the state of the gateway is"
+            " not archived yet",
+            RETIRE,
+        )
+    here = "this host is retired" if found.state == "retired" else "this host serves no client"
+    if unsettled := scene.unsettled():
         yield danger(
             "host",
-            f"this host is retired, and its creator still has unsettled escrows"
+            f"{here}, and its creator still has unsettled escrows"
             f" {listed(row['id'] for row in unsettled)}",
             settle_run(*(row["id"] for row in unsettled)),
         )
-    remains = [
-        other["text"]
-        for other in (scene.presence or {})["others"]
-        if not _named_otherwise(scene, other)
-    ]
+    remains = [other["text"] for other in presence["others"] if not _named_otherwise(scene, other)]
     if remains:
-        yield warning("host", f"this host is retired, and it runs {'; '.join(remains)}")
+        yield warning("host", f"{here}, and it runs {'; '.join(remains)}")
 
 
 FULL_MB: t.Final = 64

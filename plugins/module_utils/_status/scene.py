@@ -32,6 +32,7 @@ ADOPT: t.Final = "gonka.devshard.adopt"
 
 
 SETTLE: t.Final = "gonka.devshard.settle"
+RETIRE: t.Final = "gonka.devshard.retire"
 
 
 ESCROW: t.Final = "gonka.devshard.escrow"

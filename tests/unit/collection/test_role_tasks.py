@@ -161,17 +161,39 @@ def test_both_looks_of_a_restore_get_the_sum_that_is_given_up() -> None:
     assert "__backup_plan.actions" in inner["when"]
 
 
+NOTE = "{{ __backup_note }}"
+
+
 def test_a_restored_gateway_does_not_rotate_by_itself() -> None:
     """Its database may have rotation on, and no record of what was created since the backup."""
-    tasks: t.Any = read_yaml(ROOT / "roles/backup/tasks/restore.yml")
-    (outer,) = [task for task in tasks if "block" in task]
-    (restored,) = [number for number, task in enumerate(outer["block"]) if "always" in task]
-    module = "gonka.devshard.escrow_rotation"
-    (after,) = [number for number, task in enumerate(outer["block"]) if module in task]
-    assert after > restored
-    switched = outer["block"][after]
-    assert switched[module] == {"enabled": False}
-    assert switched["when"] == outer["block"][restored]["when"]
+    restore: t.Any = read_yaml(ROOT / "roles/backup/tasks/restore.yml")
+    (outer,) = [task for task in restore if "block" in task]
+    put, switch = outer["block"][-2:]
+    started = put["always"][-1]
+    assert started["ansible.builtin.include_role"]["tasks_from"] == "container_started"
+    assert switch["ansible.builtin.include_tasks"]["file"] == "restored.yml"
+    # an interrupted run is known by its note, which is there before the storage is another one
+    noted, storage = put["block"][-2:]
+    assert noted["ansible.builtin.copy"]["dest"] == NOTE
+    assert MODULE in storage
+    assert switch["when"][-1] == (
+        "__backup_plan.actions | length > 0 or __backup_noted.stat.exists"
+    )
+
+
+def test_nothing_waits_for_health_before_the_rotation_of_a_backup_is_off() -> None:
+    """Fifteen seconds after its start the gateway may pay."""
+    off, removed, *_unused, healthy = read_yaml(ROOT / "roles/backup/tasks/restored.yml")
+    left, answers, switched = off["block"]
+    assert left["when"] == "__backup_plan.actions | length == 0"
+    assert answers["gonka.devshard.gateway_wait"] == {"wait_interval": 0.2, "health_check": False}
+    assert switched["gonka.devshard.escrow_rotation"] == {"enabled": False}
+    assert removed["ansible.builtin.file"] == {"path": NOTE, "state": "absent"}
+    assert "health_check" not in healthy["gonka.devshard.gateway_wait"]
+    # one that cannot be switched off does not run
+    stopped, told = off["rescue"]
+    assert stopped["ansible.builtin.include_role"]["tasks_from"] == "container_stopped"
+    assert "ansible.builtin.fail" in told
 
 
 def test_a_restore_stops_a_gateway_by_the_rule_of_the_swap() -> None:

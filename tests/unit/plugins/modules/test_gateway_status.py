@@ -21,6 +21,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._core.parts import 
 from ansible_collections.gonka.devshard.plugins.module_utils._edge.certificate import Certificate
 from ansible_collections.gonka.devshard.plugins.module_utils._status.keys import KEYS, NESTED
 from ansible_collections.gonka.devshard.plugins.module_utils._status.look import look_at_accounting
+from ansible_collections.gonka.devshard.plugins.module_utils._wiring import gateway_status
 from ansible_collections.gonka.devshard.plugins.module_utils._wiring.gateway_status import (
     certificate_result,
 )
@@ -355,16 +356,26 @@ def test_what_a_slow_index_told_in_time_stays(site: Site, monkeypatch: pytest.Mo
     older = serve(site)
     number = serve(site)
     site.net.admin.post(f"/v1/admin/devshards/{number}/settle", {})
-    ask, ended = ChainApi.settled_event, threading.Event()
+    ask, hangs, ended = ChainApi.settled_event, threading.Event(), threading.Event()
+    wait = gateway_status.together
 
     def slow(chain: ChainApi, asked: int) -> object:
         if asked != number:
-            ended.wait(30)
+            hangs.set()
+            ended.wait()
         return ask(chain, asked)
+
+    def until_it_hangs(parts: dict[str, t.Any], left: t.Any) -> t.Any:
+        if "settled" not in parts:
+            return wait(parts, left)
+        threading.Thread(target=parts["settled"], daemon=True).start()
+        hangs.wait()
+        return {"settled": Part(why="the time is up")}
 
     monkeypatch.setattr(ChainApi, "escrow", lambda _chain, _number: None)
     monkeypatch.setattr(ChainApi, "settled_event", slow)
-    rows = {row["id"]: row for row in look(site, time_limit=3)["escrows"]}
+    monkeypatch.setattr(gateway_status, "together", until_it_hangs)
+    rows = {row["id"]: row for row in look(site)["escrows"]}
     ended.set()
     assert (rows[number]["absence"], rows[older]["absence"]) == ("settled", "not_shown")
 

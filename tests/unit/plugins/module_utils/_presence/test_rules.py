@@ -110,6 +110,12 @@ def retired(host: FakeHost) -> None:
     host.retired()
 
 
+def settled_and_not_archived(host: FakeHost) -> None:
+    host.deployed()
+    note = {"stage": "settled", "settled": [], "left_to_others": [], "gateway_records": []}
+    host.write(host.deploy / ".retired.json", note)
+
+
 def retired_and_emptied(host: FakeHost) -> None:
     retired(host)
     (host.storage / "gateway.db").unlink()
@@ -218,6 +224,11 @@ CASES: list[tuple[t.Callable[[FakeHost], None], frozenset[str], str]] = [
     (damaged, frozenset(), "the deploy record"),
     (second_ledger, frozenset(), "A second ledger does not know"),
     (retired, frozenset({"status", "retire", "backup"}), "with gateway_unretire=true"),
+    (
+        settled_and_not_archived,
+        frozenset({"status", "retire", "backup"}),
+        "is not finished: everything is settled, and its state is not archived yet",
+    ),
     (retired_and_emptied, frozenset({"status", "retire"}), "with gateway_unretire=true"),
     (swapping, SWAPPING, "the swap to g:2 is open since 2026-07-31"),
     (swapping_and_main_down, SWAPPING, "is open since 2026-07-31"),

@@ -126,7 +126,14 @@ def well() -> tuple[Data, Data]:
         "instance": "",
         "deploy_dir": "/srv/gw",
         "record": {"path": "/srv/gw/r.json", "known": True, "exists": True, "error": None},
-        "retired": {"known": True, "exists": False, "retired": False},
+        "retired": {
+            "path": "/srv/gw/.retired.json",
+            "known": True,
+            "exists": False,
+            "retired": False,
+            "unchanged": None,
+            "archived": None,
+        },
         "redirect": {"known": True, "exists": False, "base_url": None, "noted": False},
         "swap": {"known": True, "error": None, "open": False},
         "waiting_keys": {"known": True, "error": None, "names": []},
@@ -140,6 +147,10 @@ def well() -> tuple[Data, Data]:
         "storage": {"path": "/s", "known": True, "exists": True},
         "other_ledgers": [],
         "engine": {"known": True, "exists": True, "error": None},
+        "paths": {
+            name: {"path": f"/{name}", "known": True, "exists": True}
+            for name in ("compose", "storage", "edge")
+        },
     }
     names = ("main", "route", "chain", "public_api", "nginx", "creator", "ledger", "epoch")
     parts = {name: {"known": True, "why": None} for name in (*names, "creations", "main_hosts")}
@@ -291,6 +302,11 @@ def rotating(**entry: t.Any) -> t.Callable[[Data, Data], object]:
     latest = [{"model_id": A, "stage": "prepare_temp", "epoch": 4, **entry}] if entry else []
     settings = {"enabled": True, "settlement_enabled": True}
     return of_gateway(rotation={"polled": True, "settings": settings, "latest": latest})
+
+
+SETTLED: t.Final = of_escrow(settled=True, usable=False, why_not=["settled on the chain"])
+NOTED: t.Final = {"exists": True, "retired": True, "unchanged": True, "archived": True}
+RETIRED: t.Final = {"retired": NOTED, "container": {"exists": False, "running": False}}
 
 
 SWAP: t.Final = {
@@ -479,14 +495,29 @@ BROKEN: t.Final[dict[str, tuple[Change, str, str]]] = {
         "another ledger lies in /old/l",
     ),
     "retired, with a deposit out": (
-        of_presence(retired={"retired": True}),
+        of_presence(**RETIRED),
         "danger",
         "is retired, and its creator still has unsettled escrows 7",
     ),
     "retired, chain unknown": (
-        both(of_presence(retired={"retired": True}), lost("chain")),
+        both(of_presence(**RETIRED), lost("chain")),
         "not known",
         "devshard_chain_rest",
+    ),
+    "settled, and served again": (
+        of_presence(**{**RETIRED, "retired": {**NOTED, "archived": False, "unchanged": False}}),
+        "not known",
+        "has served again after everything was settled",
+    ),
+    "retired, and served again": (
+        of_presence(**{**RETIRED, "retired": {**NOTED, "unchanged": False}}),
+        "not known",
+        "has served again after its retirement was recorded",
+    ),
+    "retired, by a record that cannot be read": (
+        of_presence(**{**RETIRED, "retired": {**NOTED, "archived": None}}),
+        "not known",
+        "the record and the database could not be compared",
     ),
     "clock": (
         of_seen(clock_fault="this host's clock is 900 s behind the chain"),
@@ -645,7 +676,7 @@ def test_the_named_gateways_of_a_host_are_no_surprise() -> None:
     """Each is an inventory host of its own, and the ledger and the key belong to all of them."""
     blue = [slot("blue", instance="blue")]
     assert verdict(of_presence(others=blue)).worst is Severity.OK
-    retired = of_presence(others=blue, retired={"known": True, "exists": True, "retired": True})
+    retired = of_presence(**RETIRED, others=blue)
     assert not any("blue" in line for line in told(verdict(retired)))
     record = {"path": "/r", "known": True, "exists": False, "error": None}
     gone = {"exists": False, "running": False, "ours": None}
@@ -817,10 +848,17 @@ def test_one_that_this_gateway_has_is_told_although_another_has_it_too() -> None
 
 
 def test_a_retired_host_without_deposits_is_well() -> None:
-    done = of_escrow(settled=True, usable=False, why_not=["settled on the chain"])
-    gone = of_presence(retired={"retired": True}, container={"exists": False, "running": False})
-    found = verdict(both(done, gone, of_route(status=502), lost("main")))
+    found = verdict(both(SETTLED, of_presence(**RETIRED), of_route(status=502), lost("main")))
     assert told(found) == []
+
+
+def test_an_unfinished_retirement_is_told_with_the_command_that_ends_it() -> None:
+    unfinished = of_presence(**{**RETIRED, "retired": {**NOTED, "archived": False}})
+    (finding,) = verdict(both(SETTLED, unfinished, of_route(status=502), lost("main"))).findings
+    assert finding.severity is Severity.WARNING
+    assert finding.run == "gonka.devshard.retire"
+    assert "everything is settled, and the state of the gateway is not archived yet" in finding.text
+    assert "is retired" not in finding.text
 
 
 @pytest.mark.parametrize(
