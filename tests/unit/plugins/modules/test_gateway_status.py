@@ -17,11 +17,10 @@ import pytest
 
 from ansible_collections.gonka.devshard.plugins.module_utils._chain.api import ChainApi
 from ansible_collections.gonka.devshard.plugins.module_utils._core.exchange import Request, Response
-from ansible_collections.gonka.devshard.plugins.module_utils._core.parts import Part
+from ansible_collections.gonka.devshard.plugins.module_utils._core.parts import Part, together
 from ansible_collections.gonka.devshard.plugins.module_utils._edge.certificate import Certificate
 from ansible_collections.gonka.devshard.plugins.module_utils._status.keys import KEYS, NESTED
 from ansible_collections.gonka.devshard.plugins.module_utils._status.look import look_at_accounting
-from ansible_collections.gonka.devshard.plugins.module_utils._wiring import gateway_status
 from ansible_collections.gonka.devshard.plugins.module_utils._wiring.gateway_status import (
     certificate_result,
 )
@@ -118,6 +117,12 @@ def serve(site: Site) -> int:
     site.net.admin.post("/v1/admin/settings", {"model_limits": limits})
     site.net.forget()
     return number
+
+
+def settle(site: Site, number: int) -> None:
+    """The gateway does not wait for a block."""
+    site.net.admin.post(f"/v1/admin/devshards/{number}/settle", {})
+    site.net.chain.post("/chain/advance", {"blocks": 1})
 
 
 def test_a_gateway_that_serves(site: Site) -> None:
@@ -332,7 +337,7 @@ def test_an_answer_is_an_accounting_by_its_schema(body: bytes, schema: int | Non
 
 def test_all_escrows_are_settled(site: Site) -> None:
     number = serve(site)
-    site.net.admin.post(f"/v1/admin/devshards/{number}/settle", {})
+    settle(site, number)
     lines = findings(site, look(site))
     assert any(f"danger: no usable escrow for {site.model}" in line for line in lines), lines
 
@@ -343,7 +348,7 @@ def test_an_escrow_that_the_chain_does_not_have(
 ) -> None:
     number = serve(site)
     if settled:
-        site.net.admin.post(f"/v1/admin/devshards/{number}/settle", {})
+        settle(site, number)
     monkeypatch.setattr(ChainApi, "escrow", lambda _chain, _number: None)
     rows = {row["id"]: row for row in look(site)["escrows"]}
     row = rows[number]
@@ -355,9 +360,8 @@ def test_an_escrow_that_the_chain_does_not_have(
 def test_what_a_slow_index_told_in_time_stays(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     older = serve(site)
     number = serve(site)
-    site.net.admin.post(f"/v1/admin/devshards/{number}/settle", {})
+    settle(site, number)
     ask, hangs, ended = ChainApi.settled_event, threading.Event(), threading.Event()
-    wait = gateway_status.together
 
     def slow(chain: ChainApi, asked: int) -> object:
         if asked != number:
@@ -367,14 +371,17 @@ def test_what_a_slow_index_told_in_time_stays(site: Site, monkeypatch: pytest.Mo
 
     def until_it_hangs(parts: dict[str, t.Any], left: t.Any) -> t.Any:
         if "settled" not in parts:
-            return wait(parts, left)
+            return together(parts, left)
         threading.Thread(target=parts["settled"], daemon=True).start()
         hangs.wait()
         return {"settled": Part(why="the time is up")}
 
     monkeypatch.setattr(ChainApi, "escrow", lambda _chain, _number: None)
     monkeypatch.setattr(ChainApi, "settled_event", slow)
-    monkeypatch.setattr(gateway_status, "together", until_it_hangs)
+    monkeypatch.setattr(
+        "ansible_collections.gonka.devshard.plugins.module_utils._wiring.gateway_status.together",
+        until_it_hangs,
+    )
     rows = {row["id"]: row for row in look(site)["escrows"]}
     ended.set()
     assert (rows[number]["absence"], rows[older]["absence"]) == ("settled", "not_shown")
