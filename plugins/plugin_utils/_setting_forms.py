@@ -169,7 +169,7 @@ FORMS: t.Final[t.Mapping[str, t.Mapping[str, Form]]] = {
         "settlement_wait_timeout": _SECONDS,
     },
     "retire": {"retire_archive_dir": _PATH, "retire_wait_timeout": _SECONDS},
-    "backup": {"backup_dir": _PATH, "backup_keep": _COUNT},
+    "backup": {"backup_dir": _PATH, "backup_keep": _COUNT, "backup_wait_timeout": _SECONDS},
     "monitoring": {
         "monitoring_burn_window": _SECONDS,
         "monitoring_keep_samples": Number(2),

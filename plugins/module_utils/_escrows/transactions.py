@@ -91,7 +91,7 @@ def lifetime_end(intent: Intent) -> datetime | None:
 def _last_lifetime(timeout_at: str, intent: Intent) -> datetime:
     """The latest end of lifetime of what the gateway signed; sooner when its call has ended.
 
-    A settle that collects signatures anew may take longer than any create. It was signed before the
+    A settle that collects signatures again may take longer than any create. It was signed before the
     answer that has its hash.
     """
     latest = parse_time(timeout_at)
