@@ -538,6 +538,7 @@ def wish_of(context: Context, record: dict[str, t.Any]) -> RecreateWish:
         mode=params["mode"],
         temp_escrows=params["temp_escrows"],
         kind=Kind.of(context.profile),
+        temp_container=params["other_container"],
         move=None if params["mode"] != "generation" else moved(context, record),
     )
 

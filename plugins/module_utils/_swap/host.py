@@ -49,6 +49,8 @@ class RecreateWish:
     temp_escrows: TempEscrows
     kind: Kind
     """The generation and the protocol that the inventory asks for."""
+    temp_container: str
+    """The name of the container in the other slot."""
     move: Move | None = None
     """Where another generation is wanted than that of the deploy record."""
 
@@ -122,6 +124,7 @@ def make_plan(
     journal = lasting(journal)
     if journal is not None:
         _refuse_other_kind(journal, wish)
+        _refuse_other_temp(journal, wish)
     begins = journal is None and wish.mode == "generation"
     if begins and (wish.move is None or wish.rollback):
         return _stays(wish)
@@ -161,6 +164,18 @@ def _refuse_other_kind(journal: Journal, wish: RecreateWish) -> None:
         f"the move {journal.id} to {move.target.text} is not finished, and the inventory asks for"
         f" {wish.kind.text}. Set {wanted}, as when the move began, and run this again"
     )
+
+
+def _refuse_other_temp(journal: Journal, wish: RecreateWish) -> None:
+    """Under another name the temporary gateway would not be found, and a second one would be started
+    beside it, with its escrows."""
+    noted = journal.data.temp_container
+    if noted not in (None, wish.temp_container):
+        raise UnsafeError(
+            f"the swap {journal.id} is not finished, and its temporary gateway is the container {noted},"
+            f" but hot_swap_temp_container is {wish.temp_container}. Set hot_swap_temp_container: {noted}"
+            " and devshard_temp_url as when the swap began, and run this again"
+        )
 
 
 def _leads_back(journal: Journal, wish: RecreateWish) -> bool:
@@ -327,6 +342,7 @@ def begin(found: SwapPlan, seen: SwapSeen, wish: RecreateWish, now: datetime) ->
         failed_target=seen.main_image if wish.rollback else None,
         standby=True if seen.flag == "temp" else None,
         move=wish.move,
+        temp_container=wish.temp_container,
     )
     # a record that a run before wrote too early does not name what runs
     truthful = same_image(wish.recorded, seen.main_image)

@@ -72,6 +72,8 @@ class SwapNotes:
     """The container with that image was never seen to serve."""
     rotation: Mapping[str, t.Any] | None = None
     """The rotation as it was before the swap froze it."""
+    temp_container: str | None = None
+    """The name of the temporary gateway's container. Journals before 0.10.0 do not have it."""
     temp_image: str | None = None
     """The temporary gateway keeps its image, whatever becomes of the swap."""
     temp_env: str | None = None
@@ -220,6 +222,7 @@ _READERS: t.Final[Mapping[str, Callable[[t.Any], t.Any]]] = {
     "failed_target": _text,
     "never_up": _flag,
     "rotation": _mapping,
+    "temp_container": _text,
     "temp_image": _text,
     "temp_env": _text,
     "temp_escrow_ids": _numbers,

@@ -88,6 +88,7 @@ def wish(**given: t.Any) -> RecreateWish:
         mode="temp",
         temp_escrows="import",
         kind=Kind(profile="v2", protocol=None),
+        temp_container="devshardctl-temp",
     )
     return dataclasses.replace(plain, **given)
 
@@ -105,6 +106,19 @@ def start(tmp_path: Path, *steps: Step, **given: t.Any) -> tuple[JournalFile, Jo
         journal = journal.finish(step)
     file.write(journal)
     return file, journal
+
+
+def test_a_swap_goes_on_only_with_the_container_of_its_temporary_gateway(tmp_path: Path) -> None:
+    _file, journal = start(tmp_path, Step.PREFLIGHT, Step.START_TEMP)
+    again = wish(temp_container="gateway-b")
+    with pytest.raises(UnsafeError, match="Set hot_swap_temp_container: devshardctl-temp"):
+        make_plan(journal, container(), None, "main", again)
+    make_plan(journal, container(), None, "main", wish())
+    # what an earlier version has begun has no such note
+    older = dataclasses.replace(
+        journal, data=dataclasses.replace(journal.data, temp_container=None)
+    )
+    make_plan(older, container(), None, "main", again)
 
 
 # the journal
