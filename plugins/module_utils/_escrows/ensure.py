@@ -76,6 +76,7 @@ class PoolRound:
     def _reach(self, seen: PoolSeen) -> EscrowResult:
         if self._close_open_intents():
             seen = self._look()
+        seen = self._await_shown(seen)
         plan = self._decide(seen)
         self._guards.refuse(plan, seen)
         self._perform(plan, seen)
@@ -83,6 +84,14 @@ class PoolRound:
             seen = self._look()
             plan = self._plan(seen)
         return self._report(seen, plan)
+
+    def _await_shown(self, seen: PoolSeen) -> PoolSeen:
+        """Where something is to be paid: nodes behind one address may differ by some blocks."""
+        while seen.hidden and not self._ports.check_mode and self._plan(seen).create:
+            if not self._ports.deadline.pause(self._ports.interval):
+                break
+            seen = self._look()
+        return seen
 
     def _look(self) -> PoolSeen:
         return look_at_pool(self._run, self._claims)

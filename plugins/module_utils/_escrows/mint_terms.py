@@ -11,7 +11,7 @@ import typing as t
 from dataclasses import asdict, dataclass
 
 from .._core.reader import Reader
-from .deadlines import not_pruned
+from .deadlines import SETTLE_EPOCHS, not_pruned
 from .ledger.states import Intent, Kind
 
 if t.TYPE_CHECKING:
@@ -98,15 +98,19 @@ def minted_terms(intents: Iterable[Intent]) -> dict[int, MintTerms]:
 def must_be_on_chain(number: int, intents: Iterable[Intent], clock: EpochClock) -> bool:
     """Whether the ledger proves that the chain cannot have pruned an escrow yet.
 
-    By the epoch that was noted when it was planned, or by the block that it was made in.
+    By the epoch that was noted when it was planned, or by the block that it was made in, which is not
+    before the one that was seen then. The block of a switch itself may still be of the earlier epoch.
     """
     oldest = clock.next_switch - 2 * clock.epoch_length
     for intent in intents:
         if intent.kind is not Kind.CREATE or intent.escrow_id != number:
             continue
-        epoch, height = (intent.terms or {}).get("epoch"), (intent.result or {}).get("height")
+        epoch = (intent.terms or {}).get("epoch")
+        height = (intent.result or {}).get("height") or intent.seen_height
         if epoch is not None and not_pruned(epoch, clock):
             return True
-        if height is not None and height >= oldest:
+        # an epoch may have begun since it was planned, but not two
+        last_pruned = clock.effective - SETTLE_EPOCHS - 1
+        if epoch in (None, last_pruned) and height is not None and height > oldest:
             return True
     return False

@@ -13,6 +13,7 @@ from dataclasses import replace
 from .._core.errors import DevshardError, UnknownStateError
 from .absence import Absence, absence_of, needs_event, not_shown_text
 from .deadlines import EpochClock, not_pruned, refuse_upgrade, settle_deadline
+from .ledger.states import Kind
 from .pool_rules import EscrowView, Limits, why_not_usable
 
 if t.TYPE_CHECKING:
@@ -106,8 +107,14 @@ def shown_escrow(ports: ChainPorts, number: int) -> Escrow | None:
     escrow = ports.chain.escrow(number)
     if escrow is None and ports.ledger is not None:
         intents = ports.ledger.intents(chain_id=ports.chain_id, escrow_id=number)
-        clock = read_clock(ports.chain) if intents else None
-        if absence_of(number, intents, clock) is Absence.NOT_SHOWN:
+        # the clock needs the public API too, and is asked only where it decides
+        may_be_young = absence_of(number, intents, None) is Absence.UNKNOWN and any(
+            intent.kind is Kind.CREATE for intent in intents
+        )
+        if (
+            may_be_young
+            and absence_of(number, intents, read_clock(ports.chain)) is Absence.NOT_SHOWN
+        ):
             raise UnknownStateError(not_shown_text(number), escrow_id=number)
     return escrow
 

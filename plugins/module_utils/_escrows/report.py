@@ -111,7 +111,9 @@ def report(ports: Ports, options: ReportOptions) -> dict[str, t.Any]:
         views.append(
             view_of(number, record, escrow, clock, ports.limits, session=session, absence=absence)
         )
-    hidden = any(view.absence is Absence.NOT_SHOWN for view in views)
+    # without a clock, one that is not shown cannot be told from one that was pruned
+    unsure = {Absence.NOT_SHOWN} | ({Absence.UNKNOWN} if clock is None else set())
+    hidden = any(view.absence in unsure for view in views)
     shown = [view for view in views if options.model_id in (None, view.model)]
     terms = SettleTerms(
         creator=creator,

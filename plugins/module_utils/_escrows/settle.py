@@ -11,6 +11,7 @@ import typing as t
 
 from .._core.errors import DevshardError, UnknownStateError
 from .._core.outcomes import PartialFailure, Waiting
+from .absence import not_shown_text
 from .ledger.states import Via
 from .observe import clock_or_none
 from .settle_calls import SettleCalls
@@ -132,6 +133,9 @@ class SettleRounds:
             self._payout.account(outcome)
             return None
         self._guards.refuse_foreign(found, seen)
+        if step is SettleStep.NOT_SHOWN and not self._ports.check_mode:
+            # the next answer may be of a node that has the block
+            return Waiting(UnknownStateError(not_shown_text(work.id), escrow_id=work.id))
         self._guards.refuse_step(step, found)
         if not work.cleared and step is not SettleStep.STUCK:
             if (reason := self._guards.ask_first(step, found, seen)) is not None:

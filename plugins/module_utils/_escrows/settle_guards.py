@@ -213,6 +213,7 @@ class SettleGuards:
             f"to the hosts",
             escrow_id=view.id,
             phase=view.phase,
+            objection="stuck",
         )
 
     def refuse_pay_out(self, outcome: SettledEscrow, seen: SettleView) -> None:

@@ -86,8 +86,9 @@ def absent_findings(scene: Scene) -> Iterator[Finding]:
         yield warning(
             "escrows",
             f"the gateway has a record of escrow {listed(lacking)}, which the chain does not have, and"
-            " neither the ledger nor a settle event of the chain proves that it was settled. A"
-            " devshard_chain_rest whose index of transactions has its epoch can prove it",
+            " nothing that was seen in this look proves that it was settled: neither the ledger nor a"
+            " settle event of the chain. A devshard_chain_rest whose index of transactions has its epoch"
+            " can prove it",
         )
 
 

@@ -11,6 +11,7 @@ import typing as t
 
 from .._core.errors import (
     DevshardError,
+    UnknownStateError,
     UnsafeError,
 )
 from .._escrows.ledger.states import Kind, Via
@@ -140,6 +141,10 @@ def refuse_stop(
             continue
         try:
             escrow = shown_escrow(ports, int(item.id))
+        except UnknownStateError as exc:
+            raise UnsafeError(
+                f"the gateway must not be stopped now: {exc}", escrow_id=item.id
+            ) from exc
         except DevshardError as exc:
             raise UnsafeError(
                 f"the gateway must not be stopped now: the chain does not answer for escrow"
@@ -163,7 +168,7 @@ def refuse_unsettled(
 
     No gateway of another generation can settle it. One that the chain has pruned has no deposit.
     """
-    left = []
+    open_ones, unknown = [], []
     for item in state.devshards:
         if int(item.id) in given_up:
             continue
@@ -171,15 +176,20 @@ def refuse_unsettled(
             ports.chain.head()
             escrow = shown_escrow(ports, int(item.id))
         except DevshardError as exc:
-            left.append(f"it is not known whether escrow {item.id} is settled ({exc})")
+            unknown.append(f"it is not known whether escrow {item.id} is settled ({exc})")
             continue
         if escrow is not None and not escrow.settled:
-            left.append(f"escrow {item.id} is not settled")
-    if left:
+            open_ones.append(f"escrow {item.id} is not settled")
+    if open_ones or unknown:
+        advice = (
+            "Settle it, or give it up with hot_swap_given_up"
+            if open_ones
+            else "Run this again when the chain shows it"
+        )
         raise UnsafeError(
-            f"the gateway of the earlier generation must not be removed: {'; '.join(left)}. Settle"
-            " it, or give it up with hot_swap_given_up",
-            reasons=left,
+            f"the gateway of the earlier generation must not be removed: {'; '.join(open_ones + unknown)}."
+            f" {advice}",
+            reasons=open_ones + unknown,
         )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,7 +15,11 @@ from ansible_collections.gonka.devshard.plugins.module_utils._chain.limits impor
 from ansible_collections.gonka.devshard.plugins.module_utils._chain.models import Escrow, TxResult
 from ansible_collections.gonka.devshard.plugins.module_utils._core.errors import UnknownStateError
 from ansible_collections.gonka.devshard.plugins.module_utils._core.outcomes import PartialFailure
-from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.states import State
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.deadlines import EpochClock
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.states import (
+    Kind,
+    State,
+)
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.mint_terms import (
     must_be_on_chain,
 )
@@ -207,3 +212,102 @@ def test_a_transaction_that_a_node_does_not_have_yet_is_not_void(
     run(world, seconds=900, allow_unclaimed=True, **how)
     assert world.chain.minted == [1]
     assert [intent.state for intent in intents(world)] == [State.DONE]
+
+
+def silent_api(world: World, patch: pytest.MonkeyPatch) -> None:
+    """The public API does not answer, so no epoch and no deadline is known."""
+
+    def silent() -> t.NoReturn:
+        raise UnknownStateError("the public API does not answer")
+
+    patch.setattr(world.chain, "epoch", silent)
+
+
+def test_what_the_ledger_proves_needs_no_public_api(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = two_escrows(tmp_path)
+    settle_all(world, ids=(1,))
+    hide(world, 1, monkeypatch)
+    hide(world, 2, monkeypatch)
+    silent_api(world, monkeypatch)
+    with world.open() as ledger:
+        ports = world.ports(ledger)
+        assert shown_escrow(ports, 1) is None
+        # an escrow that the ledger knows nothing of
+        assert shown_escrow(ports, 7) is None
+        with pytest.raises(UnknownStateError, match="does not answer"):
+            shown_escrow(ports, 2)
+
+
+def test_without_a_clock_nothing_that_is_absent_is_over(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(world)
+    hide(world, 1, monkeypatch)
+    silent_api(world, monkeypatch)
+    options = ReportOptions(
+        ids=(),
+        model_id=None,
+        creator=None,
+        history=False,
+        deadline_blocks=100,
+        ledger_path=Path(world.path),
+    )
+    with world.open() as ledger:
+        found = report(world.ports(ledger), options)
+    assert [row["absence"] for row in found["escrows"]] == ["unknown"]
+    assert not found["complete"]
+
+
+def test_a_further_deposit_waits_until_the_first_one_is_shown(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(world)
+    a_block_behind(world, monkeypatch)
+    run(world, count=2)
+    assert world.chain.minted == [1, 2]
+
+
+def test_a_settle_waits_for_a_node_that_shows_the_escrow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = two_escrows(tmp_path)
+    a_block_behind(world, monkeypatch)
+    found = settle_all(world, ids=(), select="all").to_result()["escrows"]
+    assert {one["id"]: one["settled"] for one in found} == {1: True, 2: True}
+
+
+@pytest.mark.parametrize(
+    ("epoch", "height", "there"),
+    [
+        (None, 901, True),
+        # the block of the switch may have the earlier epoch
+        (None, 900, False),
+        # planned before the switch and included after it
+        (3, 901, True),
+        # heights say nothing of epochs that were longer
+        (2, 901, False),
+        (4, 1, True),
+    ],
+)
+def test_the_block_proves_only_what_the_epoch_leaves_open(
+    epoch: int | None, height: int, there: bool
+) -> None:
+    terms = None if epoch is None else {"epoch": epoch}
+
+    def made(result: dict[str, int] | None, seen_height: int | None) -> t.Any:
+        return SimpleNamespace(
+            kind=Kind.CREATE, escrow_id=1, terms=terms, result=result, seen_height=seen_height
+        )
+
+    clock = EpochClock(
+        effective=5,
+        height=2000,
+        next_switch=2900,
+        epoch_length=1000,
+        block_seconds=5.0,
+        poc_blocks=40,
+    )
+    assert must_be_on_chain(1, [made({"height": height}, None)], clock) is there
+    assert must_be_on_chain(1, [made(None, height)], clock) is there

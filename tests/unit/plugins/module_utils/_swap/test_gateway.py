@@ -631,6 +631,7 @@ def test_an_escrow_that_the_node_does_not_show_yet_is_neither_past_nor_left_behi
             state=State.DONE,
             terms={"epoch": 5},
             result=None,
+            seen_height=None,
         )
     ]
     found = state(devshard(1))
