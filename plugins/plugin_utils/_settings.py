@@ -160,7 +160,7 @@ def edge_faults(values: Values, generation: profiles.Profile) -> list[str]:
         )
     if inside := [
         path
-        for path in values.get("edge_public_paths") or ()
+        for path in _public_paths(values)
         if str(path) == _ACCOUNTING or str(path).startswith(f"{_ACCOUNTING}/")
     ]:
         faults.append(
@@ -210,10 +210,12 @@ def public_faults(values: Values) -> list[str]:
     if len(given) == 1:
         (lacking,) = set(_TLS) - set(given)
         faults.append(f"{given[0]} is set and {lacking} is not: set both, or neither")
-    paths = values.get("edge_public_paths")
+    # a template would take a text by its characters
+    if "edge_public_paths" in values and not isinstance(values["edge_public_paths"], (list, tuple)):
+        faults.append("edge_public_paths must be a list, also where it has one path")
     if refused := [
         str(path)
-        for path in (paths if isinstance(paths, (list, tuple)) else ())
+        for path in _public_paths(values)
         if _PLAIN.fullmatch(str(path)) is None or _CLOSED.match(str(path)) is not None
     ]:
         faults.append(
@@ -221,6 +223,12 @@ def public_faults(values: Values) -> list[str]:
             " the operator (admin, debug, metrics, finalize, state) stay closed"
         )
     return faults
+
+
+def _public_paths(values: Values) -> t.Sequence[t.Any]:
+    """The paths, or none where another type is given, which has a sentence of its own."""
+    paths = values.get("edge_public_paths")
+    return paths if isinstance(paths, (list, tuple)) else ()
 
 
 _TLS: t.Final = ("edge_tls_certificate", "edge_tls_key")

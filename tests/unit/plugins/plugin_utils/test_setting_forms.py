@@ -191,6 +191,15 @@ def test_what_is_wrong_is_said_once() -> None:
             {"edge_public_paths": ["/v1/models", "/v1/admin/state", "/a b"]},
             "edge_public_paths names /v1/admin/state, /a b. Each must be a plain path",
         ),
+        # a template would take a text by its characters
+        *(
+            (
+                "edge",
+                {"edge_public_paths": paths},
+                "edge_public_paths must be a list, also where it has one path",
+            )
+            for paths in ("/v1/models", "", None, 5)
+        ),
         ("edge", {"edge_tls_key": "/k"}, "edge_tls_key is set and edge_tls_certificate is not"),
         (
             "gateway",
