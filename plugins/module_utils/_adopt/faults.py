@@ -146,7 +146,11 @@ def docker_names(
         *_unresolved(addresses, peers, f"Set in the inventory {_REACHED}"),
         *_unresolved(
             # host:port without a scheme may be anything else
-            {name: value for name, value in own.items() if "://" in value and _host(value) in peers},
+            {
+                name: value
+                for name, value in own.items()
+                if "://" in value and _host(value) in peers
+            },
             peers,
             f"Write {_REACHED} into the environment file, or into your compose file and make the"
             " container again, which cuts its streams once",
