@@ -206,10 +206,16 @@ def secret_and_limit_faults(values: Values) -> list[str]:
 def public_faults(values: Values) -> list[str]:
     """A certificate without its key or the other way round, and paths that must stay closed."""
     faults = []
-    given = [name for name in _TLS if values.get(name) is not None]
+    # as the roles take them, for which one that is null is set
+    given = [name for name in _TLS if name in values]
+    empty = [name for name in given if values[name] is None]
     if len(given) == 1:
         (lacking,) = set(_TLS) - set(given)
         faults.append(f"{given[0]} is set and {lacking} is not: set both, or neither")
+    elif empty:
+        faults.append(
+            f"{' and '.join(empty)} is empty. Set both {' and '.join(_TLS)}, or remove both"
+        )
     # a template would take a text by its characters
     if "edge_public_paths" in values and not isinstance(values["edge_public_paths"], (list, tuple)):
         faults.append("edge_public_paths must be a list, also where it has one path")

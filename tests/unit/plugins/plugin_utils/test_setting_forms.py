@@ -259,6 +259,17 @@ def test_what_is_wrong_is_said_once() -> None:
             for paths in ("/v1/models", "", None, 5)
         ),
         ("edge", {"edge_tls_key": "/k"}, "edge_tls_key is set and edge_tls_certificate is not"),
+        # the roles take a certificate that is null for one
+        (
+            "edge",
+            {"edge_tls_certificate": None},
+            "edge_tls_certificate is set and edge_tls_key is not",
+        ),
+        (
+            "edge",
+            {"edge_tls_certificate": "/c", "edge_tls_key": None},
+            "edge_tls_key is empty. Set both edge_tls_certificate and edge_tls_key, or remove both",
+        ),
         (
             "gateway",
             {"gateway_default_max_tokens": 9000, "gateway_max_tokens_cap": "4096"},
