@@ -117,9 +117,11 @@ def chain_faults(values: Values, generation: profiles.Profile) -> list[str]:
 def gateway_faults(values: Values, generation: profiles.Profile) -> list[str]:
     """What this generation of the gateway does not have or needs."""
     faults = []
-    if values.get("gateway_image") == "":
+    if "gateway_image" in values and values["gateway_image"] in ("", None):
         faults.append(
-            f"gateway_image is not set, and generation {generation.name} has no default image. Set it to"
+            "gateway_image is empty. Remove it to use the default image, or name an image"
+            if generation.default_image
+            else f"gateway_image is not set, and generation {generation.name} has no default image. Set it to"
             " the image that you have checked, if possible by its digest (NAME@sha256:DIGEST)"
         )
     port = values.get("gateway_accounting_port")
