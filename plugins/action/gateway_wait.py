@@ -17,4 +17,4 @@ class ActionModule(WholeAction):
 
     MODULE = "gonka.devshard.gateway_wait"
     NUMBERS: t.ClassVar[dict[str, float]] = {"wait_timeout": 300}
-    WHAT: t.ClassVar[str] = "waits until the gateway answers"
+    WHAT: t.ClassVar[str] = "waits for the gateway"

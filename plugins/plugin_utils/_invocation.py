@@ -123,16 +123,18 @@ def known_variables(roles: Path) -> set[str]:
 
 
 def unknown_variables(
-    names: t.Iterable[str], known: t.Collection[str], foreign: t.Sequence[str] = ()
+    names: t.Iterable[str], known: t.Collection[str], foreign: t.Sequence[str] | str = ()
 ) -> list[tuple[str, str | None]]:
     """Names that nothing reads, each with the known name that it resembles most, or None.
 
     A name counts when it begins with a prefix of ours, or nearly so and resembles a known name.
     """
     usable = [name for name in sorted(set(names) - set(known)) if _ours(name)]
+    # as Ansible takes a text for a list
+    patterns = foreign.split(",") if isinstance(foreign, str) else foreign
     found = []
     for name in usable:
-        if any(fnmatch.fnmatchcase(name, pattern) for pattern in foreign):
+        if any(fnmatch.fnmatchcase(name, str(pattern).strip()) for pattern in patterns):
             continue
         exact = _prefix(name) in PREFIXES
         close = difflib.get_close_matches(name, known, n=1, cutoff=CLOSE if exact else VERY_CLOSE)

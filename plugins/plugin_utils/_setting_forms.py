@@ -15,23 +15,25 @@ import re
 import typing as t
 from dataclasses import dataclass
 
+from ansible.module_utils.common.validation import check_type_int
+
 Values = t.Mapping[str, t.Any]
 
 
 @dataclass(frozen=True)
 class Number:
-    """A whole number."""
+    """A whole number, as modules take one."""
 
     least: int
     most: int | None = None
     unit: str = ""
+    # into a file or to a filter, where 80.0 is not 80
+    written: bool = False
 
     def fits(self, value: object) -> bool:
-        text = str(value)
+        found = _written(value) if self.written else _taken(value)
         return (
-            re.fullmatch(r"-?[0-9]+", text) is not None
-            and self.least <= int(text)
-            and (self.most is None or int(text) <= self.most)
+            found is not None and self.least <= found and (self.most is None or found <= self.most)
         )
 
     def __str__(self) -> str:
@@ -39,6 +41,21 @@ class Number:
         if self.most is not None:
             return f"a whole number{unit} from {self.least} to {self.most}"
         return f"a whole number{unit}, {self.least} or more"
+
+
+def _written(value: object) -> int | None:
+    text = str(value)
+    return int(text) if re.fullmatch(r"-?[0-9]+", text) is not None else None
+
+
+def _taken(value: object) -> int | None:
+    if isinstance(value, bool):
+        return None
+    try:
+        found: int = check_type_int(value)
+    except (TypeError, OverflowError, ValueError):
+        return None
+    return found
 
 
 @dataclass(frozen=True)
@@ -57,12 +74,14 @@ class Text:
 
 @dataclass(frozen=True)
 class Each:
-    """A list whose entries have a form."""
+    """A list whose entries have a form. An empty text counts as not set."""
 
     entry: Text
 
     def fits(self, value: object) -> bool:
-        return isinstance(value, (list, tuple)) and all(self.entry.fits(item) for item in value)
+        return value == "" or (
+            isinstance(value, (list, tuple)) and all(self.entry.fits(item) for item in value)
+        )
 
     def __str__(self) -> str:
         return f"a list whose entries are {self.entry}"
@@ -71,22 +90,24 @@ class Each:
 Form = Number | Text | Each
 
 _SECONDS: t.Final = Number(1, unit="seconds")
-_PORT: t.Final = Number(1, 65535)
+_PORT: t.Final = Number(1, 65535, written=True)
 _COUNT: t.Final = Number(0)
 _FEE: t.Final = Number(1, unit="ngonka")
 _GAS: t.Final = Number(1, unit="gas")
 _PLACE: t.Final = Text(r"/[A-Za-z0-9._/-]+", "an absolute path of letters, digits and ._-")
 # of files that others make
 _PATH: t.Final = Text(r"/[^\s'\"\\$;{}%]+", "an absolute path without spaces and quotes")
+# of files that only modules use
+_FOLDER: t.Final = Text(r"/[^\x00-\x1f\x7f]+", "an absolute path without control characters")
 _CONTAINER: t.Final = Text(
     r"[a-zA-Z0-9][a-zA-Z0-9_.-]+", "the name of a container, of letters, digits and _.-"
 )
 _MAIL: t.Final = Text(r"[^@\s,<>]+@[^@\s,<>]+", "mail addresses")
 
 FORMS: t.Final[t.Mapping[str, t.Mapping[str, Form]]] = {
-    "adopt": {"adopt_backup_dir": _PATH},
+    "adopt": {"adopt_backup_dir": _FOLDER},
     "devshard": {
-        "devshard_ca_path": _PATH,
+        "devshard_ca_path": _FOLDER,
         "devshard_deadline_blocks": Number(1, unit="blocks"),
         "devshard_deploy_dir": _PLACE,
         "devshard_env_file": _PLACE,
@@ -96,28 +117,29 @@ FORMS: t.Final[t.Mapping[str, t.Mapping[str, Form]]] = {
         "devshard_ledger_path": _PATH,
         "devshard_state_dir": _PATH,
     },
+    # its numbers are in the files of the container
     "gateway": {
         "gateway_container_name": _CONTAINER,
-        "gateway_default_max_tokens": Number(1, unit="tokens"),
+        "gateway_default_max_tokens": Number(1, unit="tokens", written=True),
         # empty where there is no default, which has a sentence of its own
         "gateway_image": Text(
             r"|[a-z0-9][A-Za-z0-9._:/-]*(@sha256:[0-9a-f]{64})?", "NAME:TAG or NAME@sha256:DIGEST"
         ),
-        "gateway_log_max_files": Number(1),
-        "gateway_max_concurrent_requests": _COUNT,
-        "gateway_max_input_tokens_in_flight": Number(0, unit="tokens"),
-        "gateway_max_tokens_cap": Number(1, unit="tokens"),
+        "gateway_log_max_files": Number(1, written=True),
+        "gateway_max_concurrent_requests": Number(0, written=True),
+        "gateway_max_input_tokens_in_flight": Number(0, unit="tokens", written=True),
+        "gateway_max_tokens_cap": Number(1, unit="tokens", written=True),
         "gateway_storage_dir": _PLACE,
-        "gateway_tx_gas_limit": _COUNT,
-        "gateway_wait_timeout": _SECONDS,
+        "gateway_tx_gas_limit": Number(0, written=True),
+        "gateway_wait_timeout": Number(1, unit="seconds", written=True),
     },
     "creator": {
         "creator_allowlist_wait_timeout": _SECONDS,
-        "creator_fee_amount": _FEE,
+        "creator_fee_amount": Number(1, unit="ngonka", written=True),
     },
     "edge": {
-        "edge_accounting_max_age": Number(1, 300, "seconds"),
-        "edge_accounting_rate": Number(0, 100_000),
+        "edge_accounting_max_age": Number(1, 300, "seconds", written=True),
+        "edge_accounting_rate": Number(0, 100_000, written=True),
         "edge_client_max_body_size": Text(r"[0-9]+[kmg]?", "a size such as 7m"),
         "edge_error_log": _PATH,
         "edge_http_port": _PORT,
@@ -143,12 +165,13 @@ FORMS: t.Final[t.Mapping[str, t.Mapping[str, Form]]] = {
     "rotation": {
         "rotation_other_gateways_need": Number(0, unit="ngonka"),
         "rotation_pre_poc_blocks": Number(1, unit="blocks"),
-        "rotation_temp_count": Number(1),
+        # the module judges that of a rotation which is on
+        "rotation_temp_count": Number(0, written=True),
     },
     "inferenced": {"inferenced_install_dir": _PATH},
     "hot_swap": {
         "hot_swap_alias_path": _PATH,
-        "hot_swap_archive_dir": _PATH,
+        "hot_swap_archive_dir": _FOLDER,
         "hot_swap_confirmations": Number(1),
         "hot_swap_drain_polls": Number(1),
         "hot_swap_drain_timeout": _SECONDS,
@@ -168,8 +191,8 @@ FORMS: t.Final[t.Mapping[str, t.Mapping[str, Form]]] = {
         "settlement_gas_limit": _GAS,
         "settlement_wait_timeout": _SECONDS,
     },
-    "retire": {"retire_archive_dir": _PATH, "retire_wait_timeout": _SECONDS},
-    "backup": {"backup_dir": _PATH, "backup_keep": _COUNT, "backup_wait_timeout": _SECONDS},
+    "retire": {"retire_archive_dir": _FOLDER, "retire_wait_timeout": _SECONDS},
+    "backup": {"backup_dir": _FOLDER, "backup_keep": _COUNT, "backup_wait_timeout": _SECONDS},
     "monitoring": {
         "monitoring_burn_window": _SECONDS,
         "monitoring_keep_samples": Number(2),
@@ -180,7 +203,6 @@ FORMS: t.Final[t.Mapping[str, t.Mapping[str, Form]]] = {
     },
     "notify": {
         "notify_mail_from": Text(r"[^@\n]+@[^@\n]+", "a mail address"),
-        "notify_mail_program": _PATH,
         "notify_mail_to": Each(_MAIL),
         "notify_repeat": Number(0, unit="hours"),
         "notify_timeout": _SECONDS,
@@ -205,12 +227,13 @@ ON_THE_CONTROLLER: t.Final = frozenset(
     {
         "adopt_inventory_file",
         "backup_fetch_dir",
+        "notify_mail_program",
         "notify_state_file",
         "status_json_file",
         "status_page_file",
     }
 )
-"""Paths that the controller reads, where ~ and relative ones have their usual meaning."""
+"""Paths that the controller reads, where ~, names and relative ones have their usual meaning."""
 
 
 def form_faults(role: str, values: Values) -> list[str]:

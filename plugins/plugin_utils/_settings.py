@@ -117,9 +117,11 @@ def chain_faults(values: Values, generation: profiles.Profile) -> list[str]:
 def gateway_faults(values: Values, generation: profiles.Profile) -> list[str]:
     """What this generation of the gateway does not have or needs."""
     faults = []
-    if values.get("gateway_image") == "":
+    if "gateway_image" in values and values["gateway_image"] in ("", None):
         faults.append(
-            f"gateway_image is not set, and generation {generation.name} has no default image. Set it to"
+            "gateway_image is empty. Remove it to use the default image, or name an image"
+            if generation.default_image
+            else f"gateway_image is not set, and generation {generation.name} has no default image. Set it to"
             " the image that you have checked, if possible by its digest (NAME@sha256:DIGEST)"
         )
     port = values.get("gateway_accounting_port")
@@ -160,7 +162,7 @@ def edge_faults(values: Values, generation: profiles.Profile) -> list[str]:
         )
     if inside := [
         path
-        for path in values.get("edge_public_paths") or ()
+        for path in _public_paths(values)
         if str(path) == _ACCOUNTING or str(path).startswith(f"{_ACCOUNTING}/")
     ]:
         faults.append(
@@ -206,14 +208,22 @@ def secret_and_limit_faults(values: Values) -> list[str]:
 def public_faults(values: Values) -> list[str]:
     """A certificate without its key or the other way round, and paths that must stay closed."""
     faults = []
-    given = [name for name in _TLS if values.get(name) is not None]
+    # as the roles take them, for which one that is null is set
+    given = [name for name in _TLS if name in values]
+    empty = [name for name in given if values[name] is None]
     if len(given) == 1:
         (lacking,) = set(_TLS) - set(given)
         faults.append(f"{given[0]} is set and {lacking} is not: set both, or neither")
-    paths = values.get("edge_public_paths")
+    elif empty:
+        faults.append(
+            f"{' and '.join(empty)} is empty. Set both {' and '.join(_TLS)}, or remove both"
+        )
+    # a template would take a text by its characters
+    if "edge_public_paths" in values and not isinstance(values["edge_public_paths"], (list, tuple)):
+        faults.append("edge_public_paths must be a list, also where it has one path")
     if refused := [
         str(path)
-        for path in (paths if isinstance(paths, (list, tuple)) else ())
+        for path in _public_paths(values)
         if _PLAIN.fullmatch(str(path)) is None or _CLOSED.match(str(path)) is not None
     ]:
         faults.append(
@@ -221,6 +231,12 @@ def public_faults(values: Values) -> list[str]:
             " the operator (admin, debug, metrics, finalize, state) stay closed"
         )
     return faults
+
+
+def _public_paths(values: Values) -> t.Sequence[t.Any]:
+    """The paths, or none where another type is given, which has a sentence of its own."""
+    paths = values.get("edge_public_paths")
+    return paths if isinstance(paths, (list, tuple)) else ()
 
 
 _TLS: t.Final = ("edge_tls_certificate", "edge_tls_key")

@@ -138,14 +138,19 @@ def docker_names(
     """Hosts that only a network of the engine resolves.
 
     ``found`` is the inventory, ``own`` what the owner set besides, and ``peers`` are the names on his
-    networks. A name without a dot is one of them in any case.
+    networks. An address of ``found`` without a dot is one of them in any case. What else a variable of
+    the owner names is unknown, and may be a secret.
     """
     addresses = {name: str(found.get(name) or "") for name in ADDRESSES}
     return [
         *_unresolved(addresses, peers, f"Set in the inventory {_REACHED}"),
         *_unresolved(
-            # host:port without a scheme may be anything else, but for a name that is known
-            {name: value for name, value in own.items() if "://" in value or _known(value, peers)},
+            # host:port without a scheme may be anything else
+            {
+                name: value
+                for name, value in own.items()
+                if "://" in value and _host(value) in peers
+            },
             peers,
             f"Write {_REACHED} into the environment file, or into your compose file and make the"
             " container again, which cuts its streams once",
@@ -155,9 +160,9 @@ def docker_names(
 
 def _unresolved(addresses: Mapping[str, str], peers: Mapping[str, str], action: str) -> list[str]:
     hosts = {name: _host(value) for name, value in addresses.items()}
-    short = [f"{name} ({host})" for name, host in hosts.items() if host and _is_short(host)]
+    short = [_named(name, host) for name, host in hosts.items() if host and _is_short(host)]
     known = [
-        f"{name} ({host}, of the container {peers[host]})"
+        _named(name, f"{host}, of the container {peers[host]}")
         for name, host in hosts.items()
         if host and not _is_short(host) and host in peers
     ]
@@ -184,8 +189,8 @@ def _host(address: str) -> str | None:
     return host.rstrip(".") if host else None
 
 
-def _known(address: str, peers: Mapping[str, str]) -> bool:
-    return _host(address) in peers
+def _named(name: str, where: str) -> str:
+    return name if is_secret(name) else f"{name} ({where})"
 
 
 def _is_short(host: str) -> bool:

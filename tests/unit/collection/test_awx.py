@@ -11,6 +11,10 @@ import pytest
 import yaml
 
 from ansible_collections.gonka.devshard.plugins.plugin_utils._invocation import CHOICES
+from ansible_collections.gonka.devshard.plugins.plugin_utils._setting_forms import (
+    FORMS,
+    form_faults,
+)
 from ansible_collections.gonka.devshard.tests.unit.collection.collection_files import (
     PLAYBOOKS,
     ROLES,
@@ -75,6 +79,15 @@ def test_a_question_fits_its_variable(survey: str, question: Data) -> None:
         assert TYPES[question["type"]] == known["type"]
         assert set(question.get("choices", ())) <= set(known.get("choices", ()))
     assert question.get("default") == default
+
+
+@pytest.mark.parametrize(("survey", "question"), ALL, ids=IDS)
+def test_a_number_that_can_be_answered_is_not_refused(survey: str, question: Data) -> None:
+    if question["type"] == "integer":
+        variable = question["variable"]
+        for value in (question["min"], question["max"]):
+            for role in FORMS:
+                assert form_faults(role, {variable: value}) == [], survey
 
 
 @pytest.mark.parametrize(("survey", "question"), ALL, ids=IDS)

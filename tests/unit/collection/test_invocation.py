@@ -203,6 +203,14 @@ def test_inventories_hold_no_unknown_variable(name: str) -> None:
         assert unknown_variables(given, KNOWN) == []
 
 
+def test_a_text_names_variables_as_a_list_does() -> None:
+    """By its characters it would be the pattern of every name."""
+    names = ["edge_site_name", "backup_nas_a", "rotation_enable"]
+    left = [("rotation_enable", "rotation_enabled")]
+    assert unknown_variables(names, KNOWN, "edge_site_*, backup_nas_*") == left
+    assert unknown_variables(names, KNOWN, ["edge_site_*", "backup_nas_*"]) == left
+
+
 def test_a_play_refuses_a_misspelled_variable(tmp_path: Path) -> None:
     """Wherever it comes from, before anything else is looked at."""
     (tmp_path / "group_vars").mkdir()

@@ -21,6 +21,7 @@ from ansible_collections.gonka.devshard.tests.unit.collection.collection_files i
     read_yaml,
     run_ansible,
 )
+from ansible_collections.gonka.devshard.tests.unit.collection.test_hot_swap_role import evaluated
 
 INVENTORIES = names("inventories/*")
 
@@ -71,14 +72,27 @@ def test_inventory_can_be_read(name: str) -> None:
     assert "[WARNING]" not in listed.stderr
 
 
-SETTINGS_OF = sorted(
-    {
-        role
-        for name in PLAYBOOKS
+def settings_checks(name: str) -> list[Data]:
+    """The tasks of a playbook that check settings before a host is touched."""
+    return [
+        task
         for play in read_yaml(ROOT / "playbooks" / f"{name}.yml")
         for task in play.get("tasks", [])
-        for role in (task.get(f"{FULL_NAME}.settings_check") or {}).get("roles", [])
-    }
+        if f"{FULL_NAME}.settings_check" in task
+    ]
+
+
+def checked_roles(task: Data) -> list[str]:
+    """Those of a run without a choice of tags."""
+    roles = task[f"{FULL_NAME}.settings_check"].get("roles", [])
+    found: list[str] = (
+        evaluated(roles, {"ansible_run_tags": ["all"]}) if isinstance(roles, str) else roles
+    )
+    return found
+
+
+SETTINGS_OF = sorted(
+    {role for name in PLAYBOOKS for task in settings_checks(name) for role in checked_roles(task)}
 )
 
 
@@ -91,7 +105,9 @@ SHARED = {
 }
 
 
-def run_here(folder: Path, tasks: list[object], given: dict[str, object]) -> tuple[int, str]:
+def run_here(
+    folder: Path, tasks: list[object], given: dict[str, object], *options: str
+) -> tuple[int, str]:
     """Run tasks on this machine; they change nothing."""
     play = {
         "hosts": "localhost",
@@ -102,7 +118,7 @@ def run_here(folder: Path, tasks: list[object], given: dict[str, object]) -> tup
     }
     file = folder / "play.json"
     file.write_text(json.dumps([play]))
-    done = run_ansible("playbook", "--inventory", "localhost,", str(file))
+    done = run_ansible("playbook", "--inventory", "localhost,", str(file), *options)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -144,6 +160,21 @@ def test_a_setting_may_name_a_default_of_its_role(tmp_path: Path) -> None:
     # a swap needs an image, and the role that has a default for it is another one
     given = {"inferenced_release_url": url, "gateway_image": "devshardctl:test"}
     assert check_settings(tmp_path, **given) == ""
+
+
+@pytest.mark.parametrize("name", ["hot_swap", "rotate_keys"])
+@pytest.mark.parametrize(
+    ("tags", "swaps"),
+    [((), True), (("--tags", "hot_swap"), True), (("--tags", "rotate_keys"), False)],
+)
+def test_a_run_without_a_swap_needs_no_image(
+    name: str, tags: tuple[str, ...], swaps: bool, tmp_path: Path
+) -> None:
+    (check,) = settings_checks(name)
+    given: dict[str, object] = {"rotate_keys_actions": "admin"}
+    status, told = run_here(tmp_path, [check], given, *tags)
+    assert ("hot_swap_image is not set" in told) is swaps
+    assert (status != 0) is swaps, told
 
 
 def test_settings_are_checked_before_the_roles_run(tmp_path: Path) -> None:

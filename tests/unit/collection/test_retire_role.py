@@ -186,3 +186,14 @@ def test_a_storage_that_holds_the_deploy_directory_is_not_removed(
     told = refusal(check, **given)
     assert (told is not None) is refused
     assert told is None or "would remove more than the state" in told
+
+
+def test_the_settings_of_the_settlement_are_checked_before_clients_are_turned_away() -> None:
+    (settle,) = [
+        task
+        for task in read_yaml(ROOT / "roles/retire/tasks/settle.yml")
+        if "ansible.builtin.include_role" in task
+    ]
+    role = settle["ansible.builtin.include_role"]["name"].rpartition(".")[2]
+    checked = read_yaml(ROOT / "roles/devshard/vars/main.yml")["__devshard_play_roles"]
+    assert role in checked["retire"]

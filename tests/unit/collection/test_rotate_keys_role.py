@@ -165,6 +165,17 @@ def test_keys_do_not_bring_another_image_unless_that_is_asked_for() -> None:
     )
 
 
+def test_an_empty_image_is_as_good_as_none() -> None:
+    """A survey gives an empty text for a question without an answer."""
+    refused, notice = of_image(planned(NEW), hot_swap_image="")
+    assert (refused is None, notice) == (False, None)
+    plan = TASKS["Determine the image that the swap would start"]["gonka.devshard.swap_step"]
+    given = {"hot_swap_image": "", "omit": "left out"}
+    assert evaluated(plan["image"], {**given, "gateway_image": RUNS}) == RUNS
+    assert evaluated(plan["image"], {**given, "gateway_image": ""}) == "left out"
+    assert evaluated(plan["image"], given) == "left out"
+
+
 @pytest.mark.parametrize(
     "swap",
     [

@@ -28,9 +28,9 @@ if t.TYPE_CHECKING:
     from collections.abc import Callable
 
 WAITING: list[tuple[type[WholeAction], Result, str]] = [
-    (gateway_wait.ActionModule, {}, "waits until the gateway answers"),
+    (gateway_wait.ActionModule, {}, "waits for the gateway"),
     (swap_sessions.ActionModule, {"state": "intact"}, "waits until all sessions are served"),
-    (swap_settings.ActionModule, {}, "waits until the temporary gateway answers"),
+    (swap_settings.ActionModule, {}, "waits until the gateway answers"),
     (escrow.ActionModule, {"model_id": "some/model"}, "ensures the escrows of some/model"),
 ]
 LINES = 3

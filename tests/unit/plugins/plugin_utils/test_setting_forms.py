@@ -144,6 +144,64 @@ def test_what_is_wrong_is_named_with_its_value(
     assert form_faults(role, {name: value}) == [f"{name} must be {fault}"]
 
 
+@pytest.mark.parametrize(
+    ("role", "name", "value"),
+    [
+        # as every module takes a number
+        ("hot_swap", "hot_swap_window_timeout", 14400.0),
+        ("hot_swap", "hot_swap_window_timeout", "14400.0"),
+        ("hot_swap", "hot_swap_window_timeout", " 14400"),
+        # the module judges it where rotation is to be on
+        ("rotation", "rotation_temp_count", 0),
+        ("backup", "backup_dir", "/mnt/My Disk/backups"),
+        ("retire", "retire_archive_dir", "/mnt/My Disk/é"),
+        ("hot_swap", "hot_swap_archive_dir", "/mnt/a 'b'"),
+        ("adopt", "adopt_backup_dir", "/mnt/My Disk"),
+        ("devshard", "devshard_ca_path", "/etc/My CA/all.pem"),
+        # the controller finds it by PATH
+        ("notify", "notify_mail_program", "msmtp"),
+        # an empty text counts as not set
+        ("notify", "notify_mail_to", ""),
+    ],
+)
+def test_what_works_is_not_refused(role: str, name: str, value: object) -> None:
+    assert form_faults(role, {name: value}) == []
+
+
+@pytest.mark.parametrize(
+    ("role", "name"),
+    [
+        ("edge", "edge_http_port"),
+        ("edge", "edge_https_port"),
+        ("edge", "edge_accounting_max_age"),
+        ("edge", "edge_accounting_rate"),
+        ("creator", "creator_fee_amount"),
+        ("rotation", "rotation_temp_count"),
+        ("gateway", "gateway_log_max_files"),
+        ("gateway", "gateway_max_tokens_cap"),
+        ("gateway", "gateway_wait_timeout"),
+    ],
+)
+def test_a_number_that_is_written_as_it_is_has_no_decimal_point(role: str, name: str) -> None:
+    assert form_faults(role, {name: 80}) == form_faults(role, {name: "80"}) == []
+    for value in (80.0, "80.0", " 80"):
+        (fault,) = form_faults(role, {name: value})
+        assert fault.endswith(f", not {value}")
+
+
+@pytest.mark.parametrize(
+    "value", [True, 1.5, "1.5", "nan", "inf", float("inf"), float("nan"), "", "many", [1], {}]
+)
+def test_what_is_no_whole_number_is_refused(value: object) -> None:
+    assert len(form_faults("hot_swap", {"hot_swap_drain_polls": value})) == 1
+
+
+@pytest.mark.parametrize("value", ["relative dir", "/a\nb", "/a\x7f", "/"])
+def test_a_folder_is_absolute_and_without_control_characters(value: str) -> None:
+    (fault,) = form_faults("backup", {"backup_dir": value})
+    assert "an absolute path without control characters" in fault
+
+
 @pytest.mark.parametrize("value", ["1800s", "1900s", "2000s", "3600s", "9999s", "10000s", "86400s"])
 def test_a_long_time_for_a_stream_is_allowed(value: str) -> None:
     assert form_faults("edge", {"edge_proxy_timeout": value}) == []
@@ -191,7 +249,27 @@ def test_what_is_wrong_is_said_once() -> None:
             {"edge_public_paths": ["/v1/models", "/v1/admin/state", "/a b"]},
             "edge_public_paths names /v1/admin/state, /a b. Each must be a plain path",
         ),
+        # a template would take a text by its characters
+        *(
+            (
+                "edge",
+                {"edge_public_paths": paths},
+                "edge_public_paths must be a list, also where it has one path",
+            )
+            for paths in ("/v1/models", "", None, 5)
+        ),
         ("edge", {"edge_tls_key": "/k"}, "edge_tls_key is set and edge_tls_certificate is not"),
+        # the roles take a certificate that is null for one
+        (
+            "edge",
+            {"edge_tls_certificate": None},
+            "edge_tls_certificate is set and edge_tls_key is not",
+        ),
+        (
+            "edge",
+            {"edge_tls_certificate": "/c", "edge_tls_key": None},
+            "edge_tls_key is empty. Set both edge_tls_certificate and edge_tls_key, or remove both",
+        ),
         (
             "gateway",
             {"gateway_default_max_tokens": 9000, "gateway_max_tokens_cap": "4096"},

@@ -103,6 +103,15 @@ def test_what_a_generation_does_not_have_is_refused() -> None:
     assert "must be an http or https URL" in fault
 
 
+@pytest.mark.parametrize("image", ["", None])
+def test_an_empty_image_does_not_mean_the_default(image: str | None) -> None:
+    (fault,) = gateway_faults({"gateway_image": image}, profile("v2", "v2"))
+    assert fault == ("gateway_image is empty. Remove it to use the default image, or name an image")
+    (fault,) = gateway_faults({"gateway_image": image}, profile("v3", "v3"))
+    assert fault.startswith("gateway_image is not set, and generation v3 has no default image")
+    assert gateway_faults({}, profile("v2", "v2")) == []
+
+
 PUBLIC = {"edge_accounting": True, "gateway_accounting_port": 9091}
 V4_1 = profile("v4.1", "v4.1")
 

@@ -282,7 +282,12 @@ def test_a_name_that_only_the_owners_network_resolves(
     assert all(name in problems[0] for name in said)
 
 
-PEERS = {"node.api": "api", "proxy.internal": "squid", "otel.net": "collector"}
+PEERS = {
+    "node.api": "api",
+    "proxy.internal": "squid",
+    "otel.net": "collector",
+    "otel": "collector",
+}
 
 
 @pytest.mark.parametrize(
@@ -296,10 +301,17 @@ PEERS = {"node.api": "api", "proxy.internal": "squid", "otel.net": "collector"}
             {"HTTPS_PROXY": "http://me:hush@proxy.internal:3128"},
             ["HTTPS_PROXY (proxy.internal, of the container squid)", "Write an address"],
         ),
-        ({"OTLP": "otel.net:4317"}, ["OTLP (otel.net, of the container collector)"]),
-        ({"MY_TOKEN": "http://otel.net/x"}, ["MY_TOKEN (otel.net, of the container collector)"]),
-        ({"HTTPS_PROXY": "http://proxy:3128"}, ["HTTPS_PROXY (proxy) names a host without a dot"]),
+        ({"OTLP": "grpc://otel.net:4317"}, ["OTLP (otel.net, of the container collector)"]),
+        ({"OTLP": "http://otel:4318"}, ["OTLP (otel) names a host without a dot"]),
+        # of what may hold a secret only the name is shown
+        ({"MY_TOKEN": "http://otel.net/x"}, ["MY_TOKEN names another container"]),
+        ({"MY_TOKEN": "http://otel/x"}, ["MY_TOKEN names a host without a dot"]),
         ({"HTTPS_PROXY": "http://proxy.example.org:3128", "PAIR": "a:b"}, []),
+        # a search domain of the host may resolve a name that no container of the owner has
+        ({"HTTPS_PROXY": "http://proxy:3128"}, []),
+        ({"ALERT_TOKEN": "slack://xoxb-SECRET/abc"}, []),
+        # not an address, although a container is called so
+        ({"LOG": "otel:debug"}, []),
     ],
 )
 def test_a_name_of_another_container_is_in_the_way_with_a_dot_too(
@@ -310,6 +322,8 @@ def test_a_name_of_another_container_is_in_the_way_with_a_dot_too(
     assert len(problems) == bool(said)
     assert all(part in problems[0] for part in said)
     assert "hush" not in str(problems)
+    if "MY_TOKEN" in variables:
+        assert "otel" not in str(problems)
 
 
 def test_the_file_counts_for_the_names_of_the_next_container() -> None:
