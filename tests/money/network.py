@@ -245,7 +245,7 @@ class SecondGateway:
     ) -> None:
         ready = network.ready
         self.storage = network.storage / f"{name}-{creator.number}"
-        port = port or _free_port()
+        port, faults_port = port or _free_port(), _free_port()
         environment = {
             name: value
             for name, value in os.environ.items()
@@ -264,7 +264,7 @@ class SecondGateway:
             "DEVSHARD_ADMIN_API_KEY": ready["admin_key"],
             "DEVSHARDS_JSON": "[]",
             "DEVSHARD_TX_POLL_INTERVAL_MS": "100",
-            "SIMNET_FAULTS_PORT": str(_free_port()),
+            "SIMNET_FAULTS_PORT": str(faults_port),
             "DEVSHARD_PRIVATE_KEY": creator.key,
             creator.variable: creator.key,
             **_of_generation(network),
@@ -272,6 +272,7 @@ class SecondGateway:
         argv = [sys.executable, "-m", "simnet", "gateway"]
         self._process = Process(argv, environment, network.folder / "second.log")
         self.admin = Port(f"http://127.0.0.1:{port}", ready["admin_key"])
+        self.faults = Port(f"http://127.0.0.1:{faults_port}")
         self.port, self.pid = port, self._process.pid
         wait_for(lambda: bool(self.admin.get("/v1/admin/state")), "the second gateway")
 

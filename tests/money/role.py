@@ -77,7 +77,9 @@ class RoleHost:
             "libraries": {"requests": True, "docker": True},
         }
 
-    def run(self, role: dict[str, str], **given: t.Any) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, role: dict[str, str], *options: str, **given: t.Any
+    ) -> subprocess.CompletedProcess[str]:
         ready, host = self.network.ready, self.host
         play = {
             "hosts": "localhost",
@@ -107,4 +109,4 @@ class RoleHost:
         }
         path = host.folder / "play.json"
         path.write_text(json.dumps([play]))
-        return run_ansible("playbook", "-i", "localhost,", path)
+        return run_ansible("playbook", "-i", "localhost,", *options, path)

@@ -153,8 +153,9 @@ def test_each_step_of_a_retirement_waits_for_the_plan() -> None:
 def test_both_looks_of_a_restore_get_the_sum_that_is_given_up() -> None:
     tasks: t.Any = read_yaml(ROOT / "roles/backup/tasks/restore.yml")
     (outer,) = [task for task in tasks if "block" in task]
-    (inner,) = [task for task in outer["block"] if "block" in task]
-    calls = [task for task in (*outer["block"], *inner["block"]) if MODULE in task]
+    (anew,) = [task for task in outer["block"] if "block" in task]
+    (inner,) = [task for task in anew["block"] if "block" in task]
+    calls = [task for task in (*anew["block"], *inner["block"]) if MODULE in task]
     assert [call[MODULE] for call in calls] == [None, None]
     assert outer["module_defaults"][MODULE]["force"] == "{{ backup_force | default(omit) }}"
     assert calls[0]["check_mode"] is True
@@ -168,26 +169,33 @@ def test_a_restored_gateway_does_not_rotate_by_itself() -> None:
     """Its database may have rotation on, and no record of what was created since the backup."""
     restore: t.Any = read_yaml(ROOT / "roles/backup/tasks/restore.yml")
     (outer,) = [task for task in restore if "block" in task]
-    put, switch = outer["block"][-2:]
-    started = put["always"][-1]
+    *_looks, anew, predicted, switch = outer["block"]
+    assert anew["when"] == "not __backup_is_in_place"
+    assert predicted["when"] == ["ansible_check_mode", "__backup_is_continued"]
+    put = anew["block"][-1]
+    *_there, unrecorded, started = put["always"]
     assert started["ansible.builtin.include_role"]["tasks_from"] == "container_started"
     assert switch["ansible.builtin.include_tasks"]["file"] == "restored.yml"
     # an interrupted run is known by its note, which is there before the storage is another one
-    noted, storage = put["block"][-2:]
+    _stopped, noted, storage, in_place, _others = put["block"]
     assert noted["ansible.builtin.copy"]["dest"] == NOTE
     assert MODULE in storage
-    assert switch["when"][-1] == (
-        "__backup_plan.actions | length > 0 or __backup_noted.stat.exists"
-    )
+    # and that it has been put there, before the gateway may serve
+    assert in_place["ansible.builtin.copy"]["dest"] == NOTE
+    assert unrecorded["when"] == f"{in_place['register']} | default({{}}) is failed"
+    assert "ansible.builtin.fail" in unrecorded
+    assert switch["when"][-1] == "__backup_is_continued or __backup_plan.actions | length > 0"
 
 
 def test_nothing_waits_for_health_before_the_rotation_of_a_backup_is_off() -> None:
     """Fifteen seconds after its start the gateway may pay."""
-    off, removed, *_unused, healthy = read_yaml(ROOT / "roles/backup/tasks/restored.yml")
+    off, removed, _reported, healthy, finished = read_yaml(ROOT / "roles/backup/tasks/restored.yml")
     left, answers, switched = off["block"]
-    assert left["when"] == "__backup_plan.actions | length == 0"
+    assert left["when"] == finished["when"] == "__backup_is_continued"
     assert answers["gonka.devshard.gateway_wait"] == {"wait_interval": 0.2, "health_check": False}
     assert switched["gonka.devshard.escrow_rotation"] == {"enabled": False}
+    # one error of a gateway that answers does not stop it
+    assert switched["retries"] > 0
     assert removed["ansible.builtin.file"] == {"path": NOTE, "state": "absent"}
     assert "health_check" not in healthy["gonka.devshard.gateway_wait"]
     # one that cannot be switched off does not run
