@@ -249,6 +249,12 @@ presence:
       type: dict
       sample: {known: true, error: null, names: [DEVSHARD_ADMIN_API_KEY]}
       version_added: 0.10.0
+    restoring:
+      description: Backups whose restore was interrupted, by name. The gateway may have the rotation of such a backup.
+      type: list
+      elements: str
+      sample: []
+      version_added: 0.10.0
     storage:
       description: The database in the storage that the deploy record names.
       type: dict

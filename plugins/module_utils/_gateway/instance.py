@@ -32,6 +32,8 @@ DATABASE: t.Final = "gateway.db"
 """Of the gateway itself, in its storage."""
 RECORD: t.Final = ".gonka-devshard.json"
 RETIRED: t.Final = ".retired.json"
+RESTORING: t.Final = ".restoring-"
+"""Before the name of a backup: from its restore until its rotation is off."""
 
 
 def name_fault(name: object) -> str | None:

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from .._core.errors import ConfigurationError, UnknownStateError
 from .._gateway import env_file as _env_file
 from .._gateway import staged_keys
-from .._gateway.instance import DATABASE
+from .._gateway.instance import DATABASE, RESTORING
 from .._gateway.key_rotation import waiting
 from .._host.libraries import libraries
 from .._host.storage import same_place
@@ -66,6 +66,11 @@ def look(asked: Asked, host: Host) -> Presence:
         ledger=look_at_file(asked.ledger),
         env_file=look_at_file(asked.env_file),
         waiting_keys=_waiting_keys(asked, record, main, listed or ()),
+        restoring=tuple(
+            sorted(
+                path.name.removeprefix(RESTORING) for path in asked.deploy_dir.glob(f"{RESTORING}*")
+            )
+        ),
         storage=look_at_file(storage / DATABASE),
         other_ledgers=_other_ledgers(asked, record, host),
         engine=engine,

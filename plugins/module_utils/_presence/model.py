@@ -378,6 +378,8 @@ class Presence:
     """Of earlier runs on this host, when the configured one is not among them."""
     engine: Engine
     waiting_keys: WaitingKeys = WaitingKeys()
+    restoring: tuple[str, ...] = ()
+    """Backups whose restore was interrupted: the gateway may have the rotation of the backup."""
     instance: str = ""
     other_edges: tuple[tuple[str, int], ...] = ()
     """Files of edges of the host's other gateways that listen on a port of this edge, which port."""
@@ -423,6 +425,7 @@ class Presence:
             "ledger": self.ledger.to_result(),
             "env_file": self.env_file.to_result(),
             "waiting_keys": self.waiting_keys.to_result(),
+            "restoring": list(self.restoring),
             "storage": self.storage.to_result(),
             "other_ledgers": list(self.other_ledgers),
             "engine": self.engine.to_result(),

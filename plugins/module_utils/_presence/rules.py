@@ -77,6 +77,13 @@ def notes(play: Play, presence: Presence, *, wanted: Kind | None = None) -> list
     swap = presence.swaps.binding
     if swap is not None and play not in _SWAPS:
         found.append(f"{swap.place}. {way_on(swap)}")
+    if play != "restore":
+        found += [
+            f"the restore of the backup {name} was interrupted, and the gateway may have the rotation"
+            " of the backup, which could pay for escrows a second time. To finish it, run the"
+            f" playbook gonka.devshard.restore with backup_name={name}"
+            for name in presence.restoring
+        ]
     if play in ("site", "preflight") and (text := keys_wait(presence.waiting_keys.names)):
         found.append(f"{text}. To take it into use, run {SWAP}")
     return found

@@ -444,6 +444,21 @@ def test_what_is_no_storage_of_the_move_is_not_ours(
     assert presence.temp.ours is False
 
 
+def test_an_interrupted_restore_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another playbook would start the gateway with the rotation of the backup."""
+
+    def interrupted(host: FakeHost) -> None:
+        host.deployed()
+        (host.deploy / ".restoring-20260731T120000Z").write_text("20260731T120000Z is in place\n")
+
+    _host, presence = seen(tmp_path, monkeypatch, interrupted)
+    assert presence.restoring == ("20260731T120000Z",)
+    assert presence.to_result()["restoring"] == ["20260731T120000Z"]
+    (line,) = notes("site", presence)
+    assert "run the playbook gonka.devshard.restore with backup_name=20260731T120000Z" in line
+    assert notes("restore", presence) == []
+
+
 def test_a_redirect_is_named_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _host, presence = seen(tmp_path, monkeypatch, redirected)
     line = "clients are redirected to https://other.example.org by the playbook gonka.devshard.redirect"
