@@ -329,7 +329,7 @@ def _with_vars(entry: _Entry, found: Variables) -> Variables:
                 " everyone who has read the file",
             )
     foreign = given.get(ALLOW)
-    patterns = [str(one) for one in foreign] if isinstance(foreign, list) else []
+    patterns = [str(one) for one in foreign] if isinstance(foreign, list) else str(foreign or "")
     names = [str(name) for name in given]
     for name, close in unknown_variables(names, _settings(), patterns):
         hint = f"did you mean {close}?" if close else f"name it in {ALLOW} if it is your own"

@@ -253,6 +253,16 @@ def test_a_secret_in_the_file_is_refused_and_not_shown(name: str, value: t.Any) 
         assert "long-enough" not in said
 
 
+@pytest.mark.parametrize("foreign", [["edge_m*"], "edge_m*, backup_nas"])
+def test_variables_of_other_software_are_named_in_a_list_or_a_text(foreign: object) -> None:
+    own = {"edge_mine": 1, "devshard_foreign_variables": foreign}
+    good = changed(["gateways", 0, "vars"], own)
+    read_fleet(good.get("defaults"), good.get("creators"), good.get("gateways"))
+    assert "edge_other: no role reads it" in fault(
+        changed(["gateways", 0, "vars"], {**own, "edge_other": 1})
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
