@@ -19,8 +19,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 TOOLS = ROOT / "tests" / "tools"
 
+# a shell that runs something in the background has it ignore interrupts, and its children too
 CALLER = """
-import pathlib, sys, stages
+import pathlib, signal, sys, stages
+signal.signal(signal.SIGINT, signal.default_int_handler)
 folder = pathlib.Path(sys.argv[1])
 stages.ROOT, stages.LOGS = folder, folder / "logs"
 sys.exit(stages.main(["one+two"], ("bash", str(folder / "make"))))
