@@ -18,6 +18,7 @@ from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.sta
     Via,
 )
 from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.store import Ledger
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.report import ReportOptions
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils.money_fakes import (
     CREATOR,
     World,
@@ -47,6 +48,19 @@ def check(world: World, **changes: t.Any) -> EscrowResult:
 def intents(world: World) -> list[Intent]:
     with world.open() as ledger:
         return ledger.intents()
+
+
+def report_options(world: World, **changes: t.Any) -> ReportOptions:
+    """What a report of everything is asked with."""
+    usual: dict[str, t.Any] = {
+        "ids": (),
+        "model_id": None,
+        "creator": None,
+        "history": False,
+        "deadline_blocks": 1000,
+        "ledger_path": Path(world.path),
+    }
+    return ReportOptions(**{**usual, **changes})
 
 
 def proved(world: World, count: int) -> None:

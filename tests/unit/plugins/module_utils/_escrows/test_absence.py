@@ -22,13 +22,11 @@ from ansible_collections.gonka.devshard.plugins.module_utils._escrows.observe im
     look_for_absent,
     read_clock,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._escrows.report import (
-    ReportOptions,
-    report,
-)
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.report import report
 from ansible_collections.gonka.devshard.plugins.module_utils._swap.sessions import refuse_unsettled
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils._escrows.pools import (
     intents,
+    report_options,
     run,
 )
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils._escrows.settling import (
@@ -55,14 +53,7 @@ def became(world: World) -> Absence:
 
 
 def reported(world: World) -> tuple[dict[str, t.Any], list[str]]:
-    options = ReportOptions(
-        ids=(),
-        model_id=None,
-        creator=None,
-        history=False,
-        deadline_blocks=1000,
-        ledger_path=Path(world.path),
-    )
+    options = report_options(world)
     with world.open() as ledger:
         found = report(world.ports(ledger), options)
     (row,) = found["escrows"]
@@ -152,15 +143,7 @@ def test_ledger_and_chain_are_asked_once(world: World, monkeypatch: pytest.Monke
     world.gateway.records.clear()
     session = Path(world.path).parent / "storage" / "escrow-1"
     session.mkdir(parents=True)
-    options = ReportOptions(
-        ids=(),
-        model_id=None,
-        creator=None,
-        history=False,
-        deadline_blocks=1000,
-        ledger_path=Path(world.path),
-        storage_dir=session.parent,
-    )
+    options = report_options(world, storage_dir=session.parent)
     with world.open() as ledger:
         asked.clear()
         (row,) = report(world.ports(ledger), options)["escrows"]

@@ -28,15 +28,13 @@ from ansible_collections.gonka.devshard.plugins.module_utils._escrows.observe im
     read_clock,
     shown_escrow,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._escrows.report import (
-    ReportOptions,
-    report,
-)
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.report import report
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils._escrows.pools import (
     BOTH,
     check,
     intents,
     proved,
+    report_options,
     run,
 )
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils._escrows.settling import (
@@ -150,14 +148,7 @@ def test_the_report_is_not_complete_without_an_escrow_that_must_be_there(
     run(world)
 
     def seen() -> dict[str, t.Any]:
-        options = ReportOptions(
-            ids=(),
-            model_id=None,
-            creator=None,
-            history=False,
-            deadline_blocks=100,
-            ledger_path=Path(world.path),
-        )
+        options = report_options(world, deadline_blocks=100)
         with world.open() as ledger:
             return report(world.ports(ledger), options)
 
@@ -246,14 +237,7 @@ def test_without_a_clock_nothing_that_is_absent_is_over(
     run(world)
     hide(world, 1, monkeypatch)
     silent_api(world, monkeypatch)
-    options = ReportOptions(
-        ids=(),
-        model_id=None,
-        creator=None,
-        history=False,
-        deadline_blocks=100,
-        ledger_path=Path(world.path),
-    )
+    options = report_options(world, deadline_blocks=100)
     with world.open() as ledger:
         found = report(world.ports(ledger), options)
     assert [row["absence"] for row in found["escrows"]] == ["unknown"]

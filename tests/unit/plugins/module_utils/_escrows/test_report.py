@@ -16,12 +16,10 @@ from ansible_collections.gonka.devshard.plugins.module_utils._escrows.ledger.sta
     Subject,
     Via,
 )
-from ansible_collections.gonka.devshard.plugins.module_utils._escrows.report import (
-    ReportOptions,
-    report,
-)
+from ansible_collections.gonka.devshard.plugins.module_utils._escrows.report import report
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils._escrows.pools import (
     mint_elsewhere,
+    report_options,
     run,
 )
 from ansible_collections.gonka.devshard.tests.unit.plugins.module_utils.money_fakes import (
@@ -44,14 +42,7 @@ def test_the_report_says_what_it_could_not_ask(
     monkeypatch.setattr(world.chain, "epoch", down)
     world.chain.index_on = False
     monkeypatch.setattr(world.chain, "escrow_params", down)
-    options = ReportOptions(
-        ids=(),
-        model_id=None,
-        creator=None,
-        history=False,
-        deadline_blocks=1000,
-        ledger_path=tmp_path / "l",
-    )
+    options = report_options(world, ledger_path=tmp_path / "l")
     found = report(world.ports(None), options)
     assert (found["epoch"], found["complete"]) == (None, False)
     asked = ["the deadlines", "whether the chain", f"all escrows of {CREATOR}"]
@@ -64,15 +55,7 @@ def test_the_report_says_what_it_could_not_ask(
 
 def owners(world: World, storage: Path | None) -> dict[int, bool | None]:
     """Whose each escrow without a record in the gateway is."""
-    options = ReportOptions(
-        ids=(),
-        model_id=None,
-        creator=None,
-        history=False,
-        deadline_blocks=1000,
-        ledger_path=Path(world.path),
-        storage_dir=storage,
-    )
+    options = report_options(world, storage_dir=storage)
     with world.open() as ledger:
         found = report(world.ports(ledger), options)
     return {row["id"]: row["of_gateway"] for row in found["escrows"]}
