@@ -37,20 +37,29 @@ def read_clock(chain: ChainPort) -> EpochClock:
     return clock_of(epoch, head, chain.effective_epoch(), chain.block_seconds)
 
 
-def locked_deposits(chain: ChainPort, creator: str, clock: EpochClock) -> int | None:
-    """The sum of the creator's unsettled deposits, in ``ngonka``; None where it is not known.
+def unsettled_of(chain: ChainPort, creator: str, clock: EpochClock) -> list[Escrow]:
+    """The creator's escrows whose deposits are out, whichever gateway serves them.
 
-    That is also so where the chain does not show an escrow that it cannot have pruned yet.
+    Raises where that is not known, as of one that the chain does not show and cannot have pruned.
     """
+    made = chain.created_by(creator)
+    live = sorted({event.escrow_id for event in made if not_pruned(event.epoch_index, clock)})
+    found = [chain.escrow(number) for number in live]
+    shown = [escrow for escrow in found if escrow is not None]
+    if len(shown) < len(found):
+        raise UnknownStateError(
+            f"the chain does not show each of the escrows {', '.join(map(str, live))} that its"
+            " index of transactions has, and it cannot have pruned one yet: the node is behind"
+        )
+    return [escrow for escrow in shown if not escrow.settled]
+
+
+def locked_deposits(chain: ChainPort, creator: str, clock: EpochClock) -> int | None:
+    """The sum of the creator's unsettled deposits, in ``ngonka``; None where it is not known."""
     try:
-        made = chain.created_by(creator)
+        return sum(escrow.amount for escrow in unsettled_of(chain, creator, clock))
     except UnknownStateError:
         return None
-    live = {event.escrow_id for event in made if not_pruned(event.epoch_index, clock)}
-    found = [chain.escrow(number) for number in sorted(live)]
-    if None in found:
-        return None
-    return sum(item.amount for item in found if item is not None and not item.settled)
 
 
 def clock_of(

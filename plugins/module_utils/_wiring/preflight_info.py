@@ -21,13 +21,13 @@ from .. import _argspec
 from .._adapter import Context, Outcome
 from .._clients.chain import new_chain, new_rpc
 from .._clients.signer import signer_of
-from .._core.errors import ConfigurationError, ProtocolError, TransportError, UnknownStateError
+from .._core.errors import ConfigurationError, ProtocolError, TransportError
 from .._core.parts import Part, attempt, together
 from .._core.timer import WaitBudget
 from .._escrows.create_window import refuse_window, window_of
-from .._escrows.deadlines import DEADLINE_BLOCKS, not_pruned
+from .._escrows.deadlines import DEADLINE_BLOCKS
 from .._escrows.ledger.store import read_intents
-from .._escrows.observe import read_clock, upgrade_ahead
+from .._escrows.observe import read_clock, unsettled_of, upgrade_ahead
 from .._escrows.payment import terms_result
 from .._host.storage import free_space
 from .._site.model import is_startable
@@ -107,19 +107,9 @@ def keyring_address(context: Context) -> str | None:
 
 def open_deposits(chain: ChainApi, creator: str, ledger: frozenset[int]) -> list[dict[str, t.Any]]:
     """The unsettled escrows of a creator on the chain, whichever gateway serves them."""
-    clock = read_clock(chain)
-    created = chain.created_by(creator)
-    live = {event.escrow_id for event in created if not_pruned(event.epoch_index, clock)}
-    escrows = [chain.escrow(number) for number in sorted(live)]
-    if None in escrows:
-        raise UnknownStateError(
-            f"the chain does not show each of the escrows {', '.join(map(str, sorted(live)))} that its"
-            " index of transactions has, and it cannot have pruned one yet: the node is behind"
-        )
     return [
         {"id": escrow.id, "amount": escrow.amount, "in_ledger": escrow.id in ledger}
-        for escrow in escrows
-        if escrow is not None and not escrow.settled
+        for escrow in unsettled_of(chain, creator, read_clock(chain))
     ]
 
 
